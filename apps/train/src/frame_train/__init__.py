@@ -1,0 +1,1 @@
+"""Composition with Hydra, data sets, optimization procedures, callbacks and the command train."""

@@ -1,0 +1,1 @@
+"""Layers, priors and networks that turn tensors into distributions."""

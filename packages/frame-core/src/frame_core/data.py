@@ -1,0 +1,72 @@
+"""Batches of a data set, whole slices of tensors where the data set holds tensors."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+from torch.utils.data import default_collate
+
+
+class SizedDataset(Protocol):
+    """A map-style data set: a length, and a datum at every index."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Any: ...
+
+
+@runtime_checkable
+class BatchedDataset(Protocol):
+    """A data set that serves a whole batch at once, as one that fits in memory can."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Mapping[str, Tensor]: ...
+
+    def get_batch(self, indices: Tensor) -> dict[str, Tensor]:
+        """Give the data at ``indices``, an integer tensor of shape (batch,), each value (batch, ...)."""
+        ...
+
+
+def get_batch(data_set: SizedDataset, indices: Tensor) -> dict[str, Tensor]:
+    """Give a batch of a data set as a dictionary of tensors.
+
+    Args:
+        data_set: Its data are dictionaries, or tuples ``(x, y)``, which become ``{"x", "y"}``.
+        indices: Integer tensor of shape (batch,).
+
+    Returns:
+        A dictionary of tensors of shape (batch, ...).
+
+    Raises:
+        TypeError: The data are neither dictionaries nor tuples of one or two parts.
+    """
+    if isinstance(data_set, BatchedDataset):
+        return data_set.get_batch(indices)
+    return default_collate([_as_dictionary(data_set[index]) for index in indices.tolist()])
+
+
+def iterate_batches(data_set: SizedDataset, batch_size: int) -> Iterator[dict[str, Tensor]]:
+    """Go once through a data set in its order; the last batch may be smaller."""
+    for indices in torch.arange(len(data_set)).split(batch_size):
+        yield get_batch(data_set, indices)
+
+
+def get_split(data: Mapping[str, SizedDataset], split: str) -> SizedDataset:
+    """Give one split of the data.
+
+    Raises:
+        ValueError: There is no such split; those there are are listed.
+    """
+    if split not in data:
+        raise ValueError(f"`data` has no split {split!r}; it has {', '.join(map(repr, data))}.")
+    return data[split]
+
+
+def _as_dictionary(datum: Any) -> Mapping[str, Any]:
+    if isinstance(datum, Mapping):
+        return datum
+    if isinstance(datum, Sequence) and 1 <= len(datum) <= 2:
+        return dict(zip(("x", "y"), datum))
+    raise TypeError(f"A datum must be a dictionary or a tuple (x, y), got {type(datum).__name__}.")

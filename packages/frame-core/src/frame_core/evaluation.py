@@ -1,0 +1,93 @@
+"""From an optimization to a log entry, without a trace in the training."""
+
+import random
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from frame_core.log_entry import LogEntry
+from frame_core.models import Model
+from frame_core.optimization import Optimization
+
+
+class Evaluation(ABC):
+    """Measures or pictures what an optimization has reached.
+
+    It is run by `run_evaluation`, which sees to it that training goes on as if nothing had happened:
+    `evaluate` finds the model in eval mode, without gradients, and may draw random numbers freely.
+    """
+
+    requires: ClassVar[type[Model]] = Model
+    """The capability that the model must have."""
+
+    @abstractmethod
+    def evaluate(self, optimization: Optimization) -> LogEntry:
+        """Turn the present state of an optimization into an entry to log."""
+
+
+def check_capability(evaluation: Evaluation, model: nn.Module) -> None:
+    """Check that a model has the capability that an evaluation asks for.
+
+    Raises:
+        TypeError: It has not.
+    """
+    if not isinstance(model, evaluation.requires):
+        raise TypeError(
+            f"`{type(evaluation).__name__}` needs a `{evaluation.requires.__name__}`, "
+            f"and `{type(model).__name__}` is none."
+        )
+
+
+def run_evaluation(evaluation: Evaluation, optimization: Optimization) -> LogEntry:
+    """Evaluate, and leave the optimization and every random state as they were.
+
+    The evaluation starts from random seed 0, so that its result depends on the optimization alone
+    and two results differ by what was learned in between.
+
+    Raises:
+        TypeError: The model lacks the capability that the evaluation needs, or something else than a
+            `LogEntry` came back.
+    """
+    check_capability(evaluation, optimization.model)
+    with _undisturbed(optimization.model):
+        entry = evaluation.evaluate(optimization)
+    if not isinstance(entry, LogEntry):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"`{type(evaluation).__name__}.evaluate` must return a `LogEntry`, got {entry!r}.")
+    return entry
+
+
+@contextmanager
+def _undisturbed(model: nn.Module) -> Generator[None]:
+    """Switch to eval mode, no gradients and random seed 0, and switch everything back at the end."""
+    training = {module: module.training for module in model.modules()}
+    with torch.no_grad(), _forked_random_states():
+        model.eval()
+        try:
+            yield
+        finally:
+            for module, mode in training.items():
+                module.training = mode
+
+
+@contextmanager
+def _forked_random_states() -> Generator[None]:
+    """Seed Python, NumPy and torch (CPU and every GPU) with 0, and put their states back at the end."""
+    numpy = sys.modules.get("numpy")  # core does not need NumPy: where nobody imported it, nobody draws from it
+    python_state = random.getstate()
+    numpy_state = numpy.random.get_state() if numpy else None
+    try:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            random.seed(0)
+            if numpy:
+                numpy.random.seed(0)
+            yield
+    finally:
+        random.setstate(python_state)
+        if numpy:
+            numpy.random.set_state(numpy_state)

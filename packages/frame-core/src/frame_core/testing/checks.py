@@ -1,0 +1,228 @@
+"""One check per interface; each raises an AssertionError that names what is broken."""
+
+import copy
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from frame_core.entry_logger import EntryLogger
+from frame_core.evaluation import Evaluation, run_evaluation
+from frame_core.log_entry import (
+    HISTOGRAM_ENTRY,
+    IMAGE_ENTRY,
+    PLOT_ENTRY,
+    SCALAR_ENTRY,
+    SCALARS_ENTRY,
+    TABLE_ENTRY,
+    TEXT_ENTRY,
+    LogEntry,
+)
+from frame_core.models import (
+    ClassificationModel,
+    GenerativeModel,
+    Model,
+    ReconstructionModel,
+    RepresentationLearningModel,
+    VariationalModel,
+)
+from frame_core.optimization import Optimization
+
+
+def check_model(model: Model, data: Mapping[str, Tensor]) -> None:
+    """Hold a model to its contract, and to that of every capability it has.
+
+    Args:
+        model: The model.
+        data: A batch of at least two data.
+    """
+    assert isinstance(model, Model), f"{type(model).__name__} is not a Model"
+    _check_loss(model, data)
+    _check_state_round_trip(model)
+    x = data["x"]
+    with torch.no_grad():
+        if isinstance(model, VariationalModel):
+            _check_loss_components(model, data)
+        if isinstance(model, RepresentationLearningModel):
+            _check_batch_shape(model.encode(x), len(x), "encode")
+        if isinstance(model, ClassificationModel):
+            _check_batch_shape(model.classify(x), len(x), "classify")
+        if isinstance(model, ReconstructionModel):
+            _check_reconstruction(model, x)
+        if isinstance(model, GenerativeModel):
+            _check_samples(model, x.shape[1:])
+
+
+def check_conditional_distribution(
+    module: Callable[..., Distribution], *conditions: Tensor, event_shape: Sequence[int]
+) -> None:
+    """Hold a module that behaves as a `ConditionalDistribution` to its contract.
+
+    Args:
+        module: The module.
+        conditions: What it is called with, each of shape (batch, ...) with a batch of at least two.
+        event_shape: The shape of one datum.
+    """
+    assert isinstance(module, nn.Module), f"{type(module).__name__} is not an nn.Module"
+    n_data = len(conditions[0])
+    distribution = module(*conditions)
+    _check_batch_shape(distribution, n_data, "forward")
+    _check_event_shape(distribution, event_shape)
+    _check_density(distribution, module)
+    module.eval()
+    value = distribution.sample()
+    whole = module(*conditions).log_prob(value)
+    alone = module(*(condition[:1] for condition in conditions)).log_prob(value[:1])
+    torch.testing.assert_close(alone, whole[:1], msg=lambda text: f"a datum depends on the rest of its batch: {text}")
+
+
+def check_marginal_distribution(module: Callable[[], Distribution], *, event_shape: Sequence[int]) -> None:
+    """Hold a module that behaves as a `MarginalDistribution` to its contract."""
+    assert isinstance(module, nn.Module), f"{type(module).__name__} is not an nn.Module"
+    distribution = module()
+    assert distribution.batch_shape == (), f"`batch_shape` is {tuple(distribution.batch_shape)}, not ()"
+    _check_event_shape(distribution, event_shape)
+    _check_density(distribution, module)
+
+
+def check_evaluation(evaluation: Evaluation, optimization: Optimization) -> LogEntry:
+    """Hold an evaluation to its contract: an entry, the same twice, and no trace in the training.
+
+    Returns:
+        The entry, for more to be asked of it.
+    """
+    assert isinstance(evaluation, Evaluation), f"{type(evaluation).__name__} is not an Evaluation"
+    model = optimization.model.train()
+    frozen = next(model.children(), model).eval()  # a part that was put in eval mode stays in it
+    modes = [module.training for module in model.modules()]
+    state = copy.deepcopy(model.state_dict())
+    gradients = [parameter.grad for parameter in model.parameters()]
+    random_states = _read_random_states()
+
+    first = run_evaluation(evaluation, optimization)
+
+    assert not frozen.training, "the train or eval mode of a part changed"
+    assert modes == [module.training for module in model.modules()], "the train or eval mode of a part changed"
+    assert _read_random_states() == random_states, "a random state changed"
+    assert all(new is old for new, old in zip((p.grad for p in model.parameters()), gradients)), "a gradient changed"
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, state[name]), f"`{name}` of the model changed"
+    second = run_evaluation(copy.deepcopy(evaluation), optimization)
+    assert second.data_type == first.data_type, f"a {first.data_type} entry came first, then a {second.data_type} one"
+    if first.data_type != PLOT_ENTRY:
+        torch.testing.assert_close(second.value, first.value, rtol=0, atol=0, equal_nan=True)
+    return first
+
+
+def check_logger(logger: EntryLogger, read: Callable[[], Sequence[tuple[str, int]]], figure: Any) -> None:
+    """Hold a logger to its contract: every type of entry is shown, none is dropped, the order is kept.
+
+    Args:
+        logger: A logger that has logged nothing.
+        read: Closes the logger and reads back the (name, global step) of all that was logged, in
+            order; the numbers of a scalars entry come back as ``<name>/<key>``.
+        figure: A matplotlib figure.
+    """
+    assert isinstance(logger, EntryLogger), f"{type(logger).__name__} has no method `log`"
+    entries = {
+        "Scalar/A": LogEntry(SCALAR_ENTRY, 1.5),
+        "Scalar/B": LogEntry(SCALAR_ENTRY, float("nan")),
+        "Scalars": LogEntry(SCALARS_ENTRY, {"one": 1.0, "two": 2.0}),
+        "Image/RGB": LogEntry(IMAGE_ENTRY, torch.rand(3, 8, 8)),
+        "Image/Gray": LogEntry(IMAGE_ENTRY, torch.rand(1, 8, 8)),
+        "Plot": LogEntry(PLOT_ENTRY, figure),
+        "Histogram": LogEntry(HISTOGRAM_ENTRY, torch.arange(10)),
+        "Text": LogEntry(TEXT_ENTRY, "a text"),
+        "Table": LogEntry(TABLE_ENTRY, {"column": [1, 2], "other": ["a", "b"]}),
+    }
+    expected: list[tuple[str, int]] = []
+    for step in (0, 10, 10, 5):  # a step may come twice, and an earlier one later
+        for name, entry in entries.items():
+            logger.log(name, entry, global_step=step, counters={"iteration": step})
+            names = [f"{name}/{key}" for key in entry.value] if entry.data_type == SCALARS_ENTRY else [name]
+            expected.extend((full_name, step) for full_name in names)
+    logger.log("Without step", entries["Scalar/A"])
+    logged = [(name, step) for name, step in read() if name != "Without step"]
+    for name in {name for name, _ in expected}:
+        steps = [step for logged_name, step in logged if logged_name == name]
+        assert steps == [0, 10, 10, 5], f"{name!r} was logged at steps 0, 10, 10, 5 and came back at {steps}"
+    assert len(logged) == len(expected), f"{len(expected)} values were logged, {len(logged)} came back"
+
+
+def _check_loss(model: Model, data: Mapping[str, Tensor]) -> None:
+    quantities = model.train().compute_loss(data, 0)
+    assert "loss" in quantities, f"`compute_loss` gives {list(quantities)}, no 'loss'"
+    for name, value in quantities.items():
+        assert isinstance(value, Tensor), f"{name!r} is a {type(value).__name__}, not a tensor"
+        assert value.shape == (), f"{name!r} has shape {tuple(value.shape)}, not ()"
+        assert value.isfinite(), f"{name!r} is {value.item()}"
+        assert value.requires_grad == (name == "loss"), f"only 'loss' carries a gradient: look at {name!r}"
+    model.zero_grad()
+    quantities["loss"].backward()
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None, f"the loss gives `{name}` no gradient"
+    model.zero_grad()
+
+
+def _check_state_round_trip(model: Model) -> None:
+    other = copy.deepcopy(model)
+    for tensor in other.state_dict().values():
+        tensor.zero_()
+    other.load_state_dict(model.state_dict())
+    for name, value in model.state_dict().items():
+        assert torch.equal(other.state_dict()[name], value), f"`{name}` is not restored from a state dict"
+
+
+def _check_loss_components(model: VariationalModel, data: Mapping[str, Tensor]) -> None:
+    terms = model.compute_loss_components(data)
+    missing = {"reconstruction", "regularization"} - set(terms)
+    assert not missing, f"`compute_loss_components` gives no {' and no '.join(sorted(missing))}"
+    assert all(term.shape == () for term in terms.values()), "the loss components are not scalars"
+
+
+def _check_reconstruction(model: ReconstructionModel, x: Tensor) -> None:
+    for sample_latents in (False, True):
+        for sample_output in (False, True):
+            shape = model.reconstruct(x, sample_latents=sample_latents, sample_output=sample_output).shape
+            assert shape == x.shape, f"x of shape {tuple(x.shape)} is reconstructed in shape {tuple(shape)}"
+
+
+def _check_samples(model: GenerativeModel, x_shape: torch.Size) -> None:
+    for sample_shape in (torch.Size([]), torch.Size([2]), torch.Size([2, 3])):
+        for sample_output in (False, True):
+            shape = model.sample(sample_shape, sample_output=sample_output).shape
+            assert shape == sample_shape + x_shape, f"`sample({tuple(sample_shape)})` has shape {tuple(shape)}"
+
+
+def _check_batch_shape(distribution: Distribution, n_data: int, method: str) -> None:
+    assert isinstance(distribution, Distribution), f"`{method}` gives a {type(distribution).__name__}"
+    assert distribution.batch_shape == (n_data,), (
+        f"`{method}` of {n_data} data has batch shape {tuple(distribution.batch_shape)}, not ({n_data},)"
+    )
+
+
+def _check_event_shape(distribution: Distribution, event_shape: Sequence[int]) -> None:
+    assert distribution.event_shape == tuple(event_shape), (
+        f"`event_shape` is {tuple(distribution.event_shape)}, not {tuple(event_shape)}; `Independent` makes "
+        "the dimensions of one datum part of the event"
+    )
+
+
+def _check_density(distribution: Distribution, module: nn.Module) -> None:
+    log_prob = distribution.log_prob(distribution.sample())
+    assert log_prob.shape == distribution.batch_shape, f"`log_prob` has shape {tuple(log_prob.shape)}"
+    assert log_prob.isfinite().all(), "`log_prob` of a sample is not finite"
+    trainable = {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
+    if not trainable:
+        return
+    gradients = torch.autograd.grad(log_prob.sum(), list(trainable.values()), allow_unused=True)
+    for name, gradient in zip(trainable, gradients):
+        assert gradient is not None, f"`log_prob` gives `{name}` no gradient"
+
+
+def _read_random_states() -> tuple[Any, ...]:
+    return random.getstate(), torch.get_rng_state().tolist()

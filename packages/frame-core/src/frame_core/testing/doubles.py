@@ -1,0 +1,101 @@
+"""The smallest model, data and optimization that keep every contract."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Categorical, Distribution, Independent, Normal
+
+from frame_core.data import SizedDataset
+from frame_core.distributions import kl_divergence
+from frame_core.models import (
+    ClassificationModel,
+    GenerativeModel,
+    Model,
+    ReconstructionModel,
+    RepresentationLearningModel,
+    VariationalModel,
+)
+
+
+class TinyModel(
+    GenerativeModel, RepresentationLearningModel, ReconstructionModel, VariationalModel, ClassificationModel
+):
+    """A linear Gaussian model with every capability, whose evidence is known in closed form.
+
+    z ~ N(0, 1) and x | z ~ N(z + shift, 1) in every dimension, so that x ~ N(shift, 2); its posterior
+    is exact, so its evidence lower bound is the log evidence whatever z is drawn.
+
+    Args:
+        x_shape: Shape of one datum.
+        n_labels: Number of labels.
+    """
+
+    def __init__(self, x_shape: tuple[int, ...] = (1, 4, 4), n_labels: int = 3) -> None:
+        super().__init__()
+        self.x_shape = torch.Size(x_shape)
+        self.shift = nn.Parameter(torch.full(x_shape, 0.5))
+        self.classifier = nn.Linear(self.x_shape.numel(), n_labels)
+
+    def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
+        terms = self.compute_loss_components(data)
+        classification = -self.classify(data["x"]).log_prob(data["y"]).mean()
+        return {
+            "loss": terms["reconstruction"] + terms["regularization"] + classification,
+            "classification": classification.detach(),
+            **{name: term.detach() for name, term in terms.items()},
+        }
+
+    def compute_loss_components(self, data: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        q_z = self.encode(data["x"])
+        z = q_z.rsample()
+        return {
+            "reconstruction": -self._decode(z).log_prob(data["x"]).mean(),
+            "regularization": kl_divergence(q_z, self._prior(), z).mean(),
+        }
+
+    def encode(self, x: Tensor) -> Distribution:
+        return Independent(Normal((x - self.shift) / 2, 0.5**0.5), len(self.x_shape))
+
+    def reconstruct(self, x: Tensor, sample_latents: bool = False, sample_output: bool = False) -> Tensor:
+        q_z = self.encode(x)
+        p_x = self._decode(q_z.sample() if sample_latents else q_z.mean)
+        return p_x.sample() if sample_output else p_x.mean
+
+    def sample(self, sample_shape: torch.Size = torch.Size([]), sample_output: bool = False) -> Tensor:
+        p_x = self._decode(self._prior().sample(sample_shape))
+        return p_x.sample() if sample_output else p_x.mean
+
+    def classify(self, x: Tensor) -> Distribution:
+        return Categorical(logits=self.classifier(x.flatten(-len(self.x_shape))))
+
+    def log_evidence(self, x: Tensor) -> Tensor:
+        """Log density of x ~ N(shift, 2), in nats: a tensor of shape (batch,)."""
+        return Independent(Normal(self.shift, 2**0.5), len(self.x_shape)).log_prob(x)
+
+    def _prior(self) -> Distribution:
+        return Independent(Normal(torch.zeros_like(self.shift), 1.0), len(self.x_shape))
+
+    def _decode(self, z: Tensor) -> Distribution:
+        return Independent(Normal(z + self.shift, 1.0), len(self.x_shape))
+
+
+def make_tiny_data(
+    n_data: int = 12, x_shape: tuple[int, ...] = (1, 4, 4), n_labels: int = 3
+) -> list[dict[str, Tensor]]:
+    """Make a data set of ``n_data`` dictionaries: ``x`` in [0, 1] of shape ``x_shape`` and a label ``y``."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(n_data, *x_shape, generator=generator)
+    return [{"x": x[index], "y": torch.tensor(index % n_labels)} for index in range(n_data)]
+
+
+@dataclass
+class TinyOptimization:
+    """An optimization that has a model, two splits of data, and was never run."""
+
+    model: Model = field(default_factory=TinyModel)
+    data: Mapping[str, SizedDataset] = field(
+        default_factory=lambda: {"train": make_tiny_data(), "valid": make_tiny_data(7)}
+    )
+    counters: dict[str, int] = field(default_factory=lambda: {"iteration": 0})

@@ -1,0 +1,1 @@
+"""Evaluations that turn a training procedure into a log entry."""

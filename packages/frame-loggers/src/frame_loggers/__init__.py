@@ -1,0 +1,1 @@
+"""Loggers that show entries on Weights & Biases, TensorBoard or in files."""

@@ -1,0 +1,1 @@
+"""Deep-learning methods, free of data and architecture."""
