@@ -1,0 +1,56 @@
+"""Networks for the 8 by 8 digits of scikit-learn."""
+
+from collections.abc import Sequence
+from math import prod
+
+from torch import Tensor
+from torch.distributions import Distribution
+
+from frame_architectures.mlp import make_mlp_decoder, make_mlp_encoder
+from frame_core import ConditionalDistribution
+
+__all__ = ["INPUT_SHAPE", "N_INPUTS", "N_LABELS", "Decoder", "Encoder"]
+
+INPUT_SHAPE = (1, 8, 8)
+N_INPUTS = prod(INPUT_SHAPE)
+N_LABELS = 10
+
+
+class Encoder(ConditionalDistribution):
+    """Fully connected network from pictures (\\*batch, 1, 8, 8) to a normal distribution of event shape (z_dim,).
+
+    Args:
+        z_dim: Number of dimensions of the representation.
+        layers: Number of units in each hidden layer, such as [128, 64].
+
+    Raises:
+        TypeError: A size is no integer.
+        ValueError: A size is not positive.
+    """
+
+    def __init__(self, z_dim: int, layers: Sequence[int]) -> None:
+        super().__init__()
+        self.network = make_mlp_encoder(INPUT_SHAPE, z_dim, layers)
+
+    def forward(self, x: Tensor) -> Distribution:
+        return self.network(x)
+
+
+class Decoder(ConditionalDistribution):
+    """Fully connected network from (\\*batch, z_dim) to a Bernoulli distribution over pictures (1, 8, 8).
+
+    Args:
+        z_dim: Number of dimensions of the representation.
+        layers: Number of units in each hidden layer, such as [64, 128].
+
+    Raises:
+        TypeError: A size is no integer.
+        ValueError: A size is not positive.
+    """
+
+    def __init__(self, z_dim: int, layers: Sequence[int]) -> None:
+        super().__init__()
+        self.network = make_mlp_decoder(z_dim, layers, INPUT_SHAPE)
+
+    def forward(self, z: Tensor) -> Distribution:
+        return self.network(z)

@@ -1,0 +1,73 @@
+"""Layers from tensors to tensors."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from frame_architectures.sizes import check_sizes
+
+
+def make_stack(sizes: Sequence[int]) -> nn.Sequential:
+    """Make a stack of linear layers, each followed by a ReLU.
+
+    Args:
+        sizes: Number of features before the first layer and after each; a single one makes the identity.
+
+    Returns:
+        A module from (\\*batch, sizes[0]) to (\\*batch, sizes[-1]).
+
+    Raises:
+        TypeError: The sizes are not a sequence of integers.
+        ValueError: There are none, or one is not positive.
+
+    >>> make_stack([784, 1024, 128])
+    Sequential(
+      (0): Linear(in_features=784, out_features=1024, bias=True)
+      (1): ReLU()
+      (2): Linear(in_features=1024, out_features=128, bias=True)
+      (3): ReLU()
+    )
+    """
+    checked_sizes = check_sizes("sizes", sizes)
+    if not checked_sizes:
+        raise ValueError("`sizes` must hold at least one size, got none.")
+    pairs = pairwise(checked_sizes)
+    return nn.Sequential(*(layer for pair in pairs for layer in (nn.Linear(*pair), nn.ReLU())))
+
+
+class Flatten(nn.Module):
+    """Makes a vector of each datum, from (\\*batch, \\*event_shape) to (\\*batch, n_features).
+
+    Args:
+        event_shape: Shape of one datum.
+
+    Raises:
+        TypeError: The shape is not a sequence of integers.
+        ValueError: One of its sizes is not positive.
+
+    >>> Flatten((1, 28, 28))(torch.zeros(5, 3, 1, 28, 28)).shape
+    torch.Size([5, 3, 784])
+    """
+
+    def __init__(self, event_shape: Sequence[int]) -> None:
+        super().__init__()
+        self.event_shape = torch.Size(check_sizes("event_shape", event_shape))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Flatten the trailing dimensions.
+
+        Raises:
+            ValueError: They are not those of one datum.
+        """
+        n_batch_dims = x.ndim - len(self.event_shape)
+        if x.shape[n_batch_dims:] != self.event_shape:
+            raise ValueError(
+                f"`x` must have a shape that ends in {tuple(self.event_shape)}, the `event_shape`, "
+                f"got {tuple(x.shape)}."
+            )
+        return x.reshape(*x.shape[:n_batch_dims], self.event_shape.numel())
+
+    def extra_repr(self) -> str:
+        return f"event_shape={tuple(self.event_shape)}"
