@@ -1,0 +1,68 @@
+"""Runs an evaluation every so often."""
+
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from frame_core import Evaluation, Optimization, check_capability, run_evaluation
+from frame_train.callbacks.progress import get_optimization, log_entry, read_progress
+from frame_train.interval import Clock, Interval
+
+
+class EvaluationCallback(Callback):
+    """Evaluates and logs every so often, and once more when the training ends.
+
+    Args:
+        name: Name of what is logged, such as ``ELBO/Validation``.
+        evaluate_every: How often: ``"60 seconds"``, ``"5 minutes"``, hours, days, ``"2 epochs"``,
+            ``"500 iterations"``, ``"1000 global_steps"`` or any counter of the procedure. Time is
+            counted from the end of one evaluation to the beginning of the next.
+        evaluator: What is evaluated.
+
+    Raises:
+        ValueError: ``evaluate_every`` is no interval.
+    """
+
+    def __init__(self, name: str, evaluate_every: str, evaluator: Evaluation) -> None:
+        self.name = name
+        self.evaluator = evaluator
+        self._clock = Clock(Interval.parse(evaluate_every))
+        self._last_step: int | None = None
+
+    @property
+    def state_key(self) -> str:
+        return f"EvaluationCallback[{self.name}]"
+
+    def check(self, optimization: Optimization) -> None:
+        """Check, before any training, that this evaluation fits a procedure.
+
+        Raises:
+            ValueError: The procedure does not count what ``evaluate_every`` is measured in.
+            TypeError: The model lacks the capability that the evaluator needs.
+        """
+        self._clock.interval.check_unit(optimization.counters)
+        check_capability(self.evaluator, optimization.model)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        self._clock.start(read_progress(self._clock.interval, trainer, batch_idx))
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self._clock.advance(read_progress(self._clock.interval, trainer, batch_idx + 1)):
+            self._evaluate(trainer)
+            self._clock.restart(read_progress(self._clock.interval, trainer, batch_idx + 1))
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._last_step != trainer.global_step:
+            self._evaluate(trainer)
+
+    def state_dict(self) -> dict[str, Any]:
+        return self._clock.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._clock.load_state_dict(state_dict)
+
+    def _evaluate(self, trainer: Trainer) -> None:
+        log_entry(self.name, run_evaluation(self.evaluator, get_optimization(trainer)), trainer)
+        self._last_step = trainer.global_step

@@ -1,0 +1,38 @@
+"""How far a training has come, and where what it finds goes."""
+
+import time
+from typing import cast
+
+from pytorch_lightning import Trainer
+
+from frame_core import EntryLogger, LogEntry, Optimization
+from frame_train.interval import Interval
+
+
+def get_optimization(trainer: Trainer) -> Optimization:
+    """Give the procedure that a trainer runs."""
+    return cast(Optimization, trainer.lightning_module)
+
+
+def read_progress(interval: Interval, trainer: Trainer, n_batches: int) -> float:
+    """Read the quantity that an interval is measured in: seconds, epochs, global steps or a counter.
+
+    Args:
+        interval: The interval.
+        trainer: The trainer.
+        n_batches: Number of batches done in the present epoch.
+    """
+    if interval.counter is not None:
+        return get_optimization(trainer).counters[interval.counter]
+    if interval.unit == "seconds":
+        return time.monotonic()
+    if interval.unit == "global_steps":
+        return trainer.global_step
+    return trainer.current_epoch + n_batches / trainer.num_training_batches
+
+
+def log_entry(name: str, entry: LogEntry, trainer: Trainer) -> None:
+    """Give an entry to every logger of the trainer that takes entries."""
+    for logger in trainer.loggers:
+        if isinstance(logger, EntryLogger):
+            logger.log(name, entry, trainer.global_step, get_optimization(trainer).counters)

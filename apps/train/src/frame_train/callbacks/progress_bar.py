@@ -1,0 +1,80 @@
+"""The progress bar of a training."""
+
+import sys
+import time
+from typing import Any
+
+from pytorch_lightning import LightningModule, Trainer, callbacks
+from tqdm import tqdm
+
+
+class ProgressBar(callbacks.ProgressBar):
+    """One line for the whole training: the epoch, the speed, and the quantities of the latest step.
+
+    Only when the line is drawn does it wait for the device. Where the output is no terminal it is
+    drawn once a minute.
+
+    Args:
+        refresh_every: Seconds between two drawings on a terminal.
+    """
+
+    def __init__(self, refresh_every: float = 0.2) -> None:
+        super().__init__()
+        self._refresh_every = refresh_every if sys.stdout.isatty() else 60.0
+        self._next_refresh = 0.0
+        self._quantities: dict[str, Any] = {}
+        self._bar: tqdm[Any] | None = None
+
+    def disable(self) -> None:
+        """Draw nothing; Lightning calls this in every process but the first."""
+        self._refresh_every = float("inf")
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._next_refresh = time.monotonic() + self._refresh_every
+        self._bar = tqdm(
+            initial=trainer.fit_loop.total_batch_idx + 1,
+            total=_count_batches(trainer),
+            unit="step",
+            file=sys.stdout,
+            dynamic_ncols=True,
+            mininterval=0,
+            delay=1e-9,  # nothing is drawn before the first step
+            disable=self._refresh_every == float("inf"),
+        )
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._quantities = outputs
+        if time.monotonic() >= self._next_refresh:
+            self._draw(trainer)
+            self._next_refresh = time.monotonic() + self._refresh_every
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._draw(trainer)
+        self._close()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self._close()
+
+    def _draw(self, trainer: Trainer) -> None:
+        assert self._bar is not None
+        n_epochs = "" if trainer.max_epochs in (None, -1) else f"/{trainer.max_epochs}"
+        epoch = min(trainer.current_epoch + 1, trainer.max_epochs or 1)
+        self._bar.set_description(f"epoch {epoch}{n_epochs}", refresh=False)
+        self._bar.set_postfix({name: f"{value.item():.4g}" for name, value in self._quantities.items()}, refresh=False)
+        self._bar.update(trainer.fit_loop.total_batch_idx + 1 - self._bar.n)
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _count_batches(trainer: Trainer) -> int | None:
+    """Give the number of batches of the whole training, None where it is open."""
+    limits: list[float] = []
+    if trainer.max_epochs not in (None, -1):
+        limits.append(trainer.num_training_batches * trainer.max_epochs)
+    if trainer.max_steps != -1:
+        limits.append(trainer.max_steps * trainer.accumulate_grad_batches)
+    return None if not limits or min(limits) == float("inf") else int(min(limits))

@@ -1,0 +1,45 @@
+"""Both spellings of an override work: with a plus sign and without."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from frame_train.settings import config_directory
+
+_DEFAULT_GROUPS = ("callbacks", "logging", "device")  # those that train.yaml names in its defaults list
+
+
+def normalize_overrides(arguments: Sequence[str]) -> list[str]:
+    """Give each override the prefix that Hydra asks for.
+
+    Hydra takes ``key=value`` only where the key exists and ``+key=value`` only where it does not, and
+    the same of a group in the defaults list. Here ``+key=value`` means either, as does
+    ``trainer.key=value``, whose keys are the arguments of the Trainer; and ``experiment=X`` is
+    ``+experiment=X``.
+
+    >>> normalize_overrides(["experiment=MNIST_VAE", "+params.beta=1", "trainer.max_epochs=3"])
+    ['+experiment=MNIST_VAE', '++params.beta=1', '++trainer.max_epochs=3']
+    """
+    folders = [config_directory(), *_own_folders(arguments)]
+    return [_normalize(argument, folders) for argument in arguments]
+
+
+def _normalize(argument: str, folders: Sequence[Path]) -> str:
+    match = re.fullmatch(r"(\+?)([\w./@]+)(=.*)", argument, flags=re.DOTALL)
+    if match is None:
+        return argument
+    plus, key, value = match.groups()
+    group = key.partition("@")[0]
+    if any((folder / group).is_dir() for folder in folders):
+        plus = "" if group in _DEFAULT_GROUPS else "+" if group == "experiment" else plus
+    elif plus or key.startswith("trainer."):
+        plus = "++"
+    return f"{plus}{key}{value}"
+
+
+def _own_folders(arguments: Sequence[str]) -> Iterator[Path]:
+    """Find the folders of option files that are given by ``--config-dir``."""
+    for argument, following in zip(arguments, [*arguments[1:], ""]):
+        flag, _, value = argument.partition("=")
+        if flag in ("--config-dir", "-cd"):
+            yield Path(value or following)

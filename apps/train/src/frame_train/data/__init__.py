@@ -1,0 +1,7 @@
+"""Data sets, split once and for all into train, valid and test."""
+
+from frame_train.data.digits import Digits
+from frame_train.data.in_memory import InMemoryDataset
+from frame_train.data.mnist import MNIST
+
+__all__ = ["MNIST", "Digits", "InMemoryDataset"]

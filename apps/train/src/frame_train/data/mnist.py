@@ -1,0 +1,106 @@
+"""MNIST, read from torchvision's layout."""
+
+import contextlib
+import io
+import os
+import tempfile
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from frame_train.data.in_memory import InMemoryDataset
+from frame_train.data.splits import get_range
+
+_RANGES = {"train": range(50_000), "valid": range(50_000, 60_000), "test": range(10_000)}
+_FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+_SHAPES = {
+    "train-images-idx3-ubyte": (60_000, 28, 28),
+    "train-labels-idx1-ubyte": (60_000,),
+    "t10k-images-idx3-ubyte": (10_000, 28, 28),
+    "t10k-labels-idx1-ubyte": (10_000,),
+}
+
+
+class MNIST(InMemoryDataset):
+    """70,000 handwritten digits of 28×28 pixels: 50,000 to train, 10,000 to validate, 10,000 to test.
+
+    ``x`` is in [0, 1], of shape (1, 28, 28); ``y`` is the digit. The validation data are the last
+    10,000 of the published training data.
+
+    Args:
+        root: Folder that holds ``MNIST/raw`` with the four files, as torchvision lays them out.
+        split: ``train``, ``valid`` or ``test``.
+        download: Whether to download the files where they are not there.
+
+    Raises:
+        FileNotFoundError: The files are not there, and were not or could not be downloaded.
+        ValueError: A file is not the one that was published.
+
+    References:
+        Gradient-based learning applied to document recognition (LeCun et al., 1998),
+        http://yann.lecun.com/exdb/publis/pdf/lecun-98.pdf
+    """
+
+    def __init__(self, root: str, split: str, download: bool = False) -> None:
+        indices = get_range(split, _RANGES)
+        folder = Path(root) / "MNIST" / "raw"
+        _provide(Path(root), folder, download)
+        prefix = "t10k" if split == "test" else "train"
+        rows = slice(indices.start, indices.stop)
+        x = _read_idx(folder / f"{prefix}-images-idx3-ubyte")[rows]
+        y = _read_idx(folder / f"{prefix}-labels-idx1-ubyte")[rows]
+        super().__init__({"x": x.unsqueeze(1).clone(), "y": y.long()})
+
+
+def _provide(root: Path, folder: Path, download: bool) -> None:
+    """See to it that the four files are in the folder."""
+    missing = [name for name in _FILES if not (folder / name).is_file()]
+    if not missing:
+        return
+    reason = _download(root, folder) if download else "`device.download_files` is off"
+    if reason:
+        raise FileNotFoundError(
+            f"MNIST is not in {str(folder)!r}.\n"
+            f"  wanted: {', '.join(_FILES)}\n"
+            f"  missing: {'all' if len(missing) == len(_FILES) else ', '.join(missing)}\n"
+            f"  download: {reason}\n"
+            "  `device.data_root` says where the data are; `+experiment=DIGITS_VAE` runs without any download."
+        )
+
+
+def _download(root: Path, folder: Path) -> str | None:
+    """Download the files beside their place and move them there when they are whole; give what went wrong."""
+    from torchvision import datasets  # seconds to import, for a download alone
+
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=root, prefix=".mnist-") as place:
+            with contextlib.redirect_stdout(io.StringIO()):
+                datasets.MNIST(place, download=True)
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in _FILES:
+                os.replace(Path(place) / "MNIST" / "raw" / name, folder / name)
+    except (OSError, RuntimeError) as error:
+        return " ".join(str(error).split())
+    return None
+
+
+def _read_idx(path: Path) -> Tensor:
+    """Read a file of bytes in the IDX format: a big-endian header, then the bytes."""
+    content = path.read_bytes()
+    shape = _SHAPES[path.name]
+    header = bytes((0, 0, 8, len(shape))) + b"".join(size.to_bytes(4, "big") for size in shape)
+    n_expected = len(header) + torch.Size(shape).numel()
+    if not content.startswith(header) or len(content) != n_expected:
+        raise ValueError(
+            f"{str(path)!r} is not the published file: expected {n_expected:,} bytes that begin with "
+            f"{header.hex()}, got {len(content):,} bytes that begin with {content[: len(header)].hex()}. "
+            "Remove it, and it can be downloaded again."
+        )
+    return torch.frombuffer(bytearray(content), dtype=torch.uint8, offset=len(header)).view(shape)

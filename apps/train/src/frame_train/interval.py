@@ -1,0 +1,100 @@
+"""How often something happens: `Interval.parse("60 seconds")`, and the clock that tells when it is due."""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from frame_train.errors import suggest
+
+_SECONDS = {"seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0}
+_TRAINER_UNITS = ("epochs", "global_steps")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An amount of time or of something counted.
+
+    Args:
+        amount: How much, positive; in seconds where the unit is ``seconds``.
+        unit: ``seconds``, ``epochs``, ``global_steps``, or a counter of the procedure in the plural.
+    """
+
+    amount: float
+    unit: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Interval":
+        """Read a number and a unit: seconds, minutes, hours, days, epochs, global_steps or any counter.
+
+        Raises:
+            ValueError: The text is no interval.
+
+        >>> Interval.parse("5 minutes")
+        Interval(amount=300.0, unit='seconds')
+        >>> Interval.parse("1 epoch")
+        Interval(amount=1.0, unit='epochs')
+        """
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z_]\w*)\s*", str(text))
+        if match is None or float(match[1]) == 0:
+            raise ValueError(
+                "An interval must be a positive number and a unit, such as '60 seconds', '2 epochs' or "
+                f"'500 iterations', got {text!r}."
+            )
+        unit = match[2] if match[2].endswith("s") else f"{match[2]}s"
+        if unit in _SECONDS:
+            return cls(float(match[1]) * _SECONDS[unit], "seconds")
+        return cls(float(match[1]), unit)
+
+    @property
+    def counter(self) -> str | None:
+        """The counter of the procedure that the unit names; None where it is time, epochs or steps."""
+        return None if self.unit in ("seconds", *_TRAINER_UNITS) else self.unit.removesuffix("s")
+
+    def check_unit(self, counters: Collection[str]) -> None:
+        """Check that the unit can be measured.
+
+        Raises:
+            ValueError: It is neither time nor epochs nor steps nor one of the counters.
+        """
+        if self.counter is not None and self.counter not in counters:
+            choices = [*_SECONDS, *_TRAINER_UNITS, *(f"{counter}s" for counter in counters)]
+            raise ValueError(
+                f"The unit of an interval must be one of {', '.join(choices)}, got {self.unit!r}."
+                f"{suggest(self.unit, choices)}"
+            )
+
+
+class Clock:
+    """Tells when an interval has passed, from readings of the quantity that it is measured in."""
+
+    def __init__(self, interval: Interval) -> None:
+        self.interval = interval
+        self._passed = 0.0
+        self._reading: float | None = None
+
+    def start(self, reading: float) -> None:
+        """Take the first reading; later calls change nothing."""
+        if self._reading is None:
+            self._reading = reading
+
+    def advance(self, reading: float) -> bool:
+        """Take a new reading and say whether the interval has passed since the last restart."""
+        self.start(reading)
+        assert self._reading is not None
+        self._passed += reading - self._reading
+        self._reading = reading
+        return self._passed >= self.interval.amount
+
+    def restart(self, reading: float) -> None:
+        """Begin a new interval."""
+        self._passed = 0.0
+        self._reading = reading
+
+    def state_dict(self) -> dict[str, float]:
+        """Give what has passed of the interval."""
+        return {"passed": self._passed}
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        """Go on in the middle of an interval, from the next reading."""
+        self._passed = state["passed"]
+        self._reading = None

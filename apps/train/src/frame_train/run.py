@@ -1,0 +1,128 @@
+"""The directory of a run, and what it tells about itself."""
+
+import contextlib
+import hashlib
+import json
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Generator, Sequence
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from frame_train.errors import CompositionError
+from frame_train.settings import workspace
+
+_PACKAGES = (
+    "frame-core",
+    "frame-models",
+    "frame-architectures",
+    "frame-eval",
+    "frame-loggers",
+    "frame-train",
+    "torch",
+    "torchvision",
+    "pytorch-lightning",
+    "hydra-core",
+    "omegaconf",
+    "numpy",
+)
+
+
+@contextlib.contextmanager
+def make_run_directory(config: DictConfig) -> Generator[Path]:
+    """Make ``<device.runs_root>/<run.project>/<run.name>/<time>``, and take it away if what follows raises.
+
+    Making it is what claims the name: of two runs that start in the same second the later one gets
+    ``<time>-2``.
+
+    Raises:
+        CompositionError: A name is no name of a folder, or the folder can't be made.
+    """
+    parent = Path(config.device.runs_root) / _folder(config, "project") / _folder(config, "name")
+    made = _missing_parents(parent)
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        directory = _claim(parent)
+    except OSError as error:
+        _remove_empty(made)
+        raise CompositionError(f"`device.runs_root`: {str(parent)!r} can't be written: {error.strerror}.") from error
+    try:
+        yield directory.resolve()
+    except BaseException:
+        shutil.rmtree(directory)
+        _remove_empty(made)
+        raise
+
+
+def write_description(directory: Path, config: DictConfig, overrides: Sequence[str]) -> None:
+    """Write ``config.yaml`` as composed, ``overrides.yaml`` and ``run.json`` into a run directory."""
+    (directory / "config.yaml").write_text(OmegaConf.to_yaml(config))
+    (directory / "overrides.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(list(overrides))))
+    description = {
+        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "command": ["train", *overrides],
+        "seed": config.seed,
+        "device": config.device.name,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {package: version(package) for package in _PACKAGES},
+        "git": _describe_git(),
+        "uv_lock_sha256": _hash_lock(),
+    }
+    (directory / "run.json").write_text(json.dumps(description, indent=2) + "\n")
+
+
+def _folder(config: DictConfig, key: str) -> str:
+    name = str(config.run[key])
+    if not re.fullmatch(r"[\w][\w .+=,@-]*", name):
+        raise CompositionError(
+            f"`run.{key}` must be the name of a folder, of letters, digits, spaces and any of '_.+=,@-', got {name!r}."
+        )
+    return name
+
+
+def _claim(parent: Path) -> Path:
+    stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    number = 1
+    while True:
+        directory = parent / (stamp if number == 1 else f"{stamp}-{number}")
+        try:
+            directory.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return directory
+
+
+def _missing_parents(folder: Path) -> list[Path]:
+    return [path for path in (folder, *folder.parents) if not path.exists()]
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def _describe_git() -> dict[str, str | bool] | None:
+    """Give the commit of the workspace, and whether something in it is not committed."""
+    commit = _git("rev-parse", "HEAD")
+    return None if commit is None else {"commit": commit, "dirty": bool(_git("status", "--porcelain"))}
+
+
+def _git(*arguments: str) -> str | None:
+    command = ["git", "-C", str(workspace()), *arguments]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _hash_lock() -> str | None:
+    lock = workspace() / "uv.lock"
+    return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else None

@@ -1,0 +1,101 @@
+"""What the person at the terminal sees of a run."""
+
+import logging
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
+from rich.text import Text
+from rich.tree import Tree
+
+_SHOWN = (
+    "params",
+    "data",
+    "architectures",
+    "model",
+    "optimization",
+    "evaluation",
+    "logger",
+    "trainer",
+    "device",
+    "seed",
+)
+
+
+def quiet_libraries() -> None:
+    """Keep the libraries' announcements and advice off the terminal; errors and our own lines stay."""
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # a data set in memory needs none
+    warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")  # callbacks have their own
+    warnings.filterwarnings("ignore", module=r"pytorch_lightning\.utilities\._pytree", category=FutureWarning)
+    logging.basicConfig(format="%(message)s")
+
+
+def print_config(config: DictConfig) -> None:
+    """Print a composed config as a short tree: a line for each component, references by their key."""
+    tree = Tree(f"[bold]{escape(config.run.project)} / {escape(config.run.name)}[/bold]")
+    for name in _SHOWN:
+        if config.get(name) not in ({}, None):
+            _add(tree, name, config)
+    console = Console()
+    if not console.is_terminal:
+        console.width = 160
+    console.print(tree, no_wrap=True, overflow="ellipsis")
+
+
+def print_closing(last_values: Mapping[str, tuple[float, int | None]], directory: Path) -> None:
+    """Print the last value of every metric and where the run is."""
+    console = Console()
+    if last_values:
+        table = Table("metric", Column("last value", justify="right"), Column("global step", justify="right"))
+        for name, (value, step) in sorted(last_values.items()):
+            table.add_row(escape(name), f"{value:.5g}", "" if step is None else str(step))
+        console.print(table)
+    console.print(Text(f"Run directory: {directory}"), soft_wrap=True)
+
+
+def print_error(message: str) -> None:
+    """Print what went wrong."""
+    Console(stderr=True).print(Text.assemble(("error: ", "bold red"), message), soft_wrap=True)
+
+
+def _add(tree: Tree, name: str, parent: DictConfig) -> None:
+    """Add a line for a component or its arguments, and a branch for a group of components."""
+    node = parent[name]
+    if isinstance(node, DictConfig) and "_target_" not in node and _holds_components(node):
+        branch = tree.add(Text(name, style="cyan"))
+        for child in node:
+            _add(branch, str(child), node)
+    else:
+        tree.add(Text.assemble((name, "cyan"), " ", _summarize(node)))
+
+
+def _holds_components(node: DictConfig) -> bool:
+    return any(isinstance(node[name], DictConfig) and "_target_" in node[name] for name in node)
+
+
+def _summarize(node: Any) -> str:
+    """Give a component as ``Class(argument=value)``, a mapping as ``name=value``, on one line."""
+    if not isinstance(node, DictConfig):
+        return str(node)
+    arguments = ", ".join(
+        f"{name}={_summarize_entry(node, str(name))}" for name in node if not str(name).startswith("_")
+    )
+    return f"{node['_target_'].rpartition('.')[2]}({arguments})" if "_target_" in node else arguments
+
+
+def _summarize_entry(node: DictConfig, name: str) -> str:
+    """Give a value; of what stands elsewhere, its key."""
+    value = node[name]
+    if isinstance(value, DictConfig | ListConfig) and OmegaConf.is_interpolation(node, name):
+        raw = cast(dict[str, Any], OmegaConf.to_container(node, resolve=False))
+        return raw[name].strip("${}")
+    if isinstance(value, DictConfig) and "_target_" not in value:
+        return f"{{{_summarize(value)}}}"
+    return _summarize(value)
