@@ -1,6 +1,6 @@
 """Batches of a data set, whole slices of tensors where the data set holds tensors."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -48,9 +48,16 @@ def get_batch(data_set: SizedDataset, indices: Tensor) -> dict[str, Tensor]:
 
 
 def iterate_batches(data_set: SizedDataset, batch_size: int) -> Iterator[dict[str, Tensor]]:
-    """Go once through a data set in its order; the last batch may be smaller."""
-    for indices in torch.arange(len(data_set)).split(batch_size):
-        yield get_batch(data_set, indices)
+    """Go once through a data set in its order; the last batch may be smaller.
+
+    Raises:
+        ValueError: ``batch_size`` is not positive.
+    """
+    if batch_size < 1:
+        raise ValueError(f"`batch_size` must be positive, got {batch_size}.")
+    n_data = len(data_set)
+    for start in range(0, n_data, batch_size):
+        yield get_batch(data_set, torch.arange(start, min(start + batch_size, n_data)))
 
 
 def get_split(data: Mapping[str, SizedDataset], split: str) -> SizedDataset:
@@ -67,6 +74,12 @@ def get_split(data: Mapping[str, SizedDataset], split: str) -> SizedDataset:
 def _as_dictionary(datum: Any) -> Mapping[str, Any]:
     if isinstance(datum, Mapping):
         return datum
-    if isinstance(datum, Sequence) and 1 <= len(datum) <= 2:
+    if isinstance(datum, tuple | list) and len(datum) in (1, 2):
         return dict(zip(("x", "y"), datum))
-    raise TypeError(f"A datum must be a dictionary or a tuple (x, y), got {type(datum).__name__}.")
+    raise TypeError(f"A datum must be a dictionary or a tuple, (x,) or (x, y), got {_describe(datum)}.")
+
+
+def _describe(datum: Any) -> str:
+    if isinstance(datum, tuple | list):
+        return f"a {type(datum).__name__} of {len(datum)} parts"
+    return type(datum).__name__

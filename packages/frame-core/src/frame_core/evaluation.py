@@ -76,12 +76,12 @@ def _undisturbed(model: nn.Module) -> Generator[None]:
 
 @contextmanager
 def _forked_random_states() -> Generator[None]:
-    """Seed Python, NumPy and torch (CPU and every GPU) with 0, and put their states back at the end."""
+    """Seed Python, NumPy and torch (CPU and every accelerator) with 0, and put their states back at the end."""
     numpy = sys.modules.get("numpy")  # core does not need NumPy: where nobody imported it, nobody draws from it
     python_state = random.getstate()
     numpy_state = numpy.random.get_state() if numpy else None
     try:
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(range(torch.accelerator.device_count()), device_type=_get_accelerator_type()):
             torch.manual_seed(0)
             random.seed(0)
             if numpy:
@@ -91,3 +91,9 @@ def _forked_random_states() -> Generator[None]:
         random.setstate(python_state)
         if numpy:
             numpy.random.set_state(numpy_state)
+
+
+def _get_accelerator_type() -> str:
+    """Name the kind of accelerator whose random states torch seeds; with no such device, no state is touched."""
+    accelerator = torch.accelerator.current_accelerator()
+    return accelerator.type if accelerator else "cuda"

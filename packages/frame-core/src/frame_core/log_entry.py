@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, SupportsFloat, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -83,16 +83,13 @@ class LogEntry:
 
 
 def _normalize_scalar(value: Any) -> float:
-    if isinstance(value, Tensor):
-        if value.numel() != 1:
-            raise ValueError(f"A scalar entry must have one element, got a tensor of shape {tuple(value.shape)}.")
-        return float(value.item())
-    try:
-        if isinstance(value, str):
-            raise TypeError
+    if not isinstance(value, SupportsFloat):
+        raise TypeError(f"A scalar entry must be a number, got {type(value).__name__}.")
+    if not isinstance(value, Tensor):
         return float(value)
-    except TypeError:
-        raise TypeError(f"A scalar entry must be a number, got {type(value).__name__}.") from None
+    if value.numel() != 1 or value.is_complex():
+        raise ValueError(f"A scalar entry must be one real number, got {_describe(value)}.")
+    return float(value.detach())
 
 
 def _normalize_scalars(value: Any) -> Mapping[str, float]:
@@ -102,10 +99,10 @@ def _normalize_scalars(value: Any) -> Mapping[str, float]:
 
 def _normalize_image(value: Any) -> Tensor:
     image = _as_tensor(value, "An image entry")
-    if image.ndim != 3 or image.shape[0] not in (1, 3, 4):
+    if image.ndim != 3 or image.shape[0] not in (1, 3, 4) or image.numel() == 0:
         raise ValueError(
             "An image entry must have shape (channels, height, width) with 1, 3 or 4 channels, "
-            f"got {tuple(image.shape)}; `torchvision.utils.make_grid` makes one picture of a batch."
+            f"got {_describe(image)}; `torchvision.utils.make_grid` makes one picture of a batch."
         )
     if image.dtype == torch.uint8:
         return image.cpu().clone()
@@ -125,8 +122,8 @@ def _normalize_plot(value: Any) -> Figure:
 
 def _normalize_histogram(value: Any) -> Tensor:
     values = _as_tensor(value, "A histogram entry").flatten()
-    if values.numel() == 0:
-        raise ValueError("A histogram entry must have at least one value, got none.")
+    if values.numel() == 0 or values.is_complex():
+        raise ValueError(f"A histogram entry must have at least one real number, got {_describe(values)}.")
     return values.to("cpu", torch.float32, copy=True)
 
 
@@ -151,6 +148,10 @@ def _as_tensor(value: Any, what: str) -> Tensor:
     if not isinstance(value, Tensor):
         raise TypeError(f"{what} must be a tensor, got {type(value).__name__}.")
     return value.detach()
+
+
+def _describe(tensor: Tensor) -> str:
+    return f"a {tensor.dtype} tensor of shape {tuple(tensor.shape)}"
 
 
 def _as_mapping(value: Any, expectation: str) -> Mapping[str, Any]:

@@ -1,7 +1,6 @@
 """One check per interface; each raises an AssertionError that names what is broken."""
 
 import copy
-import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -47,9 +46,9 @@ def check_model(model: Model, data: Mapping[str, Tensor]) -> None:
         if isinstance(model, VariationalModel):
             _check_loss_components(model, data)
         if isinstance(model, RepresentationLearningModel):
-            _check_batch_shape(model.encode(x), len(x), "encode")
+            _check_batch_shape(model.encode(x), (len(x),), "encode")
         if isinstance(model, ClassificationModel):
-            _check_batch_shape(model.classify(x), len(x), "classify")
+            _check_batch_shape(model.classify(x), (len(x),), "classify")
         if isinstance(model, ReconstructionModel):
             _check_reconstruction(model, x)
         if isinstance(model, GenerativeModel):
@@ -67,9 +66,8 @@ def check_conditional_distribution(
         event_shape: The shape of one datum.
     """
     assert isinstance(module, nn.Module), f"{type(module).__name__} is not an nn.Module"
-    n_data = len(conditions[0])
     distribution = module(*conditions)
-    _check_batch_shape(distribution, n_data, "forward")
+    _check_batch_shape(distribution, (len(conditions[0]),), "forward")
     _check_event_shape(distribution, event_shape)
     _check_density(distribution, module)
     module.eval()
@@ -83,7 +81,7 @@ def check_marginal_distribution(module: Callable[[], Distribution], *, event_sha
     """Hold a module that behaves as a `MarginalDistribution` to its contract."""
     assert isinstance(module, nn.Module), f"{type(module).__name__} is not an nn.Module"
     distribution = module()
-    assert distribution.batch_shape == (), f"`batch_shape` is {tuple(distribution.batch_shape)}, not ()"
+    _check_batch_shape(distribution, (), "forward")
     _check_event_shape(distribution, event_shape)
     _check_density(distribution, module)
 
@@ -95,25 +93,19 @@ def check_evaluation(evaluation: Evaluation, optimization: Optimization) -> LogE
         The entry, for more to be asked of it.
     """
     assert isinstance(evaluation, Evaluation), f"{type(evaluation).__name__} is not an Evaluation"
-    model = optimization.model.train()
-    frozen = next(model.children(), model).eval()  # a part that was put in eval mode stays in it
-    modes = [module.training for module in model.modules()]
+    model = optimization.model
     state = copy.deepcopy(model.state_dict())
-    gradients = [parameter.grad for parameter in model.parameters()]
-    random_states = _read_random_states()
+    gradients = _copy_gradients(model)
+    counters = dict(optimization.counters)
 
     first = run_evaluation(evaluation, optimization)
 
-    assert not frozen.training, "the train or eval mode of a part changed"
-    assert modes == [module.training for module in model.modules()], "the train or eval mode of a part changed"
-    assert _read_random_states() == random_states, "a random state changed"
-    assert all(new is old for new, old in zip((p.grad for p in model.parameters()), gradients)), "a gradient changed"
-    for name, value in model.state_dict().items():
-        assert torch.equal(value, state[name]), f"`{name}` of the model changed"
-    second = run_evaluation(copy.deepcopy(evaluation), optimization)
+    _check_equal(dict(model.state_dict()), dict(state), "the model changed")
+    _check_equal(_copy_gradients(model), gradients, "a gradient changed")
+    assert dict(optimization.counters) == counters, "a counter changed"
+    second = run_evaluation(evaluation, optimization)
     assert second.data_type == first.data_type, f"a {first.data_type} entry came first, then a {second.data_type} one"
-    if first.data_type != PLOT_ENTRY:
-        torch.testing.assert_close(second.value, first.value, rtol=0, atol=0, equal_nan=True)
+    _check_same_value(first, second)
     return first
 
 
@@ -145,8 +137,10 @@ def check_logger(logger: EntryLogger, read: Callable[[], Sequence[tuple[str, int
             names = [f"{name}/{key}" for key in entry.value] if entry.data_type == SCALARS_ENTRY else [name]
             expected.extend((full_name, step) for full_name in names)
     logger.log("Without step", entries["Scalar/A"])
-    logged = [(name, step) for name, step in read() if name != "Without step"]
-    for name in {name for name, _ in expected}:
+    everything = read()
+    assert "Without step" in dict(everything), "an entry without a step was dropped"
+    logged = [(name, step) for name, step in everything if name != "Without step"]
+    for name in dict(expected):
         steps = [step for logged_name, step in logged if logged_name == name]
         assert steps == [0, 10, 10, 5], f"{name!r} was logged at steps 0, 10, 10, 5 and came back at {steps}"
     assert len(logged) == len(expected), f"{len(expected)} values were logged, {len(logged)} came back"
@@ -198,10 +192,10 @@ def _check_samples(model: GenerativeModel, x_shape: torch.Size) -> None:
             assert shape == sample_shape + x_shape, f"`sample({tuple(sample_shape)})` has shape {tuple(shape)}"
 
 
-def _check_batch_shape(distribution: Distribution, n_data: int, method: str) -> None:
+def _check_batch_shape(distribution: Distribution, batch_shape: tuple[int, ...], method: str) -> None:
     assert isinstance(distribution, Distribution), f"`{method}` gives a {type(distribution).__name__}"
-    assert distribution.batch_shape == (n_data,), (
-        f"`{method}` of {n_data} data has batch shape {tuple(distribution.batch_shape)}, not ({n_data},)"
+    assert distribution.batch_shape == batch_shape, (
+        f"`{method}` has `batch_shape` {tuple(distribution.batch_shape)}, not {batch_shape}"
     )
 
 
@@ -219,10 +213,25 @@ def _check_density(distribution: Distribution, module: nn.Module) -> None:
     trainable = {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
     if not trainable:
         return
+    assert log_prob.requires_grad, "`log_prob` carries no gradient"
     gradients = torch.autograd.grad(log_prob.sum(), list(trainable.values()), allow_unused=True)
     for name, gradient in zip(trainable, gradients):
         assert gradient is not None, f"`log_prob` gives `{name}` no gradient"
 
 
-def _read_random_states() -> tuple[Any, ...]:
-    return random.getstate(), torch.get_rng_state().tolist()
+def _copy_gradients(model: Model) -> dict[str, Tensor]:
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+def _check_same_value(first: LogEntry, second: LogEntry) -> None:
+    if first.data_type in (TEXT_ENTRY, TABLE_ENTRY):
+        assert second.value == first.value, "the second evaluation gave another value"
+    elif first.data_type != PLOT_ENTRY:  # two figures can't be compared
+        _check_equal(second.value, first.value, "the second evaluation gave another value")
+
+
+def _check_equal(actual: Any, expected: Any, complaint: str) -> None:
+    try:
+        torch.testing.assert_close(actual, expected, rtol=0, atol=0, equal_nan=True)
+    except AssertionError as error:
+        raise AssertionError(f"{complaint}: {error}") from None

@@ -1,0 +1,104 @@
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.utils.data import TensorDataset
+
+from frame_core import BatchedDataset, get_batch, get_split, iterate_batches
+
+
+class Slices:
+    """Serves whole batches, and counts how it is asked."""
+
+    def __init__(self, n_data: int) -> None:
+        self.x = torch.arange(n_data)
+        self.n_batches = 0
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, index: int, /) -> dict[str, Tensor]:
+        raise AssertionError("one datum was asked for")
+
+    def get_batch(self, indices: Tensor) -> dict[str, Tensor]:
+        self.n_batches += 1
+        return {"x": self.x[indices]}
+
+
+def test_tuples_become_x_and_y() -> None:
+    x, y = torch.rand(5, 2), torch.arange(5)
+    batch = get_batch(TensorDataset(x, y), torch.tensor([3, 0, 3]))
+    assert list(batch) == ["x", "y"]
+    torch.testing.assert_close(batch["x"], x[[3, 0, 3]])
+    torch.testing.assert_close(batch["y"], y[[3, 0, 3]])
+
+
+def test_a_tuple_of_one_becomes_x() -> None:
+    batch = get_batch(TensorDataset(torch.arange(3)), torch.tensor([2]))
+    assert {name: value.tolist() for name, value in batch.items()} == {"x": [2]}
+
+
+def test_labels_that_are_plain_numbers_become_a_tensor() -> None:
+    torch.testing.assert_close(get_batch([[torch.zeros(2), 7]], torch.tensor([0]))["y"], torch.tensor([7]))
+
+
+def test_dictionaries_keep_their_names() -> None:
+    data = [{"x": torch.full((2,), index), "y": index, "mask": torch.tensor(True)} for index in range(3)]
+    batch = get_batch(data, torch.tensor([2, 1]))
+    assert list(batch) == ["x", "y", "mask"]
+    assert batch["x"].tolist() == [[2, 2], [1, 1]]
+    assert batch["y"].tolist() == [2, 1]
+
+
+def test_a_batched_data_set_is_asked_once_a_batch_and_never_for_a_datum() -> None:
+    data = Slices(10)
+    assert isinstance(data, BatchedDataset)
+    assert get_batch(data, torch.tensor([4, 2]))["x"].tolist() == [4, 2]
+    assert data.n_batches == 1
+
+
+@pytest.mark.parametrize(
+    ("datum", "description"),
+    [
+        (torch.zeros(2), "Tensor"),
+        ("ab", "str"),
+        (3, "int"),
+        ((), "a tuple of 0 parts"),
+        ((1, 2, 3), "a tuple of 3 parts"),
+    ],
+)
+def test_a_datum_of_another_form_is_refused(datum: Any, description: str) -> None:
+    with pytest.raises(TypeError, match=rf"dictionary or a tuple, \(x,\) or \(x, y\), got {description}\."):
+        get_batch([datum], torch.tensor([0]))
+
+
+@given(n_data=st.integers(0, 40), batch_size=st.integers(1, 50))
+def test_every_datum_comes_once_in_order_in_batches_of_the_size_asked_for(n_data: int, batch_size: int) -> None:
+    batches = [batch["x"].tolist() for batch in iterate_batches(Slices(n_data), batch_size)]
+    assert [datum for batch in batches for datum in batch] == list(range(n_data))
+    assert all(len(batch) == batch_size for batch in batches[:-1])
+    assert all(batches)
+
+
+def test_a_data_set_without_batches_of_its_own_is_covered_as_well() -> None:
+    batches = iterate_batches(TensorDataset(torch.arange(5)), 2)
+    assert [batch["x"].tolist() for batch in batches] == [[0, 1], [2, 3], [4]]
+
+
+@pytest.mark.parametrize("batch_size", [0, -1])
+def test_a_batch_size_that_is_not_positive_is_refused(batch_size: int) -> None:
+    with pytest.raises(ValueError, match=f"`batch_size` must be positive, got {batch_size}"):
+        next(iterate_batches(Slices(3), batch_size))
+
+
+def test_a_split_is_given_by_its_name() -> None:
+    train = Slices(3)
+    assert get_split({"train": train, "valid": Slices(1)}, "train") is train
+
+
+def test_an_unknown_split_is_refused_and_the_splits_are_listed() -> None:
+    with pytest.raises(ValueError, match="no split 'test'; it has 'train', 'valid'"):
+        get_split({"train": Slices(3), "valid": Slices(1)}, "test")

@@ -1,0 +1,533 @@
+"""The doubles keep every contract, and every assertion of every check fails on a class that breaks it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.distributions import Categorical, Distribution, Independent, Normal
+
+from frame_core import (
+    HISTOGRAM_ENTRY,
+    IMAGE_ENTRY,
+    PLOT_ENTRY,
+    SCALAR_ENTRY,
+    SCALARS_ENTRY,
+    TABLE_ENTRY,
+    TEXT_ENTRY,
+    ConditionalDistribution,
+    EntryType,
+    Evaluation,
+    LogEntry,
+    MarginalDistribution,
+    Optimization,
+    get_batch,
+    iterate_batches,
+)
+from frame_core.testing import (
+    TinyModel,
+    TinyOptimization,
+    check_conditional_distribution,
+    check_evaluation,
+    check_logger,
+    check_marginal_distribution,
+    check_model,
+    make_tiny_data,
+)
+
+BATCH = get_batch(make_tiny_data(), torch.arange(5))
+
+
+class TinyFigure:
+    def savefig(self, fname: Any, /) -> None:
+        """Save nothing: no logger here shows anything."""
+
+
+# The doubles
+
+
+def test_the_lower_bound_of_the_tiny_model_is_its_log_evidence_whatever_is_drawn() -> None:
+    model = TinyModel()
+    for _ in range(3):
+        terms = model.compute_loss_components(BATCH)
+        lower_bound = -(terms["reconstruction"] + terms["regularization"])
+        torch.testing.assert_close(lower_bound, model.log_evidence(BATCH["x"]).mean())
+
+
+def test_the_log_evidence_of_the_tiny_model_is_the_integral_over_z() -> None:
+    model = TinyModel(x_shape=(1,)).double()
+    x, z = torch.tensor([[-1.0], [0.3], [2.0]]).double(), torch.linspace(-12, 12, 4001).double()
+    joint = Normal(0.0, 1.0).log_prob(z) + Normal(z + model.shift, 1.0).log_prob(x)
+    torch.testing.assert_close(model.log_evidence(x), torch.trapezoid(joint.exp(), z).log())
+
+
+def test_the_gradient_of_the_loss_of_the_tiny_model_is_that_of_its_log_evidence() -> None:
+    model = TinyModel()
+    terms = model.compute_loss_components(BATCH)
+    (gradient,) = torch.autograd.grad(terms["reconstruction"] + terms["regularization"], [model.shift])
+    (expected,) = torch.autograd.grad(-model.log_evidence(BATCH["x"]).mean(), [model.shift])
+    torch.testing.assert_close(gradient, expected)
+
+
+def test_samples_of_the_tiny_model_have_the_mean_and_variance_of_its_evidence() -> None:
+    torch.manual_seed(0)
+    samples = TinyModel(x_shape=(2,)).sample(torch.Size([100_000]), sample_output=True).detach()
+    assert (samples.mean(0) - 0.5).abs().max() < 4 * (2 / 100_000) ** 0.5  # four standard errors
+    assert (samples.var(0) - 2).abs().max() < 4 * 2 * (2 / 100_000) ** 0.5
+
+
+@pytest.mark.parametrize("x_shape", [(1, 4, 4), (3,), (2, 1)])
+def test_the_tiny_model_keeps_the_contract_of_every_capability(x_shape: tuple[int, ...]) -> None:
+    data = make_tiny_data(n_data=4, x_shape=x_shape)
+    check_model(TinyModel(x_shape), get_batch(data, torch.arange(4)))
+
+
+def test_the_tiny_data_are_the_same_each_time_in_0_to_1_and_of_every_label() -> None:
+    one, two = (next(iterate_batches(make_tiny_data(), 12)) for _ in range(2))
+    torch.testing.assert_close(one, two)
+    assert one["x"].shape == (12, 1, 4, 4)
+    assert one["x"].min() >= 0
+    assert one["x"].max() <= 1
+    assert set(one["y"].tolist()) == {0, 1, 2}
+
+
+def test_each_tiny_optimization_has_a_model_data_and_counters_of_its_own() -> None:
+    one, two = TinyOptimization(), TinyOptimization()
+    assert one.model is not two.model
+    assert one.counters is not two.counters
+    assert {split: len(data) for split, data in one.data.items()} == {"train": 12, "valid": 7}
+
+
+# Models
+
+
+class TinyLoss(TinyModel):
+    """A tiny model whose quantities are changed before they are given away."""
+
+    def __init__(self, change: Callable[[dict[str, Tensor]], dict[str, Any]]) -> None:
+        super().__init__()
+        self.change = change
+
+    def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
+        return self.change(super().compute_loss(data, data_idx))
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda quantities: {"elbo": quantities["loss"]}, "no 'loss'"),
+        (lambda quantities: {**quantities, "elbo": 1.0}, "'elbo' is a float, not a tensor"),
+        (lambda quantities: {**quantities, "elbo": torch.zeros(3)}, r"'elbo' has shape \(3,\), not \(\)"),
+        (lambda quantities: {**quantities, "elbo": torch.tensor(torch.nan)}, "'elbo' is nan"),
+        (lambda quantities: {**quantities, "elbo": quantities["loss"] + 0}, "look at 'elbo'"),
+        (lambda quantities: {"loss": quantities["loss"].detach()}, "look at 'loss'"),
+    ],
+)
+def test_check_model_finds_a_wrong_loss(change: Callable[[dict[str, Tensor]], dict[str, Any]], complaint: str) -> None:
+    with pytest.raises(AssertionError, match=complaint):
+        check_model(TinyLoss(change), BATCH)
+
+
+def test_check_model_asks_for_a_model() -> None:
+    broken: Any = nn.Linear(2, 2)
+    with pytest.raises(AssertionError, match="Linear is not a Model"):
+        check_model(broken, BATCH)
+
+
+class UnusedParameter(TinyModel):
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = nn.Linear(2, 2)
+
+
+class Forgetful(TinyModel):
+    def load_state_dict(self, *arguments: Any, **options: Any) -> None:
+        """Load nothing."""
+
+
+class OneTerm(TinyModel):
+    def compute_loss_components(self, data: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {"reconstruction": super().compute_loss_components(data)["reconstruction"]}
+
+    def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
+        return {"loss": self.shift.sum() - self.classify(data["x"]).log_prob(data["y"]).mean()}
+
+
+class TermsPerDatum(OneTerm):
+    def compute_loss_components(self, data: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {"reconstruction": torch.zeros(len(data["x"])), "regularization": torch.zeros(())}
+
+
+class ElementwisePosterior(OneTerm):
+    def compute_loss_components(self, data: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {"reconstruction": torch.zeros(()), "regularization": torch.zeros(())}
+
+    def encode(self, x: Tensor) -> Distribution:
+        return Normal(x, 1.0)
+
+
+class TensorPosterior(ElementwisePosterior):
+    def encode(self, x: Tensor) -> Any:
+        return x
+
+
+class OneLabelForAll(TinyModel):
+    def classify(self, x: Tensor) -> Distribution:
+        return Categorical(logits=super().classify(x).logits.mean(0))
+
+
+class FlatReconstruction(TinyModel):
+    def reconstruct(self, x: Tensor, sample_latents: bool = False, sample_output: bool = False) -> Tensor:
+        return super().reconstruct(x, sample_latents, sample_output).flatten(1)
+
+
+class FlatSampledReconstruction(TinyModel):
+    def reconstruct(self, x: Tensor, sample_latents: bool = False, sample_output: bool = False) -> Tensor:
+        reconstruction = super().reconstruct(x, sample_latents, sample_output)
+        return reconstruction.flatten(1) if sample_latents and sample_output else reconstruction
+
+
+class AlwaysABatch(TinyModel):
+    def sample(self, sample_shape: torch.Size = torch.Size([]), sample_output: bool = False) -> Tensor:
+        return super().sample(sample_shape or torch.Size([1]), sample_output)
+
+
+class FlatSamples(TinyModel):
+    def sample(self, sample_shape: torch.Size = torch.Size([]), sample_output: bool = False) -> Tensor:
+        samples = super().sample(torch.Size([sample_shape.numel()]), sample_output)
+        return samples if sample_shape else samples[0]
+
+
+@pytest.mark.parametrize(
+    ("model", "complaint"),
+    [
+        (UnusedParameter, "the loss gives `unused.weight` no gradient"),
+        (Forgetful, "`shift` is not restored from a state dict"),
+        (OneTerm, "gives no regularization"),
+        (TermsPerDatum, "the loss components are not scalars"),
+        (ElementwisePosterior, r"`encode` has `batch_shape` \(5, 1, 4, 4\), not \(5,\)"),
+        (TensorPosterior, "`encode` gives a Tensor"),
+        (OneLabelForAll, r"`classify` has `batch_shape` \(\), not \(5,\)"),
+        (FlatReconstruction, r"is reconstructed in shape \(5, 16\)"),
+        (FlatSampledReconstruction, r"is reconstructed in shape \(5, 16\)"),
+        (AlwaysABatch, r"`sample\(\(\)\)` has shape \(1, 1, 4, 4\)"),
+        (FlatSamples, r"`sample\(\(2, 3\)\)` has shape \(6, 1, 4, 4\)"),
+    ],
+)
+def test_check_model_finds_what_a_model_breaks(model: type[TinyModel], complaint: str) -> None:
+    with pytest.raises(AssertionError, match=complaint):
+        check_model(model(), BATCH)
+
+
+# Distributions
+
+
+class TinyNormal(ConditionalDistribution):
+    """N(scale x, 1) with one parameter; what its subclasses break is one method each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, x: Tensor) -> Distribution:
+        return Independent(Normal(self.compute_mean(x), 1.0), 1)
+
+    def compute_mean(self, x: Tensor) -> Tensor:
+        return x * self.scale
+
+
+class Elementwise(TinyNormal):
+    def forward(self, x: Tensor) -> Distribution:
+        return Normal(self.compute_mean(x), 1.0)
+
+
+class NoDistribution(TinyNormal):
+    def forward(self, x: Tensor) -> Any:
+        return self.compute_mean(x)
+
+
+class BatchMean(TinyNormal):
+    def compute_mean(self, x: Tensor) -> Tensor:
+        return (x - x.mean(0)) * self.scale
+
+
+class Detached(TinyNormal):
+    def compute_mean(self, x: Tensor) -> Tensor:
+        return super().compute_mean(x).detach()
+
+
+class HalfDetached(TinyNormal):
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = nn.Parameter(torch.ones(()))
+
+
+class NormalOfInfinitePrecision(Normal):
+    def log_prob(self, value: Tensor) -> Tensor:
+        return super().log_prob(value) + torch.inf
+
+
+class InfiniteDensity(TinyNormal):
+    def forward(self, x: Tensor) -> Distribution:
+        return Independent(NormalOfInfinitePrecision(self.compute_mean(x), 1.0), 1)
+
+
+class NormalWithElementwiseDensity(Independent):
+    def log_prob(self, value: Tensor) -> Tensor:
+        return self.base_dist.log_prob(value)
+
+
+class ElementwiseDensity(TinyNormal):
+    def forward(self, x: Tensor) -> Distribution:
+        return NormalWithElementwiseDensity(Normal(self.compute_mean(x), 1.0), 1)
+
+
+class Flat(TinyNormal):
+    def compute_mean(self, x: Tensor) -> Tensor:
+        return super().compute_mean(x)[:, :1]
+
+
+def test_a_conditional_distribution_that_keeps_its_contract_passes() -> None:
+    check_conditional_distribution(TinyNormal(), torch.rand(4, 3), event_shape=(3,))
+    check_conditional_distribution(nn.Sequential(nn.Dropout(), TinyNormal()), torch.rand(4, 3), event_shape=[3])
+
+
+def test_a_conditional_distribution_without_parameters_passes() -> None:
+    class Unit(ConditionalDistribution):
+        def forward(self, x: Tensor, y: Tensor) -> Distribution:
+            return Independent(Normal(x + y, 1.0), 1)
+
+    check_conditional_distribution(Unit(), torch.rand(4, 3), torch.rand(4, 3), event_shape=(3,))
+
+
+@pytest.mark.parametrize(
+    ("module", "complaint"),
+    [
+        (lambda: lambda x: TinyNormal()(x), "function is not an nn.Module"),
+        (NoDistribution, "`forward` gives a Tensor"),
+        (Elementwise, r"`forward` has `batch_shape` \(4, 3\), not \(4,\)"),
+        (Flat, r"`event_shape` is \(1,\), not \(3,\)"),
+        (ElementwiseDensity, r"`log_prob` has shape \(4, 3\)"),
+        (InfiniteDensity, "`log_prob` of a sample is not finite"),
+        (Detached, "`log_prob` carries no gradient"),
+        (HalfDetached, "`log_prob` gives `unused` no gradient"),
+        (BatchMean, "a datum depends on the rest of its batch"),
+    ],
+)
+def test_check_conditional_distribution_finds_what_a_module_breaks(module: Callable[[], Any], complaint: str) -> None:
+    torch.manual_seed(0)
+    with pytest.raises(AssertionError, match=complaint):
+        check_conditional_distribution(module(), torch.rand(4, 3), event_shape=(3,))
+
+
+class TinyPrior(MarginalDistribution):
+    """A normal distribution of learned mean and the shapes it is asked for."""
+
+    def __init__(self, batch_shape: tuple[int, ...] = (), event_shape: tuple[int, ...] = (2,)) -> None:
+        super().__init__()
+        self.mean = nn.Parameter(torch.zeros(*batch_shape, *event_shape))
+        self.n_event_dimensions = len(event_shape)
+
+    def forward(self) -> Distribution:
+        return Independent(Normal(self.mean, 1.0), self.n_event_dimensions)
+
+
+class DetachedPrior(TinyPrior):
+    def forward(self) -> Distribution:
+        return Independent(Normal(self.mean.detach(), 1.0), 1)
+
+
+class NoPrior(TinyPrior):
+    def forward(self) -> Any:
+        return self.mean
+
+
+def test_a_marginal_distribution_that_keeps_its_contract_passes() -> None:
+    check_marginal_distribution(TinyPrior(), event_shape=(2,))
+
+
+@pytest.mark.parametrize(
+    ("module", "complaint"),
+    [
+        (lambda: lambda: TinyPrior()(), "function is not an nn.Module"),
+        (NoPrior, "`forward` gives a Parameter"),
+        (lambda: TinyPrior(batch_shape=(1,)), r"`forward` has `batch_shape` \(1,\), not \(\)"),
+        (lambda: TinyPrior(event_shape=(3,)), r"`event_shape` is \(3,\), not \(2,\)"),
+        (DetachedPrior, "`log_prob` carries no gradient"),
+    ],
+)
+def test_check_marginal_distribution_finds_what_a_module_breaks(module: Callable[[], Any], complaint: str) -> None:
+    with pytest.raises(AssertionError, match=complaint):
+        check_marginal_distribution(module(), event_shape=(2,))
+
+
+# Evaluations
+
+
+class TinyEvaluation(Evaluation):
+    """Gives what a function makes of an optimization and of the number of evaluations before."""
+
+    def __init__(self, function: Callable[[Any, int], LogEntry]) -> None:
+        self.function = function
+        self.n_evaluations = 0
+
+    def evaluate(self, optimization: Optimization) -> LogEntry:
+        self.n_evaluations += 1
+        return self.function(optimization, self.n_evaluations - 1)
+
+
+GOOD_ENTRIES: dict[EntryType, Callable[[], Any]] = {
+    SCALAR_ENTRY: lambda: torch.rand(()),
+    SCALARS_ENTRY: lambda: {"one": torch.rand(()), "nan": torch.nan},
+    IMAGE_ENTRY: lambda: torch.rand(1, 2, 2),
+    PLOT_ENTRY: TinyFigure,
+    HISTOGRAM_ENTRY: lambda: torch.rand(3),
+    TEXT_ENTRY: lambda: f"{torch.rand(()):.3f}",
+    TABLE_ENTRY: lambda: {"number": torch.rand(2).tolist(), "name": ["a", "b"]},
+}
+
+
+@pytest.mark.parametrize("data_type", GOOD_ENTRIES)
+def test_an_evaluation_of_every_type_that_keeps_its_contract_passes(data_type: EntryType) -> None:
+    evaluation = TinyEvaluation(lambda optimization, count: LogEntry(data_type, GOOD_ENTRIES[data_type]()))
+    assert check_evaluation(evaluation, TinyOptimization()).data_type == data_type
+
+
+def shift_the_model(optimization: Any, count: int) -> LogEntry:
+    optimization.model.shift += 1
+    return LogEntry(SCALAR_ENTRY, 0.0)
+
+
+def leave_a_gradient(optimization: Any, count: int) -> LogEntry:
+    with torch.enable_grad():
+        optimization.model.compute_loss(BATCH, 0)["loss"].backward()
+    return LogEntry(SCALAR_ENTRY, 0.0)
+
+
+def count_an_iteration(optimization: Any, count: int) -> LogEntry:
+    optimization.counters["iteration"] += 1
+    return LogEntry(SCALAR_ENTRY, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("function", "complaint"),
+    [
+        (shift_the_model, "the model changed"),
+        (leave_a_gradient, "a gradient changed"),
+        (count_an_iteration, "a counter changed"),
+        (lambda _, count: LogEntry((SCALAR_ENTRY, HISTOGRAM_ENTRY)[count], torch.zeros(1)), "then a histogram one"),
+        (lambda _, count: LogEntry(SCALAR_ENTRY, count), "the second evaluation gave another value"),
+        (lambda _, count: LogEntry(SCALARS_ENTRY, {"one": count}), "the second evaluation gave another value"),
+        (lambda _, count: LogEntry(SCALARS_ENTRY, {str(count): 0.0}), "the second evaluation gave another value"),
+        (lambda _, count: LogEntry(IMAGE_ENTRY, torch.ones(1, 2, 2) * count), "the second evaluation gave"),
+        (lambda _, count: LogEntry(HISTOGRAM_ENTRY, torch.tensor(count)), "the second evaluation gave"),
+        (lambda _, count: LogEntry(TEXT_ENTRY, str(count)), "the second evaluation gave another value"),
+        (lambda _, count: LogEntry(TABLE_ENTRY, {"a": [count]}), "the second evaluation gave another value"),
+    ],
+)
+def test_check_evaluation_finds_what_an_evaluation_breaks(
+    function: Callable[[Any, int], LogEntry], complaint: str
+) -> None:
+    with pytest.raises(AssertionError, match=complaint):
+        check_evaluation(TinyEvaluation(function), TinyOptimization())
+
+
+def test_check_evaluation_finds_a_gradient_that_was_changed_in_place() -> None:
+    optimization = TinyOptimization()
+    optimization.model.compute_loss(BATCH, 0)["loss"].backward()
+    with pytest.raises(AssertionError, match="a gradient changed"):
+        check_evaluation(TinyEvaluation(leave_a_gradient), optimization)
+
+
+def test_check_evaluation_asks_for_an_evaluation() -> None:
+    broken: Any = object()
+    with pytest.raises(AssertionError, match="object is not an Evaluation"):
+        check_evaluation(broken, TinyOptimization())
+
+
+def test_check_evaluation_asks_for_an_entry() -> None:
+    broken: Any = TinyEvaluation(lambda optimization, count: 0.0)
+    with pytest.raises(TypeError, match="must return a `LogEntry`"):
+        check_evaluation(broken, TinyOptimization())
+
+
+# Loggers
+
+
+class ListLogger:
+    """Keeps what it is given in a list."""
+
+    def __init__(self) -> None:
+        self.logged: list[tuple[str, int]] = []
+
+    def log(
+        self,
+        name: str,
+        log_entry: LogEntry,
+        global_step: int | None = None,
+        counters: Mapping[str, int] | None = None,
+    ) -> None:
+        names = [f"{name}/{key}" for key in log_entry.value] if log_entry.data_type == SCALARS_ENTRY else [name]
+        self.logged.extend((full_name, global_step or 0) for full_name in names)
+
+    def read(self) -> list[tuple[str, int]]:
+        return self.logged
+
+
+class SortedLogger(ListLogger):
+    def read(self) -> list[tuple[str, int]]:
+        return sorted(self.logged)
+
+
+class UniqueLogger(ListLogger):
+    def read(self) -> list[tuple[str, int]]:
+        return list(dict.fromkeys(self.logged))
+
+
+class PlotlessLogger(ListLogger):
+    def log(
+        self, name: str, log_entry: LogEntry, global_step: int | None = None, counters: Mapping[str, int] | None = None
+    ) -> None:
+        if log_entry.data_type != PLOT_ENTRY:
+            super().log(name, log_entry, global_step, counters)
+
+
+class StepLogger(ListLogger):
+    def log(
+        self, name: str, log_entry: LogEntry, global_step: int | None = None, counters: Mapping[str, int] | None = None
+    ) -> None:
+        if global_step is not None:
+            super().log(name, log_entry, global_step, counters)
+
+
+class ChattyLogger(ListLogger):
+    def read(self) -> list[tuple[str, int]]:
+        return [*self.logged, ("Something else", 0)]
+
+
+def test_a_logger_that_keeps_its_contract_passes() -> None:
+    logger = ListLogger()
+    check_logger(logger, logger.read, TinyFigure())
+
+
+@pytest.mark.parametrize(
+    ("logger_class", "complaint"),
+    [
+        (SortedLogger, r"came back at \[0, 5, 10, 10\]"),
+        (UniqueLogger, r"came back at \[0, 10, 5\]"),
+        (PlotlessLogger, r"'Plot' was logged at steps 0, 10, 10, 5 and came back at \[\]"),
+        (StepLogger, "an entry without a step was dropped"),
+        (ChattyLogger, "40 values were logged, 41 came back"),
+    ],
+)
+def test_check_logger_finds_what_a_logger_breaks(logger_class: type[ListLogger], complaint: str) -> None:
+    logger = logger_class()
+    with pytest.raises(AssertionError, match=complaint):
+        check_logger(logger, logger.read, TinyFigure())
+
+
+def test_check_logger_asks_for_a_logger() -> None:
+    broken: Any = object()
+    with pytest.raises(AssertionError, match="object has no method `log`"):
+        check_logger(broken, list, TinyFigure())
