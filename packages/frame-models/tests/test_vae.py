@@ -1,0 +1,337 @@
+from math import nan, sqrt
+
+import pytest
+import torch
+import zuko
+from torch import Tensor, nn
+from torch.distributions import (
+    Bernoulli,
+    Distribution,
+    Independent,
+    MultivariateNormal,
+    Normal,
+    kl_divergence,
+)
+
+from frame_core.testing import check_conditional_distribution, check_marginal_distribution, check_model
+from frame_models import VariationalAutoencoder
+
+X_DIM = 3
+WEIGHT = torch.tensor([[1.0, 0.5], [-0.3, 2.0], [0.7, -0.4]])
+BIAS = torch.tensor([0.5, -1.0, 0.2])
+NOISE = 0.6
+
+
+class StandardNormal(nn.Module):
+    def __init__(self, z_dim: int = 2) -> None:
+        super().__init__()
+        self.z_dim = z_dim
+
+    def forward(self) -> Distribution:
+        return Independent(Normal(torch.zeros(self.z_dim), 1.0), 1)
+
+
+class StandardNormalWithCovariance(nn.Module):
+    """The same distribution, of the type for which torch knows the divergence from `ExactPosterior`."""
+
+    def forward(self) -> Distribution:
+        return MultivariateNormal(torch.zeros(2), torch.eye(2))
+
+
+class LinearDecoder(nn.Module):
+    """x | z ~ N(Wz + b, s^2)."""
+
+    def forward(self, z: Tensor) -> Distribution:
+        return Independent(Normal(z @ WEIGHT.T + BIAS, NOISE), 1)
+
+
+class ExactPosterior(nn.Module):
+    """z | x ~ N(S W^T (x - b) / s^2, S) with S = (1 + W^T W / s^2)^-1 (Bishop, 2006, equation 2.116)."""
+
+    def forward(self, x: Tensor) -> Distribution:
+        covariance = torch.linalg.inv(torch.eye(2) + WEIGHT.T @ WEIGHT / NOISE**2)
+        return MultivariateNormal((x - BIAS) @ WEIGHT @ covariance / NOISE**2, covariance)
+
+
+class Gaussian(nn.Module):
+    """A small network of the kind a user writes."""
+
+    def __init__(self, n_inputs: int, n_outputs: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(n_inputs, n_outputs)
+        self.log_scale = nn.Parameter(torch.full((n_outputs,), -0.5))
+
+    def forward(self, condition: Tensor) -> Distribution:
+        return Independent(Normal(self.linear(condition), self.log_scale.exp()), 1)
+
+
+class ElementwiseGaussian(nn.Module):
+    """Forgets that the dimensions of one datum are one event."""
+
+    def __init__(self, n_inputs: int, n_outputs: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(n_inputs, n_outputs)
+
+    def forward(self, condition: Tensor) -> Distribution:
+        return Normal(self.linear(condition), 1.0)
+
+
+class ElementwiseStandardNormal(nn.Module):
+    def forward(self) -> Distribution:
+        return Normal(torch.zeros(2), 1.0)
+
+
+class DiscreteEncoder(nn.Module):
+    def forward(self, x: Tensor) -> Distribution:
+        return Independent(Bernoulli(logits=x[..., :2]), 1)
+
+
+class ShiftedPosterior(nn.Module):
+    """q(z | x) = N(x / 2 + shift, 1 / 2), which is exact for x | z ~ N(z, 1) where the shift is zero."""
+
+    def __init__(self, shift: float) -> None:
+        super().__init__()
+        self.shift = nn.Parameter(torch.tensor(shift))
+
+    def forward(self, x: Tensor) -> Distribution:
+        return Independent(Normal(x / 2 + self.shift, sqrt(0.5)), 1)
+
+
+class UnitNoiseDecoder(nn.Module):
+    def forward(self, z: Tensor) -> Distribution:
+        return Independent(Normal(z, 1.0), 1)
+
+
+def evidence() -> Distribution:
+    """x ~ N(b, W W^T + s^2)."""
+    return MultivariateNormal(BIAS, WEIGHT @ WEIGHT.T + NOISE**2 * torch.eye(X_DIM))
+
+
+def make_model(beta: float = 1.0) -> VariationalAutoencoder:
+    return VariationalAutoencoder(Gaussian(X_DIM, 2), Gaussian(2, X_DIM), StandardNormal(), beta=beta)
+
+
+def test_lower_bound_equals_log_evidence_when_the_posterior_is_exact() -> None:
+    # torch registers no divergence between the two types, so the bound is log p(x | z) + log p(z) - log q(z | x),
+    # which is log p(x) whatever z is: no sampling error is left.
+    model = VariationalAutoencoder(ExactPosterior(), LinearDecoder(), StandardNormal())
+    x = torch.randn(64, X_DIM)
+    terms = model.compute_loss_components({"x": x})
+    bound = -(terms["reconstruction"] + terms["regularization"])
+    torch.testing.assert_close(bound, evidence().log_prob(x).mean())
+
+
+def test_lower_bound_with_a_divergence_in_closed_form_is_the_log_evidence_on_average() -> None:
+    torch.manual_seed(0)
+    model = VariationalAutoencoder(ExactPosterior(), LinearDecoder(), StandardNormalWithCovariance())
+    x = torch.randn(1, X_DIM).expand(1000, X_DIM)
+    bounds = -torch.stack([model.compute_loss({"x": x}, 0)["loss"] for _ in range(50)])
+    standard_error = bounds.std() / sqrt(len(bounds))
+    assert (bounds.mean() - evidence().log_prob(x[0])).abs() < 4 * standard_error
+
+
+def test_lower_bound_misses_the_log_evidence_by_the_divergence_from_the_exact_posterior() -> None:
+    torch.manual_seed(0)
+    shift = 0.7
+    model = VariationalAutoencoder(ShiftedPosterior(shift), UnitNoiseDecoder(), StandardNormal(1))
+    x = torch.randn(1, 1).expand(100_000, 1)
+    bound = -model.compute_loss({"x": x}, 0)["loss"]
+    log_evidence = Normal(0.0, sqrt(2.0)).log_prob(x[0, 0])
+    gap = shift**2 / (2 * 0.5)  # KL of two normal distributions of variance 1 / 2
+    # log p(x | z) has a standard deviation below 2 over z
+    assert (bound - (log_evidence - gap)).abs() < 4 * 2 / sqrt(len(x))
+
+
+def test_gradient_of_the_encoder_comes_through_the_samples() -> None:
+    torch.manual_seed(0)
+    encoder = ShiftedPosterior(0.3)
+    model = VariationalAutoencoder(encoder, UnitNoiseDecoder(), StandardNormal(1))
+    x = torch.randn(100_000, 1)
+    model.compute_loss({"x": x}, 0)["loss"].backward()
+    assert encoder.shift.grad is not None
+    # With m = x / 2 + shift, the derivative of E_q[(x - z)^2] / 2 + m^2 / 2 is (m - x) + m = 2 shift.
+    # Its one-sample estimate has the variance of z.
+    assert (encoder.shift.grad - 0.6).abs() < 4 * sqrt(0.5 / len(x))
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.1, 4.0])
+def test_loss_is_the_reconstruction_and_beta_times_the_regularization(beta: float) -> None:
+    quantities = make_model(beta).compute_loss({"x": torch.randn(16, X_DIM)}, 0)
+    assert list(quantities) == ["loss", "reconstruction", "regularization"]
+    expected = quantities["reconstruction"] + beta * quantities["regularization"]
+    torch.testing.assert_close(quantities["loss"].detach(), expected)
+
+
+def test_regularization_is_the_divergence_in_closed_form() -> None:
+    model = make_model()
+    x = torch.randn(16, X_DIM)
+    q_z = model.encode(x)
+    mean, variance = q_z.mean, q_z.variance
+    expected = 0.5 * (variance + mean**2 - 1 - variance.log()).sum(-1).mean()  # Kingma & Welling, appendix B
+    torch.testing.assert_close(model.compute_loss_components({"x": x})["regularization"], expected)
+
+
+def test_regularization_without_a_closed_form_is_estimated() -> None:
+    torch.manual_seed(0)
+    model = VariationalAutoencoder(ExactPosterior(), LinearDecoder(), StandardNormal())
+    x = torch.randn(1, X_DIM).expand(1000, X_DIM)
+    expected = kl_divergence(ExactPosterior()(x[0]), StandardNormalWithCovariance()())
+    estimates = torch.stack([model.compute_loss_components({"x": x})["regularization"] for _ in range(50)])
+    standard_error = estimates.std() / sqrt(len(estimates))
+    assert (estimates.mean() - expected).abs() < 4 * standard_error
+
+
+def test_encode_gives_the_posterior() -> None:
+    x = torch.randn(5, X_DIM)
+    torch.testing.assert_close(
+        VariationalAutoencoder(ExactPosterior(), LinearDecoder(), StandardNormal()).encode(x).mean,
+        ExactPosterior()(x).mean,
+    )
+
+
+def test_reconstruction_is_the_mean_of_the_output_at_the_mean_of_the_posterior() -> None:
+    model = VariationalAutoencoder(ExactPosterior(), LinearDecoder(), StandardNormal())
+    x = torch.randn(5, X_DIM)
+    torch.testing.assert_close(model.reconstruct(x), ExactPosterior()(x).mean @ WEIGHT.T + BIAS)
+
+
+@pytest.mark.parametrize(
+    ("sample_latents", "sample_output", "from_latents", "from_output"),
+    [(False, False, 0, 0), (True, False, 1, 0), (False, True, 0, 1), (True, True, 1, 1)],
+)
+def test_reconstruction_varies_with_what_is_sampled(
+    sample_latents: bool, sample_output: bool, from_latents: int, from_output: int
+) -> None:
+    torch.manual_seed(0)
+    model = VariationalAutoencoder(ExactPosterior(), LinearDecoder(), StandardNormal())
+    n_data = 100_000
+    x = torch.randn(1, X_DIM).expand(n_data, X_DIM)
+    reconstructions = model.reconstruct(x, sample_latents=sample_latents, sample_output=sample_output)
+    covariance = ExactPosterior()(x[:1]).covariance_matrix.squeeze(0)
+    expected = (from_latents * WEIGHT @ covariance @ WEIGHT.T).diagonal() + from_output * NOISE**2
+    standard_error = expected * sqrt(2 / n_data)  # of the variance of normal samples
+    assert ((reconstructions.var(dim=0) - expected).abs() <= 4 * standard_error + 1e-6).all()
+
+
+def test_samples_follow_the_evidence() -> None:
+    torch.manual_seed(0)
+    model = VariationalAutoencoder(ExactPosterior(), LinearDecoder(), StandardNormal())
+    n_samples = 100_000
+    x = model.sample(torch.Size([n_samples]), sample_output=True)
+    covariance = WEIGHT @ WEIGHT.T + NOISE**2 * torch.eye(X_DIM)
+    variance = covariance.diagonal()
+    assert ((x.mean(0) - BIAS).abs() < 4 * (variance / n_samples).sqrt()).all()
+    standard_error = ((variance.outer(variance) + covariance**2) / n_samples).sqrt()
+    assert ((x.T.cov() - covariance).abs() < 4 * standard_error).all()
+
+
+def test_sampled_means_leave_the_noise_out() -> None:
+    torch.manual_seed(0)
+    model = VariationalAutoencoder(ExactPosterior(), LinearDecoder(), StandardNormal())
+    n_samples = 100_000
+    variance = (WEIGHT @ WEIGHT.T).diagonal()
+    error = (model.sample(torch.Size([n_samples])).var(dim=0) - variance).abs()
+    assert (error < 4 * variance * sqrt(2 / n_samples)).all()
+
+
+def test_training_reaches_the_evidence_of_linear_data() -> None:
+    torch.manual_seed(0)
+    model = make_model()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
+    for step in range(200):
+        optimizer.zero_grad()
+        model.compute_loss({"x": evidence().sample(torch.Size([256]))}, step)["loss"].backward()
+        optimizer.step()
+    x = evidence().sample(torch.Size([10_000]))
+    with torch.no_grad():
+        bound = -model.compute_loss({"x": x}, 0)["loss"]
+    entropy = evidence().entropy()
+    # The bound can't exceed the log evidence, but for the noise of 10,000 data; 0.2 nats are left to training.
+    assert -entropy - 0.2 < bound < -entropy + 4 * sqrt(X_DIM / len(x))
+
+
+def test_zuko_flow_is_a_prior() -> None:
+    prior = zuko.flows.NSF(features=2, transforms=1, hidden_features=(8,))
+    check_marginal_distribution(prior, event_shape=(2,))
+    check_model(VariationalAutoencoder(Gaussian(X_DIM, 2), Gaussian(2, X_DIM), prior), {"x": torch.randn(4, X_DIM)})
+
+
+def test_zuko_lazy_distribution_is_a_prior_with_a_divergence_in_closed_form() -> None:
+    prior = zuko.lazy.UnconditionalDistribution(
+        zuko.distributions.DiagNormal, torch.zeros(2), torch.ones(2), buffer=True
+    )
+    model = make_model()
+    x = torch.randn(4, X_DIM)
+    expected = model.compute_loss_components({"x": x})["regularization"]
+    model.prior = prior
+    check_model(model, {"x": x})
+    torch.testing.assert_close(model.compute_loss_components({"x": x})["regularization"], expected)
+
+
+def test_zuko_flow_is_a_posterior() -> None:
+    encoder = zuko.flows.MAF(features=2, context=X_DIM, transforms=2, hidden_features=(8,))
+    x = torch.randn(4, X_DIM)
+    check_conditional_distribution(encoder, x, event_shape=(2,))
+    model = VariationalAutoencoder(encoder, Gaussian(2, X_DIM), zuko.flows.NSF(features=2, transforms=1))
+    model.compute_loss({"x": x}, 0)["loss"].backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    assert model.reconstruct(x, sample_latents=True).shape == x.shape
+    assert model.sample(torch.Size([6])).shape == (6, X_DIM)
+
+
+def test_zuko_flow_as_posterior_has_no_mean_and_says_what_to_set() -> None:
+    encoder = zuko.flows.MAF(features=2, context=X_DIM, transforms=1, hidden_features=(8,))
+    model = VariationalAutoencoder(encoder, Gaussian(2, X_DIM), StandardNormal())
+    with pytest.raises(TypeError, match="`NormalizingFlow` has no mean to give: set `sample_latents` to True"):
+        model.reconstruct(torch.randn(4, X_DIM))
+
+
+def test_zuko_flow_as_likelihood_has_no_mean_and_says_what_to_set() -> None:
+    decoder = zuko.flows.MAF(features=X_DIM, context=2, transforms=1, hidden_features=(8,))
+    model = VariationalAutoencoder(Gaussian(X_DIM, 2), decoder, StandardNormal())
+    assert model.sample(torch.Size([6]), sample_output=True).shape == (6, X_DIM)
+    with pytest.raises(TypeError, match="set `sample_output` to True"):
+        model.sample(torch.Size([6]))
+
+
+@pytest.mark.parametrize("beta", [-1.0, nan])
+def test_negative_beta_is_refused(beta: float) -> None:
+    with pytest.raises(ValueError, match=rf"^`beta` must be non-negative, got {beta!r}\.$"):
+        make_model(beta)
+
+
+def test_encoder_that_cannot_be_reparametrised_is_refused() -> None:
+    model = VariationalAutoencoder(DiscreteEncoder(), Gaussian(2, X_DIM), StandardNormal())
+    with pytest.raises(TypeError, match=r"`encoder` must .* reparametrised .*Independent\(Bernoulli"):
+        model.compute_loss({"x": torch.randn(4, X_DIM)}, 0)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (
+            VariationalAutoencoder(ElementwiseGaussian(X_DIM, 2), Gaussian(2, X_DIM), StandardNormal()),
+            r"`encoder` must .* batch shape \(4,\) and event shape \(2,\), got \(4, 2\) and \(\); .*Independent",
+        ),
+        (
+            VariationalAutoencoder(Gaussian(X_DIM, 2), ElementwiseGaussian(2, X_DIM), StandardNormal()),
+            r"`decoder` must .* batch shape \(4,\) and event shape \(3,\), got \(4, 3\) and \(\); .*Independent",
+        ),
+        (
+            VariationalAutoencoder(Gaussian(X_DIM, 2), Gaussian(2, X_DIM), ElementwiseStandardNormal()),
+            r"`prior` must .* batch shape \(\) and event shape \(2,\), got \(2,\) and \(\); .*Independent",
+        ),
+        (
+            VariationalAutoencoder(Gaussian(X_DIM, 2), Gaussian(2, X_DIM), StandardNormal(1)),
+            r"`prior` must .* event shape \(2,\), got \(\) and \(1,\)",
+        ),
+        (
+            VariationalAutoencoder(Gaussian(X_DIM, 2), Gaussian(2, 1), StandardNormal()),
+            r"`decoder` must .* event shape \(3,\), got \(4,\) and \(1,\)",
+        ),
+    ],
+    ids=["encoder", "decoder", "prior", "another z_dim", "another x_shape"],
+)
+def test_distributions_that_would_broadcast_are_refused(model: VariationalAutoencoder, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        model.compute_loss({"x": torch.randn(4, X_DIM)}, 0)
