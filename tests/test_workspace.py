@@ -1,0 +1,221 @@
+"""What holds for every member of the workspace, and for the commands that check it."""
+
+import os
+import re
+import subprocess
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+ROOT = Path(__file__).parents[1]
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class Member:
+    path: Path
+
+    @property
+    def project(self) -> dict[str, Any]:
+        return read_toml(self.path / "pyproject.toml")["project"]
+
+    @property
+    def import_name(self) -> str:
+        return self.project["name"].replace("-", "_")
+
+    @property
+    def requirements(self) -> list[Requirement]:
+        extras = self.project.get("optional-dependencies", {}).values()
+        return [Requirement(line) for lines in (self.project["dependencies"], *extras) for line in lines]
+
+
+WORKSPACE = read_toml(ROOT / "pyproject.toml")
+MEMBERS = {
+    path.parent.name: Member(path.parent)
+    for pattern in WORKSPACE["tool"]["uv"]["workspace"]["members"]
+    for path in sorted(ROOT.glob(f"{pattern}/pyproject.toml"))
+}
+PROJECTS = {member.project["name"]: member.project for member in MEMBERS.values()}
+each_member = pytest.mark.parametrize("member", MEMBERS.values(), ids=MEMBERS)
+
+
+# Members
+
+
+def test_the_members_are_those_that_are_known() -> None:
+    assert set(PROJECTS) == {
+        "frame-core",
+        "frame-models",
+        "frame-architectures",
+        "frame-eval",
+        "frame-loggers",
+        "frame-train",
+    }
+
+
+@each_member
+def test_a_member_has_all_that_a_package_needs(member: Member) -> None:
+    assert Version(member.project["version"])
+    assert member.project["requires-python"] == WORKSPACE["project"]["requires-python"] == ">=3.11"
+    assert member.project["license"] == WORKSPACE["project"]["license"] == "MIT"
+    assert member.project["description"].endswith(".")
+    assert (member.path / "src" / member.import_name / "py.typed").is_file()
+    assert list(member.path.glob("tests/test_*.py"))
+
+
+@each_member
+def test_a_member_has_a_readme_of_more_than_a_title(member: Member) -> None:
+    assert member.project["readme"] == "README.md"
+    title, *rest = (member.path / "README.md").read_text(encoding="utf-8").splitlines()
+    assert title == f"# {member.project['name']}"
+    assert any(rest)
+
+
+@each_member
+def test_the_changelog_has_an_entry_for_the_version(member: Member) -> None:
+    changelog = (member.path / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(rf"^## \[{re.escape(member.project['version'])}\]", changelog, re.MULTILINE)
+
+
+@each_member
+def test_the_tests_of_a_member_are_no_package(member: Member) -> None:
+    assert not list(member.path.glob("tests/**/__init__.py"))
+
+
+@each_member
+def test_bounds_on_siblings_admit_their_versions(member: Member) -> None:
+    for requirement in member.requirements:
+        if requirement.name in PROJECTS:
+            assert requirement.specifier.contains(PROJECTS[requirement.name]["version"]), str(requirement)
+
+
+@each_member
+def test_every_requirement_has_a_lower_and_an_upper_bound(member: Member) -> None:
+    for requirement in member.requirements:
+        assert {specifier.operator for specifier in requirement.specifier} == {">=", "<"}, str(requirement)
+
+
+@each_member
+def test_a_sibling_that_is_required_has_the_extras_that_are_asked_for(member: Member) -> None:
+    for requirement in member.requirements:
+        if requirement.name in PROJECTS:
+            assert requirement.extras <= set(PROJECTS[requirement.name].get("optional-dependencies", {}))
+
+
+# The workspace
+
+
+def test_the_workspace_requires_the_app_and_finds_every_member_in_itself() -> None:
+    assert WORKSPACE["project"]["dependencies"] == ["frame-train"]
+    sources = WORKSPACE["tool"]["uv"]["sources"]
+    assert sources == {name: {"workspace": True} for name in PROJECTS}
+
+
+def test_lightning_releases_that_were_compromised_are_out_of_bounds() -> None:
+    for member in MEMBERS.values():
+        for requirement in member.requirements:
+            if requirement.name == "pytorch-lightning":
+                assert not list(requirement.specifier.filter(["2.6.2", "2.6.3"]))
+
+
+def test_every_member_is_in_the_import_contracts() -> None:
+    settings = WORKSPACE["tool"]["importlinter"]
+    (layers,) = (contract["layers"] for contract in settings["contracts"] if contract["type"] == "layers")
+    names = {member.import_name for member in MEMBERS.values()}
+    assert set(settings["root_packages"]) == names
+    assert {name for layer in layers for name in layer.split(" | ")} == names
+
+
+def test_every_member_is_type_checked() -> None:
+    included = {ROOT / path for path in WORKSPACE["tool"]["pyright"]["include"]}
+    assert included == {member.path / "src" for member in MEMBERS.values()}
+
+
+def test_the_architecture_page_names_every_member() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert {name for name in PROJECTS if name.replace("-", "_") not in page} == set()
+
+
+# Commands
+
+
+def read_commands(path: str) -> list[str]:
+    """Give the lines of a file that begin with `uv run`, whatever YAML stands before them."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    return re.findall(r"^(?:\s*(?:- run|entry): )?(uv run .+)$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", [".pre-commit-config.yaml", ".github/workflows/ci.yml"])
+def test_the_same_commands_run_everywhere(path: str) -> None:
+    assert read_commands(path) == read_commands(".ci/run")
+
+
+def test_the_default_tests_run_last() -> None:
+    assert read_commands(".ci/run")[-1] == "uv run pytest"
+    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").endswith("\nuv run pytest\n")
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_every_package_is_tested_alone() -> None:
+    for name, member in MEMBERS.items():
+        if member.path.parent.name == "packages":
+            command = f"uv run --isolated --package {name} --group dev python -m pytest packages/{name}"
+            assert command in read_commands(".ci/run")
+
+
+def test_a_stale_lock_fails() -> None:
+    for path in (".ci/run", ".github/workflows/ci.yml"):
+        assert "uv sync --locked\n" in (ROOT / path).read_text(encoding="utf-8")
+    assert "uv lock --check\n" in (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+
+
+def test_the_contribution_guide_names_the_same_commands() -> None:
+    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    for command in ("uv sync --locked", *read_commands(".ci/run")):
+        if "--isolated" not in command or "frame-models" in command:
+            assert f"\n{command}\n" in guide
+
+
+def test_each_recipe_ends_with_the_command_that_tests_it() -> None:
+    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    recipes = re.findall(r"^### (.+?)\n(.*?)(?=^##)", guide, re.MULTILINE | re.DOTALL)
+    kinds = ["A model", "An architecture", "A data set", "An evaluator", "A logger", "A device", "An experiment"]
+    assert [kind for kind, _ in recipes] == kinds
+    for _, recipe in recipes:
+        assert re.search(r"```\nuv run [^\n]*pytest[^\n]*\n```$", recipe.strip())
+
+
+# What is tracked
+
+
+def read_tracked_files() -> dict[str, str]:
+    """Give the text of each tracked file but the lock, by its path."""
+    listing = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    paths = [path for path in listing.splitlines() if path != "uv.lock" and (ROOT / path).is_file()]
+    return {path: (ROOT / path).read_text(encoding="utf-8", errors="ignore") for path in paths}
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a checkout: there is nothing tracked")
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"(default|extra|^)[-_]?index[-_]url",
+        r"find[-_]links",
+        r"UV_(DEFAULT_)?INDEX",
+        r"\[\[tool\.uv\.index\]\]",
+        r"https?://[^\s\"]+/simple\b",
+        r"(^|[^\w.])/(work|root|home|Users)/\w",
+    ],
+)
+def test_no_tracked_file_names_an_index_or_a_path_of_one_machine(pattern: str) -> None:
+    files = read_tracked_files()
+    assert "pyproject.toml" in files
+    assert {path for path, text in files.items() if re.search(pattern, text, re.MULTILINE)} == set()
