@@ -1,0 +1,32 @@
+import inspect
+
+import torch
+
+from frame_architectures import digits
+
+
+def test_pictures_have_the_shape_of_the_data_set() -> None:
+    assert digits.INPUT_SHAPE == (1, 8, 8)
+    assert digits.N_INPUTS == 64
+    assert digits.N_LABELS == 10
+
+
+def test_signatures_are_those_of_a_config() -> None:
+    for network in (digits.Encoder, digits.Decoder):
+        assert list(inspect.signature(network).parameters) == ["z_dim", "layers"]
+
+
+def test_decoder_gives_back_pictures_of_the_shape_the_encoder_takes() -> None:
+    encoder, decoder = digits.Encoder(3, [6, 5]), digits.Decoder(3, [5, 6])
+    x = torch.rand(2, 4, *digits.INPUT_SHAPE)
+    q_z = encoder(x)
+    p_x = decoder(q_z.mean)
+    assert (q_z.batch_shape, q_z.event_shape) == ((2, 4), (3,))
+    assert (p_x.batch_shape, p_x.event_shape) == ((2, 4), digits.INPUT_SHAPE)
+
+
+def test_hidden_layers_come_in_the_order_given() -> None:
+    sizes = [weight.shape[0] for weight in digits.Encoder(3, [128, 16]).parameters() if weight.ndim == 2]
+    assert sizes == [128, 16, 2 * 3]
+    sizes = [weight.shape[0] for weight in digits.Decoder(3, [16, 128]).parameters() if weight.ndim == 2]
+    assert sizes == [16, 128, digits.N_INPUTS]

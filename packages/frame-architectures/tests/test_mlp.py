@@ -1,0 +1,61 @@
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, softplus
+
+from frame_architectures.mlp import make_mlp_decoder, make_mlp_encoder
+
+INPUT_SHAPE = (2, 3)
+
+
+def apply_by_hand(network: nn.Module, x: Tensor) -> Tensor:
+    """Linear maps with ReLUs in between, from the weights alone."""
+    weights = list(network.parameters())
+    for weight, bias in zip(weights[:-2:2], weights[1:-2:2]):
+        x = (x @ weight.T + bias).clamp(min=0)
+    return x @ weights[-2].T + weights[-1]
+
+
+@pytest.mark.parametrize("layers", [[], [5], [5, 7]])
+def test_encoder_is_a_perceptron_to_mean_and_scale(layers: list[int]) -> None:
+    encoder, x = make_mlp_encoder(INPUT_SHAPE, 4, layers), torch.rand(6, *INPUT_SHAPE)
+    mean, scale = apply_by_hand(encoder, x.flatten(1)).chunk(2, dim=-1)
+    q_z = encoder(x)
+    torch.testing.assert_close(q_z.mean, mean)
+    torch.testing.assert_close(q_z.stddev, softplus(scale), rtol=1e-4, atol=1e-5)  # the floor of the scale
+
+
+@pytest.mark.parametrize("layers", [[], [5], [5, 7]])
+def test_minus_the_log_density_of_a_picture_is_the_binary_cross_entropy(layers: list[int]) -> None:
+    decoder, z, x = make_mlp_decoder(4, layers, INPUT_SHAPE), torch.randn(6, 4), torch.rand(6, *INPUT_SHAPE)
+    expected = binary_cross_entropy_with_logits(apply_by_hand(decoder, z), x.flatten(1), reduction="none").sum(-1)
+    torch.testing.assert_close(-decoder(z).log_prob(x), expected)
+
+
+@pytest.mark.parametrize(
+    ("z_dim", "layers", "error", "message"),
+    [
+        (0, [5], ValueError, "`z_dim` must be positive, got 0"),
+        ("4", [5], TypeError, "`z_dim` must be an integer, got '4'"),
+        (4, [5, -1], ValueError, r"`layers\[1\]` must be positive, got -1"),
+        (4, 5, TypeError, "`layers` must be a sequence of integers, got 5"),
+        (4, "5", TypeError, "`layers` must be a sequence of integers, got '5'"),
+        (4, [[5]], TypeError, r"`layers\[0\]` must be an integer, got \[5\]"),
+        (4, None, TypeError, "`layers` must be a sequence of integers, got None"),
+    ],
+)
+def test_bad_sizes_are_refused_by_the_name_the_user_gave_them(
+    z_dim: Any, layers: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        make_mlp_encoder(INPUT_SHAPE, z_dim, layers)
+    with pytest.raises(error, match=message):
+        make_mlp_decoder(z_dim, layers, INPUT_SHAPE)
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (6,), (2, 2, 4)])
+def test_data_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"\(2, 3\)"):
+        make_mlp_encoder(INPUT_SHAPE, 4, [5])(torch.rand(6, *shape))

@@ -1,0 +1,185 @@
+import copy
+import doctest
+import pickle
+from math import pi, sqrt
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.distributions import Categorical, Distribution, Independent, OneHotCategorical, kl_divergence
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, one_hot, softplus
+
+from frame_architectures import StochasticLinear, stochastic
+
+N_INPUTS = 4
+NAMES = ("Normal", "Laplace", "Bernoulli", "ContinuousBernoulli", "Categorical", "OneHotCategorical")
+
+
+@pytest.fixture
+def validation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Distributions check their arguments, as torch has it; zuko, once imported, switches that off for everybody."""
+    monkeypatch.setattr(Distribution, "_validate_args", True)
+
+
+def make_inputs(*batch_shape: int) -> Tensor:
+    return torch.randn(*batch_shape, N_INPUTS)
+
+
+def split_parameters(layer: StochasticLinear, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Give location and scale of a layer with one output, from its weights alone."""
+    location, scale = (x @ layer.linear.weight.T + layer.linear.bias).unbind(-1)
+    return location, softplus(scale)
+
+
+def test_normal_has_the_density_of_the_formula() -> None:
+    layer, x, y = StochasticLinear(N_INPUTS, 1, "Normal"), make_inputs(6), torch.randn(6)
+    location, scale = split_parameters(layer, x)
+    expected = -((y - location) ** 2) / (2 * scale**2) - (scale * sqrt(2 * pi)).log()
+    torch.testing.assert_close(layer(x).log_prob(y[:, None]), expected, rtol=1e-4, atol=1e-4)  # the floor of the scale
+
+
+def test_laplace_has_the_density_of_the_formula() -> None:
+    layer, x, y = StochasticLinear(N_INPUTS, 1, "Laplace"), make_inputs(6), torch.randn(6)
+    location, scale = split_parameters(layer, x)
+    expected = -(y - location).abs() / scale - (2 * scale).log()
+    torch.testing.assert_close(layer(x).log_prob(y[:, None]), expected, rtol=1e-4, atol=1e-4)  # the floor of the scale
+
+
+@pytest.mark.usefixtures("validation")
+def test_minus_the_log_density_of_a_bernoulli_is_the_binary_cross_entropy() -> None:
+    # for pictures in [0, 1], which are outside its support
+    layer, x, y = StochasticLinear(N_INPUTS, (2, 3), "Bernoulli"), make_inputs(6), torch.rand(6, 2, 3)
+    expected = binary_cross_entropy_with_logits(layer.linear(x), y.flatten(1), reduction="none").sum(-1)
+    torch.testing.assert_close(-layer(x).log_prob(y), expected)
+
+
+def test_minus_the_log_density_of_a_categorical_is_the_cross_entropy() -> None:
+    layer, x, labels = StochasticLinear(N_INPUTS, 3, "Categorical"), make_inputs(6), torch.arange(6) % 3
+    p_y = layer(x)
+    assert p_y.event_shape == ()
+    torch.testing.assert_close(-p_y.log_prob(labels), cross_entropy(layer.linear(x), labels, reduction="none"))
+
+
+def test_one_hot_categorical_has_the_probabilities_of_the_categorical() -> None:
+    x, labels = make_inputs(6), torch.arange(6) % 3
+    categorical, one_hot_categorical = (
+        StochasticLinear(N_INPUTS, 3, name) for name in ("Categorical", "OneHotCategorical")
+    )
+    one_hot_categorical.load_state_dict(categorical.state_dict())
+    expected = categorical(x).log_prob(labels)
+    torch.testing.assert_close(one_hot_categorical(x).log_prob(one_hot(labels, 3).float()), expected)
+
+
+def test_one_hot_categorical_is_whole() -> None:
+    layer, x = StochasticLinear(N_INPUTS, 3, "OneHotCategorical"), make_inputs(6)
+    p_y, expected = layer(x), OneHotCategorical(logits=layer.linear(x))
+    torch.testing.assert_close(p_y.mean, expected.mean)
+    torch.testing.assert_close(p_y.entropy(), expected.entropy())
+    torch.testing.assert_close(kl_divergence(p_y, expected), torch.zeros(6))
+    assert p_y.expand((2, 6)).sample().shape == (2, 6, 3)
+
+
+@pytest.mark.parametrize("name", ["Normal", "Laplace", "ContinuousBernoulli"])
+def test_density_integrates_to_one(name: str) -> None:
+    low, high = (0.0, 1.0) if name == "ContinuousBernoulli" else (-40.0, 40.0)
+    y = torch.linspace(low, high, 40_001, dtype=torch.double)[:, None, None]
+    layer = StochasticLinear(N_INPUTS, 1, name).double()
+    density = layer(make_inputs(6).double()).log_prob(y).exp()
+    # The trapezoidal rule is off by the square of the distance of two points, and more at the peak of a Laplace.
+    torch.testing.assert_close(
+        torch.trapezoid(density, y.squeeze(-1), dim=0), torch.ones(6, dtype=torch.double), rtol=1e-4, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("name", ["Bernoulli", "Categorical", "OneHotCategorical"])
+def test_probabilities_sum_to_one(name: str) -> None:
+    p_y = StochasticLinear(N_INPUTS, 1 if name == "Bernoulli" else 3, name)(make_inputs(6))
+    values = {
+        "Bernoulli": torch.tensor([0.0, 1.0])[:, None, None],
+        "Categorical": torch.arange(3)[:, None],
+        "OneHotCategorical": torch.eye(3)[:, None],
+    }
+    torch.testing.assert_close(p_y.log_prob(values[name]).exp().sum(0), torch.ones(6))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(deadline=None, max_examples=30)
+@given(
+    batch_shape=st.lists(st.integers(1, 3), max_size=3), out_shape=st.lists(st.integers(1, 3), min_size=1, max_size=3)
+)
+def test_shapes_are_those_of_the_batch_and_of_one_datum(
+    name: str, batch_shape: list[int], out_shape: list[int]
+) -> None:
+    distribution = StochasticLinear(N_INPUTS, out_shape, name)(make_inputs(*batch_shape))
+    assert distribution.batch_shape == tuple(batch_shape)
+    assert distribution.event_shape == tuple(out_shape[:-1] if name == "Categorical" else out_shape)
+    value = distribution.sample()
+    assert value.shape == distribution.batch_shape + distribution.event_shape
+    assert distribution.log_prob(value).shape == tuple(batch_shape)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.usefixtures("validation")
+def test_forward_asks_for_no_value_on_the_meta_device(name: str) -> None:
+    with torch.device("meta"):
+        distribution = StochasticLinear(N_INPUTS, (2, 3), name)(make_inputs(5))
+        value = torch.zeros(distribution.batch_shape + distribution.event_shape)
+        assert distribution.log_prob(value.long() if name == "Categorical" else value).shape == (5,)
+
+
+@pytest.mark.parametrize("name", ["Normal", "Laplace"])
+def test_scale_never_reaches_zero(name: str) -> None:
+    layer = StochasticLinear(N_INPUTS, 2, name)
+    torch.nn.init.constant_(layer.linear.bias, -200.0)
+    distribution = layer(torch.zeros(1, N_INPUTS))
+    assert distribution.log_prob(distribution.sample()).isfinite().all()
+
+
+def test_categorical_is_itself_where_labels_are_all_there_is() -> None:
+    assert isinstance(StochasticLinear(N_INPUTS, 3, "Categorical")(make_inputs(5)), Categorical)
+    assert isinstance(StochasticLinear(N_INPUTS, (2, 3), "Categorical")(make_inputs(5)), Independent)
+
+
+def test_layer_is_copied_and_pickled() -> None:
+    layer, x = StochasticLinear(N_INPUTS, 2, "Normal"), make_inputs(5)
+    for other in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        torch.testing.assert_close(other(x).mean, layer(x).mean)
+
+
+@pytest.mark.parametrize(
+    ("in_features", "out_features", "error", "message"),
+    [
+        (0, 2, ValueError, "`in_features` must be positive, got 0"),
+        ("4", 2, TypeError, "`in_features` must be an integer, got '4'"),
+        (4, -1, ValueError, "`out_features` must be positive, got -1"),
+        (4, "2", TypeError, "`out_features` must be an integer, got '2'"),
+        (4, 2.5, TypeError, r"`out_features` must be an integer, got 2\.5"),
+        (4, (1, 0), ValueError, r"`out_features\[1\]` must be positive, got 0"),
+        (4, (), ValueError, "`out_features` must hold at least one size, got none"),
+    ],
+)
+def test_bad_sizes_are_refused(in_features: Any, out_features: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        StochasticLinear(in_features, out_features, "Normal")
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"), [("normal", "Normal"), ("Bernouli", "Bernoulli"), ("Categorial", "Categorical")]
+)
+def test_unknown_distribution_lists_the_choices_and_the_nearest(name: str, nearest: str) -> None:
+    choices = ", ".join(map(repr, NAMES))
+    message = f"^`distribution` must be one of {choices}, got {name!r}; did you mean {nearest!r}\\?$"
+    with pytest.raises(ValueError, match=message):
+        StochasticLinear(N_INPUTS, 2, name)
+
+
+def test_distribution_like_no_other_has_no_nearest() -> None:
+    with pytest.raises(ValueError, match=r"got 'xyz'\.$"):
+        StochasticLinear(N_INPUTS, 2, "xyz")
+
+
+def test_examples_in_the_documentation_are_true() -> None:
+    assert doctest.testmod(stochastic).failed == 0
