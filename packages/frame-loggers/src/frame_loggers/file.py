@@ -1,0 +1,153 @@
+"""Entries as lines of a file and pictures in a folder, independent of any service."""
+
+import json
+import math
+import re
+import time
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from itertools import count
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities import rank_zero_only
+from typing_extensions import override
+
+from frame_core import SCALAR_ENTRY, EntryType, LogEntry
+from frame_loggers.conversion import GLOBAL_STEP, make_bins, make_picture, make_plain, name_scalars, prefix_counters
+
+
+class FileLogger(Logger):
+    """Writes a line per entry to ``metrics.jsonl``, and pictures as PNG to ``images/``.
+
+    A line is a JSON object, written at once: ``trainer/global_step`` (null when it is not known), ``time``
+    in seconds since the epoch, the counters as ``counters/<name>``, and each value under its full name:
+
+    - a number; one that is not finite is the string ``"NaN"``, ``"Infinity"`` or ``"-Infinity"``, which
+      `float` reads back, because JSON has no such numbers,
+    - the path of a picture, an image or a plot, from the directory on,
+    - a histogram as ``{"edges": […], "counts": […], "non_finite": …}``,
+    - a text as a string, a table as an object of its columns.
+
+    Only the first process of a distributed run writes. Whatever is in the directory already is kept.
+
+    Args:
+        directory: Where to write; it is made when the first entry comes.
+    """
+
+    def __init__(self, directory: str | Path) -> None:
+        super().__init__()
+        self._directory = Path(directory).absolute()
+        self._last_values: dict[str, tuple[float, int | None]] = {}
+
+    @property
+    @override
+    def name(self) -> str:
+        return ""
+
+    @property
+    @override
+    def version(self) -> str:
+        return ""
+
+    @property
+    @override
+    def save_dir(self) -> str:
+        return str(self._directory)
+
+    @property
+    @override
+    def log_dir(self) -> str:
+        return str(self._directory)
+
+    @property
+    def last_values(self) -> Mapping[str, tuple[float, int | None]]:
+        """The last value of every number that was logged, and the global step it was logged at."""
+        return MappingProxyType(self._last_values)
+
+    @rank_zero_only
+    def log(
+        self,
+        name: str,
+        log_entry: LogEntry,
+        global_step: int | None = None,
+        counters: Mapping[str, int] | None = None,
+    ) -> None:
+        """Log one entry, as `frame_core.EntryLogger` says.
+
+        Raises:
+            ValueError: ``name`` is one of the names that every line has.
+        """
+        match log_entry.data_type:
+            case EntryType.SCALAR | EntryType.SCALARS:
+                self._write_scalars(name_scalars(name, log_entry), global_step, counters)
+            case EntryType.IMAGE | EntryType.PLOT:
+                self._write({name: self._save_picture(name, log_entry, global_step)}, global_step, counters)
+            case EntryType.HISTOGRAM:
+                bins = make_bins(log_entry.value)
+                histogram = {
+                    "edges": bins.edges.tolist(),
+                    "counts": bins.counts.tolist(),
+                    "non_finite": bins.n_non_finite,
+                }
+                self._write({name: histogram}, global_step, counters)
+            case EntryType.TEXT:
+                self._write({name: log_entry.value}, global_step, counters)
+            case EntryType.TABLE:
+                columns = {key: [make_plain(cell) for cell in cells] for key, cells in log_entry.value.items()}
+                self._write({name: columns}, global_step, counters)
+
+    @override
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        self._write_scalars({name: LogEntry(SCALAR_ENTRY, value).value for name, value in metrics.items()}, step, None)
+
+    @override
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        """Do nothing: the composed config stands in the run directory, beside what is written here."""
+
+    def _write_scalars(
+        self, values: Mapping[str, float], global_step: int | None, counters: Mapping[str, int] | None
+    ) -> None:
+        self._write(values, global_step, counters)
+        self._last_values.update({name: (value, global_step) for name, value in values.items()})
+
+    def _write(self, values: Mapping[str, Any], global_step: int | None, counters: Mapping[str, int] | None) -> None:
+        line = {GLOBAL_STEP: global_step, "time": time.time(), **prefix_counters(counters)}
+        for name in values:
+            if name in line:
+                raise ValueError(f"`metrics.jsonl` has {name!r} on every line: log the value under another name.")
+        text = json.dumps(_as_strict_json({**line, **values}), allow_nan=False)
+        self._directory.mkdir(parents=True, exist_ok=True)
+        with (self._directory / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(text + "\n")
+
+    def _save_picture(self, name: str, log_entry: LogEntry, global_step: int | None) -> str:
+        """Save a picture whole or not at all, under a name that was free, and give its relative path."""
+        folder = self._directory / "images"
+        folder.mkdir(parents=True, exist_ok=True)
+        path = next(path for path in _suggest_paths(folder, name, global_step) if not path.exists())
+        temporary = path.with_name(f".{path.name}.tmp")
+        make_picture(log_entry).save(temporary, format="PNG")
+        temporary.replace(path)
+        return path.relative_to(self._directory).as_posix()
+
+
+def _suggest_paths(folder: Path, name: str, global_step: int | None) -> Iterator[Path]:
+    safe_name = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".")[:100]  # a file name has at most 255 bytes
+    stem = safe_name if global_step is None else f"{safe_name}-{global_step:08d}"
+    yield folder / f"{stem}.png"
+    for index in count(1):
+        yield folder / f"{stem}-{index}.png"
+
+
+def _as_strict_json(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _as_strict_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_as_strict_json(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value

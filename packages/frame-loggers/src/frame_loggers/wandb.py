@@ -1,0 +1,209 @@
+"""Entries on Weights & Biases, with an account or, offline, without."""
+
+import html
+import logging
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pytorch_lightning.loggers.wandb import WandbLogger as LightningWandbLogger
+from pytorch_lightning.utilities import rank_zero_only
+from typing_extensions import override
+
+from frame_core import EntryType, LogEntry
+from frame_loggers.conversion import make_bins, make_picture, make_plain, name_scalars, prefix_counters
+
+try:
+    import wandb
+except ModuleNotFoundError as error:
+    if error.name != "wandb":
+        raise
+    raise ModuleNotFoundError(
+        "`WandbLogger` needs wandb: `pip install frame-loggers[wandb]`.", name=error.name
+    ) from None
+
+from wandb.errors import AuthenticationError, CommError
+from wandb.sdk import wandb_setup
+
+INIT_TIMEOUT = 30.0
+"""Seconds that a run waits for the server when it starts."""
+
+FINISH_TIMEOUT = 300.0
+"""Seconds that a run waits for the last upload when it ends."""
+
+_log = logging.getLogger("frame_loggers")
+
+
+class WandbLogger(LightningWandbLogger):
+    """Logs to Weights & Biases; without credentials or a server it logs offline, and says so in one line.
+
+    It never asks for a key and never waits for one. ``WANDB_MODE`` is respected (``online``, ``offline`` or
+    ``disabled``), and so is a sweep, whose project and run come from its agent. `finalize` ends the run;
+    what is logged afterwards is a continuation of it.
+
+    Args:
+        project: Project that the run belongs to.
+        name: Name by which the run is shown.
+        directory: All files of the run are written to ``<directory>/wandb``; so are those that wandb would
+            put in the home directory, unless ``WANDB_DATA_DIR`` and ``WANDB_CACHE_DIR`` say where.
+        log_model: Upload the checkpoints at the end (True), each when it is saved (``"all"``) or not at all.
+
+    Raises:
+        ValueError: The credentials are malformed. Nothing is written then.
+    """
+
+    def __init__(
+        self,
+        project: str,
+        name: str,
+        directory: str | Path,
+        log_model: Literal["all"] | bool = False,
+    ) -> None:
+        directory = Path(directory).absolute()
+        _set_wandb_environment(directory / "wandb")
+        mode, self._why_offline = _choose_mode()
+        super().__init__(
+            project=project,
+            name=name,
+            save_dir=directory,
+            log_model=log_model,
+            mode=mode,
+            settings=wandb.Settings(
+                console="off",
+                silent=True,
+                init_timeout=INIT_TIMEOUT,
+                finish_timeout=FINISH_TIMEOUT,
+                finish_timeout_raises=True,
+            ),
+        )
+        del self._wandb_init["anonymous"]  # wandb warns about it, whatever its value
+        self._in_sweep = wandb_setup.singleton().settings.sweep_id is not None
+        if self._in_sweep:  # they come from the agent
+            del self._wandb_init["project"], self._wandb_init["id"]
+
+    @property
+    @override
+    def experiment(self) -> Any:
+        """The run of wandb's, started when it is first asked for."""
+        if self._experiment is None:
+            self._start()
+        return super().experiment
+
+    @rank_zero_only
+    def log(
+        self,
+        name: str,
+        log_entry: LogEntry,
+        global_step: int | None = None,
+        counters: Mapping[str, int] | None = None,
+    ) -> None:
+        """Log one entry, as `frame_core.EntryLogger` says."""
+        self.log_metrics({**_make_values(name, log_entry), **prefix_counters(counters)}, global_step)
+
+    @override
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """End the run, so that its file is whole and the next logger starts a run of its own."""
+        super().finalize(status)
+        if self._experiment is None:
+            return
+        run, self._experiment = self._experiment, None
+        self._id = run.id
+        if not self._in_sweep:
+            self._wandb_init["id"] = run.id
+        try:
+            run.finish(exit_code=0 if status == "success" else 1)
+        except TimeoutError:
+            _log.warning(
+                "W&B: the upload did not end in %g seconds; `%s` uploads the rest.", FINISH_TIMEOUT, _sync_command(run)
+            )
+        if wandb.run is None:
+            wandb.teardown()  # the last records of a run are written only now
+
+    @rank_zero_only
+    def _start(self) -> None:
+        if self._wandb_init["mode"] != "disabled":  # wandb complains about a directory that isn't there
+            os.makedirs(self._wandb_init["dir"], exist_ok=True)
+        try:
+            run = super().experiment
+        except AuthenticationError:
+            raise
+        except CommError as error:
+            self._why_offline = f"the server could not be reached ({str(error).splitlines()[0]})"
+            self._wandb_init["mode"] = "offline"
+            run = super().experiment
+        if run.offline:
+            _log.warning(
+                "W&B: %s, so this run is logged offline; `wandb login` logs in, `%s` uploads the run.",
+                self._why_offline,
+                _sync_command(run),
+            )
+
+
+def _choose_mode() -> tuple[str, str]:
+    """Give wandb's mode and, for the offline one, the reason."""
+    mode = wandb_setup.singleton().settings.mode  # from `WANDB_MODE` or wandb's settings file
+    if mode in ("offline", "dryrun"):
+        return "offline", "its mode is set to offline"
+    if mode == "disabled" or _has_credentials():
+        return mode, ""
+    return "offline", "there are no credentials"
+
+
+def _has_credentials() -> bool:
+    try:
+        return wandb.login(prompt=False, verify=False)
+    except AuthenticationError as error:
+        raise ValueError(
+            f"The credentials for W&B can't be used: {error} "
+            "`wandb login --relogin` stores others, `WANDB_MODE=offline` does without."
+        ) from None
+
+
+_own_variables: dict[str, str] = {}
+
+
+def _set_wandb_environment(directory: Path) -> None:
+    """Keep wandb quiet, and its files out of the home directory; what the user has set stays.
+
+    For the staging of artifacts, tables among them, and for their cache wandb knows no other setting than
+    these variables. An offline run refers to its staged files until it is uploaded: they belong beside it.
+    """
+    variables = {"WANDB_SILENT": "true", "WANDB_DATA_DIR": str(directory), "WANDB_CACHE_DIR": str(directory / "cache")}
+    for variable, value in variables.items():
+        if os.environ.get(variable) in (None, _own_variables.get(variable)):  # not set, or set for an earlier run
+            os.environ[variable] = _own_variables[variable] = value
+
+
+def _sync_command(run: Any) -> str:
+    return f"wandb sync {shlex.quote(run.settings.sync_dir)}"
+
+
+def _make_values(name: str, log_entry: LogEntry) -> dict[str, Any]:
+    match log_entry.data_type:
+        case EntryType.SCALAR | EntryType.SCALARS:
+            return name_scalars(name, log_entry)
+        case EntryType.IMAGE | EntryType.PLOT:
+            return {name: wandb.Image(make_picture(log_entry))}  # of a float tensor it would make a black picture
+        case EntryType.HISTOGRAM:
+            bins = make_bins(log_entry.value)
+            return {name: wandb.Histogram(np_histogram=(bins.counts.numpy(), bins.edges.numpy()))}
+        case EntryType.TEXT:
+            text = f'<pre style="white-space: pre-wrap">{html.escape(log_entry.value)}</pre>'
+            return {name: wandb.Html(text, data_is_not_path=True)}
+        case EntryType.TABLE:
+            return {name: _make_table(log_entry.value)}
+
+
+def _make_table(columns: Mapping[str, Sequence[Any]]) -> wandb.Table:
+    rows = zip(*(_make_uniform(cells) for cells in columns.values()))
+    return wandb.Table(columns=list(columns), data=[list(row) for row in rows])
+
+
+def _make_uniform(cells: Sequence[Any]) -> list[Any]:
+    """Give a column of one type, or of none: wandb refuses others."""
+    plain = [make_plain(cell) for cell in cells]
+    types = {float if type(cell) is int else type(cell) for cell in plain if cell is not None}
+    return plain if len(types) <= 1 else [None if cell is None else str(cell) for cell in plain]

@@ -1,0 +1,50 @@
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pytest
+import wandb
+from matplotlib.figure import Figure
+
+
+@pytest.fixture(autouse=True)
+def _private_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give a test a home and a current directory of its own, no W&B account, and see that it leaves nothing there."""
+    environment = dict(os.environ)
+    for variable in environment:
+        if variable.startswith("WANDB_") or variable == "NETRC":
+            del os.environ[variable]
+    places = [tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("current")]
+    os.environ.update(HOME=str(places[0]), WANDB_ERROR_REPORTING="false", MPLCONFIGDIR=matplotlib.get_cachedir())
+    monkeypatch.chdir(places[1])
+    yield
+    wandb.teardown()
+    os.environ.clear()
+    os.environ.update(environment)
+    for place in places:
+        assert list(place.iterdir()) == [], "something was left outside of the logger's directory"
+
+
+@pytest.fixture
+def figure() -> Figure:
+    figure = Figure(figsize=(2, 1), dpi=50)
+    figure.subplots().plot([0, 1, 4])
+    return figure
+
+
+@pytest.fixture
+def read_wandb() -> Callable[[Path], list[dict[str, Any]]]:
+    """Give a function that reads the records of the one offline run below a directory."""
+
+    def read(directory: Path) -> list[dict[str, Any]]:
+        (path,) = directory.glob("wandb/offline-run-*/*.wandb")
+        command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(path)]
+        result = subprocess.run(command, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)
+        return [json.loads(line) for line in result.stdout.splitlines()]
+
+    return read

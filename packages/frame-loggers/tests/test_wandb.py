@@ -1,0 +1,201 @@
+import math
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+
+from frame_core import (
+    HISTOGRAM_ENTRY,
+    IMAGE_ENTRY,
+    PLOT_ENTRY,
+    SCALAR_ENTRY,
+    TABLE_ENTRY,
+    TEXT_ENTRY,
+    LogEntry,
+)
+from frame_loggers import WandbLogger
+
+Read = Callable[[Path], list[dict[str, Any]]]
+SCALAR = LogEntry(SCALAR_ENTRY, 1.0)
+
+
+def get_history(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [record["history"]["item"] for record in records if record["type"] == "history"]
+
+
+def get_messages(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "frame_loggers"]
+
+
+def get_offline_runs(directory: Path) -> list[Path]:
+    return sorted(directory.glob("wandb/offline-run-*"))
+
+
+def test_every_type_is_shown(tmp_path: Path, figure: Figure, read_wandb: Read) -> None:
+    figure.set_facecolor("red")
+    logger = WandbLogger(project="project", name="run", directory=tmp_path)
+    logger.log("Gray", LogEntry(IMAGE_ENTRY, torch.full((1, 1, 3), 0.5)), 5, {"iteration": 7})
+    logger.log("RGB", LogEntry(IMAGE_ENTRY, torch.full((3, 1, 3), 0.5)))
+    logger.log("Plot", LogEntry(PLOT_ENTRY, figure))
+    logger.log("Weights", LogEntry(HISTOGRAM_ENTRY, torch.tensor([0.0, 1.0, 1.0, math.nan])))
+    logger.log("Text", LogEntry(TEXT_ENTRY, "<b>\ntext"))
+    logger.log("Table", LogEntry(TABLE_ENTRY, {"x": [1, 2.5], "mixed": [1, "a"], "none": [None, math.nan]}))
+    logger.finalize("success")
+    gray, rgb, plot, weights, text, table = get_history(read_wandb(tmp_path))
+    (run,) = get_offline_runs(tmp_path)
+    assert (gray["trainer/global_step"], gray["counters/iteration"]) == (5, 7)
+    assert Image.open(run / "files" / gray["Gray.path"]).getpixel((2, 0)) == 128
+    assert Image.open(run / "files" / rgb["RGB.path"]).getpixel((2, 0)) == (128, 128, 128)
+    assert Image.open(run / "files" / plot["Plot.path"]).getpixel((0, 0)) == (255, 0, 0, 255)
+    assert (weights["Weights.values"][0], weights["Weights.values"][-1]) == (1, 2)
+    assert "&lt;b&gt;\ntext" in (run / "files" / text["Text.path"]).read_text()
+    assert (table["Table.nrows"], table["Table.ncols"]) == (2, 3)
+    assert list(tmp_path.glob("wandb/artifacts/staging/*")), "the table that an upload needs is not beside the run"
+
+
+def test_a_nested_config_is_kept(tmp_path: Path, read_wandb: Read) -> None:
+    logger = WandbLogger(project="project", name="run", directory=tmp_path)
+    logger.log_hyperparams({"params": {"beta": 0.5, "layers": [1, 2], "none": None}, "seed": 1})
+    logger.finalize("success")
+    configs = [record["config"]["update"] for record in read_wandb(tmp_path) if record["type"] == "config"]
+    assert {key: value for config in configs for key, value in config.items()} == {
+        "params": {"beta": 0.5, "layers": [1, 2], "none": None},
+        "seed": 1,
+    }
+
+
+def test_without_credentials_one_line_says_that_and_what_to_do(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    logger = WandbLogger(project="project", name="run", directory=tmp_path / "a b")
+    logger.log("Loss", SCALAR, global_step=1)
+    logger.finalize("success")
+    (run,) = get_offline_runs(tmp_path / "a b")
+    assert get_messages(caplog) == [
+        "W&B: there are no credentials, so this run is logged offline; "
+        f"`wandb login` logs in, `wandb sync '{run}'` uploads the run."
+    ]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_offline_mode_is_respected_with_credentials_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
+    logger = WandbLogger(project="project", name="run", directory=tmp_path)
+    logger.log("Loss", SCALAR, global_step=1)
+    logger.finalize("success")
+    assert len(get_offline_runs(tmp_path)) == 1
+    (message,) = get_messages(caplog)
+    assert "its mode is set to offline" in message
+
+
+def test_disabled_mode_is_respected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, figure: Figure
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    logger = WandbLogger(project="project", name="run", directory=tmp_path)
+    logger.log("Loss", SCALAR, global_step=1, counters={"iteration": 1})
+    logger.log("Plot", LogEntry(PLOT_ENTRY, figure), global_step=1)
+    logger.log_hyperparams({"a": {"b": None}})
+    logger.finalize("success")
+    assert list(tmp_path.iterdir()) == []
+    assert get_messages(caplog) == []
+
+
+def test_malformed_credentials_are_refused_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "short")
+    with pytest.raises(ValueError, match="WANDB_API_KEY invalid") as error:
+        WandbLogger(project="project", name="run", directory=tmp_path / "run")
+    assert len(str(error.value).splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_server_out_of_reach_makes_the_run_an_offline_one(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("frame_loggers.wandb.INIT_TIMEOUT", 1.0)
+    monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # the discard port: nobody listens
+    logger = WandbLogger(project="project", name="run", directory=tmp_path)
+    logger.log("Loss", SCALAR, global_step=1)
+    logger.finalize("success")
+    assert len(get_offline_runs(tmp_path)) == 1
+    (message,) = get_messages(caplog)
+    assert "the server could not be reached" in message
+    assert capfd.readouterr() == ("", "")
+
+
+def test_in_a_sweep_the_project_and_the_run_are_those_of_the_agent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read_wandb: Read
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SWEEP_ID", "sweep")
+    monkeypatch.setenv("WANDB_RUN_ID", "agentrun")
+    monkeypatch.setenv("WANDB_PROJECT", "agentproject")
+    logger = WandbLogger(project="project", name="run", directory=tmp_path)
+    logger.log("Loss", SCALAR, global_step=1)
+    logger.finalize("success")
+    (run,) = (record["run"] for record in read_wandb(tmp_path) if record["type"] == "run")
+    assert (run["project"], run["run_id"], run["sweep_id"]) == ("agentproject", "agentrun", "sweep")
+
+
+def test_a_second_run_of_a_process_is_one_of_its_own_in_its_own_directory(tmp_path: Path, read_wandb: Read) -> None:
+    versions: list[str | None] = []
+    for name in ("first", "second"):
+        logger = WandbLogger(project="project", name=name, directory=tmp_path / name)
+        logger.log("Table", LogEntry(TABLE_ENTRY, {"x": [1]}), global_step=1)
+        logger.finalize("failed" if name == "first" else "success")
+        versions.append(logger.version)
+    assert None not in versions
+    assert versions[0] != versions[1]
+    for name, exit_code in (("first", 1), ("second", 0)):
+        assert list((tmp_path / name).glob("wandb/artifacts/staging/*"))
+        assert read_wandb(tmp_path / name)[-1]["exit"].get("exit_code", 0) == exit_code
+
+
+def test_what_is_logged_after_the_end_continues_the_run(tmp_path: Path) -> None:
+    logger = WandbLogger(project="project", name="run", directory=tmp_path)
+    for step in (1, 2):
+        logger.log("Loss", SCALAR, global_step=step)
+        logger.finalize("success")
+    first, second = get_offline_runs(tmp_path)
+    assert first.name.split("-")[3] == second.name.split("-")[3] == logger.version
+
+
+SCRIPT = """
+import sys
+from frame_core import SCALAR_ENTRY, LogEntry
+from frame_loggers import WandbLogger
+logger = WandbLogger(project="project", name="run", directory=sys.argv[1])
+logger.log("Loss", LogEntry(SCALAR_ENTRY, 1.0), global_step=1)
+logger.finalize("success")
+assert "tensorboard" not in sys.modules
+"""
+
+
+def test_nothing_is_asked_on_a_terminal(tmp_path: Path) -> None:
+    main, terminal = pty.openpty()
+    command = [sys.executable, "-W", "error", "-c", SCRIPT, str(tmp_path)]
+    process = subprocess.run(command, stdin=terminal, stdout=terminal, stderr=terminal, check=False)
+    os.close(terminal)
+    shown = os.read(main, 100_000).decode()
+    os.close(main)
+    assert process.returncode == 0, shown
+    (line,) = shown.splitlines()
+    assert line.startswith("W&B: there are no credentials")
