@@ -1,0 +1,13 @@
+from collections.abc import Generator
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Generator[None]:
+    """Networks this small gain nothing of more threads, and lose a lot of them on a busy machine."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)

@@ -1,0 +1,50 @@
+"""Every evaluation of the package, held to the contract of its interface."""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import frame_eval
+from frame_core import Evaluation, Model, run_evaluation
+from frame_core.testing import TinyOptimization, check_evaluation
+from frame_eval import ELBOEvaluation, ImageReconstructionEvaluation, ImageSampleEvaluation
+
+EVALUATIONS: dict[str, Evaluation] = {
+    "ELBOEvaluation": ELBOEvaluation("valid", n_samples=2),
+    "ImageReconstructionEvaluation": ImageReconstructionEvaluation(
+        "valid", n_pictures=3, sample_images=True, sample_latents=True
+    ),
+    "ImageSampleEvaluation": ImageSampleEvaluation(n_pictures=3, sampling_params={"sample_output": True}),
+}
+
+
+class IncapableModel(Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(()))
+
+    def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
+        return {"loss": self.weight * data["x"].mean()}
+
+
+@pytest.mark.parametrize("name", frame_eval.__all__)
+def test_evaluation_keeps_the_contract(name: str) -> None:
+    evaluation = EVALUATIONS[name]
+    assert type(evaluation) is getattr(frame_eval, name)
+    check_evaluation(evaluation, TinyOptimization())
+
+
+@pytest.mark.parametrize("name", frame_eval.__all__)
+def test_model_without_the_capability_is_refused(name: str) -> None:
+    evaluation = EVALUATIONS[name]
+    with pytest.raises(TypeError, match=f"`{name}` needs a `{evaluation.requires.__name__}`"):
+        run_evaluation(evaluation, TinyOptimization(model=IncapableModel()))
+
+
+def test_import_waits_for_no_library_that_is_slow_to_import() -> None:
+    program = "import sys, frame_eval; assert not {'torchvision', 'matplotlib'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)

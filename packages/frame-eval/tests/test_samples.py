@@ -1,0 +1,88 @@
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from frame_core import IMAGE_ENTRY, GenerativeModel, run_evaluation
+from frame_core.testing import TinyModel, TinyOptimization
+from frame_eval import ImageSampleEvaluation
+
+PADDING = 2
+
+
+class ShadeModel(GenerativeModel):
+    """Generates pictures of one pixel: each a shade brighter than the last, from an offset on."""
+
+    def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
+        return {"loss": data["x"].mean()}
+
+    def sample(
+        self, sample_shape: torch.Size = torch.Size([]), sample_output: bool = False, offset: float = 0.0
+    ) -> Tensor:
+        return offset + torch.arange(sample_shape.numel()).reshape(*sample_shape, 1, 1, 1) / 255
+
+
+@settings(deadline=None)
+@given(n_pictures=st.integers(2, 255))
+def test_grid_is_as_near_to_a_square_as_the_number_of_pictures_allows(n_pictures: int) -> None:
+    entry = run_evaluation(ImageSampleEvaluation(n_pictures), TinyOptimization(model=ShadeModel()))
+    assert entry.data_type == IMAGE_ENTRY
+    shades = entry.value[0, PADDING :: 1 + PADDING, PADDING :: 1 + PADDING]
+    n_rows, n_columns = shades.shape
+    assert shades.flatten()[:n_pictures].tolist() == list(range(n_pictures))
+    assert 0 <= n_columns - n_rows <= 1
+    assert 0 <= n_rows * n_columns - n_pictures < n_columns  # no row is empty
+
+
+def test_one_picture_is_itself() -> None:
+    entry = run_evaluation(ImageSampleEvaluation(1), TinyOptimization(model=ShadeModel()))
+    assert torch.equal(entry.value, torch.zeros(3, 1, 1, dtype=torch.uint8))
+
+
+def test_params_reach_the_model_and_values_are_clamped() -> None:
+    evaluation = ImageSampleEvaluation(4, sampling_params={"offset": 253 / 255})
+    entry = run_evaluation(evaluation, TinyOptimization(model=ShadeModel()))
+    shades = entry.value[0, PADDING :: 1 + PADDING, PADDING :: 1 + PADDING]
+    assert shades.flatten().tolist() == [253, 254, 255, 255]
+
+
+def test_pictures_are_the_same_latents_at_every_evaluation() -> None:
+    optimization = TinyOptimization()
+    evaluation = ImageSampleEvaluation(9)
+    first = run_evaluation(evaluation, optimization).value
+    torch.randn(5)
+    assert torch.equal(run_evaluation(evaluation, optimization).value, first)
+
+
+def test_unknown_param_is_named() -> None:
+    evaluation = ImageSampleEvaluation(4, sampling_params={"sample_outptu": True})
+    with pytest.raises(TypeError, match="sample_outptu"):
+        run_evaluation(evaluation, TinyOptimization())
+
+
+@pytest.mark.gpu
+def test_pictures_come_back_from_the_device_of_the_model() -> None:
+    entry = run_evaluation(ImageSampleEvaluation(9), TinyOptimization(model=TinyModel().to("cuda")))
+    assert entry.value.device.type == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("n_pictures", "error", "message"),
+    [
+        (0, ValueError, "`n_pictures` must be positive, got 0"),
+        (-1, ValueError, "`n_pictures` must be positive, got -1"),
+        ("9", TypeError, "`n_pictures` must be an integer, got '9'"),
+    ],
+)
+def test_bad_number_of_pictures_is_refused(n_pictures: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        ImageSampleEvaluation(n_pictures)
+
+
+def test_samples_that_are_no_pictures_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"with 1 or 3 channels, got data of shape \(6,\)"):
+        run_evaluation(ImageSampleEvaluation(4), TinyOptimization(model=TinyModel(x_shape=(6,))))
