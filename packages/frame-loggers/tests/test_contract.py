@@ -35,7 +35,9 @@ def read_file(directory: Path) -> Logged:
 
 
 def read_tensorboard(directory: Path) -> Logged:
-    events = EventAccumulator(str(directory), dict.fromkeys(("scalars", "images", "histograms", "tensors"), 0)).Reload()
+    events: Any = EventAccumulator(
+        str(directory), dict.fromkeys(("scalars", "images", "histograms", "tensors"), 0)
+    ).Reload()
     kinds = {"scalars": events.Scalars, "images": events.Images, "histograms": events.Histograms}
     logged = [(tag, event.step) for kind, read in kinds.items() for tag in events.Tags()[kind] for event in read(tag)]
     texts = [(tag, event.step) for tag in events.Tags()["tensors"] for event in events.Tensors(tag)]
@@ -101,7 +103,8 @@ def test_what_lightning_logs_lands_on_every_back_end_with_its_step(
         enable_model_summary=False,
         default_root_dir=tmp_path,
     )
-    trainer.fit(TinyModule(), DataLoader(torch.ones(4, 1), batch_size=2))
+    data: Any = torch.ones(4, 1)
+    trainer.fit(TinyModule(), DataLoader(data, batch_size=2))
     losses = [("loss", 0), ("loss", 1)]
     assert [logged for logged in read_file(tmp_path / "FileLogger") if logged[0] == "loss"] == losses
     assert [logged for logged in read_tensorboard(tmp_path / "TensorBoardLogger") if logged[0] == "loss"] == losses
