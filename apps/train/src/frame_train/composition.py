@@ -4,7 +4,6 @@ import functools
 import importlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.errors import HydraException
@@ -17,83 +16,70 @@ from frame_train.errors import CompositionError, suggest
 _RESERVED_KEYS = ("_target_", "_args_", "_partial_", "_convert_", "_recursive_", "_copy_")
 
 
-@dataclass
-class Built:
-    """What was built so far, by the identity of the config node, and the nodes being built now."""
-
-    objects: dict[int, Any] = field(default_factory=dict)
-    open_keys: dict[int, str] = field(default_factory=dict)
-
-
-def instantiate(node: Any, key: str = "", built: Built | None = None) -> Any:
-    """Build what a config node describes.
+class Composition:
+    """The objects that one config describes, each built once.
 
     It gives the same values as `hydra.utils.instantiate` with two differences: a node that is referred
     to twice (``${model}``) is one object, where Hydra makes a copy for each reference, unless it says
     ``_copy_: true``; and containers come as plain dictionaries and lists.
 
-    Args:
-        node: Part of a composed config, or a plain value, which is given back as it is.
-        key: Where the node stands in the config, for messages.
-        built: What calls before this one built from the same config, to share it.
-
-    Returns:
-        The object that ``_target_`` makes, or a dictionary, list or value.
-
-    Raises:
-        CompositionError: Something can't be built; the message names its key.
+    >>> from omegaconf import OmegaConf
+    >>> config = OmegaConf.create({"part": {"_target_": "collections.Counter"}, "pair": ["${part}", "${part}"]})
+    >>> first, second = Composition().instantiate(config.pair)
+    >>> first is second
+    True
     """
-    built = Built() if built is None else built
-    if not isinstance(node, DictConfig | ListConfig):
-        return node
-    identity = id(node)
-    if identity in built.objects:
-        return built.objects[identity]
-    if identity in built.open_keys:
-        raise CompositionError(f"`{built.open_keys[identity]}` refers to itself through `{key}`.")
-    built.open_keys[identity] = key
-    value = _build_list(node, key, built) if isinstance(node, ListConfig) else _build_dictionary(node, key, built)
-    del built.open_keys[identity]
-    if not (isinstance(node, DictConfig) and node.get("_copy_")):
-        built.objects[identity] = value
-    return value
 
+    def __init__(self) -> None:
+        self._nodes: list[Any] = []  # keeps what `id` was asked of alive
+        self._objects: dict[int, Any] = {}
+        self._open: dict[int, str] = {}
 
-def _build_list(node: ListConfig, key: str, built: Built) -> list[Any]:
-    return [instantiate(_read(node, index, key), f"{key}.{index}", built) for index in range(len(node))]
+    def instantiate(self, node: Any) -> Any:
+        """Build what a config node describes.
 
+        Args:
+            node: Part of a composed config, or a plain value, which is given back as it is.
 
-def _build_dictionary(node: DictConfig, key: str, built: Built) -> Any:
-    if "_target_" not in node:
-        return {name: _build_child(node, str(name), key, built) for name in node}
-    names = [str(name) for name in node if name not in _RESERVED_KEYS]
-    if node.get("_recursive_", True):
-        arguments = {name: _build_child(node, name, key, built) for name in names}
-    else:
-        arguments = {name: _read(node, name, key) for name in names}
-    positional = instantiate(node.get("_args_", []), f"{key}._args_", built)
-    target = find_target(_read(node, "_target_", key), key)
-    if node.get("_partial_"):
-        _check_arguments(target, positional, arguments, key, partial=True)
-        return functools.partial(target, *positional, **arguments)
-    return construct(target, positional, arguments, key)
+        Returns:
+            The object that ``_target_`` makes, or a dictionary, list or value.
 
+        Raises:
+            CompositionError: Something can't be built; the message names its key.
+        """
+        if not isinstance(node, DictConfig | ListConfig):
+            return node
+        if id(node) in self._objects:
+            return self._objects[id(node)]
+        if id(node) in self._open:
+            raise CompositionError(f"`{_key(node)}` refers to itself, through {' → '.join(self._open.values())}.")
+        self._open[id(node)] = f"`{_key(node)}`"
+        value = self._build_list(node) if isinstance(node, ListConfig) else self._build_dictionary(node)
+        del self._open[id(node)]
+        if not (isinstance(node, DictConfig) and node.get("_copy_")):
+            self._nodes.append(node)
+            self._objects[id(node)] = value
+        return value
 
-def _build_child(node: DictConfig, name: str, key: str, built: Built) -> Any:
-    return instantiate(_read(node, name, key), f"{key}.{name}" if key else name, built)
+    def _build_list(self, node: ListConfig) -> list[Any]:
+        return [self.instantiate(_read(node, index)) for index in range(len(node))]
 
-
-def _read(node: Any, name: Any, key: str) -> Any:
-    """Read one entry of a node, its interpolation resolved."""
-    try:
-        return node[name]
-    except OmegaConfBaseException as error:
-        reason = str(error).splitlines()[0]
-        raise CompositionError(f"`{key}.{name}`: {reason}." if key else f"`{name}`: {reason}.") from error
+    def _build_dictionary(self, node: DictConfig) -> Any:
+        if "_target_" not in node:
+            return {name: self.instantiate(_read(node, name)) for name in node}
+        names = [str(name) for name in node if name not in _RESERVED_KEYS]
+        build = self.instantiate if node.get("_recursive_", True) else _identity
+        arguments = {name: build(_read(node, name)) for name in names}
+        positional = self.instantiate(node.get("_args_", []))
+        target = find_target(_read(node, "_target_"), _key(node))
+        if node.get("_partial_"):
+            _check_arguments(target, positional, arguments, _key(node), partial=True)
+            return functools.partial(target, *positional, **arguments)
+        return construct(target, positional, arguments, _key(node))
 
 
 def find_target(path: str, key: str) -> Callable[..., Any]:
-    """Import what a ``_target_`` names.
+    """Import what the ``_target_`` of the node ``key`` names.
 
     Raises:
         CompositionError: There is no such thing, or it may not be called from a config.
@@ -102,8 +88,38 @@ def find_target(path: str, key: str) -> Callable[..., Any]:
         return hydra_instantiate({"_target_": path, "_partial_": True}).func
     except HydraException as error:
         if "Error locating target" not in str(error):
-            raise CompositionError(f"`{key}._target_`: {error}") from error
+            raise CompositionError(f"`{key}._target_`: {' '.join(str(error).split())}") from error
         raise CompositionError(f"`{key}._target_`: there is no `{path}`.{_explain_missing(path)}") from error
+
+
+def construct(target: Callable[..., Any], positional: Sequence[Any], arguments: Mapping[str, Any], key: str) -> Any:
+    """Call a target that the node ``key`` names.
+
+    Raises:
+        CompositionError: It takes other arguments, or it raises; the message names the key and the target.
+    """
+    _check_arguments(target, positional, arguments, key)
+    try:
+        return target(*positional, **arguments)
+    except Exception as error:
+        raise CompositionError(f"`{key}` ({_describe(target)}): {error}") from error
+
+
+def _identity(value: Any) -> Any:
+    return value
+
+
+def _key(node: DictConfig | ListConfig, name: Any = None) -> str:
+    """Give the full key of a node, or of an entry of it."""
+    return node._get_full_key(name)  # pyright: ignore[reportPrivateUsage]  # Hydra's instantiate uses it too
+
+
+def _read(node: DictConfig | ListConfig, name: Any) -> Any:
+    """Read one entry of a node, its interpolation resolved."""
+    try:
+        return node[name]
+    except OmegaConfBaseException as error:
+        raise CompositionError(f"`{_key(node, name)}`: {str(error).splitlines()[0]}.") from error
 
 
 def _explain_missing(path: str) -> str:
@@ -114,19 +130,6 @@ def _explain_missing(path: str) -> str:
     except (ImportError, ValueError) as error:
         return f" {error}."
     return suggest(name, dir(module))
-
-
-def construct(target: Callable[..., Any], positional: Sequence[Any], arguments: Mapping[str, Any], key: str) -> Any:
-    """Call a target that a config names.
-
-    Raises:
-        CompositionError: It takes other arguments, or it raises; the message names the key and the target.
-    """
-    _check_arguments(target, positional, arguments, key)
-    try:
-        return target(*positional, **arguments)
-    except Exception as error:
-        raise CompositionError(f"`{key}` ({_describe(target)}): {error}") from error
 
 
 def _check_arguments(
@@ -141,9 +144,13 @@ def _check_arguments(
     except ValueError:  # some built-in callables tell no signature
         return
     try:
-        (signature.bind_partial if partial else signature.bind)(*positional, **arguments)
+        bound = (signature.bind_partial if partial else signature.bind)(*positional, **arguments)
     except TypeError as error:
         raise CompositionError(f"`{key}` ({_describe(target)}): {error}.{_hint(signature, arguments)}") from error
+    for name, value in bound.arguments.items():
+        expected = signature.parameters[name].annotation
+        if expected in (int, float) and isinstance(value, str):
+            raise CompositionError(f"`{key}.{name}` must be of type {expected.__name__}, got {value!r}.")
 
 
 def _hint(signature: inspect.Signature, arguments: Mapping[str, Any]) -> str:

@@ -45,7 +45,8 @@ def _explain_missing_option(option: str, options: Sequence[str]) -> str:
 
 def _explain_missing_key(key: str, overrides: Sequence[str]) -> str:
     others = [override for override in overrides if not re.match(rf"\+*{re.escape(key)}=", override)]
-    known = list(_iterate_keys(_compose(others)))
+    groups = [folder.name for folder in config_directory().iterdir() if folder.is_dir()]
+    known = [*_iterate_keys(_compose(others)), *groups]
     parent = key.rpartition(".")[0]
     siblings = [name for name in known if name.rpartition(".")[0] == parent]
     hint = suggest(key, siblings or known) or suggest(key, known)

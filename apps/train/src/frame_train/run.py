@@ -15,6 +15,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from frame_train.errors import CompositionError
+from frame_train.folders import made_folder
 from frame_train.settings import workspace
 
 _PACKAGES = (
@@ -41,22 +42,17 @@ def make_run_directory(config: DictConfig) -> Generator[Path]:
     ``<time>-2``.
 
     Raises:
-        CompositionError: A name is no name of a folder, or the folder can't be made.
+        CompositionError: A name is no name of a folder.
+        OSError: The folder can't be made.
     """
     parent = Path(config.device.runs_root) / _folder(config, "project") / _folder(config, "name")
-    made = _missing_parents(parent)
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
+    with made_folder(parent):
         directory = _claim(parent)
-    except OSError as error:
-        _remove_empty(made)
-        raise CompositionError(f"`device.runs_root`: {str(parent)!r} can't be written: {error.strerror}.") from error
-    try:
-        yield directory.resolve()
-    except BaseException:
-        shutil.rmtree(directory)
-        _remove_empty(made)
-        raise
+        try:
+            yield directory.resolve()
+        except BaseException:
+            shutil.rmtree(directory)
+            raise
 
 
 def write_description(directory: Path, config: DictConfig, overrides: Sequence[str]) -> None:
@@ -97,16 +93,6 @@ def _claim(parent: Path) -> Path:
             number += 1
         else:
             return directory
-
-
-def _missing_parents(folder: Path) -> list[Path]:
-    return [path for path in (folder, *folder.parents) if not path.exists()]
-
-
-def _remove_empty(folders: Sequence[Path]) -> None:
-    for folder in folders:
-        with contextlib.suppress(OSError):
-            folder.rmdir()
 
 
 def _describe_git() -> dict[str, str | bool] | None:

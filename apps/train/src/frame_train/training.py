@@ -1,6 +1,6 @@
 """From a composed config to a run: everything is built and checked, then it trains."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from pytorch_lightning.loggers import Logger
 from frame_core import Optimization
 from frame_loggers import FileLogger
 from frame_train.callbacks import EvaluationCallback
-from frame_train.composition import Built, construct, instantiate
+from frame_train.composition import Composition, construct
 from frame_train.errors import CompositionError
 from frame_train.run import make_run_directory, write_description
 from frame_train.terminal import print_closing, print_config, quiet_libraries
@@ -32,13 +32,16 @@ def train(config: DictConfig, overrides: Sequence[str]) -> None:
     """Build an experiment and train it; a run directory remains only if the training began.
 
     Raises:
-        CompositionError: The experiment can't be built.
+        CompositionError: The experiment can't be built, or its directory can't be written.
     """
     quiet_libraries()
-    with make_run_directory(config) as directory:
-        config.run.directory = str(directory)
-        experiment = build_experiment(config, directory)
-        write_description(directory, config, overrides)
+    try:
+        with make_run_directory(config) as directory:
+            config.run.directory = str(directory)
+            experiment = build_experiment(config, directory)
+            write_description(directory, config, overrides)
+    except OSError as error:
+        raise CompositionError(f"`device.runs_root`: {config.device.runs_root!r} can't be written: {error}.") from error
     print_config(config)
     for logger in experiment.trainer.loggers:
         logger.log_hyperparams(OmegaConf.to_container(config, resolve=True))  # pyright: ignore[reportArgumentType]
@@ -58,20 +61,19 @@ def build_experiment(config: DictConfig, directory: Path) -> Experiment:
     Raises:
         CompositionError: Something can't be built, or does not fit the rest; the message names its key.
     """
-    if OmegaConf.is_missing(config, "optimization"):
-        raise CompositionError("there is nothing to train: choose an experiment")
     seed_everything(config.seed, workers=True, verbose=False)
-    built = Built()
-    optimization = instantiate(config.optimization, "optimization", built)
+    composition = Composition()
+    optimization = composition.instantiate(config.optimization)
     callbacks = {
         key: callback
         for group in ("evaluation", "callbacks")
-        for key, callback in _by_key(instantiate(config[group], group, built), group).items()
+        for key, callback in _by_key(composition.instantiate(config[group]), group).items()
     }
     _check_callbacks(callbacks, optimization)
     file_logger = FileLogger(directory)
-    loggers = [file_logger, *_by_key(instantiate(config.logger, "logger", built), "logger").values()]
-    trainer = _build_trainer(config, built, list(callbacks.values()), loggers, directory)
+    loggers = [file_logger, *_by_key(composition.instantiate(config.logger), "logger").values()]
+    make_trainer = composition.instantiate(config.trainer)
+    trainer = _build_trainer(make_trainer, list(callbacks.values()), loggers, directory)
     return Experiment(optimization, trainer, file_logger)
 
 
@@ -98,7 +100,7 @@ def _check_callbacks(callbacks: Mapping[str, Callback], optimization: Optimizati
 
 
 def _build_trainer(
-    config: DictConfig, built: Built, callbacks: Sequence[Callback], loggers: Sequence[Logger], directory: Path
+    make_trainer: Callable[..., Trainer], callbacks: Sequence[Callback], loggers: Sequence[Logger], directory: Path
 ) -> Trainer:
     """Build the trainer with the callbacks that the config lists and none besides."""
     arguments = {
@@ -108,5 +110,4 @@ def _build_trainer(
         "enable_checkpointing": any(isinstance(callback, Checkpoint) for callback in callbacks),
         "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in callbacks),
     }
-    make_trainer = instantiate(config.trainer, "trainer", built)
     return construct(make_trainer, (), arguments, "trainer")

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from frame_train.data.in_memory import InMemoryDataset
 from frame_train.data.splits import get_range
+from frame_train.folders import made_folder
 
 _RANGES = {"train": range(50_000), "valid": range(50_000, 60_000), "test": range(10_000)}
 _FILES = (
@@ -79,15 +80,15 @@ def _download(root: Path, folder: Path) -> str | None:
     from torchvision import datasets  # seconds to import, for a download alone
 
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=root, prefix=".mnist-") as place:
+        with made_folder(folder), tempfile.TemporaryDirectory(dir=root, prefix=".mnist-") as place:
             with contextlib.redirect_stdout(io.StringIO()):
                 datasets.MNIST(place, download=True)
-            folder.mkdir(parents=True, exist_ok=True)
             for name in _FILES:
                 os.replace(Path(place) / "MNIST" / "raw" / name, folder / name)
-    except (OSError, RuntimeError) as error:
+    except RuntimeError as error:
         return " ".join(str(error).split())
+    except OSError as error:
+        return f"the folder can't be written: {error.strerror}"
     return None
 
 
