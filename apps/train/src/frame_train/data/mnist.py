@@ -14,7 +14,7 @@ from frame_train.data.splits import get_range
 from frame_train.folders import made_folder
 
 _RANGES = {"train": range(50_000), "valid": range(50_000, 60_000), "test": range(10_000)}
-_FILES = (
+FILES = (
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",
     "t10k-images-idx3-ubyte",
@@ -61,15 +61,15 @@ class MNIST(InMemoryDataset):
 
 def _provide(root: Path, folder: Path, download: bool) -> None:
     """See to it that the four files are in the folder."""
-    missing = [name for name in _FILES if not (folder / name).is_file()]
+    missing = [name for name in FILES if not (folder / name).is_file()]
     if not missing:
         return
     reason = _download(root, folder) if download else "`device.download_files` is off"
     if reason:
         raise FileNotFoundError(
             f"MNIST is not in {str(folder)!r}.\n"
-            f"  wanted: {', '.join(_FILES)}\n"
-            f"  missing: {'all' if len(missing) == len(_FILES) else ', '.join(missing)}\n"
+            f"  wanted: {', '.join(FILES)}\n"
+            f"  missing: {'all' if len(missing) == len(FILES) else ', '.join(missing)}\n"
             f"  download: {reason}\n"
             "  `device.data_root` says where the data are; `+experiment=DIGITS_VAE` runs without any download."
         )
@@ -83,7 +83,7 @@ def _download(root: Path, folder: Path) -> str | None:
         with made_folder(folder), tempfile.TemporaryDirectory(dir=root, prefix=".mnist-") as place:
             with contextlib.redirect_stdout(io.StringIO()):
                 datasets.MNIST(place, download=True)
-            for name in _FILES:
+            for name in FILES:
                 os.replace(Path(place) / "MNIST" / "raw" / name, folder / name)
     except RuntimeError as error:
         return " ".join(str(error).split())

@@ -1,0 +1,88 @@
+from collections.abc import Mapping
+
+import pytest
+import torch
+from frame_train.data import InMemoryDataset
+from frame_train.loaders import ShuffledBatches, make_train_loader
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.utils.data import TensorDataset
+
+
+class CountingDataset(InMemoryDataset):
+    """Counts how often it is asked for a batch and for a single datum."""
+
+    n_batches = 0
+    n_single = 0
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        self.n_single += 1
+        return super().__getitem__(index)
+
+    def get_batch(self, indices: Tensor) -> dict[str, Tensor]:
+        self.n_batches += 1
+        return super().get_batch(indices)
+
+
+def make_data(n_data: int = 10) -> dict[str, Tensor]:
+    return {"x": torch.arange(n_data).float(), "y": torch.arange(n_data)}
+
+
+def read_epoch(loader: object, epoch: int) -> list[list[int]]:
+    loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
+    return [batch["y"].tolist() for batch in loader]  # type: ignore[attr-defined]
+
+
+@given(st.integers(1, 50), st.integers(1, 60), st.integers(0, 2**63), st.integers(0, 100))
+def test_an_epoch_holds_every_datum_once(n_data: int, batch_size: int, seed: int, epoch: int) -> None:
+    sampler = ShuffledBatches(n_data, batch_size, seed)
+    sampler.set_epoch(epoch)
+    batches = list(sampler)
+    assert sorted(torch.cat(batches).tolist()) == list(range(n_data))
+    assert len(batches) == len(sampler)
+    assert all(len(batch) == batch_size for batch in batches[:-1])
+
+
+def test_the_order_depends_on_the_seed_and_the_epoch_alone() -> None:
+    loader = make_train_loader(InMemoryDataset(make_data()), 3, seed=0)
+    first = read_epoch(loader, 4)
+    torch.rand(7)  # the state of the generator does not matter
+    assert read_epoch(make_train_loader(InMemoryDataset(make_data()), 3, seed=0), 4) == first
+    assert read_epoch(loader, 5) != first
+    assert read_epoch(make_train_loader(InMemoryDataset(make_data()), 3, seed=1), 4) != first
+
+
+def test_a_data_set_in_memory_is_read_by_whole_batches_in_this_process() -> None:
+    data_set = CountingDataset(make_data())
+    loader = make_train_loader(data_set, 3, seed=0, num_workers=2)
+    assert sorted(sum(read_epoch(loader, 0), [])) == list(range(10))
+    assert (data_set.n_batches, data_set.n_single) == (4, 0)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_any_other_data_set_gives_the_same_batches_with_and_without_workers(num_workers: int) -> None:
+    data = make_data()
+    loader = make_train_loader(TensorDataset(data["x"], data["y"]), 3, seed=0, num_workers=num_workers)
+    expected = make_train_loader(InMemoryDataset(data), 3, seed=0)
+    assert read_epoch(loader, 1) == read_epoch(expected, 1)
+    batch: Mapping[str, Tensor] = next(iter(loader))
+    assert set(batch) == {"x", "y"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"batch_size": 0}, "`batch_size` must be positive, got 0"),
+        ({"batch_size": -5}, "`batch_size` must be positive, got -5"),
+        ({"batch_size": 2, "num_workers": -1}, "`num_workers` must not be negative, got -1"),
+    ],
+)
+def test_a_number_out_of_range_is_refused(arguments: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_train_loader(InMemoryDataset(make_data()), seed=0, **arguments)
+
+
+def test_an_empty_data_set_is_refused() -> None:
+    with pytest.raises(ValueError, match="is empty"):
+        make_train_loader(InMemoryDataset(make_data(0)), 3, seed=0)
