@@ -1,4 +1,3 @@
-import doctest
 import re
 from typing import Any
 
@@ -8,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from frame_architectures import Flatten, layers, make_stack
+from frame_architectures import Flatten, make_stack
 
 SHAPES = st.lists(st.integers(1, 4), max_size=3).map(tuple)
 
@@ -68,7 +67,3 @@ def test_flatten_of_another_shape_names_both(shape: tuple[int, ...]) -> None:
 def test_flatten_to_a_bad_shape_is_refused(event_shape: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="`event_shape"):
         Flatten(event_shape)
-
-
-def test_examples_in_the_documentation_are_true() -> None:
-    assert doctest.testmod(layers).failed == 0
