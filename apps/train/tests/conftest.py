@@ -43,7 +43,7 @@ def train(
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
 
     def run(*arguments: str) -> Result:
-        monkeypatch.setattr(sys, "argv", ["train", *arguments, f"device.runs_root={tmp_path / 'runs'}"])
+        monkeypatch.setattr(sys, "argv", ["train", f"device.runs_root={tmp_path / 'runs'}", *arguments])
         capfd.readouterr()
         code = 0
         try:
@@ -54,9 +54,3 @@ def train(
 
     yield run
     GlobalHydra.instance().clear()
-
-
-def find_run(tmp_path: Path) -> Path:
-    """Give the one run directory that a test made."""
-    (directory,) = (path.parent for path in tmp_path.rglob("run.json"))
-    return directory

@@ -3,10 +3,11 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from frame_train.composition import Composition
-from frame_train.errors import CompositionError
 from hydra.utils import instantiate as hydra_instantiate
 from omegaconf import OmegaConf
+
+from frame_train.composition import Composition
+from frame_train.errors import CompositionError
 
 COUNTER = {"_target_": "collections.Counter"}
 
@@ -31,7 +32,9 @@ def test_an_argument_and_what_it_refers_to_are_one_object() -> None:
 
 
 def test_objects_are_shared_between_the_nodes_that_one_composition_builds() -> None:
-    config = OmegaConf.create({"part": COUNTER, "one": ["${part}"], "two": {"_target_": "builtins.tuple", "_args_": ["${one}"]}})
+    config = OmegaConf.create(
+        {"part": COUNTER, "one": ["${part}"], "two": {"_target_": "builtins.tuple", "_args_": ["${one}"]}}
+    )
     composition = Composition()
     assert composition.instantiate(config.one)[0] is composition.instantiate(config.two)[0]
 
@@ -70,7 +73,11 @@ def test_containers_are_plain_lists_and_dictionaries() -> None:
     [
         {"_target_": "builtins.complex", "real": 1, "imag": 2.5},
         {"_target_": "builtins.divmod", "_args_": [7, 2]},
-        {"_target_": "builtins.dict", "inner": {"_target_": "builtins.dict", "x": "${value}"}, "list": [1, [2, "${value}"]]},
+        {
+            "_target_": "builtins.dict",
+            "inner": {"_target_": "builtins.dict", "x": "${value}"},
+            "list": [1, [2, "${value}"]],
+        },
         {"_target_": "builtins.dict", "_recursive_": False, "inner": {"_target_": "builtins.dict", "x": 1}},
         {"_target_": "builtins.dict", "_convert_": "all", "none": None, "text": "a ${value}"},
         [1, "${value}", {"_target_": "builtins.str", "_args_": ["${value}"]}],
@@ -84,7 +91,10 @@ def test_values_are_those_of_hydra(node: Any) -> None:
 @pytest.mark.parametrize(
     ("config", "messages"),
     [
-        ({"a": {"_target_": "frame_models.VariationalAutoencoderr"}}, ["`a._target_`", "Did you mean `VariationalAutoencoder`"]),
+        (
+            {"a": {"_target_": "frame_models.VariationalAutoencoderr"}},
+            ["`a._target_`", "Did you mean `VariationalAutoencoder`"],
+        ),
         ({"a": {"_target_": "no_such_package.Model"}}, ["`a._target_`", "No module named 'no_such_package'"]),
         ({"a": {"_target_": "math.pi"}}, ["`a._target_`", "callable"]),
         ({"a": {"_target_": "os.system", "command": "true"}}, ["`a._target_`", "os.system"]),
@@ -109,5 +119,5 @@ def test_the_key_of_a_mistake_is_where_it_is_written_not_where_it_is_used() -> N
     config = OmegaConf.create(
         {"prior": {"_target_": "frame_architectures.DiagonalNormal", "z_dim": -1}, "model": {"prior": "${prior}"}}
     )
-    with pytest.raises(CompositionError, match="^`prior`"):
+    with pytest.raises(CompositionError, match=r"^`prior`"):
         Composition().instantiate(config.model)

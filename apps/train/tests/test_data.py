@@ -1,3 +1,4 @@
+import gc
 import gzip
 import hashlib
 import threading
@@ -9,10 +10,11 @@ from shutil import copyfile
 
 import pytest
 import torch
+from torchvision import datasets
+
 from frame_core import BatchedDataset
 from frame_train.data import MNIST, Digits, InMemoryDataset
 from frame_train.data.mnist import FILES
-from torchvision import datasets
 
 
 @pytest.fixture
@@ -61,7 +63,9 @@ def test_mnist_holds_the_pictures_that_torchvision_reads_in_their_order(data_roo
 
 
 @pytest.mark.parametrize("name", ["MNIST", "Digits"])
-def test_pictures_are_floats_in_the_unit_interval_and_labels_are_integers(name: str, request: pytest.FixtureRequest) -> None:
+def test_pictures_are_floats_in_the_unit_interval_and_labels_are_integers(
+    name: str, request: pytest.FixtureRequest
+) -> None:
     data_set = Digits("valid") if name == "Digits" else MNIST(str(request.getfixturevalue("data_root")), "valid")
     batch = data_set.get_batch(torch.arange(200))
     size = 8 if name == "Digits" else 28
@@ -130,12 +134,14 @@ def test_what_is_not_there_is_downloaded(mirror: Path, tmp_path: Path) -> None:
     assert [path.name for path in root.iterdir()] == ["MNIST"]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_download_that_fails_midway_leaves_nothing_and_says_why(mirror: Path, tmp_path: Path) -> None:
     (mirror / f"{FILES[2]}.gz").unlink()
     root = tmp_path / "data"
     with pytest.raises(FileNotFoundError, match=f"Error downloading {FILES[2]}"):
         MNIST(str(root), "train", download=True)
     assert not root.exists()
+    gc.collect()  # torchvision does not close the refused connection
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 import pytest
-from frame_train.interval import Clock, Interval
 from hypothesis import given
 from hypothesis import strategies as st
+
+from frame_train.interval import Clock, Interval
 
 SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 
@@ -21,7 +22,8 @@ def test_an_amount_may_have_a_fraction() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "often", "60", "seconds", "-1 epoch", "0 epochs", "0.0 seconds", "1 2 epochs", "1,5 epochs", "1e3 s.", None]
+    "text",
+    ["", "often", "60", "seconds", "-1 epoch", "0 epochs", "0.0 seconds", "1 2 epochs", "1,5 epochs", "1e3 s.", None],
 )
 def test_what_is_no_interval_is_refused_with_examples(text: str) -> None:
     with pytest.raises(ValueError, match=r"must be a positive number and a unit, such as '60 seconds'"):

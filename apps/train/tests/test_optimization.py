@@ -3,12 +3,13 @@ from typing import Any
 
 import pytest
 import torch
+from pytorch_lightning import Trainer
+from torch.utils.data import default_collate
+
 from frame_core import Optimization
 from frame_core.testing import TinyModel, make_tiny_data
 from frame_train.data import InMemoryDataset
 from frame_train.optimization import AdamBatchOptimization
-from pytorch_lightning import Trainer
-from torch.utils.data import default_collate
 
 
 def make_optimization(**options: Any) -> AdamBatchOptimization:
@@ -73,3 +74,5 @@ def test_a_learning_rate_that_is_not_positive_is_refused(lr: float) -> None:
 def test_data_without_a_training_split_are_refused() -> None:
     with pytest.raises(ValueError, match="`data` has no split 'train'; it has 'valid'"):
         make_optimization(data={"valid": make_tiny_data()})
+    with pytest.raises(ValueError, match="Split 'train' of `data` is empty"):
+        make_optimization(data={"train": []})

@@ -8,13 +8,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
-from torch.distributions import Categorical, Distribution, Independent, OneHotCategorical, kl_divergence
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, one_hot, softplus
+from torch.distributions import Categorical, Distribution, Independent
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, softplus
 
 from frame_architectures import StochasticLinear
 
 N_INPUTS = 4
-NAMES = ("Normal", "Laplace", "Bernoulli", "ContinuousBernoulli", "Categorical", "OneHotCategorical")
+NAMES = ("Normal", "Laplace", "Bernoulli", "ContinuousBernoulli", "Categorical")
 
 
 @pytest.fixture
@@ -62,25 +62,6 @@ def test_minus_the_log_density_of_a_categorical_is_the_cross_entropy() -> None:
     torch.testing.assert_close(-p_y.log_prob(labels), cross_entropy(layer.linear(x), labels, reduction="none"))
 
 
-def test_one_hot_categorical_has_the_probabilities_of_the_categorical() -> None:
-    x, labels = make_inputs(6), torch.arange(6) % 3
-    categorical, one_hot_categorical = (
-        StochasticLinear(N_INPUTS, 3, name) for name in ("Categorical", "OneHotCategorical")
-    )
-    one_hot_categorical.load_state_dict(categorical.state_dict())
-    expected = categorical(x).log_prob(labels)
-    torch.testing.assert_close(one_hot_categorical(x).log_prob(one_hot(labels, 3).float()), expected)
-
-
-def test_one_hot_categorical_is_whole() -> None:
-    layer, x = StochasticLinear(N_INPUTS, 3, "OneHotCategorical"), make_inputs(6)
-    p_y, expected = layer(x), OneHotCategorical(logits=layer.linear(x))
-    torch.testing.assert_close(p_y.mean, expected.mean)
-    torch.testing.assert_close(p_y.entropy(), expected.entropy())
-    torch.testing.assert_close(kl_divergence(p_y, expected), torch.zeros(6))
-    assert p_y.expand((2, 6)).sample().shape == (2, 6, 3)
-
-
 @pytest.mark.parametrize("name", ["Normal", "Laplace", "ContinuousBernoulli"])
 def test_density_integrates_to_one(name: str) -> None:
     low, high = (0.0, 1.0) if name == "ContinuousBernoulli" else (-40.0, 40.0)
@@ -93,13 +74,12 @@ def test_density_integrates_to_one(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["Bernoulli", "Categorical", "OneHotCategorical"])
+@pytest.mark.parametrize("name", ["Bernoulli", "Categorical"])
 def test_probabilities_sum_to_one(name: str) -> None:
     p_y = StochasticLinear(N_INPUTS, 1 if name == "Bernoulli" else 3, name)(make_inputs(6))
     values = {
         "Bernoulli": torch.tensor([0.0, 1.0])[:, None, None],
         "Categorical": torch.arange(3)[:, None],
-        "OneHotCategorical": torch.eye(3)[:, None],
     }
     torch.testing.assert_close(p_y.log_prob(values[name]).exp().sum(0), torch.ones(6))
 

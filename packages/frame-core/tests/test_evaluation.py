@@ -13,10 +13,10 @@ from frame_core import (
     LogEntry,
     Model,
     Optimization,
-    check_capability,
+    check_requirements,
     run_evaluation,
 )
-from frame_core.testing import TinyModel, TinyOptimization
+from frame_core.testing import TinyModel, TinyOptimization, make_tiny_data
 
 try:
     import numpy
@@ -166,12 +166,23 @@ def test_a_model_without_the_capability_is_refused_before_anything_runs() -> Non
     with pytest.raises(TypeError, match="`Samples` needs a `GenerativeModel`, and `LossOnly` is none"):
         run_evaluation(Samples(), TinyOptimization(LossOnly()))
     with pytest.raises(TypeError, match="`Samples` needs a `GenerativeModel`"):
-        check_capability(Samples(), LossOnly())
+        check_requirements(Samples(), TinyOptimization(LossOnly()))
 
 
 def test_a_model_with_the_capability_passes() -> None:
-    check_capability(Samples(), TinyModel())
-    check_capability(Noise(), LossOnly())
+    check_requirements(Samples(), TinyOptimization())
+    check_requirements(Noise(), TinyOptimization(LossOnly()))
+
+
+def test_a_split_that_the_data_lack_or_that_is_empty_is_refused_before_anything_runs() -> None:
+    class OnTest(Noise):
+        evaluate_on = "test"
+
+    with pytest.raises(ValueError, match="`data` has no split 'test'; it has 'train', 'valid'"):
+        check_requirements(OnTest(), TinyOptimization())
+    with pytest.raises(ValueError, match="Split 'test' of `data` is empty"):
+        run_evaluation(OnTest(), TinyOptimization(data={"test": []}))
+    check_requirements(OnTest(), TinyOptimization(data={"test": make_tiny_data()}))
 
 
 @pytest.mark.parametrize("result", [None, 1.5, {"data_type": "scalar", "value": 1.0}])

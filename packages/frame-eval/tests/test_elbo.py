@@ -104,5 +104,5 @@ def test_unknown_split_lists_those_there_are() -> None:
 
 
 def test_empty_split_is_refused() -> None:
-    with pytest.raises(ValueError, match="split 'valid' of `data` is empty"):
+    with pytest.raises(ValueError, match="Split 'valid' of `data` is empty"):
         run_evaluation(ELBOEvaluation("valid"), TinyOptimization(data={"valid": []}))

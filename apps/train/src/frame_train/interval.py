@@ -8,6 +8,7 @@ from frame_train.errors import suggest
 
 _SECONDS = {"seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0}
 _TRAINER_UNITS = ("epochs", "global_steps")
+_ROUNDING = 1e-6  # what fractions of an epoch may lack when they are added up
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Clock:
         assert self._reading is not None
         self._passed += reading - self._reading
         self._reading = reading
-        return self._passed >= self.interval.amount
+        return self._passed >= self.interval.amount * (1 - _ROUNDING)
 
     def restart(self, reading: float) -> None:
         """Begin a new interval."""

@@ -67,14 +67,12 @@ def make_train_loader(
         pin_memory: Whether batches lie in pinned memory; without effect where there is no GPU.
 
     Raises:
-        ValueError: The batch size is not positive, or there are no data.
+        ValueError: A number is out of its range.
     """
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be positive, got {batch_size!r}.")
     if num_workers < 0:
         raise ValueError(f"`num_workers` must not be negative, got {num_workers!r}.")
-    if len(data_set) == 0:
-        raise ValueError("`data['train']` is empty.")
     n_processes = 0 if isinstance(data_set, BatchedDataset) else num_workers
     return DataLoader(
         _Batches(data_set),

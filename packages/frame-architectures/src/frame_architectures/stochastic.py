@@ -14,7 +14,6 @@ from torch.distributions import (
     Independent,
     Laplace,
     Normal,
-    OneHotCategorical,
 )
 from torch.nn.functional import softplus
 
@@ -36,7 +35,6 @@ class StochasticLinear(ConditionalDistribution):
     ``Bernoulli``            logits                                          out_features
     ``ContinuousBernoulli``  logits                                          out_features
     ``Categorical``          logits, over labels in the last dimension       out_features[:-1]
-    ``OneHotCategorical``    logits, over labels in the last dimension       out_features
     =======================  ==============================================  =======================
 
     Values are not checked against the support, which makes a GPU wait: a ``Bernoulli`` takes
@@ -105,21 +103,12 @@ def _build_categorical(logits: Tensor) -> Distribution:
     return Categorical(logits=logits, validate_args=False)
 
 
-def _build_one_hot_categorical(logits: Tensor) -> Distribution:
-    # The constructor checks the logits whatever `validate_args` says; this is what it does besides.
-    distribution = OneHotCategorical.__new__(OneHotCategorical)
-    distribution._categorical = Categorical(logits=logits, validate_args=False)  # pyright: ignore[reportPrivateUsage]
-    Distribution.__init__(distribution, logits.shape[:-1], logits.shape[-1:], validate_args=False)
-    return distribution
-
-
 _FAMILIES = {
     "Normal": _Family(2, _build_normal),
     "Laplace": _Family(2, _build_laplace),
     "Bernoulli": _Family(1, _build_bernoulli),
     "ContinuousBernoulli": _Family(1, _build_continuous_bernoulli),
     "Categorical": _Family(1, _build_categorical),
-    "OneHotCategorical": _Family(1, _build_one_hot_categorical),
 }
 
 

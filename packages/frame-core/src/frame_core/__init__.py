@@ -3,7 +3,7 @@
 from frame_core.data import BatchedDataset, SizedDataset, get_batch, get_split, iterate_batches
 from frame_core.distributions import ConditionalDistribution, MarginalDistribution, kl_divergence
 from frame_core.entry_logger import EntryLogger
-from frame_core.evaluation import Evaluation, check_capability, run_evaluation
+from frame_core.evaluation import Evaluation, check_requirements, run_evaluation
 from frame_core.log_entry import (
     HISTOGRAM_ENTRY,
     IMAGE_ENTRY,
@@ -48,7 +48,7 @@ __all__ = [
     "RepresentationLearningModel",
     "SizedDataset",
     "VariationalModel",
-    "check_capability",
+    "check_requirements",
     "get_batch",
     "get_split",
     "iterate_batches",

@@ -61,13 +61,15 @@ def iterate_batches(data_set: SizedDataset, batch_size: int) -> Iterator[dict[st
 
 
 def get_split(data: Mapping[str, SizedDataset], split: str) -> SizedDataset:
-    """Give one split of the data.
+    """Give one split of the data, with at least one datum in it.
 
     Raises:
-        ValueError: There is no such split; those there are are listed.
+        ValueError: There is no such split, and those there are are listed; or nothing is in it.
     """
     if split not in data:
         raise ValueError(f"`data` has no split {split!r}; it has {', '.join(map(repr, data))}.")
+    if len(data[split]) == 0:
+        raise ValueError(f"Split {split!r} of `data` is empty.")
     return data[split]
 
 

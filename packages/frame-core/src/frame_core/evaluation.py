@@ -10,6 +10,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
+from frame_core.data import get_split
 from frame_core.log_entry import LogEntry
 from frame_core.models import Model
 from frame_core.optimization import Optimization
@@ -25,22 +26,28 @@ class Evaluation(ABC):
     requires: ClassVar[type[Model]] = Model
     """The capability that the model must have."""
 
+    evaluate_on: str = ""
+    """The split of the data that is looked at, empty where it is none."""
+
     @abstractmethod
     def evaluate(self, optimization: Optimization) -> LogEntry:
         """Turn the present state of an optimization into an entry to log."""
 
 
-def check_capability(evaluation: Evaluation, model: nn.Module) -> None:
-    """Check that a model has the capability that an evaluation asks for.
+def check_requirements(evaluation: Evaluation, optimization: Optimization) -> None:
+    """Check that an optimization has the capability and the split of the data that an evaluation asks for.
 
     Raises:
-        TypeError: It has not.
+        TypeError: The model lacks the capability.
+        ValueError: The data have no such split, or nothing in it.
     """
-    if not isinstance(model, evaluation.requires):
+    if not isinstance(optimization.model, evaluation.requires):
         raise TypeError(
             f"`{type(evaluation).__name__}` needs a `{evaluation.requires.__name__}`, "
-            f"and `{type(model).__name__}` is none."
+            f"and `{type(optimization.model).__name__}` is none."
         )
+    if evaluation.evaluate_on:
+        get_split(optimization.data, evaluation.evaluate_on)
 
 
 def run_evaluation(evaluation: Evaluation, optimization: Optimization) -> LogEntry:
@@ -52,8 +59,9 @@ def run_evaluation(evaluation: Evaluation, optimization: Optimization) -> LogEnt
     Raises:
         TypeError: The model lacks the capability that the evaluation needs, or something else than a
             `LogEntry` came back.
+        ValueError: The data lack the split that the evaluation looks at.
     """
-    check_capability(evaluation, optimization.model)
+    check_requirements(evaluation, optimization)
     with _undisturbed(optimization.model):
         entry = evaluation.evaluate(optimization)
     if not isinstance(entry, LogEntry):  # pyright: ignore[reportUnnecessaryIsInstance]

@@ -11,11 +11,11 @@ from frame_core import (
     LogEntry,
     Optimization,
     VariationalModel,
+    get_split,
     iterate_batches,
 )
 from frame_eval.device import get_device
 from frame_eval.options import check_count
-from frame_eval.splits import get_filled_split
 
 BATCH_SIZE = 1000
 """Number of data in the memory of the model's device at a time."""
@@ -53,7 +53,7 @@ class ELBOEvaluation(Evaluation):
         """
         model = optimization.model
         assert isinstance(model, VariationalModel)  # `requires`
-        data_set = get_filled_split(optimization, self.evaluate_on)
+        data_set = get_split(optimization.data, self.evaluate_on)
         device = get_device(model)
         total = torch.zeros((), device=device)
         for batch in iterate_batches(data_set, BATCH_SIZE):

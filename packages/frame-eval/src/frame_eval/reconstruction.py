@@ -3,11 +3,10 @@
 import torch
 from torch import Tensor
 
-from frame_core import Evaluation, LogEntry, Optimization, ReconstructionModel, get_batch
+from frame_core import Evaluation, LogEntry, Optimization, ReconstructionModel, get_batch, get_split
 from frame_eval.device import get_device
 from frame_eval.options import check_count
 from frame_eval.pictures import make_grid_entry
-from frame_eval.splits import get_filled_split
 
 
 class ImageReconstructionEvaluation(Evaluation):
@@ -48,7 +47,7 @@ class ImageReconstructionEvaluation(Evaluation):
         """
         model = optimization.model
         assert isinstance(model, ReconstructionModel)  # `requires`
-        data_set = get_filled_split(optimization, self.evaluate_on)
+        data_set = get_split(optimization.data, self.evaluate_on)
         indices = _spread_indices(len(data_set), self.n_pictures)
         x = get_batch(data_set, indices)["x"].to(get_device(model))
         reconstructions = model.reconstruct(x, sample_latents=self.sample_latents, sample_output=self.sample_images)

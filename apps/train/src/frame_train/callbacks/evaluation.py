@@ -4,7 +4,7 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from frame_core import Evaluation, Optimization, check_capability, run_evaluation
+from frame_core import Evaluation, Optimization, check_requirements, run_evaluation
 from frame_train.callbacks.progress import get_optimization, log_entry, read_progress
 from frame_train.interval import Clock, Interval
 
@@ -37,11 +37,12 @@ class EvaluationCallback(Callback):
         """Check, before any training, that this evaluation fits a procedure.
 
         Raises:
-            ValueError: The procedure does not count what ``evaluate_every`` is measured in.
+            ValueError: The procedure does not count what ``evaluate_every`` is measured in, or its data
+                lack the split that the evaluator looks at.
             TypeError: The model lacks the capability that the evaluator needs.
         """
         self._clock.interval.check_unit(optimization.counters)
-        check_capability(self.evaluator, optimization.model)
+        check_requirements(self.evaluator, optimization)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         self._clock.start(read_progress(self._clock.interval, trainer, batch_idx))

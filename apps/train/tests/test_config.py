@@ -1,0 +1,77 @@
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from frame_train.composition import find_target
+from frame_train.settings import config_directory, register_resolvers
+
+
+def options(group: str) -> list[str]:
+    return sorted(path.stem for path in (config_directory() / group).glob("*.yaml"))
+
+
+def compose_train(*overrides: str) -> DictConfig:
+    register_resolvers()
+    with initialize_config_dir(str(config_directory()), version_base="1.3"):
+        return compose("train", list(overrides))
+
+
+def iterate_targets(node: Any, key: str = "") -> Iterator[tuple[str, DictConfig]]:
+    if isinstance(node, DictConfig | ListConfig):
+        if isinstance(node, DictConfig) and "_target_" in node:
+            yield key, node
+        for name in node if isinstance(node, DictConfig) else range(len(node)):
+            if not OmegaConf.is_missing(node, name):
+                yield from iterate_targets(node[name], f"{key}.{name}")
+
+
+@pytest.mark.parametrize("logging", options("logging"))
+@pytest.mark.parametrize("experiment", options("experiment"))
+def test_every_target_binds_to_its_signature(experiment: str, logging: str) -> None:
+    config = compose_train(f"+experiment={experiment}", f"logging={logging}", "run.directory=somewhere")
+    targets = list(iterate_targets(config))
+    assert {"optimization", "model", "data.train"} <= {key.lstrip(".") for key, _ in targets}
+    for key, node in targets:
+        signature = inspect.signature(find_target(node["_target_"], key))
+        signature.bind(**{str(name): value for name, value in node.items() if not str(name).startswith("_")})
+
+
+@pytest.mark.parametrize("device", options("device"))
+def test_every_device_says_what_the_default_one_says(device: str) -> None:
+    config = compose_train("+experiment=DIGITS_VAE", f"device={device}", "run.directory=somewhere")
+    default = compose_train("+experiment=DIGITS_VAE", "device=default", "run.directory=somewhere")
+    assert set(config.device) == set(default.device)
+    assert config.device.name == device
+    assert {"accelerator", "devices"} <= set(config.trainer)
+
+
+def test_the_variable_device_name_chooses_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEVICE_NAME", "laptop")
+    assert compose_train("+experiment=DIGITS_VAE").device.name == "laptop"
+    monkeypatch.delenv("DEVICE_NAME")
+    assert compose_train("+experiment=DIGITS_VAE").device.name == "default"
+
+
+def test_the_parameters_of_mnist_vae_are_those_that_were_asked_for() -> None:
+    assert compose_train("+experiment=MNIST_VAE").params == {
+        "z_dim": 64,
+        "beta": 0.5,
+        "encoder_layers": [1024, 128],
+        "decoder_layers": [128, 1024],
+        "lr": 1e-3,
+        "batch_size": 128,
+    }
+
+
+@pytest.mark.parametrize("path", sorted(config_directory().rglob("*.yaml")), ids=lambda path: path.stem)
+def test_every_option_file_begins_with_what_it_is(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    description = lines[1] if lines[0] == "# @package _global_" else lines[0]
+    assert description.startswith("# ")
+    if path.parent.name == "experiment":
+        assert f"uv run train +experiment={path.stem}" in description
