@@ -34,3 +34,15 @@ def test_the_groups_of_an_own_folder_are_known(flag: list[str], tmp_path: Path) 
     arguments = [part.format(tmp_path) for part in flag]
     assert normalize_overrides([*arguments, "+mine=x"])[-1] == "+mine=x"
     assert normalize_overrides(["+mine=x"]) == ["++mine=x"]
+
+
+def test_flags_may_stand_between_overrides() -> None:
+    arguments = ["+experiment=X", "--config-dir", "folder", "params.beta=1", "--cfg=job", "~logger"]
+    assert normalize_overrides(arguments) == [
+        "--config-dir",
+        "folder",
+        "--cfg=job",
+        "+experiment=X",
+        "params.beta=1",
+        "~logger",
+    ]

@@ -1,4 +1,4 @@
-"""Both spellings of an override work: with a plus sign and without."""
+"""Both spellings of an override work, with a plus sign and without, before flags and after."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ _DEFAULT_GROUPS = ("callbacks", "logging", "device")  # those that train.yaml na
 
 
 def normalize_overrides(arguments: Sequence[str]) -> list[str]:
-    """Give each override the prefix that Hydra asks for.
+    """Give each override the prefix that Hydra asks for, and flags before overrides.
 
     Hydra takes ``key=value`` only where the key exists and ``+key=value`` only where it does not, and
     the same of a group in the defaults list. Here ``+key=value`` means either, as does
@@ -21,7 +21,11 @@ def normalize_overrides(arguments: Sequence[str]) -> list[str]:
     ['+experiment=MNIST_VAE', '++params.beta=1', '++trainer.max_epochs=3']
     """
     folders = [config_directory(), *_own_folders(arguments)]
-    return [_normalize(argument, folders) for argument in arguments]
+    return [_normalize(argument, folders) for argument in sorted(arguments, key=_is_override)]
+
+
+def _is_override(argument: str) -> bool:
+    return re.match(r"~|[+\w./@]+=", argument) is not None
 
 
 def _normalize(argument: str, folders: Sequence[Path]) -> str:
