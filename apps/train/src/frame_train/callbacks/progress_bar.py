@@ -22,6 +22,7 @@ class ProgressBar(callbacks.ProgressBar):
         super().__init__()
         self._refresh_every = refresh_every if sys.stdout.isatty() else 60.0
         self._next_refresh = 0.0
+        self._epoch = 0
         self._quantities: dict[str, Any] = {}
         self._bar: tqdm[Any] | None = None
 
@@ -38,36 +39,35 @@ class ProgressBar(callbacks.ProgressBar):
             file=sys.stdout,
             dynamic_ncols=True,
             mininterval=0,
-            delay=1e-9,  # nothing is drawn before the first step
             disable=self._refresh_every == float("inf"),
         )
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._epoch = trainer.current_epoch + 1
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self._quantities = outputs
         if time.monotonic() >= self._next_refresh:
-            self._draw(trainer)
+            self._fill(trainer).refresh()
             self._next_refresh = time.monotonic() + self._refresh_every
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._draw(trainer)
-        self._close()
+        self._fill(trainer).close()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        self._close()
-
-    def _draw(self, trainer: Trainer) -> None:
-        assert self._bar is not None
-        n_epochs = "" if trainer.max_epochs in (None, -1) else f"/{trainer.max_epochs}"
-        epoch = min(trainer.current_epoch + 1, trainer.max_epochs or 1)
-        self._bar.set_description(f"epoch {epoch}{n_epochs}", refresh=False)
-        self._bar.set_postfix({name: f"{value.item():.4g}" for name, value in self._quantities.items()}, refresh=False)
-        self._bar.update(trainer.fit_loop.total_batch_idx + 1 - self._bar.n)
-
-    def _close(self) -> None:
         if self._bar is not None:
             self._bar.close()
+
+    def _fill(self, trainer: Trainer) -> "tqdm[Any]":  # subscriptable for pyright alone
+        """Put the present state into the bar."""
+        assert self._bar is not None
+        n_epochs = "" if trainer.max_epochs in (None, -1) else f"/{trainer.max_epochs}"
+        self._bar.set_description(f"epoch {self._epoch}{n_epochs}", refresh=False)
+        self._bar.set_postfix({name: f"{value.item():.4g}" for name, value in self._quantities.items()}, refresh=False)
+        self._bar.n = trainer.fit_loop.total_batch_idx + 1
+        return self._bar
 
 
 def _count_batches(trainer: Trainer) -> int | None:

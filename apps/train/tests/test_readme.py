@@ -1,0 +1,40 @@
+import re
+from pathlib import Path
+
+import pytest
+from frame_train.settings import config_directory, workspace
+from frame_train.train import main
+from hydra.core.global_hydra import GlobalHydra
+
+APP = Path(__file__).parents[1] / "README.md"
+COMMANDS = re.findall(
+    r"^(?:uv run )?train (.*?)(?:\s+#.*)?$",
+    "\n".join(path.read_text() for path in (APP, workspace() / "README.md")),
+    re.MULTILINE,
+)
+
+
+def test_the_example_of_the_app_runs() -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", APP.read_text(), re.DOTALL)
+    exec(block, {})
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if "--config-dir" not in command])
+def test_every_command_that_is_printed_composes(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [argument.replace('"', "") for argument in re.findall(r'(?:[^\s"]|"[^"]*")+', command)]
+    flags = [] if "--help" in arguments else ["--cfg", "job"]
+    monkeypatch.setattr("sys.argv", ["train", *flags, *arguments])
+    try:
+        main()
+    except SystemExit as exit_:  # of --help
+        assert exit_.code == 0
+    assert capsys.readouterr().err == ""
+    GlobalHydra.instance().clear()
+
+
+def test_the_readme_names_the_experiments_that_there_are() -> None:
+    named = {match for command in COMMANDS for match in re.findall(r"experiment=(\w+)", command)} - {"mine"}
+    assert named <= {path.stem for path in (config_directory() / "experiment").glob("*.yaml")}
+    assert len(named) == 2
