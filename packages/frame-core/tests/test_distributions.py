@@ -1,10 +1,29 @@
 import math
 
+import pytest
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, Gamma, Independent, MixtureSameFamily, MultivariateNormal, Normal
+from torch.distributions import (
+    Bernoulli,
+    Distribution,
+    Gamma,
+    Independent,
+    MixtureSameFamily,
+    MultivariateNormal,
+    Normal,
+    TransformedDistribution,
+)
+from torch.distributions.transforms import ExpTransform
 
-from frame_core import ConditionalDistribution, MarginalDistribution, kl_divergence
+from frame_core import (
+    ConditionalDistribution,
+    Delta,
+    MarginalDistribution,
+    check_shapes,
+    kl_divergence,
+    reparametrize,
+    sample_or_mean,
+)
 
 
 def divergence_of_normals(mean: Tensor, scale: Tensor) -> Tensor:
@@ -85,3 +104,73 @@ def test_a_distribution_of_ones_own_is_called_as_a_module() -> None:
     assert Shifted()(torch.zeros(3)).mean.tolist() == [1, 1, 1]
     assert Standard()().mean == 0
     assert len(list(Shifted().parameters())) == 1
+
+
+def test_a_reparametrised_sample_carries_the_gradient_of_the_parameters() -> None:
+    mean = torch.zeros(5, 2, requires_grad=True)
+    z = reparametrize(make_posterior(mean, torch.ones(5, 2)), "encoder", torch.Size([3]))
+    assert z.shape == (3, 5, 2)
+    (gradient,) = torch.autograd.grad(z.sum(), [mean])
+    torch.testing.assert_close(gradient, torch.full((5, 2), 3.0))  # z = mean + noise, three times
+
+
+def test_what_cannot_be_reparametrised_is_refused_with_the_name_of_its_part() -> None:
+    with pytest.raises(TypeError, match=r"^`encoder` must give .* reparametrised \(`has_rsample`\), got Bernoulli"):
+        reparametrize(Bernoulli(torch.full((5,), 0.5)), "encoder")
+
+
+def test_the_mean_is_given_unless_a_sample_is_asked_for() -> None:
+    q = Normal(torch.arange(3.0), 1e-3)
+    assert torch.equal(sample_or_mean(q, "sample_latents", False), torch.arange(3.0))
+    sample = sample_or_mean(q, "sample_latents", True)
+    assert not torch.equal(sample, torch.arange(3.0))
+    torch.testing.assert_close(sample, torch.arange(3.0), atol=1e-2, rtol=0)  # ten standard deviations
+
+
+def test_a_distribution_without_a_mean_names_the_option_to_set() -> None:
+    q = TransformedDistribution(Normal(torch.zeros(3), 1.0), [ExpTransform()])
+    assert sample_or_mean(q, "sample_latents", True).shape == (3,)
+    with pytest.raises(
+        TypeError, match=r"^`TransformedDistribution` has no mean to give: set `sample_latents` to True\."
+    ):
+        sample_or_mean(q, "sample_latents", False)
+
+
+def test_shapes_are_those_asked_for_or_refused_with_both() -> None:
+    check_shapes("encoder", make_posterior(torch.zeros(5, 2), torch.ones(2)), torch.Size([5]), torch.Size([2]))
+    with pytest.raises(ValueError, match=r"`encoder` .* \(5,\) and event shape \(2,\), got \(5, 2\) and \(\); `torch"):
+        check_shapes("encoder", Normal(torch.zeros(5, 2), 1.0), torch.Size([5]), torch.Size([2]))
+
+
+@pytest.mark.parametrize(
+    ("event_dim", "batch_shape", "event_shape"), [(0, (4, 2, 3), ()), (1, (4, 2), (3,)), (2, (4,), (2, 3))]
+)
+def test_a_delta_has_all_its_mass_on_its_value(
+    event_dim: int, batch_shape: tuple[int, ...], event_shape: tuple[int, ...]
+) -> None:
+    value = torch.randn(4, 2, 3)
+    delta = Delta(value, event_dim)
+    assert (delta.batch_shape, delta.event_shape) == (batch_shape, event_shape)
+    assert torch.equal(delta.mean, value)
+    assert torch.equal(delta.variance, torch.zeros(4, 2, 3))
+    assert torch.equal(delta.sample(torch.Size([5])), value.expand(5, 4, 2, 3))
+    assert torch.equal(delta.log_prob(value), torch.zeros(batch_shape))
+    assert torch.equal(delta.log_prob(delta.sample(torch.Size([5]))), torch.zeros(5, *batch_shape))
+    elsewhere = value.clone()
+    elsewhere[..., 0] += 1  # one dimension of an event is enough
+    assert delta.log_prob(elsewhere).isneginf().sum() == (8 if event_dim == 0 else delta.batch_shape.numel())
+
+
+def test_the_gradient_goes_through_the_samples_of_a_delta() -> None:
+    value = torch.randn(4, 3, requires_grad=True)
+    assert Delta(value, 1).has_rsample
+    (gradient,) = torch.autograd.grad(Delta(value, 1).rsample(torch.Size([2])).sum(), [value])
+    torch.testing.assert_close(gradient, torch.full((4, 3), 2.0))
+    assert not Delta(value, 1).sample().requires_grad
+    assert not Delta(value, 1).log_prob(value).requires_grad
+
+
+def test_the_values_of_a_delta_are_any_real_numbers() -> None:
+    delta = Delta(torch.zeros(4, 3), 1)
+    assert delta.support.check(torch.randn(4, 3)).shape == (4,)
+    assert "Delta" in repr(delta)

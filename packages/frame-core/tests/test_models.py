@@ -1,20 +1,24 @@
 import pytest
 
 from frame_core import (
+    AdversarialModel,
     ClassificationModel,
     GenerativeModel,
+    LatentVariableModel,
     Model,
     ReconstructionModel,
     RepresentationLearningModel,
     VariationalModel,
 )
 
-METHODS = {
-    GenerativeModel: "sample",
-    RepresentationLearningModel: "encode",
-    ReconstructionModel: "reconstruct",
-    VariationalModel: "compute_loss_components",
-    ClassificationModel: "classify",
+METHODS: dict[type[Model], set[str]] = {
+    GenerativeModel: {"sample"},
+    RepresentationLearningModel: {"encode"},
+    LatentVariableModel: {"encode", "decode"},
+    ReconstructionModel: {"reconstruct"},
+    VariationalModel: {"compute_loss_components", "compute_log_weights"},
+    ClassificationModel: {"classify"},
+    AdversarialModel: {"sample", "compute_generator_loss", "compute_discriminator_loss"},
 }
 
 
@@ -24,7 +28,7 @@ def test_a_model_is_abstract_and_asks_for_the_loss() -> None:
         Model()
 
 
-@pytest.mark.parametrize(("capability", "method"), METHODS.items())
-def test_a_capability_is_a_model_and_asks_for_one_method_more(capability: type[Model], method: str) -> None:
+@pytest.mark.parametrize(("capability", "methods"), METHODS.items())
+def test_a_capability_is_a_model_and_asks_for_its_methods(capability: type[Model], methods: set[str]) -> None:
     assert issubclass(capability, Model)
-    assert capability.__abstractmethods__ == {"compute_loss", method}
+    assert capability.__abstractmethods__ == {"compute_loss", *methods}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.distributions import Categorical, Distribution, Independent, Normal
+from torch.distributions import Categorical, Distribution, Independent, Normal, OneHotCategorical
 
 from frame_core import (
     HISTOGRAM_ENTRY,
@@ -16,7 +16,9 @@ from frame_core import (
     SCALARS_ENTRY,
     TABLE_ENTRY,
     TEXT_ENTRY,
+    AdversarialModel,
     ConditionalDistribution,
+    Delta,
     EntryType,
     Evaluation,
     LogEntry,
@@ -99,6 +101,13 @@ def test_each_tiny_optimization_has_a_model_data_and_counters_of_its_own() -> No
     assert {split: len(data) for split, data in one.data.items()} == {"train": 12, "valid": 7}
 
 
+@pytest.mark.parametrize("n_samples", [1, 7])
+def test_every_weight_of_the_tiny_model_is_its_evidence(n_samples: int) -> None:
+    model = TinyModel()
+    expected = model.log_evidence(BATCH["x"]).expand(n_samples, 5)
+    torch.testing.assert_close(model.compute_log_weights(BATCH["x"], n_samples), expected)
+
+
 # Models
 
 
@@ -172,9 +181,49 @@ class TensorPosterior(ElementwisePosterior):
         return x
 
 
+class TransposedWeights(TinyModel):
+    def compute_log_weights(self, x: Tensor, n_samples: int) -> Tensor:
+        return super().compute_log_weights(x, n_samples).T
+
+
+class InfiniteWeights(TinyModel):
+    def compute_log_weights(self, x: Tensor, n_samples: int) -> Tensor:
+        return super().compute_log_weights(x, n_samples) - torch.inf
+
+
+class ElementwiseLikelihood(OneTerm):
+    def compute_loss_components(self, data: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {"reconstruction": torch.zeros(()), "regularization": torch.zeros(())}
+
+    def compute_log_weights(self, x: Tensor, n_samples: int) -> Tensor:
+        return torch.zeros(n_samples, len(x))
+
+    def decode(self, z: Tensor) -> Distribution:
+        return Normal(z, 1.0)
+
+
+class FlatLikelihood(ElementwiseLikelihood):
+    def decode(self, z: Tensor) -> Distribution:
+        return Independent(Normal(z.flatten(1), 1.0), 1)
+
+
 class OneLabelForAll(TinyModel):
-    def classify(self, x: Tensor) -> Distribution:
-        return Categorical(logits=super().classify(x).logits.mean(0))
+    def classify(self, x: Tensor, n_samples: int = 1) -> Distribution:
+        if len(x) == 1 or not torch.is_grad_enabled():
+            return Categorical(logits=self.classifier(x.flatten(1)).mean(0))
+        return super().classify(x, n_samples)
+
+
+class OneHotLabels(TinyModel):
+    def classify(self, x: Tensor, n_samples: int = 1) -> Distribution:
+        p_y = super().classify(x, n_samples)
+        return p_y if torch.is_grad_enabled() else OneHotCategorical(logits=self.classifier(x.flatten(1)))
+
+
+class AxisOfDraws(TinyModel):
+    def classify(self, x: Tensor, n_samples: int = 1) -> Distribution:
+        logits = self.classifier(x.flatten(1))
+        return Categorical(logits=logits if n_samples == 1 else logits.expand(n_samples, *logits.shape))
 
 
 class FlatReconstruction(TinyModel):
@@ -208,7 +257,13 @@ class FlatSamples(TinyModel):
         (TermsPerDatum, "the loss components are not scalars"),
         (ElementwisePosterior, r"`encode` has `batch_shape` \(5, 1, 4, 4\), not \(5,\)"),
         (TensorPosterior, "`encode` gives a Tensor"),
+        (TransposedWeights, r"`compute_log_weights` has shape \(5, 3\)"),
+        (InfiniteWeights, "`compute_log_weights` is not finite"),
+        (ElementwiseLikelihood, r"`decode` has `batch_shape` \(5, 1, 4, 4\), not \(5,\)"),
+        (FlatLikelihood, r"`decode` has `event_shape` \(16,\)"),
         (OneLabelForAll, r"`classify` has `batch_shape` \(\), not \(5,\)"),
+        (OneHotLabels, "`classify` gives a OneHotCategorical, not a Categorical"),
+        (AxisOfDraws, r"`classify` has `batch_shape` \(3, 5\), not \(5,\)"),
         (FlatReconstruction, r"is reconstructed in shape \(5, 16\)"),
         (FlatSampledReconstruction, r"is reconstructed in shape \(5, 16\)"),
         (AlwaysABatch, r"`sample\(\(\)\)` has shape \(1, 1, 4, 4\)"),
@@ -216,6 +271,88 @@ class FlatSamples(TinyModel):
     ],
 )
 def test_check_model_finds_what_a_model_breaks(model: type[TinyModel], complaint: str) -> None:
+    with pytest.raises(AssertionError, match=complaint):
+        check_model(model(), BATCH)
+
+
+class Shift(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.shift = nn.Parameter(torch.zeros(1, 4, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.shift
+
+
+class TinyAdversary(AdversarialModel):
+    """The smallest game: the score of a picture is its sum, and each part minds the gradient of the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.generator = Shift()
+        self.discriminator = Shift()
+
+    def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
+        parts = (self.compute_generator_loss, self.compute_discriminator_loss)
+        return {"loss": sum((part(data, data_idx)["loss"] for part in parts), torch.zeros(()))}
+
+    def compute_generator_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
+        return {"loss": -(self.generator(torch.zeros(1, 4, 4)) + self.discriminator.shift.detach()).sum()}
+
+    def compute_discriminator_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
+        return {"loss": self.discriminator(self.generator(torch.zeros(1, 4, 4)).detach() - data["x"]).mean()}
+
+    def sample(self, sample_shape: torch.Size = torch.Size([]), sample_output: bool = False) -> Tensor:
+        return self.generator(torch.zeros(*sample_shape, 1, 4, 4))
+
+
+class GeneratorTeachesDiscriminator(TinyAdversary):
+    def compute_generator_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
+        return {"loss": -self.discriminator(self.generator(torch.zeros(1, 4, 4))).sum()}
+
+
+class DiscriminatorTeachesGenerator(TinyAdversary):
+    def compute_discriminator_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
+        return {"loss": self.discriminator(self.generator(torch.zeros(1, 4, 4)) - data["x"]).mean()}
+
+
+class ExchangedLosses(TinyAdversary):
+    def compute_generator_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
+        return super().compute_discriminator_loss(data, data_idx)
+
+    def compute_discriminator_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
+        return super().compute_generator_loss(data, data_idx)
+
+
+class NamelessLoss(TinyAdversary):
+    def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
+        return {"loss": self.generator.shift.sum() + self.discriminator.shift.sum()}
+
+    def compute_generator_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
+        return {"generator": super().compute_generator_loss(data, data_idx)["loss"]}
+
+
+class LoggedGradient(TinyAdversary):
+    def compute_discriminator_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
+        loss = super().compute_discriminator_loss(data, data_idx)["loss"]
+        return {"loss": loss, "score": 2 * loss}
+
+
+def test_an_adversarial_model_that_keeps_its_contract_passes() -> None:
+    check_model(TinyAdversary(), BATCH)
+
+
+@pytest.mark.parametrize(
+    ("model", "complaint"),
+    [
+        (GeneratorTeachesDiscriminator, "the loss of the generator must reach the generator alone: look at 'disc"),
+        (DiscriminatorTeachesGenerator, "the loss of the discriminator must reach the .* alone: look at 'generator'"),
+        (ExchangedLosses, "the loss of the generator must reach the generator alone: look at 'generator'"),
+        (NamelessLoss, r"`compute_generator_loss` gives \['generator'\], no 'loss'"),
+        (LoggedGradient, "look at 'score'"),
+    ],
+)
+def test_check_model_finds_what_an_adversarial_model_breaks(model: type[TinyAdversary], complaint: str) -> None:
     with pytest.raises(AssertionError, match=complaint):
         check_model(model(), BATCH)
 
@@ -283,6 +420,23 @@ class ElementwiseDensity(TinyNormal):
         return NormalWithElementwiseDensity(Normal(self.compute_mean(x), 1.0), 1)
 
 
+class Point(TinyNormal):
+    """Deterministic: its density says nothing, and its value carries the gradient."""
+
+    def forward(self, x: Tensor) -> Distribution:
+        return Delta(self.compute_mean(x), 1)
+
+
+class DetachedPoint(Detached):
+    def forward(self, x: Tensor) -> Distribution:
+        return Delta(self.compute_mean(x), 1)
+
+
+class BatchPoint(BatchMean):
+    def forward(self, x: Tensor) -> Distribution:
+        return Delta(self.compute_mean(x), 1)
+
+
 class Flat(TinyNormal):
     def compute_mean(self, x: Tensor) -> Tensor:
         return super().compute_mean(x)[:, :1]
@@ -290,6 +444,7 @@ class Flat(TinyNormal):
 
 def test_a_conditional_distribution_that_keeps_its_contract_passes() -> None:
     check_conditional_distribution(TinyNormal(), torch.rand(4, 3), event_shape=(3,))
+    check_conditional_distribution(Point(), torch.rand(4, 3), event_shape=(3,))
     check_conditional_distribution(nn.Sequential(nn.Dropout(), TinyNormal()), torch.rand(4, 3), event_shape=[3])
 
 
@@ -313,6 +468,8 @@ def test_a_conditional_distribution_without_parameters_passes() -> None:
         (Detached, "`log_prob` carries no gradient"),
         (HalfDetached, "`log_prob` gives `unused` no gradient"),
         (BatchMean, "a datum depends on the rest of its batch"),
+        (DetachedPoint, "`log_prob` carries no gradient"),
+        (BatchPoint, "a datum depends on the rest of its batch"),
     ],
 )
 def test_check_conditional_distribution_finds_what_a_module_breaks(module: Callable[[], Any], complaint: str) -> None:

@@ -13,6 +13,7 @@ from torch.distributions import (
     kl_divergence,
 )
 
+from frame_core import LinearWarmup
 from frame_core.testing import check_conditional_distribution, check_marginal_distribution, check_model
 from frame_models import VariationalAutoencoder
 
@@ -181,6 +182,29 @@ def test_regularization_without_a_closed_form_is_estimated() -> None:
     assert (estimates.mean() - expected).abs() < 4 * standard_error
 
 
+@pytest.mark.parametrize("n_samples", [1, 7])
+def test_every_weight_is_the_evidence_when_the_posterior_is_exact(n_samples: int) -> None:
+    model = VariationalAutoencoder(ExactPosterior(), LinearDecoder(), StandardNormal())
+    x = torch.randn(5, X_DIM)
+    expected = evidence().log_prob(x).expand(n_samples, 5)
+    torch.testing.assert_close(model.compute_log_weights(x, n_samples), expected, rtol=1e-5, atol=1e-4)  # float32
+
+
+def test_weights_are_one_over_the_evidence_away_from_one_on_average() -> None:
+    torch.manual_seed(0)
+    model = VariationalAutoencoder(ShiftedPosterior(0.2), UnitNoiseDecoder(), StandardNormal(1))
+    x = torch.tensor([[-0.5], [1.0]])
+    log_evidence = Normal(0.0, sqrt(2.0)).log_prob(x.squeeze(1))
+    ratios = (model.compute_log_weights(x, 100_000).detach() - log_evidence).exp()
+    assert ((ratios.mean(0) - 1).abs() < 4 * ratios.std(0) / sqrt(100_000)).all()
+
+
+def test_decode_gives_the_likelihood() -> None:
+    z = torch.randn(5, 2)
+    model = VariationalAutoencoder(ExactPosterior(), LinearDecoder(), StandardNormal())
+    torch.testing.assert_close(model.decode(z).mean, z @ WEIGHT.T + BIAS)
+
+
 def test_encode_gives_the_posterior() -> None:
     x = torch.randn(5, X_DIM)
     torch.testing.assert_close(
@@ -292,6 +316,19 @@ def test_zuko_flow_as_likelihood_has_no_mean_and_says_what_to_set() -> None:
     assert model.sample(torch.Size([6]), sample_output=True).shape == (6, X_DIM)
     with pytest.raises(TypeError, match="set `sample_output` to True"):
         model.sample(torch.Size([6]))
+
+
+def test_beta_may_be_a_schedule_and_its_present_number_counts() -> None:
+    model = VariationalAutoencoder(
+        Gaussian(X_DIM, 2), Gaussian(2, X_DIM), StandardNormal(), beta=LinearWarmup(0.0, 2.0, over="5 epochs")
+    )
+    x = torch.randn(16, X_DIM)
+    for fraction, beta in ((0.0, 0.0), (0.25, 0.5), (3.0, 2.0)):
+        model.get_submodule("beta").advance_to(fraction)
+        quantities = model.compute_loss({"x": x}, 0)
+        expected = quantities["reconstruction"] + beta * quantities["regularization"]
+        torch.testing.assert_close(quantities["loss"].detach(), expected)
+    check_model(model, {"x": x})
 
 
 @pytest.mark.parametrize("beta", [-1.0, nan])

@@ -1,7 +1,15 @@
 """The contracts between models, architectures, evaluations, procedures and loggers."""
 
 from frame_core.data import BatchedDataset, SizedDataset, get_batch, get_split, iterate_batches
-from frame_core.distributions import ConditionalDistribution, MarginalDistribution, kl_divergence
+from frame_core.distributions import (
+    ConditionalDistribution,
+    Delta,
+    MarginalDistribution,
+    check_shapes,
+    kl_divergence,
+    reparametrize,
+    sample_or_mean,
+)
 from frame_core.entry_logger import EntryLogger
 from frame_core.evaluation import Evaluation, check_requirements, run_evaluation
 from frame_core.log_entry import (
@@ -16,14 +24,17 @@ from frame_core.log_entry import (
     LogEntry,
 )
 from frame_core.models import (
+    AdversarialModel,
     ClassificationModel,
     GenerativeModel,
+    LatentVariableModel,
     Model,
     ReconstructionModel,
     RepresentationLearningModel,
     VariationalModel,
 )
 from frame_core.optimization import Optimization
+from frame_core.schedules import LinearWarmup, Schedule, get_value
 
 __all__ = [
     "HISTOGRAM_ENTRY",
@@ -33,25 +44,34 @@ __all__ = [
     "SCALAR_ENTRY",
     "TABLE_ENTRY",
     "TEXT_ENTRY",
+    "AdversarialModel",
     "BatchedDataset",
     "ClassificationModel",
     "ConditionalDistribution",
+    "Delta",
     "EntryLogger",
     "EntryType",
     "Evaluation",
     "GenerativeModel",
+    "LatentVariableModel",
+    "LinearWarmup",
     "LogEntry",
     "MarginalDistribution",
     "Model",
     "Optimization",
     "ReconstructionModel",
     "RepresentationLearningModel",
+    "Schedule",
     "SizedDataset",
     "VariationalModel",
     "check_requirements",
+    "check_shapes",
     "get_batch",
     "get_split",
+    "get_value",
     "iterate_batches",
     "kl_divergence",
+    "reparametrize",
     "run_evaluation",
+    "sample_or_mean",
 ]

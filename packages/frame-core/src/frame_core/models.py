@@ -61,6 +61,21 @@ class RepresentationLearningModel(Model):
         """
 
 
+class LatentVariableModel(RepresentationLearningModel):
+    """A model that describes a datum given its representation."""
+
+    @abstractmethod
+    def decode(self, z: Tensor) -> Distribution:
+        """Give the distribution p(x | z) of the data.
+
+        Args:
+            z: Representations of shape (batch, \\*z_shape).
+
+        Returns:
+            Distribution of batch shape (batch,) and event shape (\\*x_shape,).
+        """
+
+
 class ReconstructionModel(Model):
     """A model that gives a datum back from what it keeps of it."""
 
@@ -94,17 +109,63 @@ class VariationalModel(Model):
             The lower bound is minus their sum.
         """
 
+    @abstractmethod
+    def compute_log_weights(self, x: Tensor, n_samples: int) -> Tensor:
+        """Compute the log importance weights log p(x, z) - log q(z | x) of samples z ~ q(z | x), in nats.
+
+        The logarithm of the mean of the weights over the samples is a lower bound on log p(x) that
+        tightens with their number.
+
+        Args:
+            x: Data of shape (batch, \\*x_shape).
+            n_samples: Number of samples for each datum.
+
+        Returns:
+            Tensor of shape (n_samples, batch).
+        """
+
 
 class ClassificationModel(Model):
     """A model that predicts the label of a datum."""
 
     @abstractmethod
-    def classify(self, x: Tensor) -> Distribution:
+    def classify(self, x: Tensor, n_samples: int = 1) -> Distribution:
         """Give the distribution p(y | x) over labels.
 
         Args:
             x: Data of shape (batch, \\*x_shape).
+            n_samples: Number of random draws whose predicted probabilities are averaged; a model that
+                draws nothing takes no notice.
 
         Returns:
-            Distribution of batch shape (batch,) over labels.
+            Categorical distribution of batch shape (batch,) over labels.
+        """
+
+
+class AdversarialModel(GenerativeModel):
+    """A generator and a discriminator that are trained against one another, each on a loss of its own.
+
+    ``compute_loss`` gives the sum of both losses, in which each reaches the parameters of its own part
+    alone: its gradient is that of a simultaneous step of the two. A procedure that takes the steps in
+    turn asks for one loss at a time.
+    """
+
+    generator: nn.Module
+    """Makes the data."""
+
+    discriminator: nn.Module
+    """Tells them from real ones; a critic where it gives a score."""
+
+    @abstractmethod
+    def compute_generator_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
+        """Compute the loss of the generator, as `compute_loss` does.
+
+        Its gradient reaches the parameters of the generator alone.
+        """
+
+    @abstractmethod
+    def compute_discriminator_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
+        """Compute the loss of the discriminator, as `compute_loss` does.
+
+        Its gradient reaches the parameters of the discriminator alone.
         """

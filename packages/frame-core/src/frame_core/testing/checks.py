@@ -6,8 +6,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution
+from torch.distributions import Categorical, Distribution
 
+from frame_core.distributions import Delta
 from frame_core.entry_logger import EntryLogger
 from frame_core.evaluation import Evaluation, run_evaluation
 from frame_core.log_entry import (
@@ -21,8 +22,10 @@ from frame_core.log_entry import (
     LogEntry,
 )
 from frame_core.models import (
+    AdversarialModel,
     ClassificationModel,
     GenerativeModel,
+    LatentVariableModel,
     Model,
     ReconstructionModel,
     RepresentationLearningModel,
@@ -41,14 +44,19 @@ def check_model(model: Model, data: Mapping[str, Tensor]) -> None:
     assert isinstance(model, Model), f"{type(model).__name__} is not a Model"
     _check_loss(model, data)
     _check_state_round_trip(model)
+    if isinstance(model, AdversarialModel):
+        _check_adversarial_losses(model, data)
     x = data["x"]
     with torch.no_grad():
-        if isinstance(model, VariationalModel):
-            _check_loss_components(model, data)
         if isinstance(model, RepresentationLearningModel):
             _check_batch_shape(model.encode(x), (len(x),), "encode")
+        if isinstance(model, LatentVariableModel):
+            _check_latent_variable(model, x)
+        if isinstance(model, VariationalModel):
+            _check_loss_components(model, data)
+            _check_log_weights(model, x)
         if isinstance(model, ClassificationModel):
-            _check_batch_shape(model.classify(x), (len(x),), "classify")
+            _check_labels(model, x)
         if isinstance(model, ReconstructionModel):
             _check_reconstruction(model, x)
         if isinstance(model, GenerativeModel):
@@ -72,8 +80,8 @@ def check_conditional_distribution(
     _check_density(distribution, module)
     module.eval()
     value = distribution.sample()
-    whole = module(*conditions).log_prob(value)
-    alone = module(*(condition[:1] for condition in conditions)).log_prob(value[:1])
+    whole = _describe(module(*conditions), value)
+    alone = _describe(module(*(condition[:1] for condition in conditions)), value[:1])
     torch.testing.assert_close(alone, whole[:1], msg=lambda text: f"a datum depends on the rest of its batch: {text}")
 
 
@@ -148,18 +156,22 @@ def check_logger(logger: EntryLogger, read: Callable[[], Sequence[tuple[str, int
 
 def _check_loss(model: Model, data: Mapping[str, Tensor]) -> None:
     quantities = model.train().compute_loss(data, 0)
-    assert "loss" in quantities, f"`compute_loss` gives {list(quantities)}, no 'loss'"
-    for name, value in quantities.items():
-        assert isinstance(value, Tensor), f"{name!r} is a {type(value).__name__}, not a tensor"
-        assert value.shape == (), f"{name!r} has shape {tuple(value.shape)}, not ()"
-        assert value.isfinite(), f"{name!r} is {value.item()}"
-        assert value.requires_grad == (name == "loss"), f"only 'loss' carries a gradient: look at {name!r}"
+    _check_quantities(quantities, "compute_loss")
     model.zero_grad()
     quantities["loss"].backward()
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             assert parameter.grad is not None, f"the loss gives `{name}` no gradient"
     model.zero_grad()
+
+
+def _check_quantities(quantities: Mapping[str, Any], method: str) -> None:
+    assert "loss" in quantities, f"`{method}` gives {list(quantities)}, no 'loss'"
+    for name, value in quantities.items():
+        assert isinstance(value, Tensor), f"{name!r} is a {type(value).__name__}, not a tensor"
+        assert value.shape == (), f"{name!r} has shape {tuple(value.shape)}, not ()"
+        assert value.isfinite(), f"{name!r} is {value.item()}"
+        assert value.requires_grad == (name == "loss"), f"only 'loss' carries a gradient: look at {name!r}"
 
 
 def _check_state_round_trip(model: Model) -> None:
@@ -171,11 +183,44 @@ def _check_state_round_trip(model: Model) -> None:
         assert torch.equal(other.state_dict()[name], value), f"`{name}` is not restored from a state dict"
 
 
+def _check_adversarial_losses(model: AdversarialModel, data: Mapping[str, Tensor]) -> None:
+    parts = {"generator": model.generator, "discriminator": model.discriminator}
+    losses = {"generator": model.compute_generator_loss, "discriminator": model.compute_discriminator_loss}
+    for name, compute_loss in losses.items():
+        quantities = compute_loss(data, 0)
+        _check_quantities(quantities, f"compute_{name}_loss")
+        model.zero_grad()
+        quantities["loss"].backward()
+        for other, part in parts.items():
+            reached = any(parameter.grad is not None for parameter in part.parameters())
+            assert reached == (name == other), f"the loss of the {name} must reach the {name} alone: look at {other!r}"
+    model.zero_grad()
+
+
 def _check_loss_components(model: VariationalModel, data: Mapping[str, Tensor]) -> None:
     terms = model.compute_loss_components(data)
     missing = {"reconstruction", "regularization"} - set(terms)
     assert not missing, f"`compute_loss_components` gives no {' and no '.join(sorted(missing))}"
     assert all(term.shape == () for term in terms.values()), "the loss components are not scalars"
+
+
+def _check_latent_variable(model: LatentVariableModel, x: Tensor) -> None:
+    p_x = model.decode(model.encode(x).sample())
+    _check_batch_shape(p_x, (len(x),), "decode")
+    assert p_x.event_shape == x.shape[1:], f"`decode` has `event_shape` {tuple(p_x.event_shape)}"
+
+
+def _check_labels(model: ClassificationModel, x: Tensor) -> None:
+    for n_samples in (1, 3):
+        p_y = model.classify(x, n_samples)
+        _check_batch_shape(p_y, (len(x),), "classify")
+        assert isinstance(p_y, Categorical), f"`classify` gives a {type(p_y).__name__}, not a Categorical"
+
+
+def _check_log_weights(model: VariationalModel, x: Tensor) -> None:
+    log_weights = model.compute_log_weights(x, 3)
+    assert log_weights.shape == (3, len(x)), f"`compute_log_weights` has shape {tuple(log_weights.shape)}"
+    assert log_weights.isfinite().all(), "`compute_log_weights` is not finite"
 
 
 def _check_reconstruction(model: ReconstructionModel, x: Tensor) -> None:
@@ -213,10 +258,16 @@ def _check_density(distribution: Distribution, module: nn.Module) -> None:
     trainable = {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
     if not trainable:
         return
-    assert log_prob.requires_grad, "`log_prob` carries no gradient"
-    gradients = torch.autograd.grad(log_prob.sum(), list(trainable.values()), allow_unused=True)
+    description = _describe(distribution, distribution.sample())
+    assert description.requires_grad, "`log_prob` carries no gradient"
+    gradients = torch.autograd.grad(description.sum(), list(trainable.values()), allow_unused=True)
     for name, gradient in zip(trainable, gradients):
         assert gradient is not None, f"`log_prob` gives `{name}` no gradient"
+
+
+def _describe(distribution: Distribution, value: Tensor) -> Tensor:
+    """Give what the parameters of a distribution decide: the log density, or the value where it is all there is."""
+    return distribution.mean if isinstance(distribution, Delta) else distribution.log_prob(value)
 
 
 def _copy_gradients(model: Model) -> dict[str, Tensor]:

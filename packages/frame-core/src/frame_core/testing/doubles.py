@@ -11,17 +11,15 @@ from frame_core.data import SizedDataset
 from frame_core.models import (
     ClassificationModel,
     GenerativeModel,
+    LatentVariableModel,
     Model,
     ReconstructionModel,
-    RepresentationLearningModel,
     VariationalModel,
 )
 
 
-class TinyModel(
-    GenerativeModel, RepresentationLearningModel, ReconstructionModel, VariationalModel, ClassificationModel
-):
-    """A linear Gaussian model with every capability, whose evidence is known in closed form.
+class TinyModel(GenerativeModel, LatentVariableModel, ReconstructionModel, VariationalModel, ClassificationModel):
+    """A linear Gaussian model with every capability but the adversarial one, whose evidence is known in closed form.
 
     z ~ N(0, 1) and x | z ~ N(z + shift, 1) in every dimension, so that x ~ N(shift, 2). The posterior is
     exact and log q(z | x) - log p(z) is taken at the z that was drawn, so the evidence lower bound is the
@@ -51,7 +49,7 @@ class TinyModel(
         q_z = self.encode(data["x"])
         z = q_z.rsample()
         return {
-            "reconstruction": -self._decode(z).log_prob(data["x"]).mean(),
+            "reconstruction": -self.decode(z).log_prob(data["x"]).mean(),
             "regularization": (q_z.log_prob(z) - self._prior().log_prob(z)).mean(),
         }
 
@@ -60,15 +58,20 @@ class TinyModel(
 
     def reconstruct(self, x: Tensor, sample_latents: bool = False, sample_output: bool = False) -> Tensor:
         q_z = self.encode(x)
-        p_x = self._decode(q_z.sample() if sample_latents else q_z.mean)
+        p_x = self.decode(q_z.sample() if sample_latents else q_z.mean)
         return p_x.sample() if sample_output else p_x.mean
 
     def sample(self, sample_shape: torch.Size = torch.Size([]), sample_output: bool = False) -> Tensor:
-        p_x = self._decode(self._prior().sample(sample_shape))
+        p_x = self.decode(self._prior().sample(sample_shape))
         return p_x.sample() if sample_output else p_x.mean
 
-    def classify(self, x: Tensor) -> Distribution:
+    def classify(self, x: Tensor, n_samples: int = 1) -> Distribution:
         return Categorical(logits=self.classifier(x.flatten(-len(self.x_shape))))
+
+    def compute_log_weights(self, x: Tensor, n_samples: int) -> Tensor:
+        q_z = self.encode(x)
+        z = q_z.sample(torch.Size([n_samples]))
+        return self._prior().log_prob(z) + self.decode(z).log_prob(x) - q_z.log_prob(z)
 
     def log_evidence(self, x: Tensor) -> Tensor:
         """Log density of x ~ N(shift, 2), in nats: a tensor of shape (batch,)."""
@@ -77,7 +80,7 @@ class TinyModel(
     def _prior(self) -> Distribution:
         return Independent(Normal(torch.zeros_like(self.shift), 1.0), len(self.x_shape))
 
-    def _decode(self, z: Tensor) -> Distribution:
+    def decode(self, z: Tensor) -> Distribution:
         return Independent(Normal(z + self.shift, 1.0), len(self.x_shape))
 
 

@@ -1,0 +1,63 @@
+"""Numbers that change while a model is trained."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+
+class Schedule(nn.Module, ABC):
+    """A number that a model reads in its loss, and that a procedure moves on.
+
+    It is a module with a buffer, so that a model that holds one has its value in the state dict and on
+    its device.
+
+    Args:
+        over: How long it takes, such as ``"5 epochs"``; the procedure reads it.
+    """
+
+    value: Tensor
+
+    def __init__(self, over: str) -> None:
+        super().__init__()
+        self.over = over
+        self.register_buffer("value", torch.tensor(float(self.compute_value(0.0))))
+
+    @abstractmethod
+    def compute_value(self, fraction: float) -> float:
+        """Give the number at a fraction of ``over``: 0 at the beginning, 1 when it is over, and more after it."""
+
+    def advance_to(self, fraction: float) -> None:
+        """Move on to a fraction of ``over``."""
+        self.value.fill_(self.compute_value(fraction))
+
+    def forward(self) -> Tensor:
+        return self.value
+
+
+class LinearWarmup(Schedule):
+    """Goes from one number to another on a straight line, and stays there.
+
+    Args:
+        start: The number at the beginning.
+        end: The number when ``over`` has passed, and from then on.
+        over: How long it takes, such as ``"5 epochs"``.
+
+    >>> beta = LinearWarmup(start=0.0, end=1.0, over="5 epochs")
+    >>> beta.advance_to(0.5)
+    >>> beta()
+    tensor(0.5000)
+    """
+
+    def __init__(self, start: float, end: float, over: str) -> None:
+        self._start = start
+        self._end = end
+        super().__init__(over)
+
+    def compute_value(self, fraction: float) -> float:
+        return self._start + (self._end - self._start) * min(max(fraction, 0.0), 1.0)
+
+
+def get_value(number: float | Schedule) -> float | Tensor:
+    """Give a number, or the present one of a schedule."""
+    return number() if isinstance(number, Schedule) else number

@@ -1,0 +1,93 @@
+from fractions import Fraction
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from frame_core import LinearWarmup, Schedule, get_value
+
+NUMBERS = st.integers(-100, 100)
+
+
+class Steps(Schedule):
+    """Goes up by a whole number, and forgets that a number of a loss is a float."""
+
+    def compute_value(self, fraction: float) -> float:
+        return int(fraction * 4)
+
+
+@given(start=NUMBERS, end=NUMBERS, fraction=st.fractions(0, 1, max_denominator=1000))
+def test_the_way_from_start_to_end_is_a_straight_line(start: int, end: int, fraction: Fraction) -> None:
+    schedule = LinearWarmup(start, end, over="5 epochs")
+    schedule.advance_to(float(fraction))
+    expected = start + (end - start) * fraction  # exactly, in fractions
+    torch.testing.assert_close(schedule(), torch.tensor(float(expected)), rtol=1e-6, atol=1e-5)
+
+
+@given(start=NUMBERS, end=NUMBERS, fraction=st.floats(1, 1e9))
+def test_after_the_end_the_number_stays(start: int, end: int, fraction: float) -> None:
+    schedule = LinearWarmup(start, end, over="5 epochs")
+    schedule.advance_to(fraction)
+    assert schedule().item() == end
+
+
+def test_it_begins_at_the_start_before_anything_moves_it() -> None:
+    assert LinearWarmup(0.25, 1.0, over="5 epochs")().item() == 0.25
+    schedule = LinearWarmup(0.25, 1.0, over="5 epochs")
+    schedule.advance_to(-1.0)
+    assert schedule().item() == 0.25
+
+
+def test_it_may_be_moved_back() -> None:
+    schedule = LinearWarmup(0.0, 1.0, over="5 epochs")
+    for fraction in (0.5, 2.0, 0.25):
+        schedule.advance_to(fraction)
+    assert schedule().item() == 0.25
+
+
+def test_how_long_it_takes_is_left_to_the_procedure() -> None:
+    assert LinearWarmup(0.0, 1.0, over="5 epochs").over == "5 epochs"
+
+
+def test_a_number_is_a_float_whatever_is_computed() -> None:
+    assert LinearWarmup(0, 1, over="5 epochs")().dtype == torch.float32
+    assert Steps("1 epochs")().dtype == torch.float32
+
+
+def test_its_number_is_in_the_state_of_the_model_that_holds_it() -> None:
+    model, other = (nn.ModuleDict({"beta": LinearWarmup(0.0, 1.0, over="5 epochs")}) for _ in range(2))
+    model["beta"].advance_to(0.75)
+    assert list(model.state_dict()) == ["beta.value"]
+    other.load_state_dict(model.state_dict())
+    assert other["beta"]().item() == 0.75
+    assert list(model.parameters()) == []
+
+
+def test_it_follows_the_model_to_its_device() -> None:
+    schedule = LinearWarmup(0.0, 1.0, over="5 epochs").to("meta")
+    schedule.advance_to(0.5)  # no value is read
+    assert schedule().device.type == "meta"
+
+
+def test_the_number_that_was_read_does_not_move_on() -> None:
+    schedule = LinearWarmup(0.0, 1.0, over="5 epochs")
+    loss = get_value(schedule) * torch.ones((), requires_grad=True)
+    schedule.advance_to(1.0)
+    assert loss.item() == 0.0
+
+
+@pytest.mark.parametrize("number", [0, 0.5, -1.0])
+def test_the_value_of_a_number_is_itself(number: float) -> None:
+    assert get_value(number) is number
+
+
+def test_the_value_of_a_schedule_is_its_present_number() -> None:
+    schedule = LinearWarmup(0.0, 2.0, over="5 epochs")
+    schedule.advance_to(0.5)
+    torch.testing.assert_close(get_value(schedule), torch.tensor(1.0))
+
+
+def test_a_schedule_is_abstract() -> None:
+    assert Schedule.__abstractmethods__ == {"compute_value"}
