@@ -1,5 +1,6 @@
 import random
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,9 +11,16 @@ from pytorch_lightning.loggers.logger import DummyLogger
 from torch import Tensor
 from torch.utils.data import default_collate
 
-from frame_core import SCALAR_ENTRY, Evaluation, LogEntry, Model, Optimization
+from frame_core import SCALAR_ENTRY, SCALARS_ENTRY, Evaluation, LogEntry, Model, Optimization
 from frame_core.testing import TinyModel, make_tiny_data
-from frame_train.callbacks import CumulativeLogCallback, EvaluationCallback, ProgressBar
+from frame_train.callbacks import (
+    BestCheckpoint,
+    CumulativeLogCallback,
+    EvaluationCallback,
+    PeriodicCheckpoint,
+    ProgressBar,
+    TrainDurationCallback,
+)
 from frame_train.data import InMemoryDataset
 from frame_train.optimization import AdamBatchOptimization
 
@@ -69,7 +77,9 @@ class Recorder(Callback):
         self.outputs.append(arguments[2])
 
 
-def fit(callbacks: Sequence[Callback], logger: Any = False, ckpt_path: Any = None, **options: Any) -> Trainer:
+def fit(
+    callbacks: Sequence[Callback], logger: Any = False, ckpt_path: Any = None, checkpoint: bool = False, **options: Any
+) -> Trainer:
     torch.manual_seed(0)
     data = {"train": InMemoryDataset(default_collate(make_tiny_data(48)))}
     optimization = AdamBatchOptimization(TinyModel(), data, num_workers=0, batch_size=10, lr=0.01)
@@ -77,12 +87,12 @@ def fit(callbacks: Sequence[Callback], logger: Any = False, ckpt_path: Any = Non
         accelerator="cpu",
         callbacks=list(callbacks),
         logger=logger,
-        enable_checkpointing=False,
+        enable_checkpointing=checkpoint,
         enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
         enable_model_summary=False,
         **options,
     )
-    trainer.fit(optimization, ckpt_path=ckpt_path)
+    trainer.fit(optimization, ckpt_path=ckpt_path, weights_only=True)
     return trainer
 
 
@@ -172,6 +182,121 @@ def test_means_go_on_after_a_resume_where_they_were(tmp_path: Any) -> None:
     fit([CumulativeLogCallback("7 iterations")], resumed, tmp_path / "a.ckpt", max_epochs=2)
     assert resumed.steps == whole.steps
     assert set(resumed.entries[0][1]) == set(whole.entries[0][1])
+
+
+def make_run_for(train_for: str, **options: Any) -> Trainer:
+    return fit([TrainDurationCallback(train_for)], **{"max_epochs": -1, **options})
+
+
+@pytest.mark.parametrize(
+    ("train_for", "n_steps"), [("7 iterations", 7), ("2 epochs", 10), ("1.4 epochs", 7), ("3 global_steps", 3)]
+)
+def test_the_training_ends_when_its_time_has_passed(train_for: str, n_steps: int) -> None:
+    assert make_run_for(train_for).global_step == n_steps
+
+
+def test_a_training_for_some_time_ends_by_itself() -> None:
+    assert make_run_for("0.5 seconds").global_step > 1
+
+
+def test_a_resumed_training_goes_on_for_what_is_left(tmp_path: Any) -> None:
+    fit([TrainDurationCallback("8 iterations")], max_epochs=1).save_checkpoint(tmp_path / "a.ckpt")
+    assert make_run_for("8 iterations", ckpt_path=tmp_path / "a.ckpt").global_step == 8
+
+
+class FailingEvaluation(DisturbingEvaluation):
+    """Raises."""
+
+    def evaluate(self, optimization: Optimization) -> LogEntry:
+        raise RuntimeError("nothing to see")
+
+
+def test_an_evaluation_that_raises_stops_the_run_and_its_traceback_is_logged() -> None:
+    logger = RecordingLogger()
+    with pytest.raises(RuntimeError, match="nothing to see"):
+        fit([EvaluationCallback("A", "3 iterations", FailingEvaluation())], logger, max_epochs=1)
+    ((name, text, step, _),) = logger.entries
+    assert (name, step) == ("A/Error", 3)
+    assert "RuntimeError: nothing to see" in text
+    assert "in evaluate" in text
+
+
+def test_an_evaluation_that_raises_lets_the_run_go_on_where_it_may(caplog: pytest.LogCaptureFixture) -> None:
+    logger = RecordingLogger()
+    callback = EvaluationCallback("A", "3 iterations", FailingEvaluation(), on_error="continue")
+    assert fit([callback], logger, max_epochs=1).global_step == N_BATCHES
+    assert [(name, step) for name, _, step, _ in logger.entries] == [("A/Error", 3), ("A/Error", 5)]
+    assert "The evaluation 'A' failed at step 3" in caplog.text
+
+
+def test_what_else_to_do_about_an_error_is_refused() -> None:
+    with pytest.raises(ValueError, match="`on_error` must be 'stop' or 'continue', got 'ignore'"):
+        EvaluationCallback("A", "1 epoch", DisturbingEvaluation(), on_error="ignore")  # type: ignore[arg-type]
+
+
+class SequenceEvaluation(DisturbingEvaluation):
+    """Gives one number after another."""
+
+    def __init__(self, *values: float) -> None:
+        self.values = list(values)
+
+    def evaluate(self, optimization: Optimization) -> LogEntry:
+        return LogEntry(SCALARS_ENTRY, {"x": self.values.pop(0)})
+
+
+def read_step(path: Any) -> int:
+    return torch.load(path, weights_only=True)["global_step"]
+
+
+@pytest.mark.parametrize(("mode", "step"), [("max", 3), ("min", 4)])
+def test_the_best_checkpoint_is_that_at_which_the_metric_was_best(mode: Any, step: int, tmp_path: Any) -> None:
+    values = [2.0, 1.0, 3.0, -1.0, float("nan")]
+    evaluation = EvaluationCallback("A/B", "1 iteration", SequenceEvaluation(*values))
+    fit([evaluation, BestCheckpoint(str(tmp_path), "A/B/x", mode)], max_epochs=1, checkpoint=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["best.ckpt"]
+    assert read_step(tmp_path / "best.ckpt") == step
+
+
+def test_the_best_checkpoint_after_a_resume_is_better_than_the_one_before(tmp_path: Any) -> None:
+    def callbacks(*values: float) -> list[Callback]:
+        evaluation = EvaluationCallback("A", "1 epoch", SequenceEvaluation(*values))
+        return [evaluation, BestCheckpoint(str(tmp_path), "A/x"), PeriodicCheckpoint(str(tmp_path), "1 epoch")]
+
+    fit(callbacks(2.0), max_epochs=1, checkpoint=True)
+    fit(callbacks(1.0), ckpt_path=tmp_path / "last.ckpt", max_epochs=2, checkpoint=True)
+    assert read_step(tmp_path / "best.ckpt") == 5
+    assert read_step(tmp_path / "last.ckpt") == 10
+
+
+def test_without_a_metric_there_is_no_best_checkpoint(tmp_path: Any) -> None:
+    evaluation = EvaluationCallback("A", "1 epoch", DisturbingEvaluation())
+    fit([evaluation, BestCheckpoint(str(tmp_path), None)], max_epochs=1, checkpoint=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_checkpoints_are_kept_every_so_often_or_the_last_alone(tmp_path: Any) -> None:
+    every = PeriodicCheckpoint(str(tmp_path), "2 iterations", keep_all=True)
+    fit([every, PeriodicCheckpoint(str(tmp_path), "3 iterations")], max_epochs=1, checkpoint=True)
+    names = ["last.ckpt", "step-00000002.ckpt", "step-00000004.ckpt", "step-00000005.ckpt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    assert [read_step(tmp_path / name) for name in names] == [5, 2, 4, 5]
+
+
+def test_checkpoints_are_given_to_the_loggers_that_keep_them(tmp_path: Any) -> None:
+    class KeepingLogger(RecordingLogger):
+        def __init__(self) -> None:
+            super().__init__()
+            self.kept: list[str] = []
+
+        def log_checkpoint(self, path: Path, name: str) -> None:
+            assert path.is_file()
+            self.kept.append(name)
+
+    logger = KeepingLogger()
+    evaluation = EvaluationCallback("A", "1 epoch", DisturbingEvaluation())
+    last, best = PeriodicCheckpoint(str(tmp_path), "2 iterations"), BestCheckpoint(str(tmp_path), "A")
+    fit([evaluation, last, best], logger, max_epochs=1, checkpoint=True)
+    assert sorted(logger.kept) == ["best", "last"]
 
 
 def test_the_bar_shows_the_epoch_the_steps_and_the_losses(capsys: pytest.CaptureFixture[str]) -> None:

@@ -72,6 +72,21 @@ def test_a_nested_config_is_kept(tmp_path: Path, read_wandb: Read) -> None:
     }
 
 
+def test_a_checkpoint_is_an_artifact_offline_too(tmp_path: Path, read_wandb: Read) -> None:
+    logger = WandbLogger("project", "name", tmp_path)
+    checkpoint = tmp_path / "best.ckpt"
+    checkpoint.write_bytes(b"weights")
+    logger.log_checkpoint(checkpoint, "best")
+    run_id = logger.version
+    logger.finalize("success")
+    (artifact,) = (record for record in map(str, read_wandb(tmp_path)) if "checkpoint.ckpt" in record)
+    assert f"checkpoint-{run_id}-best" in artifact
+    assert [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size == 7] == [
+        b"weights",
+        b"weights",  # staged beside the run: the file may be overwritten by a better one
+    ]
+
+
 def test_without_credentials_one_line_says_that_and_what_to_do(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:

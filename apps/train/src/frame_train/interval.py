@@ -91,6 +91,11 @@ class Clock:
         self._passed = 0.0
         self._reading = reading
 
+    @property
+    def fraction(self) -> float:
+        """What has passed since the last restart, as a fraction of the interval."""
+        return self._passed / self.interval.amount
+
     def state_dict(self) -> dict[str, float]:
         """Give what has passed of the interval."""
         return {"passed": self._passed}

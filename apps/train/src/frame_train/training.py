@@ -12,9 +12,9 @@ from pytorch_lightning.loggers import Logger
 
 from frame_core import Optimization
 from frame_loggers import FileLogger
-from frame_train.callbacks import EvaluationCallback
+from frame_train.callbacks import BestCheckpoint, EvaluationCallback, TrainDurationCallback
 from frame_train.composition import Composition, construct
-from frame_train.errors import CompositionError
+from frame_train.errors import CompositionError, suggest
 from frame_train.run import make_run_directory, write_description
 from frame_train.terminal import print_closing, print_config, quiet_libraries
 
@@ -66,14 +66,18 @@ def build_experiment(config: DictConfig, directory: Path) -> Experiment:
     optimization = composition.instantiate(config.optimization)
     callbacks = {
         key: callback
-        for group in ("evaluation", "callbacks")
+        for group in ("callbacks", "evaluation")
         for key, callback in _by_key(composition.instantiate(config[group]), group).items()
     }
+    if config.train_for is not None:
+        callbacks["train_for"] = construct(TrainDurationCallback, (), {"train_for": config.train_for}, "train_for")
+    _check("optimization", optimization)
     _check_callbacks(callbacks, optimization)
     file_logger = FileLogger(directory)
     loggers = [file_logger, *_by_key(composition.instantiate(config.logger), "logger").values()]
     make_trainer = composition.instantiate(config.trainer)
-    trainer = _build_trainer(make_trainer, list(callbacks.values()), loggers, directory)
+    trainer = _build_trainer(make_trainer, callbacks, loggers, directory)
+    _check("trainer", optimization, trainer, method="check_trainer")
     return Experiment(optimization, trainer, file_logger)
 
 
@@ -83,31 +87,50 @@ def _by_key(components: Mapping[str, Any] | Sequence[Any], group: str) -> dict[s
     return {f"{group}.{name}": component for name, component in items if component is not None}
 
 
+def _check(key: str, component: Any, *arguments: Any, method: str = "check") -> None:
+    """Let a component that can check itself do so."""
+    check = getattr(component, method, None)
+    if check is not None:
+        try:
+            check(*arguments)
+        except (TypeError, ValueError) as error:
+            raise CompositionError(f"`{key}`: {error}") from error
+
+
 def _check_callbacks(callbacks: Mapping[str, Callback], optimization: Optimization) -> None:
-    """Find before any training what would fail in it: a name used twice, a unit, a capability."""
-    keys_by_name: dict[str, str] = {}
+    """Find before any training what would fail in it: a name used twice, a unit, a capability, a metric."""
     for key, callback in callbacks.items():
-        if isinstance(callback, EvaluationCallback):
-            other = keys_by_name.setdefault(callback.name, key)
-            if other != key:
-                raise CompositionError(f"`{key}.name`: {callback.name!r} is the name of `{other}` too.")
-        check = getattr(callback, "check", None)
-        if check is not None:
-            try:
-                check(optimization)
-            except (TypeError, ValueError) as error:
-                raise CompositionError(f"`{key}`: {error}") from error
+        _check(key, callback, optimization)
+    evaluations = {key: callback for key, callback in callbacks.items() if isinstance(callback, EvaluationCallback)}
+    keys_by_name: dict[str, str] = {}
+    for key, evaluation in evaluations.items():
+        other = keys_by_name.setdefault(evaluation.name, key)
+        if other != key:
+            raise CompositionError(f"`{key}.name`: {evaluation.name!r} is the name of `{other}` too.")
+    for key, callback in callbacks.items():
+        if isinstance(callback, BestCheckpoint) and callback.monitor is not None:
+            _check_monitor(f"{key}.monitor", callback.monitor, list(keys_by_name))
+
+
+def _check_monitor(key: str, monitor: str, names: Sequence[str]) -> None:
+    """Check that a metric is one that an evaluation logs: a number under its name or below it."""
+    if not any(monitor == name or monitor.startswith(f"{name}/") for name in names):
+        logged = ", ".join(map(repr, names))
+        raise CompositionError(f"`{key}`: nothing logs {monitor!r}; evaluations log {logged}.{suggest(monitor, names)}")
 
 
 def _build_trainer(
-    make_trainer: Callable[..., Trainer], callbacks: Sequence[Callback], loggers: Sequence[Logger], directory: Path
+    make_trainer: Callable[..., Trainer], callbacks: Mapping[str, Callback], loggers: Sequence[Logger], directory: Path
 ) -> Trainer:
     """Build the trainer with the callbacks that the config lists and none besides."""
-    arguments = {
-        "callbacks": callbacks,
+    listed = list(callbacks.values())
+    arguments: dict[str, Any] = {
+        "callbacks": listed,
         "logger": loggers,
         "default_root_dir": directory,
-        "enable_checkpointing": any(isinstance(callback, Checkpoint) for callback in callbacks),
-        "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in callbacks),
+        "enable_checkpointing": any(isinstance(callback, Checkpoint) for callback in listed),
+        "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in listed),
     }
+    if "train_for" in callbacks:  # it alone decides how long
+        arguments.update(max_epochs=-1, max_steps=-1, max_time=None)
     return construct(make_trainer, (), arguments, "trainer")

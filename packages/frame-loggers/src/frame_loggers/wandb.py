@@ -6,7 +6,7 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pytorch_lightning.loggers.wandb import WandbLogger as LightningWandbLogger
 from pytorch_lightning.utilities import rank_zero_only
@@ -48,7 +48,6 @@ class WandbLogger(LightningWandbLogger):
         name: Name by which the run is shown.
         directory: All files of the run are written to ``<directory>/wandb``; so are those that wandb would
             put in the home directory, unless ``WANDB_DATA_DIR`` and ``WANDB_CACHE_DIR`` say where.
-        log_model: Upload the checkpoints at the end (True), each when it is saved (``"all"``) or not at all.
 
     Raises:
         ValueError: The credentials are malformed. Nothing is written then.
@@ -59,7 +58,6 @@ class WandbLogger(LightningWandbLogger):
         project: str,
         name: str,
         directory: str | Path,
-        log_model: Literal["all"] | bool = False,
     ) -> None:
         directory = Path(directory).absolute()
         _set_wandb_environment(directory / "wandb")
@@ -68,7 +66,6 @@ class WandbLogger(LightningWandbLogger):
             project=project,
             name=name,
             save_dir=directory,
-            log_model=log_model,
             mode=mode,
             settings=wandb.Settings(
                 console="off",
@@ -101,6 +98,18 @@ class WandbLogger(LightningWandbLogger):
     ) -> None:
         """Log one entry, as `frame_core.EntryLogger` says."""
         self.log_metrics({**_make_values(name, log_entry), **prefix_counters(counters)}, global_step)
+
+    @rank_zero_only
+    def log_checkpoint(self, path: Path, name: str) -> None:
+        """Keep a checkpoint as a version of the artifact ``checkpoint-<run id>-<name>``, online or off.
+
+        Args:
+            path: The file.
+            name: What it is, such as ``best``.
+        """
+        artifact = wandb.Artifact(f"checkpoint-{self.experiment.id}-{name}", type="model")
+        artifact.add_file(str(path), name="checkpoint.ckpt")
+        self.experiment.log_artifact(artifact, aliases=["latest", name])
 
     @override
     @rank_zero_only

@@ -1,7 +1,16 @@
 """Callbacks: when an evaluation runs, what of the training is logged, what the terminal shows."""
 
+from frame_train.callbacks.checkpoints import BestCheckpoint, PeriodicCheckpoint
 from frame_train.callbacks.cumulative_log import CumulativeLogCallback
 from frame_train.callbacks.evaluation import EvaluationCallback
 from frame_train.callbacks.progress_bar import ProgressBar
+from frame_train.callbacks.train_duration import TrainDurationCallback
 
-__all__ = ["CumulativeLogCallback", "EvaluationCallback", "ProgressBar"]
+__all__ = [
+    "BestCheckpoint",
+    "CumulativeLogCallback",
+    "EvaluationCallback",
+    "PeriodicCheckpoint",
+    "ProgressBar",
+    "TrainDurationCallback",
+]

@@ -7,14 +7,15 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from frame_core import SCALARS_ENTRY, LogEntry, Optimization
-from frame_train.callbacks.progress import log_entry, read_progress
 from frame_train.interval import Clock, Interval
+from frame_train.progress import log_entry, read_progress
 
 
 class CumulativeLogCallback(Callback):
-    """Logs the means of the training quantities over the steps since the last entry, as ``Train/<name>``.
+    """Logs the means of the training quantities since the last entry, as ``Train/<name>``.
 
-    The sums stay on the device until they are logged, so that no step waits for it.
+    A mean is taken over the steps that gave the quantity. The sums stay on the device until they are
+    logged, so that no step waits for it.
 
     Args:
         log_every: How often, such as ``"100 iterations"``; any interval that `EvaluationCallback` takes.
@@ -26,7 +27,7 @@ class CumulativeLogCallback(Callback):
     def __init__(self, log_every: str) -> None:
         self._clock = Clock(Interval.parse(log_every))
         self._sums: dict[str, Tensor] = {}
-        self._n_steps = 0
+        self._counts: dict[str, int] = {}
 
     def check(self, optimization: Optimization) -> None:
         """Check, before any training, that a procedure counts what ``log_every`` is measured in.
@@ -44,26 +45,27 @@ class CumulativeLogCallback(Callback):
     ) -> None:
         for name, value in outputs.items():
             self._sums[name] = self._sums[name] + value if name in self._sums else value.detach()
-        self._n_steps += 1
+            self._counts[name] = self._counts.get(name, 0) + 1
         if self._clock.advance(read_progress(self._clock.interval, trainer, batch_idx + 1)):
             self._log(trainer)
             self._clock.restart(read_progress(self._clock.interval, trainer, batch_idx + 1))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self._n_steps:
+        if self._sums:
             self._log(trainer)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"clock": self._clock.state_dict(), "sums": self._sums, "n_steps": self._n_steps}
+        return {"clock": self._clock.state_dict(), "sums": self._sums, "counts": self._counts}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._clock.load_state_dict(state_dict["clock"])
         self._sums = state_dict["sums"]
-        self._n_steps = state_dict["n_steps"]
+        self._counts = state_dict["counts"]
 
     def _log(self, trainer: Trainer) -> None:
-        means = (torch.stack(list(self._sums.values())) / self._n_steps).tolist()
-        entry = LogEntry(data_type=SCALARS_ENTRY, value=dict(zip(self._sums, means)))
+        sums = torch.stack(list(self._sums.values())).tolist()
+        means = {name: value / self._counts[name] for name, value in zip(self._sums, sums)}
+        entry = LogEntry(data_type=SCALARS_ENTRY, value=means)
         log_entry("Train", entry, trainer)
         self._sums = {}
-        self._n_steps = 0
+        self._counts = {}

@@ -1,12 +1,16 @@
 """Runs an evaluation every so often."""
 
-from typing import Any
+import logging
+import traceback
+from typing import Any, Literal
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from frame_core import Evaluation, Optimization, check_requirements, run_evaluation
-from frame_train.callbacks.progress import get_optimization, log_entry, read_progress
+from frame_core import TEXT_ENTRY, Evaluation, LogEntry, Optimization, check_requirements, run_evaluation
 from frame_train.interval import Clock, Interval
+from frame_train.progress import get_optimization, log_entry, read_progress
+
+_log = logging.getLogger("frame_train")
 
 
 class EvaluationCallback(Callback):
@@ -18,13 +22,24 @@ class EvaluationCallback(Callback):
             ``"500 iterations"``, ``"1000 global_steps"`` or any counter of the procedure. Time is
             counted from the end of one evaluation to the beginning of the next.
         evaluator: What is evaluated.
+        on_error: Whether an evaluation that raises makes the run ``stop`` or lets it ``continue``; its
+            traceback is logged as ``<name>/Error`` in either case.
 
     Raises:
-        ValueError: ``evaluate_every`` is no interval.
+        ValueError: ``evaluate_every`` is no interval, or ``on_error`` none of the two.
     """
 
-    def __init__(self, name: str, evaluate_every: str, evaluator: Evaluation) -> None:
+    def __init__(
+        self,
+        name: str,
+        evaluate_every: str,
+        evaluator: Evaluation,
+        on_error: Literal["stop", "continue"] = "stop",
+    ) -> None:
+        if on_error not in ("stop", "continue"):
+            raise ValueError(f"`on_error` must be 'stop' or 'continue', got {on_error!r}.")
         self.name = name
+        self.on_error = on_error
         self.evaluator = evaluator
         self._clock = Clock(Interval.parse(evaluate_every))
         self._last_step: int | None = None
@@ -65,5 +80,13 @@ class EvaluationCallback(Callback):
         self._clock.load_state_dict(state_dict)
 
     def _evaluate(self, trainer: Trainer) -> None:
-        log_entry(self.name, run_evaluation(self.evaluator, get_optimization(trainer)), trainer)
         self._last_step = trainer.global_step
+        try:
+            entry = run_evaluation(self.evaluator, get_optimization(trainer))
+        except Exception:
+            log_entry(f"{self.name}/Error", LogEntry(TEXT_ENTRY, traceback.format_exc()), trainer)
+            if self.on_error == "stop":
+                raise
+            _log.exception("The evaluation %r failed at step %d; the training goes on.", self.name, self._last_step)
+        else:
+            log_entry(self.name, entry, trainer)

@@ -1,5 +1,15 @@
 """Optimization procedures: how a model is updated."""
 
 from frame_train.optimization.adam import AdamBatchOptimization
+from frame_train.optimization.adversarial import AdversarialOptimization
+from frame_train.optimization.batch import BatchOptimization
+from frame_train.optimization.joint import JointModel, JointOptimization, PartEvaluation
 
-__all__ = ["AdamBatchOptimization"]
+__all__ = [
+    "AdamBatchOptimization",
+    "AdversarialOptimization",
+    "BatchOptimization",
+    "JointModel",
+    "JointOptimization",
+    "PartEvaluation",
+]

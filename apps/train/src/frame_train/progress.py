@@ -1,12 +1,21 @@
 """How far a training has come, and where what it finds goes."""
 
 import time
-from typing import cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 from pytorch_lightning import Trainer
 
 from frame_core import EntryLogger, LogEntry, Optimization
 from frame_train.interval import Interval
+
+
+@runtime_checkable
+class EntryListener(Protocol):
+    """A callback that takes notice of what is logged."""
+
+    def on_log_entry(self, name: str, entry: LogEntry) -> None:
+        """Take notice of an entry, at the step at which it is logged."""
+        ...
 
 
 def get_optimization(trainer: Trainer) -> Optimization:
@@ -32,7 +41,10 @@ def read_progress(interval: Interval, trainer: Trainer, n_batches: int) -> float
 
 
 def log_entry(name: str, entry: LogEntry, trainer: Trainer) -> None:
-    """Give an entry to every logger of the trainer that takes entries."""
+    """Give an entry to every logger that takes entries, and to every callback that listens to them."""
     for logger in trainer.loggers:
         if isinstance(logger, EntryLogger):
             logger.log(name, entry, trainer.global_step, get_optimization(trainer).counters)
+    for callback in cast(Any, trainer).callbacks:
+        if isinstance(callback, EntryListener):
+            callback.on_log_entry(name, entry)

@@ -1,0 +1,153 @@
+"""Weights on disk: the latest, every so often, the best by a metric."""
+
+import os
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import Checkpoint
+
+from frame_core import SCALAR_ENTRY, SCALARS_ENTRY, LogEntry, Optimization
+from frame_train.interval import Clock, Interval
+from frame_train.progress import read_progress
+
+
+@runtime_checkable
+class CheckpointLogger(Protocol):
+    """A logger that keeps checkpoints too."""
+
+    def log_checkpoint(self, path: Path, name: str) -> None:
+        """Keep a checkpoint under the name of what it is, such as ``best``."""
+        ...
+
+
+class PeriodicCheckpoint(Checkpoint):
+    """Saves a checkpoint every so often, and once more when the training ends.
+
+    Args:
+        directory: Where checkpoints are written.
+        save_every: How often, such as ``"1 epoch"``; any interval that `EvaluationCallback` takes.
+        keep_all: Whether each stays, as ``step-<global step>.ckpt``; otherwise the latest alone, as ``last.ckpt``.
+
+    Raises:
+        ValueError: ``save_every`` is no interval.
+    """
+
+    def __init__(self, directory: str, save_every: str, keep_all: bool = False) -> None:
+        self._directory = Path(directory)
+        self._clock = Clock(Interval.parse(save_every))
+        self._keep_all = keep_all
+        self._saved_step: int | None = None
+
+    @property
+    def state_key(self) -> str:
+        return f"PeriodicCheckpoint[keep_all={self._keep_all}]"
+
+    def check(self, optimization: Optimization) -> None:
+        """Check, before any training, that a procedure counts what ``save_every`` is measured in.
+
+        Raises:
+            ValueError: It does not.
+        """
+        self._clock.interval.check_unit(optimization.counters)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        self._clock.start(read_progress(self._clock.interval, trainer, batch_idx))
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        reading = read_progress(self._clock.interval, trainer, batch_idx + 1)
+        if self._clock.advance(reading):
+            self._clock.restart(reading)
+            self._save(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._saved_step != trainer.global_step:
+            self._save(trainer)
+        if not self._keep_all:
+            log_checkpoint(self._directory / "last.ckpt", trainer)
+
+    def state_dict(self) -> dict[str, Any]:
+        return self._clock.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._clock.load_state_dict(state_dict)
+
+    def _save(self, trainer: Trainer) -> None:
+        self._saved_step = trainer.global_step
+        name = f"step-{trainer.global_step:08d}.ckpt" if self._keep_all else "last.ckpt"
+        save_checkpoint(self._directory / name, trainer)
+        if self._keep_all:
+            log_checkpoint(self._directory / name, trainer)
+
+
+class BestCheckpoint(Checkpoint):
+    """Keeps the checkpoint at which a logged metric was best, as ``best.ckpt``.
+
+    The metric is any number that an evaluation logs; the weights are those that were evaluated.
+
+    Args:
+        directory: Where the checkpoint is written.
+        monitor: Full name of the metric, such as ``ELBO/Validation``; None for no checkpoint.
+        mode: Whether the best value is the greatest (``max``) or the least (``min``).
+
+    Raises:
+        ValueError: ``mode`` is none of the two.
+    """
+
+    def __init__(self, directory: str, monitor: str | None, mode: Literal["max", "min"] = "max") -> None:
+        if mode not in ("max", "min"):
+            raise ValueError(f"`mode` must be 'max' or 'min', got {mode!r}.")
+        self.monitor = monitor
+        self._directory = Path(directory)
+        self._sign = 1.0 if mode == "max" else -1.0
+        self._best = float("-inf")
+        self._is_due = False
+
+    def on_log_entry(self, name: str, entry: LogEntry) -> None:
+        """Take notice of what is logged: a new best value is saved when all callbacks have seen the step."""
+        values: dict[str, float] = {}
+        if entry.data_type == SCALAR_ENTRY:
+            values = {name: entry.value}
+        elif entry.data_type == SCALARS_ENTRY:
+            values = {f"{name}/{key}": value for key, value in entry.value.items()}
+        if self.monitor in values and self._sign * values[self.monitor] > self._best:
+            self._best = self._sign * values[self.monitor]
+            self._is_due = True
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._save_if_due(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._save_if_due(trainer)
+        if (self._directory / "best.ckpt").exists():
+            log_checkpoint(self._directory / "best.ckpt", trainer)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self._best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._best = state_dict["best"]
+
+    def _save_if_due(self, trainer: Trainer) -> None:
+        if self._is_due:
+            self._is_due = False
+            save_checkpoint(self._directory / "best.ckpt", trainer)
+
+
+def save_checkpoint(path: Path, trainer: Trainer) -> None:
+    """Save a checkpoint beside its place and move it there, so that the one before is kept until it is whole."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    trainer.save_checkpoint(temporary)
+    if trainer.is_global_zero:
+        os.replace(temporary, path)
+
+
+def log_checkpoint(path: Path, trainer: Trainer) -> None:
+    """Give a checkpoint to every logger that keeps checkpoints."""
+    for logger in trainer.loggers:
+        if isinstance(logger, CheckpointLogger):
+            logger.log_checkpoint(path, path.stem)

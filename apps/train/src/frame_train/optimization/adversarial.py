@@ -1,0 +1,95 @@
+"""Two losses, two optimizers, in turn."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from pytorch_lightning import Trainer
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from frame_core import AdversarialModel, SizedDataset
+from frame_train.optimization.procedure import Procedure
+
+
+class AdversarialOptimization(Procedure):
+    """Updates the discriminator on every batch of ``data["train"]``, and the generator on every ``n_critic``-th.
+
+    It counts ``iteration``, ``discriminator_step`` and ``generator_step``; the Trainer's global step
+    is the sum of the last two.
+
+    Args:
+        model: The model.
+        data: The splits of the data, ``train`` among them.
+        num_workers: Number of processes that read a data set that is not in memory.
+        batch_size: Number of data in a batch.
+        generator_optimizer: Makes the optimizer of the generator's parameters.
+        discriminator_optimizer: Makes the optimizer of the discriminator's parameters.
+        n_critic: Number of steps of the discriminator to one of the generator.
+        pin_memory: Whether batches lie in pinned memory; without effect where there is no GPU.
+
+    Raises:
+        TypeError: The model has no generator and discriminator.
+        ValueError: A number is out of its range, or there are no training data.
+    """
+
+    model: AdversarialModel
+
+    def __init__(
+        self,
+        model: AdversarialModel,
+        data: Mapping[str, SizedDataset],
+        num_workers: int,
+        batch_size: int,
+        generator_optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        discriminator_optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        n_critic: int = 1,
+        pin_memory: bool = True,
+    ) -> None:
+        if not isinstance(model, AdversarialModel):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"`model` must be an `AdversarialModel`, and `{type(model).__name__}` is none.")
+        if n_critic < 1:
+            raise ValueError(f"`n_critic` must be positive, got {n_critic!r}.")
+        super().__init__(model, data, num_workers, batch_size, pin_memory)
+        self.automatic_optimization = False
+        self.counters.update(discriminator_step=0, generator_step=0)
+        self._make_generator_optimizer = generator_optimizer
+        self._make_discriminator_optimizer = discriminator_optimizer
+        self._n_critic = n_critic
+
+    def check_trainer(self, trainer: Trainer) -> None:
+        """Check, before any training, that a trainer asks for nothing that two optimizers in turn can't do.
+
+        Raises:
+            ValueError: It does.
+        """
+        if trainer.accumulate_grad_batches != 1:
+            raise ValueError(
+                f"`trainer.accumulate_grad_batches` must be 1 where two optimizers step in turn, got "
+                f"{trainer.accumulate_grad_batches!r}: use a larger `batch_size`."
+            )
+        if trainer.gradient_clip_val is not None:
+            raise ValueError(
+                f"`trainer.gradient_clip_val` must be null where two optimizers step in turn, got "
+                f"{trainer.gradient_clip_val!r}."
+            )
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        of_discriminator = list(self.model.discriminator.parameters())
+        known = {id(parameter) for parameter in of_discriminator}
+        others = [parameter for parameter in self.model.parameters() if id(parameter) not in known]
+        return [self._make_generator_optimizer(others), self._make_discriminator_optimizer(of_discriminator)]
+
+    def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
+        self.counters["iteration"] += 1
+        quantities = self._step("discriminator", self.model.compute_discriminator_loss(batch, batch_idx))
+        if self.counters["discriminator_step"] % self._n_critic == 0:
+            quantities |= self._step("generator", self.model.compute_generator_loss(batch, batch_idx))
+        return quantities
+
+    def _step(self, part: str, quantities: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Step one optimizer on one loss, and give the quantities to log under the name of the part."""
+        optimizer = self.optimizers()[("generator", "discriminator").index(part)]  # pyright: ignore[reportIndexIssue]
+        optimizer.zero_grad()
+        self.manual_backward(quantities["loss"])
+        optimizer.step()
+        self.counters[f"{part}_step"] += 1
+        return {f"{part}_{name}": value.detach() for name, value in quantities.items()}

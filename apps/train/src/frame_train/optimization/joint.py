@@ -1,0 +1,117 @@
+"""Several models, one step."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from frame_core import Evaluation, LogEntry, Model, Optimization, SizedDataset, check_requirements
+from frame_train.optimization.batch import BatchOptimization
+
+
+class JointModel(Model):
+    """Several models whose losses are added; what they share is one object, and is trained by each.
+
+    Args:
+        models: The models by name.
+
+    Raises:
+        ValueError: There are fewer than two.
+    """
+
+    def __init__(self, models: Mapping[str, Model]) -> None:
+        super().__init__()
+        if len(models) < 2:
+            raise ValueError(f"`models` must be two or more, got {list(models)}.")
+        self.models = nn.ModuleDict(models)
+
+    def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
+        """Compute the sum of the losses; each quantity of a model is given as ``<name>_<quantity>``."""
+        losses: list[Tensor] = []
+        quantities: dict[str, Tensor] = {}
+        for name, model in cast(Mapping[str, Model], self.models).items():
+            of_model = model.compute_loss(data, data_idx)
+            losses.append(of_model["loss"])
+            quantities.update({f"{name}_{quantity}": value.detach() for quantity, value in of_model.items()})
+        return {"loss": sum(losses[1:], losses[0]), **quantities}
+
+
+class JointOptimization(BatchOptimization):
+    """Minimizes the sum of the losses of several models on the same batches, with one optimizer.
+
+    `PartEvaluation` evaluates one of the models.
+
+    Args:
+        models: The models by name. Components that they share, such as an encoder, are one object.
+        data: The splits of the data, ``train`` among them.
+        num_workers: Number of processes that read a data set that is not in memory.
+        batch_size: Number of data in a batch.
+        optimizer: Makes the optimizer of some parameters.
+        scheduler: Makes the schedule of the optimizer's learning rate; None for a constant one.
+        scheduler_interval: Whether the schedule moves on after each ``epoch`` or each ``step``.
+        pin_memory: Whether batches lie in pinned memory; without effect where there is no GPU.
+
+    Raises:
+        ValueError: There are fewer than two models, a number is out of its range, or there are no
+            training data.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[str, Model],
+        data: Mapping[str, SizedDataset],
+        num_workers: int,
+        batch_size: int,
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        scheduler: Callable[[Optimizer], LRScheduler] | None = None,
+        scheduler_interval: Literal["epoch", "step"] = "epoch",
+        pin_memory: bool = True,
+    ) -> None:
+        super().__init__(
+            JointModel(models), data, num_workers, batch_size, optimizer, scheduler, scheduler_interval, pin_memory
+        )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One model of a joint optimization, seen as an optimization."""
+
+    model: Model
+    data: Mapping[str, SizedDataset]
+    counters: Mapping[str, int]
+
+
+class PartEvaluation(Evaluation):
+    """Evaluates one model of a `JointOptimization`.
+
+    Args:
+        part: Name of the model.
+        evaluator: What is evaluated.
+    """
+
+    requires = JointModel
+
+    def __init__(self, part: str, evaluator: Evaluation) -> None:
+        self.part = part
+        self.evaluator = evaluator
+        self.evaluate_on = evaluator.evaluate_on
+
+    def evaluate(self, optimization: Optimization) -> LogEntry:
+        """Evaluate the part.
+
+        Raises:
+            ValueError: There is no such part.
+            TypeError: It lacks the capability that the evaluator needs.
+        """
+        assert isinstance(optimization.model, JointModel)  # `requires`
+        models = optimization.model.models
+        if self.part not in models:
+            raise ValueError(f"`part` must be one of {', '.join(map(repr, models))}, got {self.part!r}.")
+        model = models[self.part]
+        assert isinstance(model, Model)  # as the constructor took it
+        part = _Part(model, optimization.data, optimization.counters)
+        check_requirements(self.evaluator, part)
+        return self.evaluator.evaluate(part)

@@ -1,0 +1,78 @@
+"""What every procedure has, however it updates its model."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from frame_core import Model, Schedule, SizedDataset, get_split
+from frame_train.interval import Clock, Interval
+from frame_train.loaders import make_train_loader
+from frame_train.progress import read_progress
+
+
+class Procedure(LightningModule):
+    """A model, its data, a loader of shuffled training batches, counters, and the schedules of the model.
+
+    Counters and schedules are in the checkpoint.
+
+    Args:
+        model: The model.
+        data: The splits of the data, ``train`` among them.
+        num_workers: Number of processes that read a data set that is not in memory.
+        batch_size: Number of data in a batch.
+        pin_memory: Whether batches lie in pinned memory; without effect where there is no GPU.
+
+    Raises:
+        ValueError: A number is out of its range, there are no training data, or a schedule's ``over``
+            is no interval.
+    """
+
+    def __init__(
+        self, model: Model, data: Mapping[str, SizedDataset], num_workers: int, batch_size: int, pin_memory: bool
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.data = data
+        self.counters = {"iteration": 0}
+        self._loader = make_train_loader(
+            get_split(data, "train"), batch_size, torch.initial_seed(), num_workers, pin_memory
+        )
+        self._schedules = {name: part for name, part in model.named_modules() if isinstance(part, Schedule)}
+        self._clocks = {name: Clock(Interval.parse(schedule.over)) for name, schedule in self._schedules.items()}
+
+    def check(self) -> None:
+        """Check, before any training, that what the schedules are measured in is counted.
+
+        Raises:
+            ValueError: It is not.
+        """
+        for clock in self._clocks.values():
+            clock.interval.check_unit(self.counters)
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        return self._loader
+
+    def on_train_batch_start(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:
+        for name, schedule in self._schedules.items():
+            schedule.advance_to(self._read_fraction(self._clocks[name], batch_idx))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["counters"] = dict(self.counters)
+        checkpoint["schedules"] = {name: clock.state_dict() for name, clock in self._clocks.items()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.counters.update(checkpoint["counters"])
+        for name, state in checkpoint["schedules"].items():
+            self._clocks[name].load_state_dict(state)
+
+    def _read_fraction(self, clock: Clock, n_batches: int) -> float:
+        """Read how much of a schedule has passed; what is counted is known after a resume, time is not."""
+        reading = read_progress(clock.interval, self.trainer, n_batches)
+        if clock.interval.unit != "seconds":
+            return reading / clock.interval.amount
+        clock.advance(reading)
+        return clock.fraction
