@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from frame_train.settings import config_directory
+from frame_train.sweep import quote_swept_values
 
 _DEFAULT_GROUPS = ("callbacks", "logging", "device")  # those that train.yaml names in its defaults list
 
@@ -15,13 +16,13 @@ def normalize_overrides(arguments: Sequence[str]) -> list[str]:
     Hydra takes ``key=value`` only where the key exists and ``+key=value`` only where it does not, and
     the same of a group in the defaults list. Here ``+key=value`` means either, as does
     ``trainer.key=value``, whose keys are the arguments of the Trainer; and ``experiment=X`` is
-    ``+experiment=X``.
+    ``+experiment=X``. What a sweep chose is written as Hydra reads it.
 
     >>> normalize_overrides(["experiment=MNIST_VAE", "+params.beta=1", "trainer.max_epochs=3"])
     ['+experiment=MNIST_VAE', '++params.beta=1', '++trainer.max_epochs=3']
     """
     folders = [config_directory(), *_own_folders(arguments)]
-    return [_normalize(argument, folders) for argument in sorted(arguments, key=_is_override)]
+    return [_normalize(argument, folders) for argument in sorted(quote_swept_values(arguments), key=_is_override)]
 
 
 def _is_override(argument: str) -> bool:
