@@ -20,6 +20,7 @@ from frame_core import (
     Delta,
     MarginalDistribution,
     check_shapes,
+    get_mean,
     kl_divergence,
     reparametrize,
     sample_or_mean,
@@ -174,3 +175,9 @@ def test_the_values_of_a_delta_are_any_real_numbers() -> None:
     delta = Delta(torch.zeros(4, 3), 1)
     assert delta.support.check(torch.randn(4, 3)).shape == (4,)
     assert "Delta" in repr(delta)
+
+
+def test_the_mean_that_is_needed_is_given_or_its_part_named() -> None:
+    assert torch.equal(get_mean(Normal(torch.arange(3.0), 1.0), "encoder"), torch.arange(3.0))
+    with pytest.raises(TypeError, match=r"^`encoder` must give a distribution that has a mean, got Transformed"):
+        get_mean(TransformedDistribution(Normal(torch.zeros(3), 1.0), [ExpTransform()]), "encoder")

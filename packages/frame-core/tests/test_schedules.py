@@ -1,4 +1,6 @@
 from fractions import Fraction
+from math import nan
+from typing import Any
 
 import pytest
 import torch
@@ -6,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from frame_core import LinearWarmup, Schedule, get_value
+from frame_core import LinearWarmup, Schedule, check_non_negative, get_value
 
 NUMBERS = st.integers(-100, 100)
 
@@ -91,3 +93,27 @@ def test_the_value_of_a_schedule_is_its_present_number() -> None:
 
 def test_a_schedule_is_abstract() -> None:
     assert Schedule.__abstractmethods__ == {"compute_value"}
+
+
+@pytest.mark.parametrize("number", [0, 0.5, LinearWarmup(0.0, 1.0, over="5 epochs")])
+def test_a_number_or_schedule_that_is_not_negative_is_given_back(number: float | Schedule) -> None:
+    assert check_non_negative("beta", number) is number
+
+
+@pytest.mark.parametrize(
+    ("number", "error", "message"),
+    [
+        (-1.0, ValueError, r"`beta` must be non-negative, got -1\.0\."),
+        (nan, ValueError, r"`beta` must be non-negative, got nan\."),
+        (
+            LinearWarmup(-1.0, 1.0, over="5 epochs"),
+            ValueError,
+            r"got LinearWarmup\(start=-1.0, end=1.0, over='5 epochs'",
+        ),
+        ("1", TypeError, "`beta` must be a number or a schedule, got '1'"),
+        (None, TypeError, "`beta` must be a number or a schedule, got None"),
+    ],
+)
+def test_what_is_negative_or_no_number_is_refused(number: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        check_non_negative("beta", number)

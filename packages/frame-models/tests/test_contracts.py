@@ -1,14 +1,25 @@
 """Every model of the package, held to the contract of its interface."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent, Normal
+from torch.distributions import Categorical, Distribution, Independent, Normal
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import frame_models
 from frame_core import Model
 from frame_core.testing import check_model
-from frame_models import VariationalAutoencoder
+from frame_models import (
+    Autoencoder,
+    Classifier,
+    GenerativeAdversarialNetwork,
+    MultiViewInformationBottleneck,
+    VariationalAutoencoder,
+    VariationalInformationBottleneck,
+    WassersteinGAN,
+)
 
 X_SHAPE = (1, 4, 5)
 
@@ -35,15 +46,80 @@ class TrainablePrior(nn.Module):
         return Independent(Normal(self.mean, 1.0), 1)
 
 
+class Predictor(nn.Module):
+    def __init__(self, in_shape: tuple[int, ...], n_labels: int) -> None:
+        super().__init__()
+        self.n_in_dims = len(in_shape)
+        self.linear = nn.Linear(torch.Size(in_shape).numel(), n_labels)
+
+    def forward(self, condition: Tensor) -> Distribution:
+        return Categorical(logits=self.linear(condition.flatten(-self.n_in_dims)))
+
+
+class Score(nn.Module):
+    """One number for each datum, or for each pair of them."""
+
+    def __init__(self, n_inputs: int) -> None:
+        super().__init__()
+        self.network = nn.Sequential(nn.Linear(n_inputs, 8), nn.ReLU(), nn.Linear(8, 1))
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return self.network(torch.cat([x.flatten(1) for x in inputs], 1)).squeeze(-1)
+
+
+class StandardNormal(nn.Module):
+    def forward(self) -> Distribution:
+        return Independent(Normal(torch.zeros(2), 1.0), 1)
+
+
+N_INPUTS = torch.Size(X_SHAPE).numel()
 MODELS: dict[str, Model] = {
+    "Autoencoder": Autoencoder(Gaussian(X_SHAPE, (2,)), Gaussian((2,), X_SHAPE)),
+    "Classifier": Classifier(Predictor(X_SHAPE, 5)),
+    "GenerativeAdversarialNetwork": GenerativeAdversarialNetwork(
+        Gaussian((2,), X_SHAPE), Score(N_INPUTS), StandardNormal()
+    ),
+    "MultiViewInformationBottleneck": MultiViewInformationBottleneck(
+        Gaussian(X_SHAPE, (2,)), Gaussian(X_SHAPE, (2,)), Score(4), beta=0.5
+    ),
     "VariationalAutoencoder": VariationalAutoencoder(
         Gaussian(X_SHAPE, (2,)), Gaussian((2,), X_SHAPE), TrainablePrior(2), beta=0.5
     ),
+    "VariationalInformationBottleneck": VariationalInformationBottleneck(
+        Gaussian(X_SHAPE, (2,)), Predictor((2,), 5), TrainablePrior(2), beta=0.5, n_samples=3
+    ),
+    "WassersteinGAN": WassersteinGAN(Gaussian((2,), X_SHAPE), Score(N_INPUTS), StandardNormal()),
 }
+
+
+def make_batch() -> dict[str, Tensor]:
+    x, v1, v2 = torch.rand(3, 5, *X_SHAPE)
+    return {"x": x, "y": torch.arange(5), "v1": v1, "v2": v2}
 
 
 @pytest.mark.parametrize("name", frame_models.__all__)
 def test_model_keeps_the_contract(name: str) -> None:
     model = MODELS[name]
     assert type(model) is getattr(frame_models, name)
-    check_model(model, {"x": torch.rand(5, *X_SHAPE), "y": torch.arange(5)})
+    check_model(model, make_batch())
+
+
+@pytest.mark.parametrize("name", frame_models.__all__)
+def test_a_step_reads_no_value_that_a_gpu_would_be_waited_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[str] = []
+
+    class ReadCounter(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if func in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.is_nonzero.default):
+                reads.append(str(func))
+            return func(*args, **kwargs or {})
+
+    monkeypatch.setattr(Distribution, "_validate_args", False)  # torch reads values to check them
+    with ReadCounter():
+        MODELS[name].compute_loss(make_batch(), 0)["loss"].backward()
+    assert reads == []
+
+
+@pytest.mark.parametrize("name", frame_models.__all__)
+def test_a_model_is_known_by_its_paper(name: str) -> None:
+    assert "References:" in (getattr(frame_models, name).__doc__ or "")

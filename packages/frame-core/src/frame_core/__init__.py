@@ -1,11 +1,13 @@
 """The contracts between models, architectures, evaluations, procedures and loggers."""
 
+from frame_core.adversarial import add_losses, call_frozen, check_scores, generate_like
 from frame_core.data import BatchedDataset, SizedDataset, get_batch, get_split, iterate_batches
 from frame_core.distributions import (
     ConditionalDistribution,
     Delta,
     MarginalDistribution,
     check_shapes,
+    get_mean,
     kl_divergence,
     reparametrize,
     sample_or_mean,
@@ -34,7 +36,7 @@ from frame_core.models import (
     VariationalModel,
 )
 from frame_core.optimization import Optimization
-from frame_core.schedules import LinearWarmup, Schedule, get_value
+from frame_core.schedules import LinearWarmup, Schedule, check_non_negative, get_value
 
 __all__ = [
     "HISTOGRAM_ENTRY",
@@ -64,9 +66,15 @@ __all__ = [
     "Schedule",
     "SizedDataset",
     "VariationalModel",
+    "add_losses",
+    "call_frozen",
+    "check_non_negative",
     "check_requirements",
+    "check_scores",
     "check_shapes",
+    "generate_like",
     "get_batch",
+    "get_mean",
     "get_split",
     "get_value",
     "iterate_batches",

@@ -91,6 +91,22 @@ def sample_or_mean(distribution: Distribution, option: str, sample: bool) -> Ten
         raise TypeError(f"`{type(distribution).__name__}` has no mean to give: set `{option}` to True.") from None
 
 
+def get_mean(distribution: Distribution, part: str) -> Tensor:
+    """Give the mean of a distribution that is needed for nothing else.
+
+    Args:
+        distribution: The distribution.
+        part: Name of the part of the model that gave it, for the message.
+
+    Raises:
+        TypeError: There is none, as of a normalizing flow.
+    """
+    try:
+        return distribution.mean
+    except NotImplementedError:
+        raise TypeError(f"`{part}` must give a distribution that has a mean, got {distribution!r}.") from None
+
+
 def check_shapes(part: str, distribution: Distribution, batch_shape: torch.Size, event_shape: torch.Size) -> None:
     """Refuse a distribution that would broadcast into a wrong loss, above all one that lacks an `Independent`.
 

@@ -57,7 +57,24 @@ class LinearWarmup(Schedule):
     def compute_value(self, fraction: float) -> float:
         return self._start + (self._end - self._start) * min(max(fraction, 0.0), 1.0)
 
+    def extra_repr(self) -> str:
+        return f"start={self._start}, end={self._end}, over={self.over!r}"
+
 
 def get_value(number: float | Schedule) -> float | Tensor:
     """Give a number, or the present one of a schedule."""
     return number() if isinstance(number, Schedule) else number
+
+
+def check_non_negative(name: str, number: float | Schedule) -> float | Schedule:
+    """Give back a number, or a schedule that begins at one, that is not negative.
+
+    Raises:
+        TypeError: It is neither a number nor a schedule.
+        ValueError: It is negative or not a number.
+    """
+    if not isinstance(number, int | float | Schedule):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"`{name}` must be a number or a schedule, got {number!r}.")
+    if not get_value(number) >= 0:  # also refuses NaN
+        raise ValueError(f"`{name}` must be non-negative, got {number!r}.")
+    return number

@@ -1,5 +1,19 @@
 """Deep-learning methods, free of data and architecture."""
 
+from frame_models.autoencoder import Autoencoder
+from frame_models.classifier import Classifier
+from frame_models.gan import GenerativeAdversarialNetwork
+from frame_models.mib import MultiViewInformationBottleneck
 from frame_models.vae import VariationalAutoencoder
+from frame_models.vib import VariationalInformationBottleneck
+from frame_models.wgan import WassersteinGAN
 
-__all__ = ["VariationalAutoencoder"]
+__all__ = [
+    "Autoencoder",
+    "Classifier",
+    "GenerativeAdversarialNetwork",
+    "MultiViewInformationBottleneck",
+    "VariationalAutoencoder",
+    "VariationalInformationBottleneck",
+    "WassersteinGAN",
+]

@@ -12,6 +12,7 @@ from frame_core import (
     ReconstructionModel,
     Schedule,
     VariationalModel,
+    check_non_negative,
     check_shapes,
     get_value,
     kl_divergence,
@@ -35,6 +36,7 @@ class VariationalAutoencoder(GenerativeModel, LatentVariableModel, Reconstructio
             lower bound, in nats.
 
     Raises:
+        TypeError: ``beta`` is neither a number nor a schedule.
         ValueError: ``beta`` is negative.
 
     References:
@@ -46,12 +48,10 @@ class VariationalAutoencoder(GenerativeModel, LatentVariableModel, Reconstructio
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, prior: nn.Module, beta: float | Schedule = 1.0) -> None:
         super().__init__()
-        if not get_value(beta) >= 0:  # also refuses NaN
-            raise ValueError(f"`beta` must be non-negative, got {beta!r}.")
         self.encoder = encoder
         self.decoder = decoder
         self.prior = prior
-        self.beta = beta
+        self.beta = check_non_negative("beta", beta)
 
     def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
         """Compute the loss ``reconstruction + beta * regularization`` of a batch, and its two terms.

@@ -1,0 +1,132 @@
+"""Multi-view information bottleneck."""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+from torch.distributions import Distribution
+from torch.nn.functional import softplus
+
+from frame_core import (
+    RepresentationLearningModel,
+    Schedule,
+    check_non_negative,
+    check_scores,
+    check_shapes,
+    get_value,
+    kl_divergence,
+    reparametrize,
+)
+
+
+class MultiViewInformationBottleneck(RepresentationLearningModel):
+    """Representation of a view that keeps what another view of the same datum shares with it, and little else.
+
+    The loss is -I_JS(z1; z2) + beta * D_SKL: a bound of the Jensen-Shannon kind on the information that the
+    representations of both views share, and the symmetrised divergence of the two posteriors,
+    (KL(q(z | v1) || q(z | v2)) + KL(q(z | v2) || q(z | v1))) / 2.
+
+    Args:
+        encoder_v1: Posterior q(z | v1), from (batch, \\*v1_shape) to an event of shape (\\*z_shape,) that can
+            be reparametrised. Data without views are encoded by it.
+        encoder_v2: Posterior q(z | v2), from (batch, \\*v2_shape); the same object where both views are of
+            one kind.
+        critic: From z1 and z2, each (batch, \\*z_shape), to scores of shape (batch,), a tensor: at best
+            log p(z1, z2) - log p(z1) p(z2).
+        beta: Weight of the regularization term, a number or a schedule.
+
+    Raises:
+        TypeError: ``beta`` is neither a number nor a schedule.
+        ValueError: ``beta`` is negative.
+
+    References:
+        Learning Robust Representations via Multi-View Information Bottleneck (Federici et al., 2020),
+        https://arxiv.org/abs/2002.07017
+
+        Learning deep representations by mutual information estimation and maximization (Hjelm et al., 2019),
+        https://arxiv.org/abs/1808.06670, for I_JS
+    """
+
+    def __init__(self, encoder_v1: nn.Module, encoder_v2: nn.Module, critic: nn.Module, beta: float | Schedule) -> None:
+        super().__init__()
+        self.encoder_v1 = encoder_v1
+        self.encoder_v2 = encoder_v2
+        self.critic = critic
+        self.beta = check_non_negative("beta", beta)
+
+    def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
+        """Compute the loss of a batch with two views, ``data["v1"]`` and ``data["v2"]``.
+
+        Returns:
+            ``loss``, ``jensen_shannon`` (I_JS, at least -2 log 2 with the best critic), ``regularization``
+            (D_SKL) and ``mutual_information``, a lower bound on I(z1; z2) by the same critic.
+
+        Raises:
+            TypeError: An encoder's distribution can't be reparametrised.
+            ValueError: The distributions do not fit one another or the data.
+        """
+        q_1, q_2 = self.encoder_v1(data["v1"]), self.encoder_v2(data["v2"])
+        z_1, z_2 = reparametrize(q_1, "encoder_v1"), reparametrize(q_2, "encoder_v2")
+        check_shapes("encoder_v1", q_1, data["v1"].shape[:1], z_1.shape[1:])
+        check_shapes("encoder_v2", q_2, data["v1"].shape[:1], z_1.shape[1:])
+        scores = check_scores("critic", self.critic(z_1, z_2), z_1)
+        # Each z1 beside the z2 of the next datum: pairs whose parts are independent, from a batch of two on.
+        scores_of_others = self.critic(z_1, z_2.roll(-1, 0))
+        jensen_shannon = compute_jensen_shannon_bound(scores, scores_of_others)
+        regularization = compute_symmetrised_divergence(q_1, q_2, z_1, z_2)
+        return {
+            "loss": -jensen_shannon + get_value(self.beta) * regularization,
+            "jensen_shannon": jensen_shannon.detach(),
+            "mutual_information": compute_information_bound(scores.detach(), scores_of_others.detach()),
+            "regularization": regularization.detach(),
+        }
+
+    def encode(self, x: Tensor) -> Distribution:
+        """Give the distribution q(z | v1) of the representation, of data in the manner of the first view."""
+        return self.encoder_v1(x)
+
+
+def compute_jensen_shannon_bound(scores: Tensor, scores_of_others: Tensor) -> Tensor:
+    """Compute I_JS = E[-softplus(-c(z1, z2))] - E[softplus(c(z1, z2'))], in nats.
+
+    It is at most 2 JSD - 2 log 2, of the Jensen-Shannon divergence between p(z1, z2) and p(z1) p(z2), and
+    is that at c = log p(z1, z2) - log p(z1) p(z2).
+
+    Args:
+        scores: Scores of pairs of p(z1, z2), of shape (batch,).
+        scores_of_others: Scores of pairs of p(z1) p(z2), of shape (batch,).
+
+    Returns:
+        Scalar tensor.
+    """
+    return -softplus(-scores).mean() - softplus(scores_of_others).mean()
+
+
+def compute_information_bound(scores: Tensor, scores_of_others: Tensor) -> Tensor:
+    """Compute E[c(z1, z2)] - E[exp c(z1, z2')] + 1, a lower bound on I(z1; z2), in nats.
+
+    The bound of Nguyen et al. (2010, https://arxiv.org/abs/0809.0853) for the critic c + 1: it is I(z1; z2) at
+    the critic that makes I_JS largest.
+
+    Args:
+        scores: Scores of pairs of p(z1, z2), of shape (batch,).
+        scores_of_others: Scores of pairs of p(z1) p(z2), of shape (batch,).
+
+    Returns:
+        Scalar tensor.
+    """
+    return scores.mean() - scores_of_others.exp().mean() + 1
+
+
+def compute_symmetrised_divergence(q_1: Distribution, q_2: Distribution, z_1: Tensor, z_2: Tensor) -> Tensor:
+    """Compute D_SKL = (KL(q1 || q2) + KL(q2 || q1)) / 2, in nats, from samples where there is no closed form.
+
+    Args:
+        q_1: Distribution of batch shape (batch,).
+        q_2: Distribution of the same shapes.
+        z_1: Samples of ``q_1``, of shape (batch, \\*z_shape).
+        z_2: Samples of ``q_2``, of the same shape.
+
+    Returns:
+        Scalar tensor, the mean over the batch.
+    """
+    return (kl_divergence(q_1, q_2, z_1) + kl_divergence(q_2, q_1, z_2)).mean() / 2

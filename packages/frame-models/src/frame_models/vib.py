@@ -1,0 +1,91 @@
+"""Variational information bottleneck."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Categorical, Distribution
+
+from frame_core import (
+    ClassificationModel,
+    RepresentationLearningModel,
+    Schedule,
+    check_non_negative,
+    check_shapes,
+    get_value,
+    kl_divergence,
+    reparametrize,
+)
+
+
+class VariationalInformationBottleneck(RepresentationLearningModel, ClassificationModel):
+    """Representation that predicts the label and keeps little else of a datum.
+
+    The loss E[-log q(y | z)] + beta * KL(q(z | x) || p(z)) is, but for a constant, an upper bound on
+    -I(z; y) + beta * I(z; x).
+
+    Args:
+        encoder: Posterior q(z | x), from (batch, \\*x_shape) to an event of shape (\\*z_shape,) that can
+            be reparametrised.
+        predictor: Conditional q(y | z), from (batch, \\*z_shape) to a categorical distribution over labels.
+        prior: Marginal p(z), an event of shape (\\*z_shape,).
+        beta: Weight of the regularization term, a number or a schedule.
+        n_samples: Number of draws of z for each datum over which the loss is averaged.
+
+    Raises:
+        TypeError: ``beta`` is neither a number nor a schedule, or ``n_samples`` is no integer.
+        ValueError: ``beta`` is negative, or ``n_samples`` is not positive.
+
+    References:
+        Deep Variational Information Bottleneck (Alemi et al., 2017), https://arxiv.org/abs/1612.00410
+    """
+
+    def __init__(
+        self, encoder: nn.Module, predictor: nn.Module, prior: nn.Module, beta: float | Schedule, n_samples: int = 1
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.predictor = predictor
+        self.prior = prior
+        self.beta = check_non_negative("beta", beta)
+        self.n_samples = _check_n_samples(n_samples)
+
+    def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
+        """Compute the loss ``prediction + beta * regularization`` of a batch with ``x`` and labels ``y``.
+
+        Raises:
+            TypeError: The encoder's distribution can't be reparametrised.
+            ValueError: The distributions do not fit one another or the data.
+        """
+        x, y = data["x"], data["y"]
+        q_z, p_z = self.encode(x), self.prior()
+        z = reparametrize(q_z, "encoder", torch.Size([self.n_samples]))
+        check_shapes("encoder", q_z, x.shape[:1], z.shape[2:])
+        check_shapes("prior", p_z, torch.Size([]), z.shape[2:])
+        q_y = self.predictor(z.flatten(0, 1))
+        check_shapes("predictor", q_y, torch.Size([len(z) * len(y)]), torch.Size([]))
+        prediction = -q_y.log_prob(y.repeat(self.n_samples)).mean()
+        regularization = kl_divergence(q_z, p_z, z).mean()
+        return {
+            "loss": prediction + get_value(self.beta) * regularization,
+            "prediction": prediction.detach(),
+            "regularization": regularization.detach(),
+        }
+
+    def encode(self, x: Tensor) -> Distribution:
+        return self.encoder(x)
+
+    def classify(self, x: Tensor, n_samples: int = 1) -> Distribution:
+        """Give the mean of q(y | z) over draws of z; the encoder is run once."""
+        z = self.encode(x).sample(torch.Size([_check_n_samples(n_samples)]))
+        logits = self.predictor(z.flatten(0, 1)).logits.unflatten(0, z.shape[:2])
+        # Of logits that are log probabilities, this is the log of their mean but for a constant.
+        return Categorical(logits=logits.logsumexp(0), validate_args=False)
+
+
+def _check_n_samples(n_samples: int) -> int:
+    if not isinstance(n_samples, int):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"`n_samples` must be an integer, got {n_samples!r}.")
+    if n_samples < 1:
+        raise ValueError(f"`n_samples` must be positive, got {n_samples!r}.")
+    return n_samples

@@ -1,0 +1,240 @@
+from math import log, nan, sqrt
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.distributions import Bernoulli, Distribution, Independent, MultivariateNormal, Normal
+
+from frame_core import LinearWarmup
+from frame_core.testing import check_model
+from frame_models import MultiViewInformationBottleneck
+from frame_models.mib import compute_information_bound, compute_jensen_shannon_bound, compute_symmetrised_divergence
+
+V1_DIM, V2_DIM, Z_DIM = 4, 5, 2
+CORRELATION = 0.6
+
+
+class Encoder(nn.Module):
+    def __init__(self, n_inputs: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(n_inputs, 2 * Z_DIM)
+
+    def forward(self, v: Tensor) -> Distribution:
+        mean, log_scale = self.linear(v).chunk(2, dim=-1)
+        return Independent(Normal(mean, log_scale.exp()), 1)
+
+
+class ElementwiseEncoder(nn.Module):
+    def forward(self, v: Tensor) -> Distribution:
+        return Normal(v[:, :Z_DIM], 1.0)
+
+
+class DiscreteEncoder(nn.Module):
+    def forward(self, v: Tensor) -> Distribution:
+        return Independent(Bernoulli(logits=v[:, :Z_DIM]), 1)
+
+
+class Critic(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.bilinear = nn.Bilinear(Z_DIM, Z_DIM, 1)
+
+    def forward(self, z_1: Tensor, z_2: Tensor) -> Tensor:
+        return self.bilinear(z_1, z_2).squeeze(-1)
+
+
+class RecordingCritic(nn.Module):
+    """Tells nothing, and remembers the pairs it was shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pairs: list[tuple[Tensor, Tensor]] = []
+
+    def forward(self, z_1: Tensor, z_2: Tensor) -> Tensor:
+        self.pairs.append((z_1, z_2))
+        return torch.zeros(len(z_1))
+
+
+class ColumnCritic(Critic):
+    def forward(self, z_1: Tensor, z_2: Tensor) -> Tensor:
+        return super().forward(z_1, z_2).unsqueeze(-1)
+
+
+def make_model(beta: Any = 0.1, critic: nn.Module | None = None) -> MultiViewInformationBottleneck:
+    return MultiViewInformationBottleneck(Encoder(V1_DIM), Encoder(V2_DIM), critic or Critic(), beta)
+
+
+def make_batch(n_data: int = 8) -> dict[str, Tensor]:
+    return {"v1": torch.randn(n_data, V1_DIM), "v2": torch.randn(n_data, V2_DIM)}
+
+
+def score(z_1: Tensor, z_2: Tensor) -> Tensor:
+    """log p(z1, z2) - log p(z1) p(z2) of standard normal variables with CORRELATION."""
+    covariance = torch.tensor([[1.0, CORRELATION], [CORRELATION, 1.0]], dtype=z_1.dtype)
+    joint = MultivariateNormal(torch.zeros(2, dtype=z_1.dtype), covariance).log_prob(torch.stack([z_1, z_2], -1))
+    return joint - Normal(0.0, 1.0).log_prob(z_1) - Normal(0.0, 1.0).log_prob(z_2)
+
+
+def draw_pairs(n_data: int) -> tuple[Tensor, Tensor]:
+    z_1 = torch.randn(n_data)
+    return z_1, CORRELATION * z_1 + sqrt(1 - CORRELATION**2) * torch.randn(n_data)
+
+
+def jensen_shannon_divergence() -> Tensor:
+    """Divergence of p(z1, z2) and p(z1) p(z2), in nats, by the trapezoidal rule in both dimensions."""
+    z = torch.linspace(-9, 9, 1001, dtype=torch.double)
+    z_1, z_2 = torch.meshgrid(z, z, indexing="ij")
+    product = Normal(0.0, 1.0).log_prob(z_1) + Normal(0.0, 1.0).log_prob(z_2)
+    joint = product + score(z_1, z_2)
+    mixture = torch.logaddexp(product, joint) - log(2)
+    integrand = (joint.exp() * (joint - mixture) + product.exp() * (product - mixture)) / 2
+    return torch.trapezoid(torch.trapezoid(integrand, z), z).float()
+
+
+def test_the_best_critic_gives_the_jensen_shannon_divergence() -> None:
+    torch.manual_seed(0)
+    bounds: list[Tensor] = []
+    for _ in range(100):
+        z_1, z_2 = draw_pairs(2000)
+        bounds.append(compute_jensen_shannon_bound(score(z_1, z_2), score(z_1, torch.randn(2000))))
+    estimates = torch.stack(bounds)
+    expected = 2 * jensen_shannon_divergence() - 2 * log(2)
+    assert (estimates.mean() - expected).abs() < 4 * estimates.std() / sqrt(len(estimates))
+
+
+def test_the_best_critic_gives_the_mutual_information() -> None:
+    torch.manual_seed(0)
+    bounds: list[Tensor] = []
+    for _ in range(100):
+        z_1, z_2 = draw_pairs(2000)
+        bounds.append(compute_information_bound(score(z_1, z_2), score(z_1, torch.randn(2000))))
+    estimates = torch.stack(bounds)
+    expected = -log(1 - CORRELATION**2) / 2  # of two normal variables
+    assert (estimates.mean() - expected).abs() < 4 * estimates.std() / sqrt(len(estimates))
+
+
+@pytest.mark.parametrize("factor", [0.3, 2.0])
+def test_another_critic_gives_less(factor: float) -> None:
+    torch.manual_seed(0)
+    z_1, z_2 = draw_pairs(200_000)
+    best, best_of_others = score(z_1, z_2), score(z_1, torch.randn(200_000))
+    for compute_bound in (compute_jensen_shannon_bound, compute_information_bound):
+        assert compute_bound(factor * best, factor * best_of_others) < compute_bound(best, best_of_others) - 0.01
+
+
+def test_the_best_critic_has_nothing_left_to_learn() -> None:
+    torch.manual_seed(0)
+    z_1, z_2 = draw_pairs(200_000)
+    offset = torch.zeros((), requires_grad=True)
+    best, best_of_others = score(z_1, z_2) + offset, score(z_1, torch.randn(200_000)) + offset
+    (gradient,) = torch.autograd.grad(compute_jensen_shannon_bound(best, best_of_others), [offset])
+    assert gradient.abs() < 4 * sqrt(2 * 0.25 / 200_000)  # of two means of probabilities
+
+
+def test_a_critic_that_tells_nothing_gives_no_information() -> None:
+    quantities = make_model(critic=RecordingCritic()).compute_loss(make_batch(), 0)
+    torch.testing.assert_close(quantities["jensen_shannon"], torch.tensor(-2 * log(2)))
+    torch.testing.assert_close(quantities["mutual_information"], torch.tensor(0.0))
+
+
+def test_pairs_are_those_of_a_datum_and_those_of_two() -> None:
+    critic = RecordingCritic()
+    make_model(critic=critic).compute_loss(make_batch(), 0)
+    (z_1, z_2), (same_z_1, others) = critic.pairs
+    assert torch.equal(same_z_1, z_1)
+    assert not (others == z_2).any()
+    assert set(map(tuple, others.tolist())) == set(map(tuple, z_2.tolist()))
+
+
+def test_the_regularization_is_the_symmetrised_divergence_in_closed_form() -> None:
+    model, batch = make_model(), make_batch()
+    q_1, q_2 = model.encoder_v1(batch["v1"]), model.encoder_v2(batch["v2"])
+    # KL(q1 || q2) + KL(q2 || q1) of normal distributions, in which the logarithms of the scales go
+    square = (q_1.mean - q_2.mean) ** 2
+    both = (q_1.variance + square) / (2 * q_2.variance) + (q_2.variance + square) / (2 * q_1.variance) - 1
+    expected = both.sum(-1).mean().detach() / 2
+    torch.testing.assert_close(model.compute_loss(batch, 0)["regularization"], expected)
+
+
+def test_the_symmetrised_divergence_without_a_closed_form_is_estimated() -> None:
+    torch.manual_seed(0)
+    q_1 = Independent(Normal(torch.tensor([0.5, 0.0]).expand(100_000, 2), 1.0), 1)
+    q_2 = MultivariateNormal(torch.tensor([0.0, -1.0]).expand(100_000, 2), torch.eye(2))
+    estimate = compute_symmetrised_divergence(q_1, q_2, q_1.rsample(), q_2.rsample())
+    expected = (0.5**2 + 1.0**2) / 2  # of unit normal distributions, the same both ways
+    # Both estimates have the variance 0.5^2 + 1^2, and their mean half of it.
+    assert (estimate - expected).abs() < 4 * sqrt(1.25 / 2 / 100_000)
+
+
+def test_equal_views_of_one_encoder_have_no_divergence() -> None:
+    encoder = Encoder(V1_DIM)
+    model = MultiViewInformationBottleneck(encoder, encoder, Critic(), beta=1.0)
+    v = torch.randn(8, V1_DIM)
+    assert model.compute_loss({"v1": v, "v2": v}, 0)["regularization"].abs() < 1e-6  # rounding
+    assert len(list(model.parameters())) == len([*encoder.parameters(), *Critic().parameters()])
+    check_model(model, {"x": v, "v1": v, "v2": v})
+
+
+@pytest.mark.parametrize("beta", [0.0, 1e-3, 2.0])
+def test_the_loss_is_minus_the_information_and_beta_times_the_regularization(beta: float) -> None:
+    quantities = make_model(beta).compute_loss(make_batch(), 0)
+    assert list(quantities) == ["loss", "jensen_shannon", "mutual_information", "regularization"]
+    expected = -quantities["jensen_shannon"] + beta * quantities["regularization"]
+    torch.testing.assert_close(quantities["loss"].detach(), expected)
+
+
+def test_beta_may_be_a_schedule() -> None:
+    model = make_model(LinearWarmup(0.0, 1.0, over="5 epochs"))
+    model.get_submodule("beta").advance_to(0.5)
+    quantities = model.compute_loss(make_batch(), 0)
+    expected = -quantities["jensen_shannon"] + 0.5 * quantities["regularization"]
+    torch.testing.assert_close(quantities["loss"].detach(), expected)
+
+
+def test_data_without_views_are_encoded_as_the_first() -> None:
+    model, x = make_model(), torch.randn(8, V1_DIM)
+    torch.testing.assert_close(model.encode(x).mean, model.encoder_v1(x).mean)
+
+
+def test_training_keeps_what_the_views_share_and_forgets_the_rest() -> None:
+    torch.manual_seed(0)
+    model = MultiViewInformationBottleneck(Encoder(2), Encoder(2), Critic(), beta=0.05)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    for step in range(500):
+        shared, v1, v2 = torch.randn(128, 1), torch.randn(128, 1), torch.randn(128, 1)
+        optimizer.zero_grad()
+        batch = {"v1": torch.cat([shared, v1], 1), "v2": torch.cat([shared, v2], 1)}
+        model.compute_loss(batch, step)["loss"].backward()
+        optimizer.step()
+    weight = model.encoder_v1.get_submodule("linear").get_parameter("weight")[:Z_DIM]  # of the mean
+    assert weight[:, 1].abs().max() < 0.2 * weight[:, 0].abs().max()
+
+
+@pytest.mark.parametrize(("beta", "error"), [(-1.0, ValueError), (nan, ValueError), ("1", TypeError)])
+def test_bad_weights_are_refused(beta: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match=f"^`beta` must be .*, got {beta!r}"):
+        make_model(beta)
+
+
+def test_an_encoder_that_cannot_be_reparametrised_is_refused() -> None:
+    model = MultiViewInformationBottleneck(Encoder(V1_DIM), DiscreteEncoder(), Critic(), 0.1)
+    with pytest.raises(TypeError, match=r"`encoder_v2` must .* reparametrised .*Independent\(Bernoulli"):
+        model.compute_loss(make_batch(), 0)
+
+
+@pytest.mark.parametrize(
+    ("encoder_v1", "encoder_v2", "part"),
+    [(ElementwiseEncoder(), Encoder(V2_DIM), "encoder_v1"), (Encoder(V1_DIM), ElementwiseEncoder(), "encoder_v2")],
+)
+def test_distributions_that_would_broadcast_are_refused(
+    encoder_v1: nn.Module, encoder_v2: nn.Module, part: str
+) -> None:
+    model = MultiViewInformationBottleneck(encoder_v1, encoder_v2, Critic(), 0.1)
+    with pytest.raises(ValueError, match=rf"`{part}` must .* event shape \(2,\), got \(8, 2\) and \(\); .*Independent"):
+        model.compute_loss(make_batch(), 0)
+
+
+def test_scores_that_would_broadcast_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"`critic` must give a tensor of shape \(8,\), got \(8, 1\)"):
+        make_model(critic=ColumnCritic()).compute_loss(make_batch(), 0)
