@@ -229,3 +229,54 @@ def test_outputs_are_the_same_from_every_directory(tmp_path: Path) -> None:
     ]
     assert outputs[0] == outputs[1]
     assert f"runs_root: {workspace()}/runs" in outputs[0]
+
+
+def test_older_configs_are_understood_and_told_the_present_name(train: Train, tmp_path: Path) -> None:
+    arguments = ("+trainer.gpus=0", "+trainer.checkpoint_callback=false")
+    result = train("+experiment=DIGITS_VAE", "logging=none", *TWO_STEPS, *arguments)
+    assert result.code == 0, result
+    assert len(result.errors.splitlines()) == 2
+    assert "`accelerator: cpu`" in result.errors
+    assert "`enable_checkpointing: false`" in result.errors
+    assert not (find_run(tmp_path) / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("removal", ["~callbacks.progress_bar", "trainer.enable_progress_bar=false"])
+def test_there_is_no_bar_where_none_is_wanted(train: Train, removal: str) -> None:
+    result = train("+experiment=DIGITS_VAE", "logging=none", *TWO_STEPS, removal)
+    assert result.code == 0, result
+    assert "epoch 1/1" not in result.output
+
+
+def test_train_for_alone_decides_how_long(train: Train, tmp_path: Path) -> None:
+    result = train("+experiment=DIGITS_VAE", "logging=none", "train_for=25 iterations", "trainer.max_epochs=1")
+    assert result.code == 0, result
+    assert read_entries(find_run(tmp_path))[-1]["trainer/global_step"] == 25
+
+
+def test_a_grid_runs_each_job_in_its_own_directory_and_ends_with_a_table(train: Train, tmp_path: Path) -> None:
+    result = train("-m", "+experiment=DIGITS_VAE", "logging=none", "params.beta=0.25,-1,1", *TWO_STEPS)
+    assert result.code == 2
+    assert "`beta` must be non-negative, got -1" in result.errors
+    runs = sorted((tmp_path / "runs" / "DIGITS" / "VAE").iterdir())
+    assert sorted(OmegaConf.load(run / "config.yaml").params.beta for run in runs) == [0.25, 1]
+    *_, closing = result.output.split("Run directory:")
+    for text in ("params.beta=0.25", "params.beta=-1", "failed", "params.beta=1"):
+        assert text in closing
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+
+
+def test_a_metric_that_nothing_logs_is_found_before_training(train: Train, tmp_path: Path) -> None:
+    result = train("+experiment=DIGITS_VAE", "logging=none", "monitor.metric=ELBO/Valid", *TWO_STEPS)
+    assert result.code == 2
+    assert "`callbacks.best_checkpoint.monitor`: nothing logs 'ELBO/Valid'" in result.errors
+    assert "Did you mean `ELBO/Validation`?" in result.errors
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_schedule_may_stand_where_a_number_is_accepted(train: Train, tmp_path: Path) -> None:
+    schedule = "params.beta={_target_:frame_core.LinearWarmup,start:0.0,end:1.0,over:4 iterations}"
+    result = train("+experiment=DIGITS_VAE", "logging=none", schedule, *TWO_STEPS)
+    assert result.code == 0, result
+    checkpoint = torch.load(find_run(tmp_path) / "checkpoints" / "last.ckpt", weights_only=True)
+    assert checkpoint["state_dict"]["model.beta.value"] == 0.25  # what the second of four steps was taken with

@@ -2,7 +2,8 @@
 
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -43,10 +44,13 @@ def print_config(config: DictConfig) -> None:
     for name in _SHOWN:
         if config.get(name) not in ({}, None):
             _add(tree, name, config)
+    _make_wide_console().print(tree, no_wrap=True, overflow="ellipsis")
+
+
+def _make_wide_console() -> Console:
+    """Make a console as wide as the terminal, or wide enough for long lines where the output is none."""
     console = Console()
-    if not console.is_terminal:
-        console.width = 160
-    console.print(tree, no_wrap=True, overflow="ellipsis")
+    return console if console.is_terminal else Console(width=160)
 
 
 def print_closing(last_values: Mapping[str, tuple[float, int | None]], directory: Path) -> None:
@@ -58,6 +62,32 @@ def print_closing(last_values: Mapping[str, tuple[float, int | None]], directory
             table.add_row(escape(name), f"{value:.5g}", "" if step is None else str(step))
         console.print(table)
     console.print(Text(f"Run directory: {directory}"), soft_wrap=True)
+
+
+@dataclass
+class Job:
+    """One job of a grid: its overrides, and the last value of every metric once it has ended well."""
+
+    overrides: Sequence[str]
+    last_values: Mapping[str, float] | None = None
+
+
+def print_jobs(jobs: Sequence[Job]) -> None:
+    """Print a table of the jobs of a grid: what each sets for itself, and its final metrics."""
+    common = set(jobs[0].overrides).intersection(*(job.overrides for job in jobs))
+    metrics = sorted({name for job in jobs for name in job.last_values or {}})
+    table = Table(Column("job", overflow="fold"), *(Column(name, justify="right", overflow="fold") for name in metrics))
+    for job in jobs:
+        own = " ".join(override.lstrip("+") for override in job.overrides if override not in common)
+        values = job.last_values
+        numbers = [f"{values[name]:.5g}" if name in values else "" for name in metrics] if values else ["failed"]
+        table.add_row(escape(own), *numbers)
+    _make_wide_console().print(table)
+
+
+def print_notice(line: str) -> None:
+    """Print a line that a person should know of."""
+    Console(stderr=True).print(Text(line), soft_wrap=True)
 
 
 def print_error(message: str) -> None:

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from typing import cast
 
 import hydra
@@ -15,45 +15,54 @@ from frame_train.command_line import normalize_overrides
 from frame_train.errors import CompositionError
 from frame_train.explanation import EXPLAINED, explain
 from frame_train.settings import config_directory, register_resolvers
+from frame_train.terminal import Job, print_error, print_jobs
 
 
 def main() -> None:
-    """Compose a config from the command line and train it.
+    """Compose a config from the command line and train it, or with ``-m`` one for each job of a grid.
 
     A mistake in the config ends with a message of a few lines and exit code 2; the variable
     HYDRA_FULL_ERROR=1 shows its traceback.
     """
-    sys.argv[1:] = normalize_overrides(sys.argv[1:])
+    sys.path.insert(0, os.getcwd())  # classes of one's own, beside one's own option files
     register_resolvers()
     show_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves its errors to us
-    with contextlib.nullcontext() if show_traceback else explained_errors():
-        _compose_and_train()
+    jobs: list[Job] = []
+
+    @hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="train")
+    def run(config: DictConfig) -> None:
+        overrides = cast(list[str], OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False))
+        jobs.append(Job(overrides))
+        with told_errors(show_traceback):  # here too: Hydra announces an error that it sees, and ends a grid
+            jobs[-1].last_values = _train(config, overrides)
+
+    with told_errors(show_traceback):
+        sys.argv[1:] = normalize_overrides(sys.argv[1:])
+        run()
+        if len(jobs) > 1:
+            print_jobs(jobs)
+        sys.exit(2 if any(job.last_values is None for job in jobs) else 0)
+    sys.exit(2)
 
 
 @contextlib.contextmanager
-def explained_errors() -> Generator[None]:
-    """End the program with a short message and exit code 2 where the config is wrong."""
+def told_errors(show_traceback: bool) -> Generator[None]:
+    """Tell what is wrong with a config in a short message, and go on behind it."""
     try:
         yield
     except EXPLAINED as error:
-        from frame_train.terminal import print_error
-
+        if show_traceback:
+            raise
         print_error(explain(error, sys.argv[1:]))
-        sys.exit(2)
 
 
-@hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="train")
-def _compose_and_train(config: DictConfig) -> None:
-    with explained_errors():  # here too: Hydra announces an error that it sees
-        if OmegaConf.is_missing(config, "optimization"):
-            raise CompositionError(
-                f"There is nothing to train: choose one with +experiment=, of {_list_experiments()}."
-            )
-        overrides = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
-        from frame_train.training import train  # torch and Lightning are imported only to train
+def _train(config: DictConfig, overrides: Sequence[str]) -> Mapping[str, float]:
+    if OmegaConf.is_missing(config, "optimization"):
+        raise CompositionError(f"There is nothing to train: choose one with +experiment=, of {_list_experiments()}.")
+    from frame_train.training import train  # torch and Lightning are imported only to train
 
-        train(config, cast(list[str], overrides))
+    return train(config, overrides)
 
 
 def _list_experiments() -> str:

@@ -1,9 +1,10 @@
 """From a composed config to a run: everything is built and checked, then it trains."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback, LightningModule, Trainer, seed_everything
@@ -15,8 +16,11 @@ from frame_loggers import FileLogger
 from frame_train.callbacks import BestCheckpoint, EvaluationCallback, TrainDurationCallback
 from frame_train.composition import Composition, construct
 from frame_train.errors import CompositionError, suggest
+from frame_train.legacy import rename_old_keys
 from frame_train.run import make_run_directory, write_description
-from frame_train.terminal import print_closing, print_config, quiet_libraries
+from frame_train.terminal import print_closing, print_config, print_notice, quiet_libraries
+
+_OPTIONAL_CALLBACKS = {"enable_checkpointing": Checkpoint, "enable_progress_bar": ProgressBar}
 
 
 @dataclass(frozen=True)
@@ -28,13 +32,18 @@ class Experiment:
     file_logger: FileLogger
 
 
-def train(config: DictConfig, overrides: Sequence[str]) -> None:
+def train(config: DictConfig, overrides: Sequence[str]) -> Mapping[str, float]:
     """Build an experiment and train it; a run directory remains only if the training began.
+
+    Returns:
+        The last value of every metric.
 
     Raises:
         CompositionError: The experiment can't be built, or its directory can't be written.
     """
     quiet_libraries()
+    for line in rename_old_keys(config.trainer):
+        print_notice(line)
     try:
         with make_run_directory(config) as directory:
             config.run.directory = str(directory)
@@ -49,6 +58,7 @@ def train(config: DictConfig, overrides: Sequence[str]) -> None:
         experiment.trainer.fit(experiment.optimization)
     finally:
         print_closing(experiment.file_logger.last_values, directory)
+    return {name: value for name, (value, _) in experiment.file_logger.last_values.items()}
 
 
 def build_experiment(config: DictConfig, directory: Path) -> Experiment:
@@ -122,14 +132,18 @@ def _check_monitor(key: str, monitor: str, names: Sequence[str]) -> None:
 def _build_trainer(
     make_trainer: Callable[..., Trainer], callbacks: Mapping[str, Callback], loggers: Sequence[Logger], directory: Path
 ) -> Trainer:
-    """Build the trainer with the callbacks that the config lists and none besides."""
-    listed = list(callbacks.values())
+    """Build the trainer with the callbacks that the config lists, less those that the trainer is told not to have."""
+    told = cast(functools.partial[Trainer], make_trainer).keywords
+    unwanted = tuple(kind for option, kind in _OPTIONAL_CALLBACKS.items() if told.get(option) is False)
+    listed = [callback for callback in callbacks.values() if not isinstance(callback, unwanted)]
     arguments: dict[str, Any] = {
         "callbacks": listed,
         "logger": loggers,
         "default_root_dir": directory,
-        "enable_checkpointing": any(isinstance(callback, Checkpoint) for callback in listed),
-        "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in listed),
+        **{
+            option: any(isinstance(callback, kind) for callback in listed)
+            for option, kind in _OPTIONAL_CALLBACKS.items()
+        },
     }
     if "train_for" in callbacks:  # it alone decides how long
         arguments.update(max_epochs=-1, max_steps=-1, max_time=None)
