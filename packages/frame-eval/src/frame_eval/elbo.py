@@ -5,20 +5,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from frame_core import (
-    SCALAR_ENTRY,
-    Evaluation,
-    LogEntry,
-    Optimization,
-    VariationalModel,
-    get_split,
-    iterate_batches,
-)
+from frame_core import SCALAR_ENTRY, Evaluation, LogEntry, Optimization, VariationalModel
+from frame_eval.batches import BATCH_SIZE, iterate_split
 from frame_eval.device import get_device
 from frame_eval.options import check_count
-
-BATCH_SIZE = 1000
-"""Number of data in the memory of the model's device at a time."""
 
 
 class ELBOEvaluation(Evaluation):
@@ -53,13 +43,12 @@ class ELBOEvaluation(Evaluation):
         """
         model = optimization.model
         assert isinstance(model, VariationalModel)  # `requires`
-        data_set = get_split(optimization.data, self.evaluate_on)
-        device = get_device(model)
-        total = torch.zeros((), device=device)
-        for batch in iterate_batches(data_set, BATCH_SIZE):
-            data = {name: value.to(device) for name, value in batch.items()}
-            total += len(data["x"]) * self._estimate_bound(model, data)
-        return LogEntry(data_type=SCALAR_ENTRY, value=total / len(data_set))
+        total = torch.zeros((), device=get_device(model))
+        n_data = 0
+        for batch in iterate_split(optimization, self.evaluate_on, BATCH_SIZE):
+            total += len(batch["x"]) * self._estimate_bound(model, batch)
+            n_data += len(batch["x"])
+        return LogEntry(data_type=SCALAR_ENTRY, value=total / n_data)
 
     def _estimate_bound(self, model: VariationalModel, data: Mapping[str, Tensor]) -> Tensor:
         """Estimate the mean of the bound over a batch."""

@@ -1,0 +1,54 @@
+"""A split of the data, batch by batch on the device of the model."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from frame_core import Optimization, get_batch, get_split
+from frame_eval.device import get_device
+
+BATCH_SIZE = 1000
+"""Number of data in the memory of the model's device at a time."""
+
+N_DRAWS = 10_000
+"""Number of random draws of the model in that memory at a time, those for all data of a batch together."""
+
+
+def iterate_split(
+    optimization: Optimization, split: str, batch_size: int, n_data: int | None = None
+) -> Iterator[dict[str, Tensor]]:
+    """Go once through a split in its order, each batch on the device of the model.
+
+    Args:
+        optimization: Has the model and the data.
+        split: Name of the split.
+        batch_size: Number of data in a batch; the last may be smaller.
+        n_data: Number of data, drawn at random but the same every time; all of them where it is None
+            or the split has no more.
+
+    Raises:
+        ValueError: The data have no such split, or nothing in it.
+    """
+    data_set = get_split(optimization.data, split)
+    device = get_device(optimization.model)
+    for indices in _choose_indices(len(data_set), n_data).split(batch_size):
+        yield {name: value.to(device) for name, value in get_batch(data_set, indices).items()}
+
+
+def get_batch_size(n_samples: int) -> int:
+    """Give the size of a batch when a model draws so many samples for each datum."""
+    return max(1, min(BATCH_SIZE, N_DRAWS // n_samples))
+
+
+def split_draws(n_samples: int, batch_size: int) -> list[int]:
+    """Split a number of samples for each datum of a batch into numbers that are drawn at a time."""
+    n_at_a_time = max(1, N_DRAWS // batch_size)
+    return [min(n_at_a_time, n_samples - start) for start in range(0, n_samples, n_at_a_time)]
+
+
+def _choose_indices(n_all: int, n_data: int | None) -> Tensor:
+    if n_data is None or n_data >= n_all:
+        return torch.arange(n_all)
+    # at random, not at equal distances: a split may have its labels in turn
+    return torch.randperm(n_all, generator=torch.Generator().manual_seed(0))[:n_data].sort().values

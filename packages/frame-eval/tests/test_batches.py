@@ -1,0 +1,54 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from frame_core.testing import TinyModel, TinyOptimization
+from frame_eval import batches
+from frame_eval.batches import get_batch_size, iterate_split, split_draws
+
+
+def make_optimization(n_data: int) -> TinyOptimization:
+    return TinyOptimization(data={"valid": [(torch.tensor([float(index)]), index % 10) for index in range(n_data)]})
+
+
+def list_batches(n_data: int, batch_size: int, n_drawn: int | None = None) -> list[Tensor]:
+    return [batch["y"] for batch in iterate_split(make_optimization(n_data), "valid", batch_size, n_drawn)]
+
+
+@pytest.mark.parametrize("n_drawn", [None, 7, 100])
+def test_all_data_come_in_their_order(n_drawn: int | None) -> None:
+    assert [labels.tolist() for labels in list_batches(7, 3, n_drawn)] == [[0, 1, 2], [3, 4, 5], [6]]
+
+
+def test_data_that_are_drawn_are_the_same_whatever_was_drawn_before() -> None:
+    first = list_batches(1000, 64, 200)
+    torch.randn(3)
+    assert [len(labels) for labels in first] == [64, 64, 64, 8]
+    assert torch.equal(torch.cat(list_batches(1000, 7, 200)), torch.cat(first))
+
+
+def test_data_that_are_drawn_have_all_labels_of_a_split_that_has_them_in_turn() -> None:
+    counts = torch.cat(list_batches(1000, 64, 100)).bincount(minlength=10)  # every tenth would be of one label
+    assert counts.min() >= 3
+
+
+def test_no_datum_is_drawn_twice() -> None:
+    x = torch.cat([batch["x"] for batch in iterate_split(make_optimization(50), "valid", 8, 40)]).flatten()
+    assert len(x.unique()) == 40
+
+
+@given(n_samples=st.integers(1, 50_000))
+def test_draws_at_a_time_are_bounded_and_none_is_lost(n_samples: int) -> None:
+    batch_size = get_batch_size(n_samples)
+    draws = split_draws(n_samples, batch_size)
+    assert 1 <= batch_size <= batches.BATCH_SIZE
+    assert sum(draws) == n_samples
+    assert all(0 < n * batch_size <= batches.N_DRAWS for n in draws)
+
+
+@pytest.mark.gpu
+def test_batches_are_on_the_device_of_the_model() -> None:
+    optimization = TinyOptimization(model=TinyModel().to("cuda"))
+    assert {batch["x"].device.type for batch in iterate_split(optimization, "valid", 3)} == {"cuda"}
