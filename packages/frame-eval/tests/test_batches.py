@@ -39,6 +39,12 @@ def test_no_datum_is_drawn_twice() -> None:
     assert len(x.unique()) == 40
 
 
+def test_data_without_x_are_refused() -> None:
+    optimization = TinyOptimization(data={"valid": [{"v1": torch.zeros(2), "v2": torch.zeros(2)}]})
+    with pytest.raises(ValueError, match="Split 'valid' of `data` has no `x` to look at; it has 'v1', 'v2'"):
+        next(iterate_split(optimization, "valid", 3))
+
+
 @given(n_samples=st.integers(1, 50_000))
 def test_draws_at_a_time_are_bounded_and_none_is_lost(n_samples: int) -> None:
     batch_size = get_batch_size(n_samples)

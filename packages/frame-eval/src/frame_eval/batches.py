@@ -28,12 +28,15 @@ def iterate_split(
             or the split has no more.
 
     Raises:
-        ValueError: The data have no such split, or nothing in it.
+        ValueError: The data have no such split, or nothing in it, or no ``x``.
     """
     data_set = get_split(optimization.data, split)
     device = get_device(optimization.model)
     for indices in _choose_indices(len(data_set), n_data).split(batch_size):
-        yield {name: value.to(device) for name, value in get_batch(data_set, indices).items()}
+        batch = get_batch(data_set, indices)
+        if "x" not in batch:
+            raise ValueError(f"Split {split!r} of `data` has no `x` to look at; it has {', '.join(map(repr, batch))}.")
+        yield {name: value.to(device) for name, value in batch.items()}
 
 
 def get_batch_size(n_samples: int) -> int:
