@@ -1,0 +1,24 @@
+"""Labels that data come with."""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+
+def find_labels(batch: Mapping[str, Tensor]) -> Tensor | None:
+    """Give the labels of a batch, an integer tensor of shape (batch,), or None where it has no such ``y``."""
+    y = batch.get("y")
+    if y is None or y.shape != batch["x"].shape[:1] or y.is_floating_point() or y.is_complex():
+        return None
+    return y.long()
+
+
+def require_labels(y: Tensor | None, split: str) -> Tensor:
+    """Give back the labels of a split.
+
+    Raises:
+        ValueError: There are none.
+    """
+    if y is None:
+        raise ValueError(f"Split {split!r} of `data` has no labels: each datum needs a `y` that is one integer.")
+    return y

@@ -1,0 +1,54 @@
+"""Labels that a classifier predicts, beside those that the data come with."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.distributions import Categorical
+
+from frame_core import ClassificationModel, Optimization
+from frame_eval.batches import get_batch_size, iterate_split
+from frame_eval.labels import find_labels, require_labels
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The most probable labels of data, and their true ones: integer tensors of shape (n_data,)."""
+
+    predicted: Tensor
+    true: Tensor
+    n_labels: int
+    """Number of labels that the model knows."""
+
+
+def predict_split(optimization: Optimization, split: str, n_samples: int) -> Predictions:
+    """Predict the label of every datum of a split.
+
+    Args:
+        optimization: Has the data and the model, a `ClassificationModel`.
+        split: Name of the split.
+        n_samples: Number of random draws for each datum whose predicted probabilities are averaged.
+
+    Raises:
+        TypeError: The model gives another distribution than a categorical one.
+        ValueError: The data have no such split, nothing in it, or no labels.
+    """
+    model = optimization.model
+    assert isinstance(model, ClassificationModel)  # the evaluation's `requires`
+    predicted: list[Tensor] = []
+    true: list[Tensor] = []
+    n_labels = 0
+    for batch in iterate_split(optimization, split, get_batch_size(n_samples)):
+        true.append(require_labels(find_labels(batch), split))
+        probabilities = _classify(model, batch["x"], n_samples)
+        predicted.append(probabilities.argmax(-1))
+        n_labels = probabilities.shape[-1]
+    return Predictions(torch.cat(predicted), torch.cat(true), n_labels)
+
+
+def _classify(model: ClassificationModel, x: Tensor, n_samples: int) -> Tensor:
+    """Give the probabilities of the labels, of shape (batch, n_labels)."""
+    p_y = model.classify(x, n_samples)
+    if not isinstance(p_y, Categorical):
+        raise TypeError(f"`{type(model).__name__}.classify` must give a `Categorical` distribution, got {p_y!r}.")
+    return p_y.probs
