@@ -1,0 +1,53 @@
+"""Importance-sampled bound on the log-likelihood."""
+
+from math import log
+
+import torch
+from torch import Tensor
+
+from frame_core import SCALAR_ENTRY, Evaluation, LogEntry, Optimization, VariationalModel
+from frame_eval.batches import get_batch_size, iterate_split, split_draws
+from frame_eval.options import check_count
+
+
+class LogLikelihoodEvaluation(Evaluation):
+    """Importance-sampled lower bound on log p(x), in nats per datum, the mean over a split.
+
+    log 1/n sum_i p(x, z_i) / q(z_i | x) with z_1, ..., z_n ~ q(z | x): at one sample it is the evidence
+    lower bound, and it rises to the log-likelihood with their number.
+
+    Args:
+        evaluate_on: Name of the split.
+        n_samples: Number of samples of z for each datum; the paper takes 5000. The memory that is taken
+            does not grow with it, the time does.
+
+    Raises:
+        TypeError: ``n_samples`` is no integer.
+        ValueError: ``n_samples`` is not positive.
+
+    References:
+        Importance Weighted Autoencoders (Burda et al., 2016), https://arxiv.org/abs/1509.00519
+    """
+
+    requires = VariationalModel
+
+    def __init__(self, evaluate_on: str, n_samples: int = 100) -> None:
+        self.evaluate_on = evaluate_on
+        self.n_samples = check_count("n_samples", n_samples)
+
+    def evaluate(self, optimization: Optimization) -> LogEntry:
+        """Compute the bound.
+
+        Raises:
+            ValueError: The data have no such split, or nothing in it.
+        """
+        model = optimization.model
+        assert isinstance(model, VariationalModel)  # `requires`
+        batches = iterate_split(optimization, self.evaluate_on, get_batch_size(self.n_samples))
+        bounds = [self._compute_bounds(model, batch["x"]) for batch in batches]
+        return LogEntry(data_type=SCALAR_ENTRY, value=torch.cat(bounds).mean())
+
+    def _compute_bounds(self, model: VariationalModel, x: Tensor) -> Tensor:
+        """Compute the bound of each datum of a batch, of shape (batch,)."""
+        log_sums = [model.compute_log_weights(x, n).logsumexp(0) for n in split_draws(self.n_samples, len(x))]
+        return torch.stack(log_sums).logsumexp(0) - log(self.n_samples)
