@@ -1,17 +1,33 @@
 """Checks of the options that an evaluation is given."""
 
+from math import inf
 from typing import Any
 
 
-def check_count(name: str, count: Any) -> int:
-    """Give back a number of things that is a positive integer.
+def check_count(name: str, count: Any, minimum: int = 1) -> int:
+    """Give back a number of things that is an integer and large enough.
 
     Raises:
         TypeError: It is no integer.
-        ValueError: It is not positive.
+        ValueError: It is less than the minimum.
     """
     if not isinstance(count, int):
         raise TypeError(f"`{name}` must be an integer, got {count!r}.")
-    if count < 1:
-        raise ValueError(f"`{name}` must be positive, got {count!r}.")
+    if count < minimum:
+        expectation = "positive" if minimum == 1 else f"at least {minimum}"
+        raise ValueError(f"`{name}` must be {expectation}, got {count!r}.")
     return count
+
+
+def check_positive(name: str, number: Any) -> float:
+    """Give back a number that is positive and finite.
+
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is not positive, or not finite.
+    """
+    if not isinstance(number, int | float):
+        raise TypeError(f"`{name}` must be a number, got {number!r}.")
+    if not 0 < number < inf:  # also refuses NaN
+        raise ValueError(f"`{name}` must be positive and finite, got {number!r}.")
+    return number

@@ -1,0 +1,55 @@
+"""What a linear classifier can tell from a representation."""
+
+from frame_core import SCALAR_ENTRY, Evaluation, LogEntry, Optimization, RepresentationLearningModel
+from frame_eval.labels import require_labels
+from frame_eval.logistic_regression import fit_logistic_regression
+from frame_eval.options import check_count, check_positive
+from frame_eval.representations import encode_split
+
+
+class LinearProbeEvaluation(Evaluation):
+    """Accuracy of a linear classifier of the representation.
+
+    A logistic regression of the label on the mean of q(z | x), standardised, is trained on one split and
+    tested on another. The model learns nothing from it.
+
+    Args:
+        evaluate_on: Name of the split that the classifier is tested on, all of it.
+        train_on: Name of the split that it is trained on.
+        n_train: Number of data that it is trained on, drawn at random but the same every time; all there
+            are where the split has fewer.
+        regularization: Weight of the L2 penalty beside the sum of the losses; for three labels or more the
+            inverse of scikit-learn's ``C``.
+
+    Raises:
+        TypeError: ``n_train`` is no integer, or ``regularization`` no number.
+        ValueError: One of them is not positive.
+
+    References:
+        Understanding intermediate layers using linear classifier probes (Alain & Bengio, 2017),
+        https://arxiv.org/abs/1610.01644
+    """
+
+    requires = RepresentationLearningModel
+
+    def __init__(
+        self, evaluate_on: str, train_on: str = "train", n_train: int = 10_000, regularization: float = 1.0
+    ) -> None:
+        self.evaluate_on = evaluate_on
+        self.train_on = train_on
+        self.n_train = check_count("n_train", n_train)
+        self.regularization = check_positive("regularization", regularization)
+
+    def evaluate(self, optimization: Optimization) -> LogEntry:
+        """Train the classifier and test it.
+
+        Raises:
+            TypeError: The representation has no mean.
+            ValueError: The data have no such splits, nothing in them, or no labels; or the representation
+                is not finite.
+        """
+        z, y = encode_split(optimization, self.train_on, self.n_train)
+        classifier = fit_logistic_regression(z, require_labels(y, self.train_on), self.regularization)
+        z, y = encode_split(optimization, self.evaluate_on)
+        n_correct = (classifier.predict(z) == require_labels(y, self.evaluate_on)).sum()
+        return LogEntry(data_type=SCALAR_ENTRY, value=int(n_correct) / len(z))
