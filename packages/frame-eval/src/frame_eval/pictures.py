@@ -1,4 +1,4 @@
-"""Several pictures as one entry."""
+"""Which pictures to show, and several of them as one entry."""
 
 import torch
 from torch import Tensor
@@ -25,3 +25,9 @@ def make_grid_entry(pictures: Tensor, n_columns: int) -> LogEntry:
         )
     grid: Tensor = make_grid(pictures.clamp(0, 1), nrow=n_columns)
     return LogEntry(data_type=IMAGE_ENTRY, value=grid.to("cpu", torch.float32))
+
+
+def spread_indices(n_data: int, n_pictures: int) -> Tensor:
+    """Give as many indices as there are pictures, or data where they are fewer, at equal distances."""
+    n_indices = min(n_data, n_pictures)
+    return torch.arange(n_indices) * n_data // n_indices

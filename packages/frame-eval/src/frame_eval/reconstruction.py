@@ -1,12 +1,11 @@
 """Pictures beside what a model makes of them."""
 
 import torch
-from torch import Tensor
 
 from frame_core import Evaluation, LogEntry, Optimization, ReconstructionModel, get_batch, get_split
 from frame_eval.device import get_device
 from frame_eval.options import check_count
-from frame_eval.pictures import make_grid_entry
+from frame_eval.pictures import make_grid_entry, spread_indices
 
 
 class ImageReconstructionEvaluation(Evaluation):
@@ -48,13 +47,7 @@ class ImageReconstructionEvaluation(Evaluation):
         model = optimization.model
         assert isinstance(model, ReconstructionModel)  # `requires`
         data_set = get_split(optimization.data, self.evaluate_on)
-        indices = _spread_indices(len(data_set), self.n_pictures)
+        indices = spread_indices(len(data_set), self.n_pictures)
         x = get_batch(data_set, indices)["x"].to(get_device(model))
         reconstructions = model.reconstruct(x, sample_latents=self.sample_latents, sample_output=self.sample_images)
         return make_grid_entry(torch.cat([x, reconstructions]), n_columns=len(x))
-
-
-def _spread_indices(n_data: int, n_pictures: int) -> Tensor:
-    """Give as many indices as there are pictures, or data where they are fewer, at equal distances."""
-    n_indices = min(n_data, n_pictures)
-    return torch.arange(n_indices) * n_data // n_indices
