@@ -11,14 +11,30 @@ from torch import Tensor, nn
 import frame_eval
 from frame_core import Evaluation, Model, run_evaluation
 from frame_core.testing import TinyOptimization, check_evaluation
-from frame_eval import ELBOEvaluation, ImageReconstructionEvaluation, ImageSampleEvaluation
+from frame_eval import (
+    AccuracyEvaluation,
+    ConfusionMatrixEvaluation,
+    ELBOEvaluation,
+    ImageReconstructionEvaluation,
+    ImageSampleEvaluation,
+    InterpolationEvaluation,
+    LatentSpaceEvaluation,
+    LinearProbeEvaluation,
+    LogLikelihoodEvaluation,
+)
 
 EVALUATIONS: dict[str, Evaluation] = {
+    "AccuracyEvaluation": AccuracyEvaluation("valid", n_samples=2),
+    "ConfusionMatrixEvaluation": ConfusionMatrixEvaluation("valid", n_samples=2),
     "ELBOEvaluation": ELBOEvaluation("valid", n_samples=2),
     "ImageReconstructionEvaluation": ImageReconstructionEvaluation(
         "valid", n_pictures=3, sample_images=True, sample_latents=True
     ),
     "ImageSampleEvaluation": ImageSampleEvaluation(n_pictures=3, sampling_params={"sample_output": True}),
+    "InterpolationEvaluation": InterpolationEvaluation("valid", n_rows=2, n_steps=3),
+    "LatentSpaceEvaluation": LatentSpaceEvaluation("valid", n_data=5),
+    "LinearProbeEvaluation": LinearProbeEvaluation("valid", n_train=8),
+    "LogLikelihoodEvaluation": LogLikelihoodEvaluation("valid", n_samples=2),
 }
 
 

@@ -1,7 +1,23 @@
 """Evaluations that turn a training procedure into a log entry."""
 
+from frame_eval.accuracy import AccuracyEvaluation
+from frame_eval.confusion_matrix import ConfusionMatrixEvaluation
 from frame_eval.elbo import ELBOEvaluation
+from frame_eval.interpolation import InterpolationEvaluation
+from frame_eval.latent_space import LatentSpaceEvaluation
+from frame_eval.linear_probe import LinearProbeEvaluation
+from frame_eval.log_likelihood import LogLikelihoodEvaluation
 from frame_eval.reconstruction import ImageReconstructionEvaluation
 from frame_eval.samples import ImageSampleEvaluation
 
-__all__ = ["ELBOEvaluation", "ImageReconstructionEvaluation", "ImageSampleEvaluation"]
+__all__ = [
+    "AccuracyEvaluation",
+    "ConfusionMatrixEvaluation",
+    "ELBOEvaluation",
+    "ImageReconstructionEvaluation",
+    "ImageSampleEvaluation",
+    "InterpolationEvaluation",
+    "LatentSpaceEvaluation",
+    "LinearProbeEvaluation",
+    "LogLikelihoodEvaluation",
+]
