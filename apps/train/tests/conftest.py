@@ -40,9 +40,9 @@ def train(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.delenv("DEVICE_NAME", raising=False)
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
 
     def run(*arguments: str) -> Result:
+        monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
         monkeypatch.setattr(sys, "argv", ["train", f"device.runs_root={tmp_path / 'runs'}", *arguments])
         capfd.readouterr()
         code = 0

@@ -21,11 +21,12 @@ def normalize_overrides(arguments: Sequence[str]) -> list[str]:
     >>> normalize_overrides(["experiment=MNIST_VAE", "+params.beta=1", "trainer.max_epochs=3"])
     ['+experiment=MNIST_VAE', '++params.beta=1', '++trainer.max_epochs=3']
     """
-    folders = [config_directory(), *_own_folders(arguments)]
-    return [_normalize(argument, folders) for argument in sorted(quote_swept_values(arguments), key=_is_override)]
+    folders = [config_directory(), *own_folders(arguments)]
+    return [_normalize(argument, folders) for argument in sorted(quote_swept_values(arguments), key=is_override)]
 
 
-def _is_override(argument: str) -> bool:
+def is_override(argument: str) -> bool:
+    """Say whether an argument of the command line is an override, and no flag or its value."""
     return re.match(r"~|[+\w./@]+=", argument) is not None
 
 
@@ -42,7 +43,7 @@ def _normalize(argument: str, folders: Sequence[Path]) -> str:
     return f"{plus}{key}{value}"
 
 
-def _own_folders(arguments: Sequence[str]) -> Iterator[Path]:
+def own_folders(arguments: Sequence[str]) -> Iterator[Path]:
     """Find the folders of option files that are given by ``--config-dir``."""
     for argument, following in zip(arguments, [*arguments[1:], ""]):
         flag, _, value = argument.partition("=")

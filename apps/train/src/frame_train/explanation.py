@@ -8,6 +8,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from frame_train.command_line import is_override, own_folders
 from frame_train.errors import CompositionError, suggest
 from frame_train.settings import config_directory
 
@@ -15,12 +16,12 @@ EXPLAINED = (CompositionError, HydraException, OmegaConfBaseException)
 """What a person did wrong; everything else is a fault of the program and keeps its traceback."""
 
 
-def explain(error: Exception, overrides: Sequence[str]) -> str:
+def explain(error: Exception, arguments: Sequence[str]) -> str:
     """Give a message of a few lines for an error of composition.
 
     Args:
         error: One of `EXPLAINED`.
-        overrides: The command line, normalized.
+        arguments: The command line, normalized.
     """
     if isinstance(error, CompositionError):
         return str(error)
@@ -30,7 +31,7 @@ def explain(error: Exception, overrides: Sequence[str]) -> str:
         return f"`{error.override}` can't be read as `key=value`: {_first_line(error)}."
     match = re.match(r"Could not override '(.+)'", str(error))
     if match is not None:
-        return _explain_missing_key(match[1], overrides)
+        return _explain_missing_key(match[1], arguments)
     cause = error.__cause__
     return _first_line(error) + (f": {_first_line(cause)}" if cause is not None else "")
 
@@ -43,10 +44,10 @@ def _explain_missing_option(option: str, options: Sequence[str]) -> str:
     return f"`{group}` has no option `{name}`{origin}; it has {', '.join(options)}.{suggest(name, options)}"
 
 
-def _explain_missing_key(key: str, overrides: Sequence[str]) -> str:
-    others = [override for override in overrides if not re.match(rf"\+*{re.escape(key)}=", override)]
+def _explain_missing_key(key: str, arguments: Sequence[str]) -> str:
+    others = [argument for argument in arguments if not re.match(rf"\+*{re.escape(key)}=", argument)]
     groups = [folder.name for folder in config_directory().iterdir() if folder.is_dir()]
-    known = [*_iterate_keys(_compose(others)), *groups]
+    known = [name for name in (*_iterate_keys(_compose(others)), *groups) if name != key]
     parent = key.rpartition(".")[0]
     siblings = [name for name in known if name.rpartition(".")[0] == parent]
     hint = suggest(key, siblings or known) or suggest(key, known)
@@ -54,13 +55,14 @@ def _explain_missing_key(key: str, overrides: Sequence[str]) -> str:
     return f"The config has no key `{key}`{there}.{hint} `+{key}=...` adds it."
 
 
-def _compose(overrides: Sequence[str]) -> DictConfig:
-    options = [override for override in overrides if not override.startswith("-")]
-    try:
-        with initialize_config_dir(str(config_directory()), version_base="1.3"):
-            return compose("train", options)
-    except EXPLAINED:  # more than one override is wrong: this one is told with the keys that all runs have
-        with initialize_config_dir(str(config_directory()), version_base="1.3"):
+def _compose(arguments: Sequence[str]) -> DictConfig:
+    """Compose what a command line says; if more of it is wrong, what all runs have."""
+    folders = [folder.resolve().as_uri() for folder in own_folders(arguments)]
+    overrides = [f"hydra.searchpath=[{','.join(folders)}]", *filter(is_override, arguments)]
+    with initialize_config_dir(str(config_directory()), version_base="1.3"):
+        try:
+            return compose("train", overrides)
+        except EXPLAINED:
             return compose("train")
 
 

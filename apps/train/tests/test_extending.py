@@ -1,0 +1,79 @@
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from frame_train.settings import workspace
+
+GUIDE = (workspace() / "docs" / "extending.md").read_text()
+
+UNWRAPPED = """# @package _global_
+# The VAE on a data set of torchvision's own class.
+defaults:
+  - MNIST_VAE
+  - override /data: null
+  - _self_
+
+data:
+  train:
+    _target_: torchvision.datasets.{name}
+    root: {root}
+    train: false
+    transform:
+      _target_: torchvision.transforms.ToTensor
+  valid: ${{data.train}}
+
+evaluation:
+  elbo_train: null
+
+trainer:
+  max_epochs: 1
+  limit_train_batches: 2
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Path]:
+    """The project of the guide, in a folder outside of the workspace."""
+    (code,) = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
+    (config,) = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
+    (tmp_path / "my_blocks.py").write_text(code)
+    experiment = tmp_path / "my_config" / "experiment" / "mine.yaml"
+    experiment.parent.mkdir(parents=True)
+    experiment.write_text(config)
+    yield tmp_path
+    sys.modules.pop("my_blocks", None)
+
+
+def test_a_project_of_ones_own_runs_as_the_guide_says(train: Callable[..., Any], project: Path) -> None:
+    (command,) = re.findall(r"^uv run --project \S+ train (.*)$", GUIDE, re.MULTILINE)
+    result = train(*command.split())
+    assert result.code == 0, result
+    values = [float(value) for value in re.findall(r"Loss/Validation is (.*)", result.output)]
+    assert len(values) == 2
+    assert values[1] < values[0]
+    assert (project / "runs" / "my_project" / "mine").is_dir()
+
+
+def test_a_mistake_in_an_own_experiment_is_told_with_the_own_options(train: Callable[..., Any], project: Path) -> None:
+    result = train("--config-dir", "my_config", "+experiment=mein")
+    assert result.code == 2
+    assert "DIGITS_VAE" in result.errors
+    assert "Did you mean `mine`?" in result.errors
+    result = train("--config-dir", "my_config", "+experiment=mine", "params.lrr=1")
+    assert "Did you mean `params.lr`?" in result.errors
+
+
+@pytest.mark.parametrize("name", ["MNIST", "FashionMNIST"])
+def test_a_data_set_of_torchvision_works_unwrapped(
+    name: str, train: Callable[..., Any], tmp_path: Path, data_root: Path
+) -> None:
+    experiment = tmp_path / "my_config" / "experiment" / "unwrapped.yaml"
+    experiment.parent.mkdir(parents=True)
+    experiment.write_text(UNWRAPPED.format(name=name, root=data_root))
+    result = train("--config-dir=my_config", "+experiment=unwrapped", "logging=none")
+    assert result.code == 0, result
+    assert "ELBO/Validation" in result.output
