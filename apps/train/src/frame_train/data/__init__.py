@@ -2,6 +2,7 @@
 
 from frame_train.data.digits import Digits
 from frame_train.data.in_memory import InMemoryDataset
-from frame_train.data.mnist import MNIST
+from frame_train.data.mnist import MNIST, FashionMNIST
+from frame_train.data.views import TwoViews
 
-__all__ = ["MNIST", "Digits", "InMemoryDataset"]
+__all__ = ["MNIST", "Digits", "FashionMNIST", "InMemoryDataset", "TwoViews"]

@@ -1,4 +1,4 @@
-"""MNIST, read from torchvision's layout."""
+"""MNIST and Fashion-MNIST, read from torchvision's layout."""
 
 import contextlib
 import io
@@ -13,7 +13,12 @@ from frame_train.data.in_memory import InMemoryDataset
 from frame_train.data.splits import get_range
 from frame_train.folders import made_folder
 
-_RANGES = {"train": range(50_000), "valid": range(50_000, 60_000), "test": range(10_000)}
+_RANGES = {
+    "train": range(0, 50_000),
+    "valid": range(50_000, 60_000),
+    "train+valid": range(0, 60_000),
+    "test": range(0, 10_000),
+}
 FILES = (
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",
@@ -36,7 +41,7 @@ class MNIST(InMemoryDataset):
 
     Args:
         root: Folder that holds ``MNIST/raw`` with the four files, as torchvision lays them out.
-        split: ``train``, ``valid`` or ``test``.
+        split: ``train``, ``valid``, ``train+valid`` (the published training data) or ``test``.
         download: Whether to download the files where they are not there.
 
     Raises:
@@ -49,25 +54,53 @@ class MNIST(InMemoryDataset):
     """
 
     def __init__(self, root: str, split: str, download: bool = False) -> None:
-        indices = get_range(split, _RANGES)
-        folder = Path(root) / "MNIST" / "raw"
-        _provide(Path(root), folder, download)
-        prefix = "t10k" if split == "test" else "train"
-        rows = slice(indices.start, indices.stop)
-        x = _read_idx(folder / f"{prefix}-images-idx3-ubyte")[rows]
-        y = _read_idx(folder / f"{prefix}-labels-idx1-ubyte")[rows]
-        super().__init__({"x": x.unsqueeze(1).clone(), "y": y.long()})
+        super().__init__(_load("MNIST", Path(root), split, download))
 
 
-def _provide(root: Path, folder: Path, download: bool) -> None:
-    """See to it that the four files are in the folder."""
-    missing = [name for name in FILES if not (folder / name).is_file()]
+class FashionMNIST(InMemoryDataset):
+    """70,000 pictures of clothes of 28×28 pixels, in the form and with the splits of `MNIST`.
+
+    ``y`` is the kind: T-shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag, ankle boot.
+
+    Args:
+        root: Folder that holds ``FashionMNIST/raw`` with the four files, as torchvision lays them out.
+        split: ``train``, ``valid``, ``train+valid`` (the published training data) or ``test``.
+        download: Whether to download the files where they are not there.
+
+    Raises:
+        FileNotFoundError: The files are not there, and were not or could not be downloaded.
+        ValueError: A file is not the one that was published.
+
+    References:
+        Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms (Xiao et al., 2017),
+        https://arxiv.org/abs/1708.07747
+    """
+
+    def __init__(self, root: str, split: str, download: bool = False) -> None:
+        super().__init__(_load("FashionMNIST", Path(root), split, download))
+
+
+def _load(name: str, root: Path, split: str, download: bool) -> dict[str, Tensor]:
+    indices = get_range(split, _RANGES)
+    _provide(name, root, download)
+    prefix = "t10k" if split == "test" else "train"
+    rows = slice(indices.start, indices.stop)
+    folder = root / name / "raw"
+    x = _read_idx(folder / f"{prefix}-images-idx3-ubyte")[rows]
+    y = _read_idx(folder / f"{prefix}-labels-idx1-ubyte")[rows]
+    return {"x": x.unsqueeze(1).clone(), "y": y.long()}
+
+
+def _provide(name: str, root: Path, download: bool) -> None:
+    """See to it that the four files are in their folder."""
+    folder = root / name / "raw"
+    missing = [file for file in FILES if not (folder / file).is_file()]
     if not missing:
         return
-    reason = _download(root, folder) if download else "`device.download_files` is off"
+    reason = _download(name, root) if download else "`device.download_files` is off"
     if reason:
         raise FileNotFoundError(
-            f"MNIST is not in {str(folder)!r}.\n"
+            f"{name} is not in {str(folder)!r}.\n"
             f"  wanted: {', '.join(FILES)}\n"
             f"  missing: {'all' if len(missing) == len(FILES) else ', '.join(missing)}\n"
             f"  download: {reason}\n"
@@ -75,16 +108,17 @@ def _provide(root: Path, folder: Path, download: bool) -> None:
         )
 
 
-def _download(root: Path, folder: Path) -> str | None:
+def _download(name: str, root: Path) -> str | None:
     """Download the files beside their place and move them there when they are whole; give what went wrong."""
     from torchvision import datasets  # seconds to import, for a download alone
 
+    folder = root / name / "raw"
     try:
-        with made_folder(folder), tempfile.TemporaryDirectory(dir=root, prefix=".mnist-") as place:
+        with made_folder(folder), tempfile.TemporaryDirectory(dir=root, prefix=f".{name}-") as place:
             with contextlib.redirect_stdout(io.StringIO()):
-                datasets.MNIST(place, download=True)
-            for name in FILES:
-                os.replace(Path(place) / "MNIST" / "raw" / name, folder / name)
+                getattr(datasets, name)(place, download=True)
+            for file in FILES:
+                os.replace(Path(place) / name / "raw" / file, folder / file)
     except RuntimeError as error:
         return " ".join(str(error).split())
     except OSError as error:
