@@ -8,9 +8,20 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.distributions import Distribution
 
 import frame_architectures
-from frame_architectures import DiagonalNormal, Flatten, StochasticLinear, digits, mnist
+from frame_architectures import (
+    AnyBatch,
+    DiagonalNormal,
+    Flatten,
+    Flow,
+    MixtureOfGaussians,
+    PairCritic,
+    StochasticLinear,
+    digits,
+    mnist,
+)
 from frame_core import ConditionalDistribution, MarginalDistribution
 from frame_core.testing import check_conditional_distribution, check_marginal_distribution
 
@@ -19,14 +30,28 @@ CONDITIONALS: dict[type[ConditionalDistribution], tuple[dict[str, Any], tuple[in
     StochasticLinear: ({"in_features": 3, "out_features": (2, 5), "distribution": "Normal"}, (3,), (2, 5)),
     mnist.Encoder: ({"z_dim": 3, "layers": [16, 8]}, mnist.INPUT_SHAPE, (3,)),
     mnist.Decoder: ({"z_dim": 3, "layers": [8, 16]}, (3,), mnist.INPUT_SHAPE),
+    mnist.ConvEncoder: ({"z_dim": 3, "channels": [4, 5]}, mnist.INPUT_SHAPE, (3,)),
+    mnist.ConvDecoder: ({"z_dim": 3, "channels": [5, 4]}, (3,), mnist.INPUT_SHAPE),
+    mnist.LabelPredictor: ({"z_dim": 3, "layers": [8]}, (3,), ()),
+    mnist.LabelClassifier: ({"layers": [8]}, mnist.INPUT_SHAPE, ()),
+    mnist.Generator: ({"z_dim": 3, "layers": [8, 16]}, (3,), mnist.INPUT_SHAPE),
     digits.Encoder: ({"z_dim": 3, "layers": [16, 8]}, digits.INPUT_SHAPE, (3,)),
     digits.Decoder: ({"z_dim": 3, "layers": [8, 16]}, (3,), digits.INPUT_SHAPE),
+    digits.LabelPredictor: ({"z_dim": 3, "layers": [8]}, (3,), ()),
+    digits.LabelClassifier: ({"layers": [8]}, digits.INPUT_SHAPE, ()),
 }
 MARGINALS: dict[type[MarginalDistribution], tuple[dict[str, Any], tuple[int, ...]]] = {
     # class: its arguments, the shape of its event
     DiagonalNormal: ({"z_dim": 3}, (3,)),
+    MixtureOfGaussians: ({"z_dim": 3, "n_components": 4}, (3,)),
+    Flow: ({"z_dim": 3, "n_transforms": 2, "layers": [8]}, (3,)),
 }
-LAYERS: set[type[nn.Module]] = {Flatten}
+LAYERS: set[type[nn.Module]] = {AnyBatch, Flatten}
+SCORES: dict[type[nn.Module], tuple[dict[str, Any], list[tuple[int, ...]]]] = {
+    # class: its arguments, the shapes of what it is given
+    PairCritic: ({"z_dim": 3, "layers": [8]}, [(3,), (3,)]),
+    mnist.Discriminator: ({"layers": [8]}, [mnist.INPUT_SHAPE]),
+}
 
 
 def iterate_public_classes(module: ModuleType) -> Iterator[type]:
@@ -42,7 +67,7 @@ def get_name(public_class: type) -> str:
 
 
 def test_every_public_class_is_held_to_a_contract() -> None:
-    assert set(iterate_public_classes(frame_architectures)) == {*CONDITIONALS, *MARGINALS, *LAYERS}
+    assert set(iterate_public_classes(frame_architectures)) == {*CONDITIONALS, *MARGINALS, *LAYERS, *SCORES}
 
 
 @pytest.mark.parametrize("conditional", CONDITIONALS, ids=get_name)
@@ -56,10 +81,11 @@ def test_conditional_distribution_runs_on_the_meta_device(conditional: type[Cond
     arguments, condition_shape, event_shape = CONDITIONALS[conditional]
     with torch.device("meta"):  # where to ask for a value, as a GPU is made to wait for it, raises
         distribution = conditional(**arguments)(torch.empty(4, *condition_shape))
-        assert distribution.log_prob(torch.empty(4, *event_shape)).shape == (4,)
+        assert distribution.event_shape == event_shape
+        assert distribution.log_prob(distribution.sample()).shape == (4,)
 
 
-@pytest.mark.parametrize("name", ["Normal", "Laplace", "Bernoulli", "ContinuousBernoulli"])
+@pytest.mark.parametrize("name", ["Normal", "Laplace", "Delta", "Bernoulli", "ContinuousBernoulli"])
 def test_stochastic_layer_keeps_the_contract(name: str) -> None:
     check_conditional_distribution(StochasticLinear(3, (2, 5), name), torch.randn(4, 3), event_shape=(2, 5))
 
@@ -77,3 +103,23 @@ def test_stochastic_layer_to_labels_keeps_the_contract(
 def test_marginal_distribution_keeps_the_contract(marginal: type[MarginalDistribution]) -> None:
     arguments, event_shape = MARGINALS[marginal]
     check_marginal_distribution(marginal(**arguments), event_shape=event_shape)
+
+
+@pytest.mark.parametrize("score", SCORES, ids=get_name)
+def test_a_score_is_one_number_of_its_own_datum_whose_gradient_reaches_everything(score: type[nn.Module]) -> None:
+    arguments, shapes = SCORES[score]
+    module, inputs = score(**arguments), [torch.rand(4, *shape, requires_grad=True) for shape in shapes]
+    scores = module(*inputs)
+    assert scores.shape == (4,)
+    torch.testing.assert_close(module(*(x[:1] for x in inputs)), scores[:1])
+    gradients = torch.autograd.grad(scores.sum(), [*inputs, *module.parameters()])
+    assert len(gradients) == len(inputs) + len(list(module.parameters()))
+
+
+@pytest.mark.parametrize("marginal", MARGINALS, ids=get_name)
+def test_marginal_distribution_reads_no_value_that_a_gpu_would_be_waited_for(
+    marginal: type[MarginalDistribution], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Distribution, "_validate_args", True)
+    module = marginal(**MARGINALS[marginal][0]).to("meta")  # where to ask for a value raises
+    assert module().log_prob(torch.empty(4, 3, device="meta")).shape == (4,)

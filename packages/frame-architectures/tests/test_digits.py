@@ -12,8 +12,19 @@ def test_pictures_have_the_shape_of_the_data_set() -> None:
 
 
 def test_signatures_are_those_of_a_config() -> None:
-    for network in (digits.Encoder, digits.Decoder):
-        assert list(inspect.signature(network).parameters) == ["z_dim", "layers"]
+    signatures = {
+        digits.Encoder: ["z_dim", "layers", "posterior", "scale_offset"],
+        digits.Decoder: ["z_dim", "layers"],
+        digits.LabelPredictor: ["z_dim", "layers"],
+        digits.LabelClassifier: ["layers"],
+    }
+    for network, names in signatures.items():
+        assert list(inspect.signature(network).parameters) == names
+
+
+def test_labels_are_ten() -> None:
+    assert digits.LabelPredictor(3, [])(torch.randn(5, 3)).probs.shape == (5, 10)
+    assert digits.LabelClassifier([8])(torch.rand(5, *digits.INPUT_SHAPE)).probs.shape == (5, 10)
 
 
 def test_decoder_gives_back_pictures_of_the_shape_the_encoder_takes() -> None:

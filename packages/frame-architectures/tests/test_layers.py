@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from frame_architectures import Flatten, make_stack
+from frame_architectures import AnyBatch, Flatten, make_stack
 
 SHAPES = st.lists(st.integers(1, 4), max_size=3).map(tuple)
 
@@ -23,6 +23,29 @@ def test_stack_is_linear_layers_each_followed_by_a_relu() -> None:
 def test_stack_of_one_size_is_the_identity() -> None:
     x = torch.randn(7, 3)
     assert torch.equal(make_stack([3])(x), x)
+
+
+def test_stack_takes_another_activation() -> None:
+    stack = make_stack([3, 5, 2], nn.Tanh)
+    first, second = (layer for layer in stack if isinstance(layer, nn.Linear))
+    x = torch.randn(7, 3)
+    torch.testing.assert_close(stack(x), second((x @ first.weight.T + first.bias).tanh()).tanh())
+
+
+@pytest.mark.parametrize("batch_shape", [(), (4,), (2, 3), (0,)])
+def test_any_batch_gives_each_datum_what_the_module_gives_it(batch_shape: tuple[int, ...]) -> None:
+    module = nn.Conv2d(2, 3, kernel_size=2)
+    x = torch.randn(*batch_shape, 2, 4, 5)
+    y = AnyBatch(module, n_event_dims=3)(x)
+    assert y.shape == (*batch_shape, 3, 3, 4)
+    for datum, output in zip(x.reshape(-1, 2, 4, 5) if x.numel() else [], y.reshape(-1, 3, 3, 4) if y.numel() else []):
+        torch.testing.assert_close(output, module(datum[None])[0])
+
+
+@pytest.mark.parametrize(("n_event_dims", "error"), [(0, ValueError), ("3", TypeError)])
+def test_any_batch_of_a_bad_number_of_dimensions_is_refused(n_event_dims: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match=f"`n_event_dims` must be .*, got {n_event_dims!r}"):
+        AnyBatch(nn.Identity(), n_event_dims)
 
 
 @pytest.mark.parametrize(

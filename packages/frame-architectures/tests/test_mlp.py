@@ -3,18 +3,26 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, softplus
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, softplus
 
-from frame_architectures.mlp import make_mlp_decoder, make_mlp_encoder
+from frame_architectures.mlp import (
+    make_mlp_decoder,
+    make_mlp_encoder,
+    make_mlp_generator,
+    make_mlp_predictor,
+    make_mlp_score,
+)
+from frame_core import Delta
 
 INPUT_SHAPE = (2, 3)
 
 
-def apply_by_hand(network: nn.Module, x: Tensor) -> Tensor:
-    """Linear maps with ReLUs in between, from the weights alone."""
+def apply_by_hand(network: nn.Module, x: Tensor, negative_slope: float = 0.0) -> Tensor:
+    """Linear maps with ReLUs in between, leaky ones or not, from the weights alone."""
     weights = list(network.parameters())
     for weight, bias in zip(weights[:-2:2], weights[1:-2:2]):
-        x = (x @ weight.T + bias).clamp(min=0)
+        x = x @ weight.T + bias
+        x = x.clamp(min=0) + negative_slope * x.clamp(max=0)
     return x @ weights[-2].T + weights[-1]
 
 
@@ -32,6 +40,52 @@ def test_minus_the_log_density_of_a_picture_is_the_binary_cross_entropy(layers: 
     decoder, z, x = make_mlp_decoder(4, layers, INPUT_SHAPE), torch.randn(6, 4), torch.rand(6, *INPUT_SHAPE)
     expected = binary_cross_entropy_with_logits(apply_by_hand(decoder, z), x.flatten(1), reduction="none").sum(-1)
     torch.testing.assert_close(-decoder(z).log_prob(x), expected)
+
+
+@pytest.mark.parametrize("layers", [[], [5], [5, 7]])
+def test_minus_the_log_probability_of_a_label_is_the_cross_entropy(layers: list[int]) -> None:
+    predictor, x, y = make_mlp_predictor(INPUT_SHAPE, layers, 3), torch.rand(6, *INPUT_SHAPE), torch.arange(6) % 3
+    expected = cross_entropy(apply_by_hand(predictor, x.flatten(1)), y, reduction="none")
+    torch.testing.assert_close(-predictor(x).log_prob(y), expected)
+
+
+@pytest.mark.parametrize("layers", [[], [5], [5, 7]])
+def test_generator_is_a_perceptron_to_numbers_between_0_and_1(layers: list[int]) -> None:
+    generator, z = make_mlp_generator(4, layers, INPUT_SHAPE), torch.randn(6, 4)
+    expected = apply_by_hand(generator, z, negative_slope=0.2).sigmoid().unflatten(-1, INPUT_SHAPE)
+    torch.testing.assert_close(generator(z), expected)
+
+
+@pytest.mark.parametrize("layers", [[], [5], [5, 7]])
+def test_score_is_a_perceptron_to_one_number(layers: list[int]) -> None:
+    score, x = make_mlp_score(INPUT_SHAPE, layers), torch.rand(6, *INPUT_SHAPE)
+    torch.testing.assert_close(score(x), apply_by_hand(score, x.flatten(1), negative_slope=0.2))
+
+
+def test_deterministic_encoder_gives_the_perceptron_itself() -> None:
+    encoder, x = make_mlp_encoder(INPUT_SHAPE, 4, [5], posterior="Delta"), torch.rand(6, *INPUT_SHAPE)
+    q_z = encoder(x)
+    assert isinstance(q_z, Delta)
+    torch.testing.assert_close(q_z.mean, apply_by_hand(encoder, x.flatten(1)))
+
+
+@pytest.mark.parametrize("posterior", ["Normal", "Laplace"])
+def test_offset_is_added_to_the_scale_before_its_softplus(posterior: str) -> None:
+    encoder = make_mlp_encoder(INPUT_SHAPE, 4, [5], posterior, scale_offset=-5.0)
+    x = torch.rand(6, *INPUT_SHAPE)
+    scale = softplus(apply_by_hand(encoder, x.flatten(1))[:, 4:] - 5)
+    expected = scale if posterior == "Normal" else 2**0.5 * scale
+    torch.testing.assert_close(encoder(x).stddev, expected, rtol=1e-3, atol=0)  # the floor of the scale
+
+
+def test_unknown_posterior_is_refused_by_the_name_the_user_gave_it() -> None:
+    message = "^`posterior` must be one of 'Normal', 'Laplace', 'Delta', got 'normal'; did you mean 'Normal'"
+    with pytest.raises(ValueError, match=message):
+        make_mlp_encoder(INPUT_SHAPE, 4, [5], "normal")
+    with pytest.raises(ValueError, match="got 'Bernoulli'"):
+        make_mlp_encoder(INPUT_SHAPE, 4, [5], "Bernoulli")
+    with pytest.raises(ValueError, match="`scale_offset` is for a distribution with a scale, and 'Delta' has none"):
+        make_mlp_encoder(INPUT_SHAPE, 4, [5], "Delta", scale_offset=-5.0)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +107,8 @@ def test_bad_sizes_are_refused_by_the_name_the_user_gave_them(
         make_mlp_encoder(INPUT_SHAPE, z_dim, layers)
     with pytest.raises(error, match=message):
         make_mlp_decoder(z_dim, layers, INPUT_SHAPE)
+    with pytest.raises(error, match=message):
+        make_mlp_generator(z_dim, layers, INPUT_SHAPE)
 
 
 @pytest.mark.parametrize("shape", [(3, 2), (6,), (2, 2, 4)])

@@ -1,10 +1,13 @@
-from math import pi
+from math import log, pi
 from typing import Any
 
 import pytest
 import torch
+from torch.distributions import Independent, MixtureSameFamily, Normal
+from torch.nn.functional import softplus
 
-from frame_architectures import DiagonalNormal
+from frame_architectures import DiagonalNormal, MixtureOfGaussians
+from frame_core import kl_divergence
 
 
 def test_log_density_is_that_of_the_standard_normal() -> None:
@@ -25,3 +28,45 @@ def test_prior_follows_its_module_to_another_device_and_type() -> None:
 def test_bad_sizes_are_refused(z_dim: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match=f"`z_dim` must be .*, got {z_dim!r}"):
         DiagonalNormal(z_dim)
+
+
+def test_log_density_of_a_mixture_is_that_of_the_sum_over_its_components() -> None:
+    prior, z = MixtureOfGaussians(3, n_components=4), torch.randn(6, 3)
+    prior.logits.data.normal_()
+    prior.raw_scale.data.normal_()
+    weights, scale = prior.logits.softmax(0), softplus(prior.raw_scale)
+    distance = (z[:, None] - prior.loc) / scale
+    densities = (-(distance**2 + log(2 * pi)) / 2 - scale.log()).sum(-1).exp()
+    expected = (weights * densities).sum(-1).log()
+    torch.testing.assert_close(prior().log_prob(z), expected, rtol=1e-3, atol=1e-3)  # the floor of the scale
+
+
+def test_a_mixture_integrates_to_one() -> None:
+    prior = MixtureOfGaussians(1, n_components=5)
+    z = torch.linspace(-20, 20, 20_001)
+    torch.testing.assert_close(torch.trapezoid(prior().log_prob(z[:, None]).exp(), z), torch.tensor(1.0))
+
+
+def test_a_mixture_begins_with_equal_weights_and_unit_scales() -> None:
+    prior = MixtureOfGaussians(3, n_components=4)()
+    assert isinstance(prior, MixtureSameFamily)
+    torch.testing.assert_close(prior.mixture_distribution.probs, torch.full((4,), 0.25))
+    torch.testing.assert_close(prior.component_distribution.stddev, torch.ones(4, 3))
+    assert len(prior.component_distribution.mean.unique(dim=0)) == 4
+
+
+def test_every_part_of_a_mixture_is_trained() -> None:
+    prior = MixtureOfGaussians(3, n_components=4)
+    q_z = Independent(Normal(torch.zeros(5, 3), 1.0), 1)
+    kl_divergence(q_z, prior(), q_z.rsample()).sum().backward()
+    assert [name for name, _ in prior.named_parameters()] == ["logits", "loc", "raw_scale"]
+    assert all(parameter.grad is not None and parameter.grad.any() for parameter in prior.parameters())
+
+
+@pytest.mark.parametrize(
+    ("z_dim", "n_components", "error", "name"),
+    [(0, 4, ValueError, "z_dim"), ("3", 4, TypeError, "z_dim"), (3, 0, ValueError, "n_components")],
+)
+def test_bad_sizes_of_a_mixture_are_refused(z_dim: Any, n_components: Any, error: type[Exception], name: str) -> None:
+    with pytest.raises(error, match=f"`{name}` must be"):
+        MixtureOfGaussians(z_dim, n_components)

@@ -12,9 +12,10 @@ from torch.distributions import Categorical, Distribution, Independent
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, softplus
 
 from frame_architectures import StochasticLinear
+from frame_core import Delta
 
 N_INPUTS = 4
-NAMES = ("Normal", "Laplace", "Bernoulli", "ContinuousBernoulli", "Categorical")
+NAMES = ("Normal", "Laplace", "Delta", "Bernoulli", "ContinuousBernoulli", "Categorical")
 
 
 @pytest.fixture
@@ -107,6 +108,36 @@ def test_forward_asks_for_no_value_on_the_meta_device(name: str) -> None:
         distribution = StochasticLinear(N_INPUTS, (2, 3), name)(make_inputs(5))
         value = torch.zeros(distribution.batch_shape + distribution.event_shape)
         assert distribution.log_prob(value.long() if name == "Categorical" else value).shape == (5,)
+
+
+@pytest.mark.parametrize("name", ["Normal", "Laplace"])
+@pytest.mark.parametrize("scale_offset", [-5.0, 0.0, 2.0])
+def test_scale_is_the_softplus_of_an_offset_number(name: str, scale_offset: float) -> None:
+    layer, x = StochasticLinear(N_INPUTS, 1, name, scale_offset).double(), make_inputs(6).double()
+    location, scale = (x @ layer.linear.weight.T + layer.linear.bias).unbind(-1)
+    distribution = layer(x)
+    torch.testing.assert_close(distribution.mean.squeeze(-1), location)
+    expected = softplus(scale + scale_offset) * (1.0 if name == "Normal" else sqrt(2.0))
+    # The floor of the scale is a part in ten thousand of softplus(-5).
+    torch.testing.assert_close(distribution.stddev.squeeze(-1), expected, rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize("name", ["Delta", "Bernoulli", "ContinuousBernoulli", "Categorical"])
+def test_offset_of_a_scale_that_is_not_there_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"^`scale_offset` is for a distribution with a scale, and {name!r} has none"):
+        StochasticLinear(N_INPUTS, 2, name, scale_offset=-5.0)
+
+
+def test_delta_is_the_linear_map_itself() -> None:
+    layer, x = StochasticLinear(N_INPUTS, (2, 3), "Delta"), make_inputs(5)
+    distribution = layer(x)
+    assert isinstance(distribution, Delta)
+    torch.testing.assert_close(distribution.mean.flatten(1), x @ layer.linear.weight.T + layer.linear.bias)
+
+
+def test_layer_shows_what_it_was_made_with() -> None:
+    assert "out_shape=(2,), distribution='Normal', scale_offset=-5.0" in repr(StochasticLinear(4, 2, "Normal", -5.0))
+    assert "scale_offset" not in repr(StochasticLinear(4, 2, "Normal"))
 
 
 @pytest.mark.parametrize("name", ["Normal", "Laplace"])

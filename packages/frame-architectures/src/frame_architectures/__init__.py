@@ -1,8 +1,37 @@
-"""Layers, priors and networks that turn tensors into distributions."""
+"""Layers, priors and networks that turn tensors into distributions.
+
+`Flow` is loaded when it is first asked for, since it alone needs zuko.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from frame_architectures import digits, mnist
-from frame_architectures.layers import Flatten, make_stack
-from frame_architectures.priors import DiagonalNormal
+from frame_architectures.critics import PairCritic
+from frame_architectures.layers import AnyBatch, Flatten, make_stack
+from frame_architectures.priors import DiagonalNormal, MixtureOfGaussians
 from frame_architectures.stochastic import StochasticLinear
 
-__all__ = ["DiagonalNormal", "Flatten", "StochasticLinear", "digits", "make_stack", "mnist"]
+if TYPE_CHECKING:
+    from frame_architectures.flow import Flow
+
+__all__ = [
+    "AnyBatch",
+    "DiagonalNormal",
+    "Flatten",
+    "Flow",
+    "MixtureOfGaussians",
+    "PairCritic",
+    "StochasticLinear",
+    "digits",
+    "make_stack",
+    "mnist",
+]
+
+_MODULES = {"Flow": "flow"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -6,10 +6,19 @@ from math import prod
 from torch import Tensor
 from torch.distributions import Distribution
 
-from frame_architectures.mlp import make_mlp_decoder, make_mlp_encoder
+from frame_architectures.mlp import make_mlp_decoder, make_mlp_encoder, make_mlp_predictor
+from frame_architectures.sizes import check_size
 from frame_core import ConditionalDistribution
 
-__all__ = ["INPUT_SHAPE", "N_INPUTS", "N_LABELS", "Decoder", "Encoder"]
+__all__ = [
+    "INPUT_SHAPE",
+    "N_INPUTS",
+    "N_LABELS",
+    "Decoder",
+    "Encoder",
+    "LabelClassifier",
+    "LabelPredictor",
+]
 
 INPUT_SHAPE = (1, 8, 8)
 N_INPUTS = prod(INPUT_SHAPE)
@@ -17,20 +26,22 @@ N_LABELS = 10
 
 
 class Encoder(ConditionalDistribution):
-    """Fully connected network from pictures (\\*batch, 1, 8, 8) to a normal distribution of event shape (z_dim,).
+    """Fully connected network from pictures (\\*batch, 1, 8, 8) to a distribution of event shape (z_dim,).
 
     Args:
         z_dim: Number of dimensions of the representation.
         layers: Number of units in each hidden layer, such as [128, 64].
+        posterior: ``Normal``, ``Laplace`` or, for a deterministic representation, ``Delta``.
+        scale_offset: What is added to a scale s before its softplus: softplus(s + scale_offset).
 
     Raises:
         TypeError: A size is no integer.
-        ValueError: A size is not positive.
+        ValueError: A size is not positive, there is no such posterior, or it has no scale to be offset.
     """
 
-    def __init__(self, z_dim: int, layers: Sequence[int]) -> None:
+    def __init__(self, z_dim: int, layers: Sequence[int], posterior: str = "Normal", scale_offset: float = 0.0) -> None:
         super().__init__()
-        self.network = make_mlp_encoder(INPUT_SHAPE, z_dim, layers)
+        self.network = make_mlp_encoder(INPUT_SHAPE, z_dim, layers, posterior, scale_offset)
 
     def forward(self, x: Tensor) -> Distribution:
         return self.network(x)
@@ -54,3 +65,42 @@ class Decoder(ConditionalDistribution):
 
     def forward(self, z: Tensor) -> Distribution:
         return self.network(z)
+
+
+class LabelPredictor(ConditionalDistribution):
+    """Fully connected network from a representation (\\*batch, z_dim) to a categorical distribution over labels.
+
+    Args:
+        z_dim: Number of dimensions of the representation.
+        layers: Number of units in each hidden layer; [] makes it linear.
+
+    Raises:
+        TypeError: A size is no integer.
+        ValueError: A size is not positive.
+    """
+
+    def __init__(self, z_dim: int, layers: Sequence[int]) -> None:
+        super().__init__()
+        self.network = make_mlp_predictor((check_size("z_dim", z_dim),), layers, N_LABELS)
+
+    def forward(self, z: Tensor) -> Distribution:
+        return self.network(z)
+
+
+class LabelClassifier(ConditionalDistribution):
+    """Fully connected network from pictures (\\*batch, 1, 8, 8) to a categorical distribution over labels.
+
+    Args:
+        layers: Number of units in each hidden layer, such as [128, 64].
+
+    Raises:
+        TypeError: A size is no integer.
+        ValueError: A size is not positive.
+    """
+
+    def __init__(self, layers: Sequence[int]) -> None:
+        super().__init__()
+        self.network = make_mlp_predictor(INPUT_SHAPE, layers, N_LABELS)
+
+    def forward(self, x: Tensor) -> Distribution:
+        return self.network(x)

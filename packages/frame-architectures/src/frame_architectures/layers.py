@@ -1,19 +1,20 @@
 """Layers from tensors to tensors."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
-from frame_architectures.sizes import check_sizes
+from frame_architectures.sizes import check_size, check_sizes
 
 
-def make_stack(sizes: Sequence[int]) -> nn.Sequential:
-    """Make a stack of linear layers, each followed by a ReLU.
+def make_stack(sizes: Sequence[int], activation: Callable[[], nn.Module] = nn.ReLU) -> nn.Sequential:
+    """Make a stack of linear layers, each followed by an activation.
 
     Args:
         sizes: Number of features before the first layer and after each; a single one makes the identity.
+        activation: Makes the module after each linear layer.
 
     Returns:
         A module from (\\*batch, sizes[0]) to (\\*batch, sizes[-1]).
@@ -34,7 +35,7 @@ def make_stack(sizes: Sequence[int]) -> nn.Sequential:
     if not checked_sizes:
         raise ValueError("`sizes` must hold at least one size, got none.")
     pairs = pairwise(checked_sizes)
-    return nn.Sequential(*(layer for pair in pairs for layer in (nn.Linear(*pair), nn.ReLU())))
+    return nn.Sequential(*(layer for pair in pairs for layer in (nn.Linear(*pair), activation())))
 
 
 class Flatten(nn.Module):
@@ -71,3 +72,33 @@ class Flatten(nn.Module):
 
     def extra_repr(self) -> str:
         return f"event_shape={tuple(self.event_shape)}"
+
+
+class AnyBatch(nn.Module):
+    """Applies a module that takes one batch dimension, as a convolution does, to any number of them.
+
+    Args:
+        module: From (batch, \\*in_shape) to (batch, \\*out_shape).
+        n_event_dims: Number of dimensions of ``in_shape``.
+
+    Raises:
+        TypeError: The number is no integer.
+        ValueError: It is not positive.
+
+    >>> AnyBatch(nn.Conv2d(1, 6, kernel_size=3), n_event_dims=3)(torch.zeros(5, 4, 1, 28, 28)).shape
+    torch.Size([5, 4, 6, 26, 26])
+    """
+
+    def __init__(self, module: nn.Module, n_event_dims: int) -> None:
+        super().__init__()
+        self.module = module
+        self.n_event_dims = check_size("n_event_dims", n_event_dims)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n_batch_dims = x.ndim - self.n_event_dims
+        batch_shape = x.shape[:n_batch_dims]
+        y = self.module(x.reshape(batch_shape.numel(), *x.shape[n_batch_dims:]))
+        return y.reshape(*batch_shape, *y.shape[1:])
+
+    def extra_repr(self) -> str:
+        return f"n_event_dims={self.n_event_dims}"

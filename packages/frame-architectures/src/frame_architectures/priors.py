@@ -1,10 +1,12 @@
 """Marginal distributions of a representation."""
 
 import torch
-from torch import Tensor
-from torch.distributions import Distribution, Independent, Normal
+from torch import Tensor, nn
+from torch.distributions import Categorical, Distribution, Independent, MixtureSameFamily, Normal
+from torch.nn.functional import softplus
 
 from frame_architectures.sizes import check_size
+from frame_architectures.stochastic import MIN_SCALE
 from frame_core import MarginalDistribution
 
 
@@ -30,3 +32,33 @@ class DiagonalNormal(MarginalDistribution):
 
     def forward(self) -> Distribution:
         return Independent(Normal(self.loc, self.scale, validate_args=False), 1, validate_args=False)
+
+
+class MixtureOfGaussians(MarginalDistribution):
+    """Mixture of normal distributions with diagonal covariance over events of shape (z_dim,), all of it trained.
+
+    It begins with equal weights, means drawn from N(0, I) and scales of one.
+
+    Args:
+        z_dim: Number of dimensions.
+        n_components: Number of normal distributions.
+
+    Raises:
+        TypeError: A size is no integer.
+        ValueError: A size is not positive.
+    """
+
+    def __init__(self, z_dim: int, n_components: int) -> None:
+        super().__init__()
+        shape = (check_size("n_components", n_components), check_size("z_dim", z_dim))
+        self.logits = nn.Parameter(torch.zeros(n_components))
+        self.loc = nn.Parameter(torch.randn(shape))
+        self.raw_scale = nn.Parameter(torch.ones(shape).expm1().log())  # whose softplus is one
+
+    def forward(self) -> Distribution:
+        components = Normal(self.loc, softplus(self.raw_scale) + MIN_SCALE, validate_args=False)
+        return MixtureSameFamily(
+            Categorical(logits=self.logits, validate_args=False),
+            Independent(components, 1, validate_args=False),
+            validate_args=False,
+        )

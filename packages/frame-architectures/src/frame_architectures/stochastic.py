@@ -1,7 +1,6 @@
 """Layers from tensors to distributions."""
 
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from typing import NamedTuple
 
 import torch
@@ -17,8 +16,9 @@ from torch.distributions import (
 )
 from torch.nn.functional import softplus
 
+from frame_architectures.choices import check_choice
 from frame_architectures.sizes import check_size, check_sizes
-from frame_core import ConditionalDistribution
+from frame_core import ConditionalDistribution, Delta
 
 MIN_SCALE = 1e-6
 """Floor of a scale, so that a density stays finite."""
@@ -32,6 +32,7 @@ class StochasticLinear(ConditionalDistribution):
     =======================  ==============================================  =======================
     ``Normal``               location, scale (softplus)                      out_features
     ``Laplace``              location, scale (softplus)                      out_features
+    ``Delta``                the value, all there is                         out_features
     ``Bernoulli``            logits                                          out_features
     ``ContinuousBernoulli``  logits                                          out_features
     ``Categorical``          logits, over labels in the last dimension       out_features[:-1]
@@ -44,10 +45,11 @@ class StochasticLinear(ConditionalDistribution):
         in_features: Size of the last dimension of the condition.
         out_features: Number of dimensions of one datum, or its shape, such as (1, 28, 28).
         distribution: One of the names above.
+        scale_offset: What is added to a scale s before its softplus: softplus(s + scale_offset).
 
     Raises:
         TypeError: A size is no integer.
-        ValueError: A size is not positive, or there is no such distribution.
+        ValueError: A size is not positive, there is no such distribution, or it has no scale to be offset.
 
     References:
         The continuous Bernoulli: fixing a pervasive error in variational autoencoders
@@ -58,37 +60,65 @@ class StochasticLinear(ConditionalDistribution):
     (torch.Size([5]), torch.Size([1, 28, 28]))
     """
 
-    def __init__(self, in_features: int, out_features: int | Sequence[int], distribution: str) -> None:
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int | Sequence[int],
+        distribution: str,
+        scale_offset: float = 0.0,
+    ) -> None:
         super().__init__()
         self.in_features = check_size("in_features", in_features)
         self.out_shape = torch.Size(_as_shape(out_features))
-        self.distribution = _check_distribution(distribution)
-        n_parameters = _FAMILIES[distribution].n_parameters
+        self.distribution = check_choice("distribution", distribution, _FAMILIES)
+        self.scale_offset = _check_scale_offset(scale_offset, distribution)
+        n_parameters = len(_FAMILIES[distribution].parameters)
         self.linear = nn.Linear(self.in_features, n_parameters * self.out_shape.numel())
 
     def forward(self, condition: Tensor) -> Distribution:
-        family = _FAMILIES[self.distribution]
         n_batch_dims = condition.ndim - 1
-        parameters = self.linear(condition).unflatten(-1, (family.n_parameters, *self.out_shape))
-        distribution = family.build(*parameters.unbind(n_batch_dims))
-        n_event_dims = len(distribution.batch_shape) - n_batch_dims
-        return Independent(distribution, n_event_dims, validate_args=False) if n_event_dims else distribution
+        n_parameters = len(_FAMILIES[self.distribution].parameters)
+        parameters = self.linear(condition).unflatten(-1, (n_parameters, *self.out_shape)).unbind(n_batch_dims)
+        return make_distribution(self.distribution, parameters, n_batch_dims, self.scale_offset)
 
     def extra_repr(self) -> str:
-        return f"out_shape={tuple(self.out_shape)}, distribution={self.distribution!r}"
+        offset = f", scale_offset={self.scale_offset}" if self.scale_offset else ""
+        return f"out_shape={tuple(self.out_shape)}, distribution={self.distribution!r}{offset}"
+
+
+def make_distribution(
+    name: str, parameters: Sequence[Tensor], n_batch_dims: int, scale_offset: float = 0.0
+) -> Distribution:
+    """Make a distribution of the unconstrained parameters that a network gives.
+
+    Args:
+        name: One of the names in `StochasticLinear`.
+        parameters: As many as listed there, each of shape (\\*batch, \\*out_shape).
+        n_batch_dims: Number of dimensions of the batch; the rest are those of one datum.
+        scale_offset: What is added to a scale before its softplus.
+    """
+    family = _FAMILIES[name]
+    if "scale" in family.parameters:
+        location, scale = parameters
+        parameters = (location, softplus(scale + scale_offset) + MIN_SCALE)
+    distribution = family.build(*parameters)
+    n_event_dims = len(distribution.batch_shape) - n_batch_dims
+    if isinstance(distribution, Delta):
+        return Delta(distribution.value, n_event_dims)
+    return Independent(distribution, n_event_dims, validate_args=False) if n_event_dims else distribution
 
 
 class _Family(NamedTuple):
-    n_parameters: int
+    parameters: tuple[str, ...]
     build: Callable[..., Distribution]
 
 
 def _build_normal(location: Tensor, scale: Tensor) -> Distribution:
-    return Normal(location, softplus(scale) + MIN_SCALE, validate_args=False)
+    return Normal(location, scale, validate_args=False)
 
 
 def _build_laplace(location: Tensor, scale: Tensor) -> Distribution:
-    return Laplace(location, softplus(scale) + MIN_SCALE, validate_args=False)
+    return Laplace(location, scale, validate_args=False)
 
 
 def _build_bernoulli(logits: Tensor) -> Distribution:
@@ -103,12 +133,17 @@ def _build_categorical(logits: Tensor) -> Distribution:
     return Categorical(logits=logits, validate_args=False)
 
 
+def _build_delta(value: Tensor) -> Distribution:
+    return Delta(value, 0)
+
+
 _FAMILIES = {
-    "Normal": _Family(2, _build_normal),
-    "Laplace": _Family(2, _build_laplace),
-    "Bernoulli": _Family(1, _build_bernoulli),
-    "ContinuousBernoulli": _Family(1, _build_continuous_bernoulli),
-    "Categorical": _Family(1, _build_categorical),
+    "Normal": _Family(("location", "scale"), _build_normal),
+    "Laplace": _Family(("location", "scale"), _build_laplace),
+    "Delta": _Family(("value",), _build_delta),
+    "Bernoulli": _Family(("logits",), _build_bernoulli),
+    "ContinuousBernoulli": _Family(("logits",), _build_continuous_bernoulli),
+    "Categorical": _Family(("logits",), _build_categorical),
 }
 
 
@@ -120,9 +155,7 @@ def _as_shape(out_features: int | Sequence[int]) -> tuple[int, ...]:
     return check_sizes("out_features", out_features)
 
 
-def _check_distribution(name: str) -> str:
-    if name not in _FAMILIES:
-        nearest = get_close_matches(name, _FAMILIES, n=1)
-        hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
-        raise ValueError(f"`distribution` must be one of {', '.join(map(repr, _FAMILIES))}, got {name!r}{hint}")
-    return name
+def _check_scale_offset(scale_offset: float, distribution: str) -> float:
+    if scale_offset and "scale" not in _FAMILIES[distribution].parameters:
+        raise ValueError(f"`scale_offset` is for a distribution with a scale, and {distribution!r} has none.")
+    return scale_offset

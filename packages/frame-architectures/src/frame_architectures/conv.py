@@ -1,0 +1,96 @@
+"""Encoders and decoders made of convolutions, whatever the shape of the pictures."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import prod
+
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from frame_architectures.layers import AnyBatch, Flatten
+from frame_architectures.mlp import make_posterior
+from frame_architectures.sizes import check_size, check_sizes
+from frame_architectures.stochastic import make_distribution
+from frame_core import ConditionalDistribution
+
+KERNEL_SIZE, STRIDE, PADDING = 4, 2, 1
+"""A convolution of these halves a picture, rounding down, and every pixel counts in as many outputs as any other."""
+
+
+def make_conv_encoder(
+    input_shape: Sequence[int],
+    z_dim: int,
+    channels: Sequence[int],
+    posterior: str = "Normal",
+    scale_offset: float = 0.0,
+) -> nn.Sequential:
+    """Make a network from pictures (\\*batch, \\*input_shape) to a distribution of event shape (z_dim,).
+
+    Args:
+        input_shape: Shape of one picture: channels, height and width.
+        z_dim: Number of dimensions of the representation.
+        channels: Number of channels after each convolution, every one of which halves the picture.
+        posterior: ``Normal``, ``Laplace`` or, for a deterministic representation, ``Delta``.
+        scale_offset: What is added to a scale before its softplus.
+
+    Raises:
+        TypeError: A size is no integer.
+        ValueError: A size is not positive, the picture is too small for so many convolutions, there is no
+            such posterior, or it has no scale to be offset.
+    """
+    n_channels = check_sizes("channels", channels)
+    small_shape = (n_channels[-1] if n_channels else input_shape[0], *_halve(input_shape[1:], len(n_channels))[-1])
+    layers = [
+        layer
+        for pair in pairwise([input_shape[0], *n_channels])
+        for layer in (nn.Conv2d(*pair, KERNEL_SIZE, STRIDE, PADDING), nn.ReLU())
+    ]
+    check_shape = nn.Sequential(Flatten(input_shape), nn.Unflatten(-1, tuple(input_shape)))
+    last = make_posterior(prod(small_shape), z_dim, posterior, scale_offset)
+    return nn.Sequential(check_shape, AnyBatch(nn.Sequential(*layers), 3), Flatten(small_shape), last)
+
+
+def make_conv_decoder(z_dim: int, channels: Sequence[int], output_shape: Sequence[int]) -> ConditionalDistribution:
+    """Make a network from (\\*batch, z_dim) to a Bernoulli distribution over pictures of ``output_shape``.
+
+    Args:
+        z_dim: Number of dimensions of the representation.
+        channels: Number of channels before each transposed convolution, every one of which doubles the
+            picture: those of the encoder in reverse.
+        output_shape: Shape of one picture: channels, height and width.
+
+    Raises:
+        TypeError: A size is no integer.
+        ValueError: A size is not positive, or the picture is too small for so many convolutions.
+    """
+    n_channels = check_sizes("channels", channels)
+    sizes = _halve(output_shape[1:], len(n_channels))[::-1]
+    small_shape = (n_channels[0] if n_channels else output_shape[0], *sizes[0])
+    layers: list[nn.Module] = []
+    for pair, (size, larger) in zip(pairwise([*n_channels, output_shape[0]]), pairwise(sizes)):
+        rest = (larger[0] - 2 * size[0], larger[1] - 2 * size[1])  # what halving rounded off
+        layers += [nn.ReLU(), nn.ConvTranspose2d(*pair, KERNEL_SIZE, STRIDE, PADDING, output_padding=rest)]
+    first = nn.Sequential(nn.Linear(check_size("z_dim", z_dim), prod(small_shape)), nn.Unflatten(-1, small_shape))
+    return _BernoulliPictures(nn.Sequential(first, AnyBatch(nn.Sequential(*layers), 3)))
+
+
+class _BernoulliPictures(ConditionalDistribution):
+    """Gives a Bernoulli distribution of event shape (channels, height, width) for the logits of a network."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, z: Tensor) -> Distribution:
+        return make_distribution("Bernoulli", [self.network(z)], n_batch_dims=z.ndim - 1)
+
+
+def _halve(size: Sequence[int], n_times: int) -> list[tuple[int, int]]:
+    """Give the height and width of a picture before each of several convolutions and after the last."""
+    height, width = size
+    sizes = [(height >> index, width >> index) for index in range(n_times + 1)]
+    if min(sizes[-1]) < 1:
+        raise ValueError(
+            f"`channels` must be few enough for a picture of {height} × {width}, which each halves, got {n_times}."
+        )
+    return sizes

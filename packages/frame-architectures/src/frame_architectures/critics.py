@@ -1,0 +1,33 @@
+"""Networks that score what no data set shapes."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from frame_architectures.layers import make_stack
+from frame_architectures.sizes import check_size, check_sizes
+
+
+class PairCritic(nn.Module):
+    """Fully connected network from two representations, each (\\*batch, z_dim), to a score of shape (\\*batch,).
+
+    Args:
+        z_dim: Number of dimensions of a representation.
+        layers: Number of units in each hidden layer, such as [1024, 1024].
+
+    Raises:
+        TypeError: A size is no integer.
+        ValueError: A size is not positive.
+
+    >>> PairCritic(z_dim=3, layers=[16])(torch.zeros(5, 3), torch.zeros(5, 3)).shape
+    torch.Size([5])
+    """
+
+    def __init__(self, z_dim: int, layers: Sequence[int]) -> None:
+        super().__init__()
+        sizes = [2 * check_size("z_dim", z_dim), *check_sizes("layers", layers)]
+        self.network = nn.Sequential(make_stack(sizes), nn.Linear(sizes[-1], 1))
+
+    def forward(self, z_1: Tensor, z_2: Tensor) -> Tensor:
+        return self.network(torch.cat([z_1, z_2], dim=-1)).squeeze(-1)

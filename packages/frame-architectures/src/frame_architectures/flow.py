@@ -1,0 +1,50 @@
+"""A normalizing flow as a prior, which needs zuko."""
+
+from collections.abc import Sequence
+
+from torch.distributions import Distribution
+
+from frame_architectures.priors import DiagonalNormal
+from frame_architectures.sizes import check_size, check_sizes
+from frame_core import MarginalDistribution
+
+_validate_args = Distribution._validate_args  # pyright: ignore[reportPrivateUsage]
+try:
+    import zuko
+except ModuleNotFoundError as error:
+    if error.name != "zuko":
+        raise
+    raise ModuleNotFoundError("`Flow` needs zuko: `pip install frame-architectures[zuko]`.", name=error.name) from None
+finally:
+    Distribution.set_default_validate_args(_validate_args)  # zuko switches it off for everybody
+
+
+class Flow(MarginalDistribution):
+    """Neural spline flow over events of shape (z_dim,), trained with the rest of a model.
+
+    Its density is computed in one pass, a sample in ``z_dim`` passes for each transform. It has no mean.
+
+    Args:
+        z_dim: Number of dimensions.
+        n_transforms: Number of autoregressive transforms.
+        layers: Number of units in each hidden layer of a transform.
+
+    Raises:
+        TypeError: A size is no integer.
+        ValueError: A size is not positive.
+
+    References:
+        Neural Spline Flows (Durkan et al., 2019), https://arxiv.org/abs/1906.04032
+    """
+
+    def __init__(self, z_dim: int, n_transforms: int = 3, layers: Sequence[int] = (128, 128)) -> None:
+        super().__init__()
+        self.base = DiagonalNormal(z_dim)
+        self.transform = zuko.flows.NSF(
+            features=z_dim,
+            transforms=check_size("n_transforms", n_transforms),
+            hidden_features=check_sizes("layers", layers),
+        ).transform
+
+    def forward(self) -> Distribution:
+        return zuko.distributions.NormalizingFlow(self.transform(None), self.base())

@@ -1,0 +1,28 @@
+from typing import Any
+
+import pytest
+import torch
+
+from frame_architectures import PairCritic
+
+
+@pytest.mark.parametrize("batch_shape", [(), (4,), (2, 3)])
+def test_a_pair_has_one_score(batch_shape: tuple[int, ...]) -> None:
+    critic = PairCritic(3, [8, 5])
+    z_1, z_2 = torch.randn(2, *batch_shape, 3)
+    assert critic(z_1, z_2).shape == batch_shape
+
+
+def test_the_score_is_a_perceptron_of_both() -> None:
+    critic, z_1, z_2 = PairCritic(3, [8]), torch.randn(5, 3), torch.randn(5, 3)
+    weight, bias, last_weight, last_bias = critic.parameters()
+    hidden = (torch.cat([z_1, z_2], 1) @ weight.T + bias).clamp(min=0)
+    torch.testing.assert_close(critic(z_1, z_2), hidden @ last_weight[0] + last_bias[0])
+
+
+@pytest.mark.parametrize(
+    ("z_dim", "layers", "error", "name"), [(0, [5], ValueError, "z_dim"), (3, 5, TypeError, "layers")]
+)
+def test_bad_sizes_are_refused(z_dim: Any, layers: Any, error: type[Exception], name: str) -> None:
+    with pytest.raises(error, match=f"`{name}` must be"):
+        PairCritic(z_dim, layers)

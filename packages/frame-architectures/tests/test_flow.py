@@ -1,0 +1,94 @@
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+from torch.distributions import Distribution
+
+import frame_architectures
+from frame_architectures import Flow
+
+SCRIPT = """
+import sys
+from torch.distributions import Distribution
+import frame_architectures
+assert "zuko" not in sys.modules
+Distribution.set_default_validate_args({validate})
+frame_architectures.Flow(z_dim=2)
+assert "zuko" in sys.modules
+assert Distribution._validate_args is {validate}
+"""
+
+
+def test_density_integrates_to_one() -> None:
+    torch.manual_seed(0)
+    flow = Flow(2, n_transforms=2, layers=[16])
+    z = torch.linspace(-8, 8, 401)
+    grid = torch.stack(torch.meshgrid(z, z, indexing="ij"), -1)
+    with torch.no_grad():
+        density = flow().log_prob(grid).exp()
+    integral = torch.trapezoid(torch.trapezoid(density, z), z)
+    torch.testing.assert_close(integral, torch.tensor(1.0), rtol=1e-3, atol=1e-3)  # a grid of 0.04 under a spline
+
+
+def test_log_density_is_that_of_the_base_and_the_change_of_volume() -> None:
+    flow = Flow(3, n_transforms=2, layers=[16]).double()
+    z = torch.randn(4, 3, dtype=torch.double)
+    transform = flow().transform  # pyright: ignore[reportAttributeAccessIssue]
+    for datum, log_prob in zip(z, flow().log_prob(z)):
+        jacobian: Any = torch.autograd.functional.jacobian(transform, datum)
+        expected = flow.base().log_prob(transform(datum)) + torch.linalg.slogdet(jacobian).logabsdet
+        torch.testing.assert_close(log_prob, expected)
+
+
+def test_a_flow_learns_a_distribution() -> None:
+    torch.manual_seed(0)
+    flow = Flow(1, n_transforms=1, layers=[16])
+    optimizer = torch.optim.Adam(flow.parameters(), lr=0.02)
+    for _ in range(200):
+        optimizer.zero_grad()
+        z = torch.randn(256, 1).sign() * 1.5 + 0.3 * torch.randn(256, 1)
+        (-flow().log_prob(z).mean()).backward()
+        optimizer.step()
+    with torch.no_grad():
+        samples = flow().sample(torch.Size([2000]))
+    assert (samples.abs() - 1.5).abs().mean() < 0.4  # of the data it is 0.24, of a standard normal variable 0.85
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "name"),
+    [
+        ({"z_dim": 0}, ValueError, "z_dim"),
+        ({"z_dim": "3"}, TypeError, "z_dim"),
+        ({"z_dim": 3, "n_transforms": 0}, ValueError, "n_transforms"),
+        ({"z_dim": 3, "layers": 5}, TypeError, "layers"),
+        ({"z_dim": 3, "layers": [5, 0]}, ValueError, "layers"),
+    ],
+)
+def test_bad_sizes_are_refused(arguments: dict[str, Any], error: type[Exception], name: str) -> None:
+    with pytest.raises(error, match=f"`{name}"):
+        Flow(**arguments)
+
+
+@pytest.mark.parametrize("validate", [True, False])
+def test_zuko_is_loaded_with_the_flow_alone_and_switches_no_validation_off(validate: bool) -> None:
+    command = [sys.executable, "-W", "error", "-W", "ignore:Failed to initialize NumPy"]
+    script = SCRIPT.format(validate=validate)
+    result = subprocess.run([*command, "-c", script], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def test_without_zuko_the_extra_that_brings_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "frame_architectures.flow", raising=False)
+    monkeypatch.setitem(sys.modules, "zuko", None)
+    before = Distribution._validate_args
+    with pytest.raises(ModuleNotFoundError) as error:
+        _ = frame_architectures.Flow
+    assert str(error.value) == "`Flow` needs zuko: `pip install frame-architectures[zuko]`."
+    assert Distribution._validate_args is before
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="NoPrior"):
+        _ = frame_architectures.NoPrior
