@@ -62,6 +62,14 @@ def test_score_is_a_perceptron_to_one_number(layers: list[int]) -> None:
     torch.testing.assert_close(score(x), apply_by_hand(score, x.flatten(1), negative_slope=0.2))
 
 
+def test_units_of_a_score_are_dropped_in_training_alone() -> None:
+    score, x = make_mlp_score(INPUT_SHAPE, [50], dropout=0.3), torch.rand(6, *INPUT_SHAPE)
+    assert not torch.equal(score.train()(x), score(x))
+    torch.testing.assert_close(score.eval()(x), apply_by_hand(score, x.flatten(1), negative_slope=0.2))
+    with pytest.raises(ValueError, match=r"^`dropout` must be at least 0 and below 1, got 1\.0\.$"):
+        make_mlp_score(INPUT_SHAPE, [50], dropout=1.0)
+
+
 def test_deterministic_encoder_gives_the_perceptron_itself() -> None:
     encoder, x = make_mlp_encoder(INPUT_SHAPE, 4, [5], posterior="Delta"), torch.rand(6, *INPUT_SHAPE)
     q_z = encoder(x)

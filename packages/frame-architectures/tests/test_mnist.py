@@ -21,7 +21,7 @@ def test_signatures_are_those_of_a_config() -> None:
         mnist.LabelPredictor: ["z_dim", "layers"],
         mnist.LabelClassifier: ["layers"],
         mnist.Generator: ["z_dim", "layers"],
-        mnist.Discriminator: ["layers"],
+        mnist.Discriminator: ["layers", "dropout"],
     }
     for network, names in signatures.items():
         assert list(inspect.signature(network).parameters) == names

@@ -101,7 +101,7 @@ def make_mlp_generator(z_dim: int, layers: Sequence[int], output_shape: Sequence
     return nn.Sequential(make_stack(sizes, _make_leaky_relu), last, nn.Sigmoid(), nn.Unflatten(-1, shape))
 
 
-def make_mlp_score(input_shape: Sequence[int], layers: Sequence[int]) -> nn.Sequential:
+def make_mlp_score(input_shape: Sequence[int], layers: Sequence[int], dropout: float = 0.0) -> nn.Sequential:
     """Make a network from (\\*batch, \\*input_shape) to one number for each datum, of shape (\\*batch, 1).
 
     Without normalization over the batch, so that a number depends on its own datum alone.
@@ -109,11 +109,15 @@ def make_mlp_score(input_shape: Sequence[int], layers: Sequence[int]) -> nn.Sequ
     Args:
         input_shape: Shape of one datum.
         layers: Number of units in each hidden layer.
+        dropout: Probability that a unit of a hidden layer is dropped while the network is trained.
 
     Raises:
         TypeError: A size is no integer.
-        ValueError: A size is not positive.
+        ValueError: A size is not positive, or the probability is not in [0, 1).
     """
+    if not 0 <= dropout < 1:
+        raise ValueError(f"`dropout` must be at least 0 and below 1, got {dropout!r}.")
     flatten = Flatten(input_shape)
     sizes = [flatten.event_shape.numel(), *check_sizes("layers", layers)]
-    return nn.Sequential(flatten, make_stack(sizes, _make_leaky_relu), nn.Linear(sizes[-1], 1))
+    stack = make_stack(sizes, lambda: nn.Sequential(_make_leaky_relu(), nn.Dropout(dropout)))
+    return nn.Sequential(flatten, stack, nn.Linear(sizes[-1], 1))

@@ -191,15 +191,17 @@ class Discriminator(nn.Module):
 
     Args:
         layers: Number of units in each hidden layer, such as [1024, 512, 256].
+        dropout: Probability that a unit is dropped while the network is trained, which keeps a discriminator
+            from being sure of every picture: 0.3, say, where the generator learns nothing. A critic needs none.
 
     Raises:
         TypeError: A size is no integer.
-        ValueError: A size is not positive.
+        ValueError: A size is not positive, or the probability is not in [0, 1).
     """
 
-    def __init__(self, layers: Sequence[int]) -> None:
+    def __init__(self, layers: Sequence[int], dropout: float = 0.0) -> None:
         super().__init__()
-        self.network = make_mlp_score(INPUT_SHAPE, layers)
+        self.network = make_mlp_score(INPUT_SHAPE, layers, dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.network(x).squeeze(-1)
