@@ -1,0 +1,159 @@
+"""Curves and histograms as inline SVG, colored by ``report.css``."""
+
+import math
+from collections.abc import Sequence
+
+from frame_train.report.markup import Markup, element, join
+from frame_train.report.record import Histogram, Point
+from frame_train.report.scale import Scale, format_number, quantiles
+from frame_train.report.series import N_DRAWN, Curves, average, split_at_gaps, thin
+
+_WIDTH, _HEIGHT = 560, 300
+_TOP, _BOTTOM = 10, 34
+_CHARACTER = 7.2  # width of a bold digit, in the units of the picture
+_LABEL_HEIGHT = 13.0
+_TAIL = 0.02
+_FENCE = 2.0
+_N_DOTS = 40
+
+
+def draw_curves(title: str, curves: Curves, steps: tuple[int, int]) -> Markup:
+    """Draw some curves over the global step, the last value of each beside it.
+
+    Args:
+        title: What is read out where the picture can't be seen.
+        curves: At most as many as there are colors, at least one finite value among them.
+        steps: The first and last step of the axis.
+    """
+    values = _cover(curves)
+    y = Scale.covering(*values).drawn(_HEIGHT - _BOTTOM, _TOP)
+    left = 14 + _CHARACTER * max(len(label) for _, label in y.ticks())
+    right = 14 + _CHARACTER * max(len(_label_last(points)) for points in curves.values())
+    x = Scale.covering(*steps, margin=0).drawn(left, _WIDTH - right)
+    # An inner picture cuts off what is drawn outside of it; a dot at its edge stays whole.
+    area = {"x": left - 3, "y": _TOP, "width": _WIDTH - left - right + 6, "height": _HEIGHT - _BOTTOM - _TOP}
+    frame = {"viewBox": " ".join(f"{number:.1f}" for number in area.values()), **area}
+    lines = [_draw_curve(points, index, x, y) for index, points in enumerate(curves.values())]
+    return _draw(
+        title,
+        _HEIGHT,
+        _draw_axes(x, y),
+        element("svg", *lines, **frame),
+        *_draw_last_values(curves, x, y),
+    )
+
+
+def count_outside(curves: Curves) -> int:
+    """Count the values that lie above or below a chart."""
+    scale = Scale.covering(*_cover(curves))
+    values = (value for points in curves.values() for _, value in points if math.isfinite(value))
+    return sum(not scale.low <= value <= scale.high for value in values)
+
+
+def draw_histogram(title: str, histogram: Histogram) -> Markup:
+    """Draw a bar for each bin."""
+    height = 180
+    y = Scale.covering(0, max(*histogram.counts, 1), margin=0).drawn(height - 24, 8)
+    x = Scale.covering(histogram.edges[0], histogram.edges[-1], margin=0).drawn(10, _WIDTH - 10)
+    bars = [
+        _draw_bar(x.place(low), x.place(high), y.place(0), y.place(count))
+        for low, high, count in zip(histogram.edges, histogram.edges[1:], histogram.counts, strict=False)
+    ]
+    labels = [_text(label, x.place(value), height - 6, "tick", "middle") for value, label in x.ticks(8)]
+    base = element("line", class_="axis", x1=10, x2=_WIDTH - 10, y1=y.start, y2=y.start)
+    return _draw(title, height, *bars, base, *labels)
+
+
+def _draw(title: str, height: int, *parts: Markup) -> Markup:
+    return element("svg", *parts, role="img", aria_label=title, viewBox=f"0 0 {_WIDTH} {height}")
+
+
+def _cover(curves: Curves) -> tuple[float, float]:
+    """Give the range of the values; a few far from the rest do not flatten it, unless they came last."""
+    values = [value for points in curves.values() for _, value in points if math.isfinite(value)]
+    if not values:
+        return 0.0, 0.0
+    low, high = quantiles(values, _TAIL)
+    if low == high:
+        return min(values), max(values)
+    fence = Scale.covering(low, high, margin=_FENCE)
+    last = [points[-1].value for points in curves.values() if math.isfinite(points[-1].value)]
+    near = [low, high, *last, *(value for value in values if fence.low <= value <= fence.high)]
+    return min(near), max(near)
+
+
+def _draw_axes(x: Scale, y: Scale) -> Markup:
+    lines = [element("line", class_="grid", x1=x.start, x2=x.end, y1=y.place(v), y2=y.place(v)) for v, _ in y.ticks()]
+    values = [_text(label, x.start - 6, y.place(value) + 4, "tick", "end") for value, label in y.ticks()]
+    base = element("line", class_="axis", x1=x.start, x2=x.end, y1=y.start, y2=y.start)
+    steps = [_text(label, x.place(step), y.start + 16, "tick", "middle") for step, label in x.ticks() if step % 1 == 0]
+    name = _text("global step", (x.start + x.end) / 2, y.start + 31, "tick", "middle")
+    return join(*lines, *values, base, *steps, name)
+
+
+def _draw_curve(points: Sequence[Point], index: int, x: Scale, y: Scale) -> Markup:
+    """Draw all points, or of many the extremes faintly and the means strongly."""
+    few = len(points) <= _N_DOTS
+    parts = [_draw_line(thin(points), x, y, dots=few)]
+    if len(points) > N_DRAWN:
+        parts = [element("g", *parts, class_="faint"), _draw_line(average(points), x, y, dots=False)]
+    return element("g", *parts, class_=f"curve c{index}")
+
+
+def _draw_line(points: Sequence[Point], x: Scale, y: Scale, dots: bool) -> Markup:
+    """Draw lines between neighbors, and dots where that is asked for or a point stands alone."""
+    stretches = list(split_at_gaps(points))
+    lines = [
+        element("polyline", points=" ".join(f"{x.place(step)},{y.place(value)}" for step, value in stretch))
+        for stretch in stretches
+        if len(stretch) > 1
+    ]
+    lone = [_draw_dot(point, x, y) for stretch in stretches if dots or len(stretch) == 1 for point in stretch]
+    return join(*lines, *lone)
+
+
+def _draw_dot(point: Point, x: Scale, y: Scale) -> Markup:
+    hint = element("title", f"step {point.step:,}: {format_number(point.value)}")
+    return element("circle", hint, cx=x.place(point.step), cy=y.place(point.value), r=2.5)
+
+
+def _draw_last_values(curves: Curves, x: Scale, y: Scale) -> list[Markup]:
+    """Write the last value of each curve at its height, as near as the labels' own height lets."""
+    heights = [_height(points, y) for points in curves.values()]
+    return [
+        _text(_label_last(points), x.end + 8, height + 4, f"last c{index}", "start")
+        for index, (points, height) in enumerate(zip(curves.values(), _spread(heights, y.end, y.start), strict=True))
+    ]
+
+
+def _height(points: Sequence[Point], y: Scale) -> float:
+    finite = [value for _, value in points if math.isfinite(value)]
+    return y.place(finite[-1]) if finite else y.start
+
+
+def _spread(heights: Sequence[float], top: float, bottom: float) -> list[float]:
+    """Move heights apart until none covers another, within bounds."""
+    order = sorted(range(len(heights)), key=lambda index: heights[index])
+    moved = list(heights)
+    least = top
+    for index in order:
+        moved[index] = least = max(moved[index], least)
+        least += _LABEL_HEIGHT
+    greatest = bottom
+    for index in reversed(order):
+        moved[index] = greatest = min(moved[index], greatest)
+        greatest -= _LABEL_HEIGHT
+    return moved
+
+
+def _label_last(points: Sequence[Point]) -> str:
+    return format_number(points[-1].value)
+
+
+def _draw_bar(left: float, right: float, base: float, top: float) -> Markup:
+    width = max(0.5, right - left - 1)
+    return element("rect", class_="bar", x=left, y=top, width=round(width, 1), height=round(base - top, 1))
+
+
+def _text(text: str, x: float, y: float, class_: str, anchor: str) -> Markup:
+    return element("text", text, x=round(x, 1), y=round(y, 1), class_=class_, text_anchor=anchor)

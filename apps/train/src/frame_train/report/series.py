@@ -1,0 +1,102 @@
+"""Which metrics share a chart, and which of their points are drawn."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
+
+from frame_train.report.record import Point
+
+Curves = Mapping[str, Sequence[Point]]
+
+N_COLORS = 6
+"""The most curves of one chart, as many as ``report.css`` has colors."""
+
+N_DRAWN = 400
+"""The most points of a curve that are all drawn."""
+
+_MAX_RATIO = 30.0
+_N_MEANS = 100
+
+
+def group(metrics: Curves) -> Iterator[tuple[str, Curves]]:
+    """Give the charts, each with its title: metrics that share a prefix and an order of magnitude.
+
+    What came only once is no curve: a chart needs a metric that came twice.
+    """
+    families: dict[str, dict[str, Sequence[Point]]] = {}
+    for name, points in metrics.items():
+        families.setdefault(name.rpartition("/")[0] or name, {})[name] = points
+    for title, family in families.items():
+        for names in _split(family):
+            curves = {name: family[name] for name in names}
+            if any(len(_finite(points)) > 1 for points in curves.values()):
+                yield (title if len(curves) > 1 else names[0]), curves
+
+
+def thin(points: Sequence[Point]) -> list[Point]:
+    """Give some hundred of many points: of each stretch the extremes and the first that is not finite, and both ends.
+
+    >>> thin([Point(0, 1.0), Point(1, 2.0)])
+    [Point(step=0, value=1.0), Point(step=1, value=2.0)]
+    """
+    if len(points) <= N_DRAWN:
+        return list(points)
+    kept = {0, len(points) - 1}
+    for stretch in _cut(len(points), N_DRAWN // 2):
+        kept |= _mark(points, stretch)
+    return [points[index] for index in sorted(kept)]
+
+
+def average(points: Sequence[Point]) -> list[Point]:
+    """Give the mean of the finite values of each of a hundred stretches, at its middle; NaN where none is finite."""
+    return [_average([points[index] for index in stretch]) for stretch in _cut(len(points), _N_MEANS)]
+
+
+def split_at_gaps(points: Sequence[Point]) -> Iterator[list[Point]]:
+    """Give the stretches of finite values."""
+    stretch: list[Point] = []
+    for point in points:
+        if math.isfinite(point.value):
+            stretch.append(point)
+        elif stretch:
+            yield stretch
+            stretch = []
+    if stretch:
+        yield stretch
+
+
+def _split(family: Curves) -> Iterator[list[str]]:
+    """Part the names where one curve would flatten another, from the greatest magnitude to the least."""
+    sizes = {name: median(abs(value) for value in _finite(points) or [0.0]) for name, points in family.items()}
+    part: list[str] = []
+    for name in sorted(family, key=lambda name: -sizes[name]):
+        if part and (len(part) == N_COLORS or sizes[name] * _MAX_RATIO < sizes[part[0]]):
+            yield [name for name in family if name in part]
+            part = []
+        part.append(name)
+    if part:
+        yield [name for name in family if name in part]
+
+
+def _cut(length: int, n_stretches: int) -> list[range]:
+    """Give the indices of a sequence as equally long stretches; the last may be shorter."""
+    size = math.ceil(length / n_stretches)
+    return [range(start, min(start + size, length)) for start in range(0, length, size)]
+
+
+def _average(stretch: Sequence[Point]) -> Point:
+    values = _finite(stretch)
+    mean = sum(value / len(values) for value in values) if values else math.nan  # a sum of huge ones overflows
+    return Point(stretch[len(stretch) // 2].step, mean)
+
+
+def _finite(points: Sequence[Point]) -> list[float]:
+    return [point.value for point in points if math.isfinite(point.value)]
+
+
+def _mark(points: Sequence[Point], stretch: Sequence[int]) -> set[int]:
+    """Give the indices of a stretch's extremes and of its first value that is not finite."""
+    finite = [index for index in stretch if math.isfinite(points[index].value)]
+    gap = next((index for index in stretch if not math.isfinite(points[index].value)), None)
+    marked = {pick(finite, key=lambda index: points[index].value) for pick in (min, max) if finite}
+    return marked | ({gap} if gap is not None else set())
