@@ -170,6 +170,22 @@ def test_training_quantities_are_logged_as_means_since_the_last_entry() -> None:
             assert values[name] == pytest.approx(expected)
 
 
+def test_the_loss_is_logged_as_it_is_under_accumulation() -> None:
+    logger = RecordingLogger()
+    fit([CumulativeLogCallback("1 iteration")], logger, max_epochs=1, accumulate_grad_batches=2)
+    for _, values, _, _ in logger.entries:
+        terms = values["reconstruction"] + values["regularization"] + values["classification"]
+        assert values["loss"] == pytest.approx(terms, rel=1e-5)
+
+
+def test_what_was_not_logged_yet_is_logged_when_a_run_breaks_off() -> None:
+    logger = RecordingLogger()
+    failing = EvaluationCallback("A", "3 iterations", FailingEvaluation())
+    with pytest.raises(RuntimeError, match="nothing to see"):
+        fit([CumulativeLogCallback("100 iterations"), failing], logger, max_epochs=1)
+    assert [(name, step) for name, _, step, _ in logger.entries] == [("A/Error", 3), ("Train", 3)]
+
+
 def test_means_go_on_after_a_resume_where_they_were(tmp_path: Any) -> None:
     whole, resumed = RecordingLogger(), RecordingLogger()
     fit([CumulativeLogCallback("7 iterations")], whole, max_epochs=2)

@@ -1,8 +1,10 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -105,7 +107,7 @@ def test_pictures_are_neither_black_nor_white(train: Train, tmp_path: Path) -> N
     ("arguments", "messages"),
     [
         ([], ["+experiment=", "DIGITS_VAE", "MNIST_VAE"]),
-        (["+experiment=MNIST_VEA"], ["`MNIST_VEA`", "DIGITS_VAE, MNIST_VAE", "Did you mean `MNIST_VAE`"]),
+        (["+experiment=MNIST_VEA"], ["`MNIST_VEA`", "DIGITS_VAE", "Did you mean `MNIST_VAE`"]),
         (["+experiment=DIGITS_VAE", "params.beat=1"], ["`params.beat`", "Did you mean `params.beta`"]),
         (["+experiment=DIGITS_VAE", "loging=none"], ["`loging`", "Did you mean `logging`"]),
         (
@@ -135,10 +137,28 @@ def test_pictures_are_neither_black_nor_white(train: Train, tmp_path: Path) -> N
             ["`evaluation.elbo_train`", "'validation'", "'train', 'valid', 'test'"],
         ),
         (["+experiment=DIGITS_VAE", "run.name=../x"], ["`run.name`", "'../x'"]),
+        (["+experiment=DIGITS_VAE", "run.project=null"], ["`run.project` must be the name of a folder"]),
+        (["+experiment=DIGITS_VAE", "seed=null"], ["`seed` must be an integer that is not negative, got None"]),
+        (["+experiment=DIGITS_VAE", "seed=abc"], ["`seed`", "'abc'"]),
+        (["+experiment=DIGITS_VAE", "params.batch_size=1.5"], ["type int, got 1.5", "comes from `params.batch_size`"]),
+        (["+experiment=DIGITS_VAE", "params.batch_size=true"], ["type int, got True"]),
+        (["+experiment=DIGITS_VAE", "params.beta=-1"], ["`beta` must be non-negative", "comes from `params.beta`"]),
+        (["+experiment=DIGITS_VAE", "trainer.max_epochs=abc"], ["`trainer.max_epochs` must be of type int, got 'abc'"]),
+        (["+experiment=DIGITS_VAE", "trainer=none"], ["`trainer`", "'none'"]),
+        (["+experiment=DIGITS_VAE", "trainer.logger=false"], ["`trainer.logger`", "`logger:`"]),
+        (["+experiment=DIGITS_VAE", "trainer.devices=2", "trainer.accelerator=cpu"], ["`trainer.devices`", "got 2"]),
+        (["+experiment=DIGITS_VAE", "callbacks=null"], ["Config group override"]),
+        (["+experiment=DIGITS_VAE", "device.data_root=null"], ["`device.data_root`", "None"]),
+        (["+experiment=DIGITS_VAE", "architectures.prior.z_dim=3"], ["`prior`", "event shape (16,)", "(3,)"]),
+        (
+            ["+experiment=MNIST_VAE", "device.download_files=off"],
+            ["`data.train.download` must be of type bool, got 'off'"],
+        ),
+        (["+experiment=DIGITS_VAE", "params.bata=1", "seeed=2"], ["`params.bata`", "Did you mean `params.beta`"]),
         (["+experiment=DIGITS_VAE", "device=nowhere"], ["`nowhere`", "default, laptop, workstation"]),
         (
             ["+experiment=MNIST_VAE", "device.download_files=false", "device.data_root=nowhere"],
-            ["'nowhere/MNIST/raw'", *FILES, "DIGITS_VAE"],
+            ["nowhere/MNIST/raw'", *FILES, "DIGITS_VAE"],
         ),
         (["--config-dir=nowhere", "+experiment=DIGITS_VAE"], ["nowhere", "not found"]),
     ],
@@ -280,3 +300,50 @@ def test_a_schedule_may_stand_where_a_number_is_accepted(train: Train, tmp_path:
     assert result.code == 0, result
     checkpoint = torch.load(find_run(tmp_path) / "checkpoints" / "last.ckpt", weights_only=True)
     assert checkpoint["state_dict"]["model.beta.value"] == 0.25  # what the second of four steps was taken with
+
+
+def test_the_options_of_a_device_are_known_to_a_hint_with_an_own_folder(train: Train, tmp_path: Path) -> None:
+    (tmp_path / "my" / "experiment").mkdir(parents=True)
+    listed = "# @package _global_\ndefaults: [DIGITS_VAE, _self_]\ncallbacks: [{_target_: builtins.dict}]\n"
+    (tmp_path / "my" / "experiment" / "listed.yaml").write_text(listed)
+    (tmp_path / "my" / "experiment" / "broken.yaml").write_text("a: [1\nb: {")
+    result = train("--config-dir", "my", "+experiment=listed")
+    assert result.code == 2
+    assert "Cannot merge DictConfig with ListConfig" in result.errors
+    result = train("--config-dir", "my", "+experiment=broken")
+    assert result.code == 2
+    assert "broken.yaml" in result.errors
+    assert "Traceback" not in result.errors
+
+
+def test_what_comes_from_the_environment_is_not_logged(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLANTED_SECRET", "do-not-show-this")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    train("+experiment=DIGITS_VAE", "logging=wandb", "+params.token=${oc.env:PLANTED_SECRET}", *TWO_STEPS)
+    written = [path for path in find_run(tmp_path).rglob("*") if path.is_file()]
+    assert written
+    assert not [path for path in written if b"do-not-show-this" in path.read_bytes()]
+
+
+def test_a_run_that_is_interrupted_keeps_what_it_has_and_says_so(tmp_path: Path) -> None:
+    keep = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    command = [sys.executable, "-m", "frame_train", "+experiment=DIGITS_VAE", "logging=none", "trainer.max_epochs=-1"]
+    with subprocess.Popen(
+        [*command, f"device.runs_root={tmp_path}"],
+        env=keep,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        while not list(tmp_path.rglob("metrics.jsonl")):
+            time.sleep(0.1)
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate()
+    assert process.returncode == 130
+    assert "interrupted at global step" in errors
+    assert "Traceback" not in errors
+    steps = [entry["trainer/global_step"] for entry in read_entries(find_run(tmp_path))]
+    assert f"interrupted at global step {steps[-1]}" in errors  # nothing that was computed is lost

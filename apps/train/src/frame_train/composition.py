@@ -3,12 +3,14 @@
 import functools
 import importlib
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Union, cast, get_args, get_origin
 
 from hydra.errors import HydraException
 from hydra.utils import instantiate as hydra_instantiate
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from frame_train.errors import CompositionError, suggest
@@ -72,10 +74,13 @@ class Composition:
         arguments = {name: build(_read(node, name)) for name in names}
         positional = self.instantiate(node.get("_args_", []))
         target = find_target(_read(node, "_target_"), _key(node))
-        if node.get("_partial_"):
-            _check_arguments(target, positional, arguments, _key(node), partial=True)
-            return functools.partial(target, *positional, **arguments)
-        return construct(target, positional, arguments, _key(node))
+        try:
+            if node.get("_partial_"):
+                _check_arguments(target, positional, arguments, _key(node), partial=True)
+                return functools.partial(target, *positional, **arguments)
+            return construct(target, positional, arguments, _key(node))
+        except CompositionError as error:
+            raise CompositionError(f"{error}{_tell_origins(node, str(error))}") from error
 
 
 def find_target(path: str, key: str) -> Callable[..., Any]:
@@ -102,7 +107,16 @@ def construct(target: Callable[..., Any], positional: Sequence[Any], arguments: 
     try:
         return target(*positional, **arguments)
     except Exception as error:
-        raise CompositionError(f"`{key}` ({_describe(target)}): {error}") from error
+        where = "" if isinstance(error, ValueError | TypeError | OSError) else " (HYDRA_FULL_ERROR=1 shows where.)"
+        raise CompositionError(f"`{key}` ({_describe(target)}): {error}{where}") from error
+
+
+def _tell_origins(node: DictConfig, message: str) -> str:
+    """Say from which other keys the arguments come that a message speaks of."""
+    raw = cast(dict[str, Any], OmegaConf.to_container(node, resolve=False))
+    references = {name: value[2:-1] for name, value in raw.items() if re.fullmatch(r"\$\{[\w.]+\}", str(value))}
+    named = [name for name in references if f"`{name}`" in message or f".{name}`" in message]
+    return "".join(f" It comes from `{references[name]}`." for name in named[:1])
 
 
 def _identity(value: Any) -> Any:
@@ -140,17 +154,36 @@ def _check_arguments(
     partial: bool = False,
 ) -> None:
     try:
-        signature = inspect.signature(target)
-    except ValueError:  # some built-in callables tell no signature
+        signature = _read_signature(target)
+    except ValueError:  # some built-in callables tell none
         return
     try:
         bound = (signature.bind_partial if partial else signature.bind)(*positional, **arguments)
     except TypeError as error:
         raise CompositionError(f"`{key}` ({_describe(target)}): {error}.{_hint(signature, arguments)}") from error
     for name, value in bound.arguments.items():
-        expected = signature.parameters[name].annotation
-        if expected in (int, float) and isinstance(value, str):
-            raise CompositionError(f"`{key}.{name}` must be of type {expected.__name__}, got {value!r}.")
+        expected = _simple_types(signature.parameters[name].annotation)
+        if expected and not _is_of(value, expected):
+            names = " or ".join(kind.__name__ for kind in expected if kind is not NoneType)
+            raise CompositionError(f"`{key}.{name}` must be of type {names}, got {value!r}.")
+
+
+def _read_signature(target: Callable[..., Any]) -> inspect.Signature:
+    """Give a signature, annotations that are strings read where that is possible."""
+    try:
+        return inspect.signature(target, eval_str=True)
+    except (NameError, TypeError, SyntaxError, AttributeError):
+        return inspect.signature(target)
+
+
+def _simple_types(annotation: Any) -> tuple[type, ...]:
+    """Give the kinds of number that an annotation asks for; none where it admits anything else."""
+    kinds = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    return kinds if all(kind in (int, float, bool, NoneType) for kind in kinds) else ()
+
+
+def _is_of(value: Any, kinds: Sequence[type]) -> bool:
+    return type(value) in kinds or (type(value) is int and float in kinds)
 
 
 def _hint(signature: inspect.Signature, arguments: Mapping[str, Any]) -> str:

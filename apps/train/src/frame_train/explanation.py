@@ -32,8 +32,11 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
     match = re.match(r"Could not override '(.+)'", str(error))
     if match is not None:
         return _explain_missing_key(match[1], arguments)
-    cause = error.__cause__
-    return _first_line(error) + (f": {_first_line(cause)}" if cause is not None else "")
+    root = error
+    while root.__cause__ is not None:
+        root = root.__cause__
+    reason = "" if root is error else f": {_first_line(root)}"
+    return f"{_first_line(error)}{reason}."
 
 
 def _explain_missing_option(option: str, options: Sequence[str]) -> str:
@@ -56,14 +59,23 @@ def _explain_missing_key(key: str, arguments: Sequence[str]) -> str:
 
 
 def _compose(arguments: Sequence[str]) -> DictConfig:
-    """Compose what a command line says; if more of it is wrong, what all runs have."""
+    """Compose what a command line says, less what else of it is wrong."""
     folders = [folder.resolve().as_uri() for folder in own_folders(arguments)]
-    overrides = [f"hydra.searchpath=[{','.join(folders)}]", *filter(is_override, arguments)]
+    overrides = list(filter(is_override, arguments))
     with initialize_config_dir(str(config_directory()), version_base="1.3"):
-        try:
-            return compose("train", overrides)
-        except EXPLAINED:
-            return compose("train")
+        while overrides:
+            try:
+                return compose("train", [f"hydra.searchpath=[{','.join(folders)}]", *overrides])
+            except EXPLAINED as error:
+                overrides = _drop_wrong(overrides, str(error))
+        return compose("train")
+
+
+def _drop_wrong(overrides: Sequence[str], message: str) -> list[str]:
+    """Drop the override that a message of Hydra's speaks of; where it speaks of none, drop all."""
+    match = re.match(r"Could not override '(.+)'", message)
+    kept = [override for override in overrides if match and not override.lstrip("+").startswith(f"{match[1]}=")]
+    return kept if len(kept) < len(overrides) else []
 
 
 def _iterate_keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
@@ -76,4 +88,6 @@ def _iterate_keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".")
+    """Give the first line of a message, and the next where the first only announces it."""
+    lines = [*str(error).strip().splitlines(), ""]
+    return " ".join(lines[:2] if lines[0].endswith(":") else lines[:1]).strip().rstrip(".")

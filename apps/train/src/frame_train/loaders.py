@@ -9,6 +9,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from frame_core import BatchedDataset, SizedDataset, get_batch
 
+_EPOCH_STRIDE = 0x9E3779B97F4A7C15  # odd and large: epochs of one seed are far from those of another
+
 
 class ShuffledBatches(Sampler[Tensor]):
     """The indices of each batch of an epoch, in a permutation that is a function of (seed, epoch).
@@ -30,7 +32,7 @@ class ShuffledBatches(Sampler[Tensor]):
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[Tensor]:
-        key = hash((self.seed, self.epoch)) % 2**63  # hashes of integers are the same in every process
+        key = (self.seed + _EPOCH_STRIDE * self.epoch) % 2**63
         permutation = torch.randperm(self.n_data, generator=torch.Generator().manual_seed(key))
         return iter(permutation.split(self.batch_size))
 

@@ -1,12 +1,21 @@
 """How far a training has come, and where what it finds goes."""
 
 import time
+from collections.abc import Mapping
 from typing import Any, Protocol, cast, runtime_checkable
 
 from pytorch_lightning import Trainer
+from torch import Tensor
 
 from frame_core import EntryLogger, LogEntry, Optimization
 from frame_train.interval import Interval
+
+
+def read_quantities(outputs: Mapping[str, Tensor], trainer: Trainer) -> dict[str, Tensor]:
+    """Give what a training step computed, its loss as it was before Lightning divided it for accumulation."""
+    if not trainer.lightning_module.automatic_optimization:
+        return dict(outputs)
+    return {**outputs, "loss": outputs["loss"] * trainer.accumulate_grad_batches}
 
 
 @runtime_checkable

@@ -74,7 +74,7 @@ def write_description(directory: Path, config: DictConfig, overrides: Sequence[s
 
 
 def _folder(config: DictConfig, key: str) -> str:
-    name = str(config.run[key])
+    name = "" if config.run[key] is None else str(config.run[key])
     if not re.fullmatch(r"[\w][\w .+=,@-]*", name):
         raise CompositionError(
             f"`run.{key}` must be the name of a folder, of letters, digits, spaces and any of '_.+=,@-', got {name!r}."

@@ -1,8 +1,9 @@
 """Where the option files are, and what they may ask for."""
 
 from pathlib import Path
+from typing import Any, cast
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -22,3 +23,24 @@ def workspace() -> Path:
 def register_resolvers() -> None:
     """Let option files say ``${workspace:}``."""
     OmegaConf.register_new_resolver("workspace", lambda: str(workspace()), replace=True)
+
+
+def resolve_without_environment(config: DictConfig) -> dict[str, Any]:
+    """Give a config as plain containers, resolved but for what it takes from the environment.
+
+    So that no credential in a variable goes where hyper-parameters are logged.
+    """
+    return cast(dict[str, Any], _resolve(config))
+
+
+def _resolve(node: Any) -> Any:
+    if isinstance(node, ListConfig):
+        return [_resolve_entry(node, index) for index in range(len(node))]
+    if isinstance(node, DictConfig):
+        return {str(name): _resolve_entry(node, name) for name in node}
+    return node
+
+
+def _resolve_entry(node: DictConfig | ListConfig, name: Any) -> Any:
+    raw = cast(Any, OmegaConf.to_container(node, resolve=False))[name]
+    return raw if isinstance(raw, str) and "${oc.env:" in raw else _resolve(node[name])

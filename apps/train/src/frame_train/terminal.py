@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
@@ -21,6 +21,7 @@ _SHOWN = (
     "model",
     "optimization",
     "evaluation",
+    "callbacks",
     "logger",
     "trainer",
     "device",
@@ -40,7 +41,7 @@ def quiet_libraries() -> None:
 
 def print_config(config: DictConfig) -> None:
     """Print a composed config as a short tree: a line for each component, references by their key."""
-    tree = Tree(f"[bold]{escape(config.run.project)} / {escape(config.run.name)}[/bold]")
+    tree = Tree(Text(f"{config.run.project} / {config.run.name}", style="bold"))
     for name in _SHOWN:
         if config.get(name) not in ({}, None):
             _add(tree, name, config)
@@ -123,7 +124,7 @@ def _summarize(node: Any) -> str:
 def _summarize_entry(node: DictConfig, name: str) -> str:
     """Give a value; of what stands elsewhere, its key."""
     value = node[name]
-    if isinstance(value, DictConfig | ListConfig) and OmegaConf.is_interpolation(node, name):
+    if isinstance(value, DictConfig) and OmegaConf.is_interpolation(node, name):
         raw = cast(dict[str, Any], OmegaConf.to_container(node, resolve=False))
         return raw[name].strip("${}")
     if isinstance(value, DictConfig) and "_target_" not in value:

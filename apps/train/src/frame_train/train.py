@@ -10,6 +10,7 @@ import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError
 
 from frame_train.command_line import normalize_overrides
 from frame_train.errors import CompositionError
@@ -39,7 +40,12 @@ def main() -> None:
 
     with told_errors(show_traceback):
         sys.argv[1:] = normalize_overrides(sys.argv[1:])
-        run()
+        try:
+            run()
+        except (OSError, ValueError, YAMLError) as error:
+            if jobs or isinstance(error, EXPLAINED):
+                raise
+            raise CompositionError(f"The config can't be composed: {error}") from error
         if len(jobs) > 1:
             print_jobs(jobs)
         sys.exit(2 if any(job.last_values is None for job in jobs) else 0)

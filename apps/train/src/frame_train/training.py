@@ -1,23 +1,26 @@
 """From a composed config to a run: everything is built and checked, then it trains."""
 
 import functools
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from omegaconf import DictConfig, OmegaConf
+import torch
+from omegaconf import DictConfig
 from pytorch_lightning import Callback, LightningModule, Trainer, seed_everything
 from pytorch_lightning.callbacks import Checkpoint, ProgressBar
 from pytorch_lightning.loggers import Logger
 
-from frame_core import Optimization
+from frame_core import Optimization, get_batch, get_split, undisturbed
 from frame_loggers import FileLogger
 from frame_train.callbacks import BestCheckpoint, EvaluationCallback, TrainDurationCallback
 from frame_train.composition import Composition, construct
 from frame_train.errors import CompositionError, suggest
 from frame_train.legacy import rename_old_keys
 from frame_train.run import make_run_directory, write_description
+from frame_train.settings import resolve_without_environment
 from frame_train.terminal import print_closing, print_config, print_notice, quiet_libraries
 
 _OPTIONAL_CALLBACKS = {"enable_checkpointing": Checkpoint, "enable_progress_bar": ProgressBar}
@@ -42,23 +45,50 @@ def train(config: DictConfig, overrides: Sequence[str]) -> Mapping[str, float]:
         CompositionError: The experiment can't be built, or its directory can't be written.
     """
     quiet_libraries()
-    for line in rename_old_keys(config.trainer):
-        print_notice(line)
+    _prepare(config)
     try:
         with make_run_directory(config) as directory:
             config.run.directory = str(directory)
             experiment = build_experiment(config, directory)
+            hyper_parameters = resolve_without_environment(config)
             write_description(directory, config, overrides)
+            print_config(config)
     except OSError as error:
         raise CompositionError(f"`device.runs_root`: {config.device.runs_root!r} can't be written: {error}.") from error
-    print_config(config)
     for logger in experiment.trainer.loggers:
-        logger.log_hyperparams(OmegaConf.to_container(config, resolve=True))  # pyright: ignore[reportArgumentType]
+        logger.log_hyperparams(hyper_parameters)
     try:
-        experiment.trainer.fit(experiment.optimization)
+        _fit(experiment)
     finally:
         print_closing(experiment.file_logger.last_values, directory)
     return {name: value for name, (value, _) in experiment.file_logger.last_values.items()}
+
+
+def _prepare(config: DictConfig) -> None:
+    """Check what every run needs, and bring it to one form."""
+    if not isinstance(config.get("trainer"), DictConfig):
+        raise CompositionError(
+            f"`trainer` must be a mapping with the arguments of the Trainer, got {config.trainer!r}."
+        )
+    if type(config.seed) is not int or config.seed < 0:
+        raise CompositionError(f"`seed` must be an integer that is not negative, got {config.seed!r}.")
+    for key in ("data_root", "runs_root"):
+        if not isinstance(config.device[key], str):
+            raise CompositionError(f"`device.{key}` must be the path of a folder, got {config.device[key]!r}.")
+        config.device[key] = str(Path(config.device[key]).expanduser().absolute())
+    for line in rename_old_keys(config.trainer):
+        print_notice(line)
+
+
+def _fit(experiment: Experiment) -> None:
+    """Train; Ctrl-C ends with exit code 130 once what was reached is logged."""
+    try:
+        experiment.trainer.fit(experiment.optimization)
+    except SystemExit:
+        if not experiment.trainer.interrupted:
+            raise
+        print_notice(f"interrupted at global step {experiment.trainer.global_step}")
+        sys.exit(130)
 
 
 def build_experiment(config: DictConfig, directory: Path) -> Experiment:
@@ -82,17 +112,35 @@ def build_experiment(config: DictConfig, directory: Path) -> Experiment:
     if config.train_for is not None:
         callbacks["train_for"] = construct(TrainDurationCallback, (), {"train_for": config.train_for}, "train_for")
     _check("optimization", optimization)
+    _try_loss(optimization)
     _check_callbacks(callbacks, optimization)
     file_logger = FileLogger(directory)
     loggers = [file_logger, *_by_key(composition.instantiate(config.logger), "logger").values()]
     make_trainer = composition.instantiate(config.trainer)
     trainer = _build_trainer(make_trainer, callbacks, loggers, directory)
     _check("trainer", optimization, trainer, method="check_trainer")
+    if trainer.world_size > 1:
+        raise CompositionError(f"`trainer.devices`: one process trains a run, got {trainer.world_size}.")
     return Experiment(optimization, trainer, file_logger)
 
 
-def _by_key(components: Mapping[str, Any] | Sequence[Any], group: str) -> dict[str, Any]:
+def _try_loss(optimization: Optimization) -> None:
+    """Compute the loss of two training data, so that networks that do not fit one another are found here."""
+    data_set = get_split(optimization.data, "train")
+    with undisturbed(optimization.model), torch.enable_grad():
+        try:
+            batch = get_batch(data_set, torch.arange(min(2, len(data_set))))
+            optimization.model.compute_loss(batch, 0)
+        except Exception as error:
+            raise CompositionError(
+                f"`optimization`: the loss of two training data can't be computed: {error}"
+            ) from error
+
+
+def _by_key(components: Mapping[str, Any] | Sequence[Any] | None, group: str) -> dict[str, Any]:
     """Name each component of a group, a mapping or a list, by its key; what was set to null is left out."""
+    if components is None:
+        return {}
     items = components.items() if isinstance(components, Mapping) else enumerate(components)
     return {f"{group}.{name}": component for name, component in items if component is not None}
 
@@ -134,6 +182,12 @@ def _build_trainer(
 ) -> Trainer:
     """Build the trainer with the callbacks that the config lists, less those that the trainer is told not to have."""
     told = cast(functools.partial[Trainer], make_trainer).keywords
+    for option, place in {
+        "logger": "`logger:`, and `logging=none` leaves all out",
+        "callbacks": "`callbacks:`",
+    }.items():
+        if option in told:
+            raise CompositionError(f"`trainer.{option}` is not for the Trainer here: they stand under {place}.")
     unwanted = tuple(kind for option, kind in _OPTIONAL_CALLBACKS.items() if told.get(option) is False)
     listed = [callback for callback in callbacks.values() if not isinstance(callback, unwanted)]
     arguments: dict[str, Any] = {

@@ -13,7 +13,7 @@ from frame_core.distributions import (
     sample_or_mean,
 )
 from frame_core.entry_logger import EntryLogger
-from frame_core.evaluation import Evaluation, check_requirements, run_evaluation
+from frame_core.evaluation import Evaluation, check_requirements, run_evaluation, undisturbed
 from frame_core.log_entry import (
     HISTOGRAM_ENTRY,
     IMAGE_ENTRY,
@@ -82,4 +82,5 @@ __all__ = [
     "reparametrize",
     "run_evaluation",
     "sample_or_mean",
+    "undisturbed",
 ]

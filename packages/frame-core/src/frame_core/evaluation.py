@@ -62,7 +62,7 @@ def run_evaluation(evaluation: Evaluation, optimization: Optimization) -> LogEnt
         ValueError: The data lack the split that the evaluation looks at.
     """
     check_requirements(evaluation, optimization)
-    with _undisturbed(optimization.model):
+    with undisturbed(optimization.model):
         entry = evaluation.evaluate(optimization)
     if not isinstance(entry, LogEntry):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"`{type(evaluation).__name__}.evaluate` must return a `LogEntry`, got {entry!r}.")
@@ -70,7 +70,7 @@ def run_evaluation(evaluation: Evaluation, optimization: Optimization) -> LogEnt
 
 
 @contextmanager
-def _undisturbed(model: nn.Module) -> Generator[None]:
+def undisturbed(model: nn.Module) -> Generator[None]:
     """Switch to eval mode, no gradients and random seed 0, and switch everything back at the end."""
     training = {module: module.training for module in model.modules()}
     with torch.no_grad(), _forked_random_states():

@@ -27,11 +27,13 @@ except ModuleNotFoundError as error:
 from wandb.errors import AuthenticationError, CommError
 from wandb.sdk import wandb_setup
 
-INIT_TIMEOUT = 30.0
+INIT_TIMEOUT = 15.0
 """Seconds that a run waits for the server when it starts."""
 
 FINISH_TIMEOUT = 300.0
 """Seconds that a run waits for the last upload when it ends."""
+
+_MODES = ("online", "offline", "dryrun", "disabled", "shared", "run")
 
 _log = logging.getLogger("frame_loggers")
 
@@ -145,20 +147,29 @@ class WandbLogger(LightningWandbLogger):
             run = super().experiment
         if run.offline:
             _log.warning(
-                "W&B: %s, so this run is logged offline; `wandb login` logs in, `%s` uploads the run.",
+                "W&B: %s, so this run is logged offline; `%s login` logs in, `%s` uploads the run.",
                 self._why_offline,
+                _get_command(),
                 _sync_command(run),
             )
 
 
 def _choose_mode() -> tuple[str, str]:
     """Give wandb's mode and, for the offline one, the reason."""
+    _check_mode()
     mode = wandb_setup.singleton().settings.mode  # from `WANDB_MODE` or wandb's settings file
     if mode in ("offline", "dryrun"):
         return "offline", "its mode is set to offline"
     if mode == "disabled" or _has_credentials():
         return mode, ""
     return "offline", "there are no credentials"
+
+
+def _check_mode() -> None:
+    if not os.environ.get("WANDB_MODE"):  # set to nothing, it is not set
+        os.environ.pop("WANDB_MODE", None)
+    elif os.environ["WANDB_MODE"] not in _MODES:
+        raise ValueError(f"`WANDB_MODE` must be one of {', '.join(_MODES)}, got {os.environ['WANDB_MODE']!r}.")
 
 
 def _has_credentials() -> bool:
@@ -187,7 +198,12 @@ def _set_wandb_environment(directory: Path) -> None:
 
 
 def _sync_command(run: Any) -> str:
-    return f"wandb sync {shlex.quote(run.settings.sync_dir)}"
+    return f"{_get_command()} sync {shlex.quote(run.settings.sync_dir)}"
+
+
+def _get_command() -> str:
+    """Give how wandb is called where this program was: behind `uv run`, which sets the variable UV."""
+    return "uv run wandb" if "UV" in os.environ else "wandb"
 
 
 def _make_values(name: str, log_entry: LogEntry) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from frame_core import SCALARS_ENTRY, LogEntry, Optimization
 from frame_train.interval import Clock, Interval
-from frame_train.progress import log_entry, read_progress
+from frame_train.progress import log_entry, read_progress, read_quantities
 
 
 class CumulativeLogCallback(Callback):
@@ -43,7 +43,7 @@ class CumulativeLogCallback(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        for name, value in outputs.items():
+        for name, value in read_quantities(outputs, trainer).items():
             self._sums[name] = self._sums[name] + value if name in self._sums else value.detach()
             self._counts[name] = self._counts.get(name, 0) + 1
         if self._clock.advance(read_progress(self._clock.interval, trainer, batch_idx + 1)):
@@ -51,6 +51,10 @@ class CumulativeLogCallback(Callback):
             self._clock.restart(read_progress(self._clock.interval, trainer, batch_idx + 1))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._sums:
+            self._log(trainer)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         if self._sums:
             self._log(trainer)
 

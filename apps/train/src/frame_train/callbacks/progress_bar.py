@@ -7,6 +7,8 @@ from typing import Any
 from pytorch_lightning import LightningModule, Trainer, callbacks
 from tqdm import tqdm
 
+from frame_train.progress import read_quantities
+
 
 class ProgressBar(callbacks.ProgressBar):
     """One line for the whole training: the epoch, the speed, and the quantities of the latest step.
@@ -23,7 +25,7 @@ class ProgressBar(callbacks.ProgressBar):
         self._refresh_every = refresh_every if sys.stdout.isatty() else 60.0
         self._next_refresh = 0.0
         self._epoch = 0
-        self._quantities: dict[str, Any] = {}
+        self._outputs: dict[str, Any] = {}
         self._bar: tqdm[Any] | None = None
 
     def disable(self) -> None:
@@ -48,7 +50,7 @@ class ProgressBar(callbacks.ProgressBar):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self._quantities = outputs
+        self._outputs = outputs
         if time.monotonic() >= self._next_refresh:
             self._fill(trainer).refresh()
             self._next_refresh = time.monotonic() + self._refresh_every
@@ -65,7 +67,8 @@ class ProgressBar(callbacks.ProgressBar):
         assert self._bar is not None
         n_epochs = "" if trainer.max_epochs in (None, -1) else f"/{trainer.max_epochs}"
         self._bar.set_description(f"epoch {self._epoch}{n_epochs}", refresh=False)
-        self._bar.set_postfix({name: f"{value.item():.4g}" for name, value in self._quantities.items()}, refresh=False)
+        quantities = read_quantities(self._outputs, trainer) if self._outputs else {}
+        self._bar.set_postfix({name: f"{value.item():.4g}" for name, value in quantities.items()}, refresh=False)
         self._bar.n = trainer.fit_loop.total_batch_idx + 1
         return self._bar
 

@@ -14,10 +14,10 @@ from frame_train.data.splits import get_range
 from frame_train.folders import made_folder
 
 _RANGES = {
-    "train": range(0, 50_000),
+    "train": range(50_000),
     "valid": range(50_000, 60_000),
-    "train+valid": range(0, 60_000),
-    "test": range(0, 10_000),
+    "train+valid": range(60_000),
+    "test": range(10_000),
 }
 FILES = (
     "train-images-idx3-ubyte",
