@@ -306,6 +306,18 @@ class TinyAdversary(AdversarialModel):
         return self.generator(torch.zeros(*sample_shape, 1, 4, 4))
 
 
+class NormalizedAdversary(TinyAdversary):
+    """Normalizes over the batch while it is trained, which one datum alone does not allow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.normalization = nn.BatchNorm2d(1, affine=False)
+
+    def sample(self, sample_shape: torch.Size = torch.Size([]), sample_output: bool = False) -> Tensor:
+        assert not self.training
+        return self.normalization(super().sample(sample_shape).reshape(-1, 1, 4, 4)).reshape(*sample_shape, 1, 4, 4)
+
+
 class GeneratorTeachesDiscriminator(TinyAdversary):
     def compute_generator_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
         return {"loss": -self.discriminator(self.generator(torch.zeros(1, 4, 4))).sum()}
@@ -340,6 +352,10 @@ class LoggedGradient(TinyAdversary):
 
 def test_an_adversarial_model_that_keeps_its_contract_passes() -> None:
     check_model(TinyAdversary(), BATCH)
+
+
+def test_a_model_is_asked_for_samples_in_the_mode_of_evaluations() -> None:
+    check_model(NormalizedAdversary(), BATCH)
 
 
 @pytest.mark.parametrize(

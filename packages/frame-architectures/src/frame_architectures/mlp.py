@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 from math import prod
 
 from torch import nn
 
 from frame_architectures.choices import check_choice
-from frame_architectures.layers import Flatten, make_stack
+from frame_architectures.layers import AnyBatch, Flatten, make_stack
 from frame_architectures.sizes import check_size, check_sizes
 from frame_architectures.stochastic import StochasticLinear
 
@@ -15,7 +16,7 @@ POSTERIORS = ("Normal", "Laplace", "Delta")
 """The distributions of a representation: of those of `StochasticLinear`, the ones over real numbers."""
 
 _make_leaky_relu = partial(nn.LeakyReLU, 0.2)
-"""What a discriminator is made of, so that a gradient comes through it wherever a datum lies (Radford et al., 2016)."""
+"""What adversaries are made of, so that a gradient comes through wherever a datum lies (Radford et al., 2016)."""
 
 
 def make_mlp_encoder(
@@ -86,6 +87,9 @@ def make_mlp_predictor(input_shape: Sequence[int], layers: Sequence[int], n_labe
 def make_mlp_generator(z_dim: int, layers: Sequence[int], output_shape: Sequence[int]) -> nn.Sequential:
     """Make a network from (\\*batch, z_dim) to tensors (\\*batch, \\*output_shape) of numbers in [0, 1].
 
+    Hidden layers are normalized over the batch, without which the generator falls behind its discriminator
+    on its first steps and soon gives one picture for all z.
+
     Args:
         z_dim: Number of dimensions of what is generated from.
         layers: Number of units in each hidden layer.
@@ -98,7 +102,12 @@ def make_mlp_generator(z_dim: int, layers: Sequence[int], output_shape: Sequence
     sizes = [check_size("z_dim", z_dim), *check_sizes("layers", layers)]
     shape = check_sizes("output_shape", output_shape)
     last = nn.Linear(sizes[-1], prod(shape))
-    return nn.Sequential(make_stack(sizes, _make_leaky_relu), last, nn.Sigmoid(), nn.Unflatten(-1, shape))
+    hidden = [layer for pair in pairwise(sizes) for layer in _make_normalized_layer(*pair)]
+    return nn.Sequential(AnyBatch(nn.Sequential(*hidden), 1), last, nn.Sigmoid(), nn.Unflatten(-1, shape))
+
+
+def _make_normalized_layer(in_features: int, out_features: int) -> tuple[nn.Module, ...]:
+    return nn.Linear(in_features, out_features), nn.BatchNorm1d(out_features), _make_leaky_relu()
 
 
 def make_mlp_score(input_shape: Sequence[int], layers: Sequence[int], dropout: float = 0.0) -> nn.Sequential:

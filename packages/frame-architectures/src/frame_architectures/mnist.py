@@ -167,6 +167,8 @@ class LabelClassifier(ConditionalDistribution):
 class Generator(ConditionalDistribution):
     """Fully connected network from (\\*batch, z_dim) to pictures (1, 28, 28) in [0, 1], without noise.
 
+    It normalizes its hidden layers over the batch: in train mode, it needs two data at least.
+
     Args:
         z_dim: Number of dimensions of what is generated from.
         layers: Number of units in each hidden layer, such as [256, 512, 1024].

@@ -47,6 +47,7 @@ def check_model(model: Model, data: Mapping[str, Tensor]) -> None:
     if isinstance(model, AdversarialModel):
         _check_adversarial_losses(model, data)
     x = data["x"]
+    model.eval()  # as evaluations find it
     with torch.no_grad():
         if isinstance(model, RepresentationLearningModel):
             _check_batch_shape(model.encode(x), (len(x),), "encode")
