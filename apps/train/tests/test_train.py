@@ -45,6 +45,7 @@ def test_a_run_writes_its_metrics_and_pictures_whatever_the_logger(train: Train,
     assert {entry["counters/iteration"] for entry in entries} == {2}
     assert len(list((run / "images").glob("*.png"))) == 2
     assert str(run) in result.output
+    assert "ELBO/Validation" in (run / "report.html").read_text()
     assert all(metric in result.output for metric in METRICS)
     assert result.errors == ""
 

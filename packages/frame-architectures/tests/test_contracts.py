@@ -18,6 +18,7 @@ from frame_architectures import (
     Flow,
     MixtureOfGaussians,
     PairCritic,
+    Rescale,
     StochasticLinear,
     digits,
     mnist,
@@ -46,7 +47,7 @@ MARGINALS: dict[type[MarginalDistribution], tuple[dict[str, Any], tuple[int, ...
     MixtureOfGaussians: ({"z_dim": 3, "n_components": 4}, (3,)),
     Flow: ({"z_dim": 3, "n_transforms": 2, "layers": [8]}, (3,)),
 }
-LAYERS: set[type[nn.Module]] = {AnyBatch, Flatten}
+LAYERS: set[type[nn.Module]] = {AnyBatch, Flatten, Rescale}
 SCORES: dict[type[nn.Module], tuple[dict[str, Any], list[tuple[int, ...]]]] = {
     # class: its arguments, the shapes of what it is given
     PairCritic: ({"z_dim": 3, "layers": [8]}, [(3,), (3,)]),

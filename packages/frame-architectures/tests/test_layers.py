@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from frame_architectures import AnyBatch, Flatten, make_stack
+from frame_architectures import AnyBatch, Flatten, Rescale, make_stack
 
 SHAPES = st.lists(st.integers(1, 4), max_size=3).map(tuple)
 
@@ -90,3 +90,15 @@ def test_flatten_of_another_shape_names_both(shape: tuple[int, ...]) -> None:
 def test_flatten_to_a_bad_shape_is_refused(event_shape: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="`event_shape"):
         Flatten(event_shape)
+
+
+def test_rescale_maps_the_ends_of_the_unit_interval_to_those_of_another() -> None:
+    x = torch.rand(5, 3)
+    torch.testing.assert_close(Rescale(-1.0, 1.0)(x), 2 * x - 1)
+    torch.testing.assert_close(Rescale(-0.5, 3.0)(torch.tensor([0.0, 1.0])), torch.tensor([-0.5, 3.0]))
+
+
+@pytest.mark.parametrize("high", [-1.0, -2.0, float("nan")])
+def test_an_interval_that_is_empty_is_refused(high: float) -> None:
+    with pytest.raises(ValueError, match="`high` must be greater than `low`"):
+        Rescale(-1.0, high)

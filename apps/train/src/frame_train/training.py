@@ -19,6 +19,7 @@ from frame_train.callbacks import BestCheckpoint, EvaluationCallback, TrainDurat
 from frame_train.composition import Composition, construct
 from frame_train.errors import CompositionError, suggest
 from frame_train.legacy import rename_old_keys
+from frame_train.report import write_report
 from frame_train.run import make_run_directory, write_description
 from frame_train.settings import resolve_without_environment
 from frame_train.terminal import print_closing, print_config, print_notice, quiet_libraries
@@ -60,6 +61,7 @@ def train(config: DictConfig, overrides: Sequence[str]) -> Mapping[str, float]:
     try:
         _fit(experiment)
     finally:
+        write_report(directory)
         print_closing(experiment.file_logger.last_values, directory)
     return {name: value for name, (value, _) in experiment.file_logger.last_values.items()}
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from frame_architectures import digits, mnist
 from frame_architectures.critics import PairCritic
-from frame_architectures.layers import AnyBatch, Flatten, make_stack
+from frame_architectures.layers import AnyBatch, Flatten, Rescale, make_stack
 from frame_architectures.priors import DiagonalNormal, MixtureOfGaussians
 from frame_architectures.stochastic import StochasticLinear
 
@@ -22,6 +22,7 @@ __all__ = [
     "Flow",
     "MixtureOfGaussians",
     "PairCritic",
+    "Rescale",
     "StochasticLinear",
     "digits",
     "make_stack",

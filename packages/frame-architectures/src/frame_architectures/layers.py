@@ -102,3 +102,31 @@ class AnyBatch(nn.Module):
 
     def extra_repr(self) -> str:
         return f"n_event_dims={self.n_event_dims}"
+
+
+class Rescale(nn.Module):
+    """Maps values in [0, 1] to another interval, in front of networks that expect it.
+
+    Args:
+        low: What 0 becomes.
+        high: What 1 becomes.
+
+    Raises:
+        ValueError: ``high`` is not greater than ``low``.
+
+    >>> Rescale(-1.0, 1.0)(torch.tensor([0.0, 0.5, 1.0]))
+    tensor([-1.,  0.,  1.])
+    """
+
+    def __init__(self, low: float, high: float) -> None:
+        super().__init__()
+        if not high > low:  # also refuses NaN
+            raise ValueError(f"`high` must be greater than `low`, got {high!r} and {low!r}.")
+        self.low = low
+        self.high = high
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.low + (self.high - self.low) * x
+
+    def extra_repr(self) -> str:
+        return f"low={self.low}, high={self.high}"
