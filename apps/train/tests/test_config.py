@@ -35,10 +35,12 @@ def iterate_targets(node: Any, key: str = "") -> Iterator[tuple[str, DictConfig]
 def test_every_target_binds_to_its_signature(experiment: str, logging: str) -> None:
     config = compose_train(f"+experiment={experiment}", f"logging={logging}", "run.directory=somewhere")
     targets = list(iterate_targets(config))
-    assert {"optimization", "model", "data.train"} <= {key.lstrip(".") for key, _ in targets}
+    assert {"optimization", "data.train", "trainer"} <= {key.lstrip(".") for key, _ in targets}
     for key, node in targets:
         signature = inspect.signature(find_target(node["_target_"], key))
-        signature.bind(**{str(name): value for name, value in node.items() if not str(name).startswith("_")})
+        bind = signature.bind_partial if node.get("_partial_") else signature.bind
+        named = {str(name): value for name, value in node.items() if not str(name).startswith("_")}
+        bind(*node.get("_args_", ()), **named)
 
 
 @pytest.mark.parametrize("device", options("device"))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from frame_core import Evaluation, LogEntry, Model, Optimization, SizedDataset, check_requirements
+from frame_core import Evaluation, LogEntry, Model, Optimization, SizedDataset, add_losses, check_requirements
 from frame_train.optimization.batch import BatchOptimization
 
 
@@ -30,13 +30,8 @@ class JointModel(Model):
 
     def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
         """Compute the sum of the losses; each quantity of a model is given as ``<name>_<quantity>``."""
-        losses: list[Tensor] = []
-        quantities: dict[str, Tensor] = {}
-        for name, model in cast(Mapping[str, Model], self.models).items():
-            of_model = model.compute_loss(data, data_idx)
-            losses.append(of_model["loss"])
-            quantities.update({f"{name}_{quantity}": value.detach() for quantity, value in of_model.items()})
-        return {"loss": sum(losses[1:], losses[0]), **quantities}
+        models = cast(Mapping[str, Model], self.models)
+        return add_losses({name: model.compute_loss(data, data_idx) for name, model in models.items()})
 
 
 class JointOptimization(BatchOptimization):

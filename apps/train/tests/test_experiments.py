@@ -1,0 +1,80 @@
+"""Every experiment that is shipped trains two steps on real pictures, and all of its evaluations run."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from frame_train.settings import config_directory
+
+EXPERIMENTS = sorted(path.stem for path in (config_directory() / "experiment").glob("*.yaml"))
+LOGGED = {
+    "AE": {"LinearProbe/Validation", "Images/Interpolation", "Images/Reconstructions", "Plots/LatentSpace"},
+    "Classifier": {"Accuracy/Validation", "Accuracy/Train", "Plots/ConfusionMatrix"},
+    "GAN": {"Images/Samples", "Train/generator_loss", "Train/discriminator_loss"},
+    "Joint": {"ELBO/Validation", "Accuracy/Validation", "Images/Reconstructions", "Train/vib_loss"},
+    "MIB": {"LinearProbe/Validation", "Plots/LatentSpace", "Train/mutual_information"},
+    "VAE": {"ELBO/Validation", "ELBO/Train", "Images/Samples", "Images/Reconstructions"},
+    "VIB": {"Accuracy/Test", "Accuracy/Validation", "Plots/ConfusionMatrix", "Plots/LatentSpace"},
+    "WGAN_GP": {"Images/Samples", "Train/discriminator_loss"},
+}
+BLOCKS = """
+import torch
+from frame_train.data import InMemoryDataset, TwoViews
+
+def take(data_set, n_data):
+    "The first data of a data set, each with two views."
+    batch = TwoViews(data_set).get_batch(torch.arange(n_data))
+    return InMemoryDataset(batch)
+"""
+SPLIT = """
+{split}:
+  _target_: few_blocks.take
+  n_data: 300
+  data_set:
+    _target_: frame_train.data.{name}
+    root: {root}
+    split: {split}
+"""
+
+
+@pytest.fixture
+def few_data(tmp_path: Path, data_root: Path) -> Iterator[Callable[[str], str]]:
+    """An option of the group `data` with few of the real pictures, and the folder that holds it."""
+    (tmp_path / "few_blocks.py").write_text(BLOCKS)
+    (tmp_path / "few" / "data").mkdir(parents=True)
+
+    def write(name: str) -> str:
+        splits = [SPLIT.format(split=split, name=name, root=data_root) for split in ("train", "valid", "test")]
+        (tmp_path / "few" / "data" / "few.yaml").write_text("".join(splits))
+        return "few"
+
+    yield write
+    sys.modules.pop("few_blocks", None)
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_an_experiment_trains_two_steps_and_runs_all_its_evaluations(
+    experiment: str, train: Callable[..., Any], few_data: Callable[[str], str], tmp_path: Path
+) -> None:
+    data, _, kind = experiment.partition("_")
+    arguments = [f"+experiment={experiment}", "logging=none", "trainer.max_epochs=1", "trainer.limit_train_batches=2"]
+    if data != "DIGITS":
+        arguments += ["--config-dir", "few", f"data={few_data(data)}"]
+    result = train(*arguments)
+    assert result.code == 0, result
+    assert result.errors == ""
+    (metrics,) = tmp_path.rglob("metrics.jsonl")
+    logged = {name for line in metrics.read_text().splitlines() for name in json.loads(line)}
+    assert LOGGED[kind] <= logged
+    assert not [name for name in logged if name.endswith("/Error")]
+    assert (metrics.parent / "checkpoints" / "last.ckpt").is_file()
+
+
+def test_every_kind_of_experiment_that_was_promised_is_there() -> None:
+    assert {f"MNIST_{kind}" for kind in LOGGED} <= set(EXPERIMENTS)
+    assert {f"FashionMNIST_{kind}" for kind in ("VAE", "VIB", "Classifier")} <= set(EXPERIMENTS)
+    assert {"DIGITS_VAE", "DIGITS_Classifier"} <= set(EXPERIMENTS)
