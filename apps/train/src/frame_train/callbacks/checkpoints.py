@@ -7,9 +7,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
-from frame_core import SCALAR_ENTRY, SCALARS_ENTRY, LogEntry, Optimization
-from frame_train.interval import Clock, Interval
-from frame_train.progress import read_progress
+from frame_core import SCALAR_ENTRY, SCALARS_ENTRY, LogEntry
+from frame_train.callbacks.clocked import ClockedCallback
 
 
 @runtime_checkable
@@ -21,7 +20,7 @@ class CheckpointLogger(Protocol):
         ...
 
 
-class PeriodicCheckpoint(Checkpoint):
+class PeriodicCheckpoint(ClockedCallback, Checkpoint):
     """Saves a checkpoint every so often, and once more when the training ends.
 
     Args:
@@ -34,8 +33,8 @@ class PeriodicCheckpoint(Checkpoint):
     """
 
     def __init__(self, directory: str, save_every: str, keep_all: bool = False) -> None:
+        super().__init__(save_every)
         self._directory = Path(directory)
-        self._clock = Clock(Interval.parse(save_every))
         self._keep_all = keep_all
         self._saved_step: int | None = None
 
@@ -43,23 +42,11 @@ class PeriodicCheckpoint(Checkpoint):
     def state_key(self) -> str:
         return f"PeriodicCheckpoint[keep_all={self._keep_all}]"
 
-    def check(self, optimization: Optimization) -> None:
-        """Check, before any training, that a procedure counts what ``save_every`` is measured in.
-
-        Raises:
-            ValueError: It does not.
-        """
-        self._clock.interval.check_unit(optimization.counters)
-
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        self._clock.start(read_progress(self._clock.interval, trainer, batch_idx))
-
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        reading = read_progress(self._clock.interval, trainer, batch_idx + 1)
-        if self._clock.advance(reading):
-            self._clock.restart(reading)
+        if self.is_over(trainer, batch_idx):
+            self.begin_again(trainer, batch_idx)  # before: the clock is in the checkpoint
             self._save(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -67,12 +54,6 @@ class PeriodicCheckpoint(Checkpoint):
             self._save(trainer)
         if not self._keep_all:
             log_checkpoint(self._directory / "last.ckpt", trainer)
-
-    def state_dict(self) -> dict[str, Any]:
-        return self._clock.state_dict()
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._clock.load_state_dict(state_dict)
 
     def _save(self, trainer: Trainer) -> None:
         self._saved_step = trainer.global_step

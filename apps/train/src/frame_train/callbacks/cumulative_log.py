@@ -3,15 +3,15 @@
 from typing import Any
 
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 
-from frame_core import SCALARS_ENTRY, LogEntry, Optimization
-from frame_train.interval import Clock, Interval
-from frame_train.progress import log_entry, read_progress, read_quantities
+from frame_core import SCALARS_ENTRY, LogEntry
+from frame_train.callbacks.clocked import ClockedCallback
+from frame_train.progress import log_entry, read_quantities
 
 
-class CumulativeLogCallback(Callback):
+class CumulativeLogCallback(ClockedCallback):
     """Logs the means of the training quantities since the last entry, as ``Train/<name>``.
 
     A mean is taken over the steps that gave the quantity. The sums stay on the device until they are
@@ -25,20 +25,9 @@ class CumulativeLogCallback(Callback):
     """
 
     def __init__(self, log_every: str) -> None:
-        self._clock = Clock(Interval.parse(log_every))
+        super().__init__(log_every)
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
-
-    def check(self, optimization: Optimization) -> None:
-        """Check, before any training, that a procedure counts what ``log_every`` is measured in.
-
-        Raises:
-            ValueError: It does not.
-        """
-        self._clock.interval.check_unit(optimization.counters)
-
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        self._clock.start(read_progress(self._clock.interval, trainer, batch_idx))
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -46,9 +35,9 @@ class CumulativeLogCallback(Callback):
         for name, value in read_quantities(outputs, trainer).items():
             self._sums[name] = self._sums[name] + value if name in self._sums else value.detach()
             self._counts[name] = self._counts.get(name, 0) + 1
-        if self._clock.advance(read_progress(self._clock.interval, trainer, batch_idx + 1)):
+        if self.is_over(trainer, batch_idx):
             self._log(trainer)
-            self._clock.restart(read_progress(self._clock.interval, trainer, batch_idx + 1))
+            self.begin_again(trainer, batch_idx)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._sums:
@@ -59,10 +48,10 @@ class CumulativeLogCallback(Callback):
             self._log(trainer)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"clock": self._clock.state_dict(), "sums": self._sums, "counts": self._counts}
+        return {**super().state_dict(), "sums": self._sums, "counts": self._counts}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._clock.load_state_dict(state_dict["clock"])
+        super().load_state_dict(state_dict)
         self._sums = state_dict["sums"]
         self._counts = state_dict["counts"]
 

@@ -4,16 +4,16 @@ import logging
 import traceback
 from typing import Any, Literal
 
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 
 from frame_core import TEXT_ENTRY, Evaluation, LogEntry, Optimization, check_requirements, run_evaluation
-from frame_train.interval import Clock, Interval
-from frame_train.progress import get_optimization, log_entry, read_progress
+from frame_train.callbacks.clocked import ClockedCallback
+from frame_train.progress import get_optimization, log_entry
 
 _log = logging.getLogger("frame_train")
 
 
-class EvaluationCallback(Callback):
+class EvaluationCallback(ClockedCallback):
     """Evaluates and logs every so often, and once more when the training ends.
 
     Args:
@@ -38,10 +38,10 @@ class EvaluationCallback(Callback):
     ) -> None:
         if on_error not in ("stop", "continue"):
             raise ValueError(f"`on_error` must be 'stop' or 'continue', got {on_error!r}.")
+        super().__init__(evaluate_every)
         self.name = name
         self.on_error = on_error
         self.evaluator = evaluator
-        self._clock = Clock(Interval.parse(evaluate_every))
         self._last_step: int | None = None
 
     @property
@@ -56,28 +56,19 @@ class EvaluationCallback(Callback):
                 lack the split that the evaluator looks at.
             TypeError: The model lacks the capability that the evaluator needs.
         """
-        self._clock.interval.check_unit(optimization.counters)
+        super().check(optimization)
         check_requirements(self.evaluator, optimization)
-
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        self._clock.start(read_progress(self._clock.interval, trainer, batch_idx))
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if self._clock.advance(read_progress(self._clock.interval, trainer, batch_idx + 1)):
+        if self.is_over(trainer, batch_idx):
             self._evaluate(trainer)
-            self._clock.restart(read_progress(self._clock.interval, trainer, batch_idx + 1))
+            self.begin_again(trainer, batch_idx)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._last_step != trainer.global_step:
             self._evaluate(trainer)
-
-    def state_dict(self) -> dict[str, Any]:
-        return self._clock.state_dict()
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._clock.load_state_dict(state_dict)
 
     def _evaluate(self, trainer: Trainer) -> None:
         self._last_step = trainer.global_step

@@ -2,14 +2,12 @@
 
 from typing import Any
 
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 
-from frame_core import Optimization
-from frame_train.interval import Clock, Interval
-from frame_train.progress import read_progress
+from frame_train.callbacks.clocked import ClockedCallback
 
 
-class TrainDurationCallback(Callback):
+class TrainDurationCallback(ClockedCallback):
     """Ends the training when an interval has passed; a resumed training goes on with what is left of it.
 
     Args:
@@ -20,27 +18,10 @@ class TrainDurationCallback(Callback):
     """
 
     def __init__(self, train_for: str) -> None:
-        self._clock = Clock(Interval.parse(train_for))
-
-    def check(self, optimization: Optimization) -> None:
-        """Check, before any training, that a procedure counts what ``train_for`` is measured in.
-
-        Raises:
-            ValueError: It does not.
-        """
-        self._clock.interval.check_unit(optimization.counters)
-
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        self._clock.start(read_progress(self._clock.interval, trainer, batch_idx))
+        super().__init__(train_for)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if self._clock.advance(read_progress(self._clock.interval, trainer, batch_idx + 1)):
+        if self.is_over(trainer, batch_idx):
             trainer.should_stop = True
-
-    def state_dict(self) -> dict[str, Any]:
-        return self._clock.state_dict()
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._clock.load_state_dict(state_dict)
