@@ -17,7 +17,7 @@ def _private_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytes
     """Give a test a home and a current directory of its own, no W&B account, and see that it leaves nothing there."""
     environment = dict(os.environ)
     for variable in environment:
-        if variable.startswith("WANDB_") or variable == "NETRC":
+        if variable.startswith("WANDB_") or variable in ("NETRC", "UV"):
             del os.environ[variable]
     places = [tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("current")]
     os.environ.update(HOME=str(places[0]), WANDB_ERROR_REPORTING="false", MPLCONFIGDIR=matplotlib.get_cachedir())

@@ -101,6 +101,31 @@ def test_without_credentials_one_line_says_that_and_what_to_do(
     assert capfd.readouterr() == ("", "")
 
 
+def test_under_uv_the_commands_that_are_named_are_those_of_uv(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("UV", "uv")  # as `uv run` sets it
+    logger = WandbLogger("project", "name", tmp_path)
+    logger.log_hyperparams({})
+    logger.finalize("success")
+    (message,) = get_messages(caplog)
+    assert "`uv run wandb login`" in message
+    assert "`uv run wandb sync " in message
+
+
+@pytest.mark.parametrize("mode", ["", "nonsense"])
+def test_a_mode_that_is_none_is_refused_and_an_empty_one_is_not_set(
+    mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", mode)
+    if mode:
+        with pytest.raises(ValueError, match=r"`WANDB_MODE` must be one of online, offline, .*, got 'nonsense'"):
+            WandbLogger("project", "name", tmp_path)
+    else:
+        WandbLogger("project", "name", tmp_path).finalize("success")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_offline_mode_is_respected_with_credentials_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
