@@ -1,5 +1,5 @@
 from fractions import Fraction
-from math import nan
+from math import log, nan
 from typing import Any
 
 import pytest
@@ -8,9 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from frame_core import LinearWarmup, Schedule, check_non_negative, get_value
+from frame_core import ExponentialWarmup, LinearWarmup, Schedule, check_non_negative, get_value
 
 NUMBERS = st.integers(-100, 100)
+POSITIVE_NUMBERS = st.floats(1e-3, 1e3)
+WHOLE_NUMBERS = st.integers(1, 100)
+
+Warmup = type[LinearWarmup] | type[ExponentialWarmup]
 
 
 class Steps(Schedule):
@@ -28,25 +32,48 @@ def test_the_way_from_start_to_end_is_a_straight_line(start: int, end: int, frac
     torch.testing.assert_close(schedule(), torch.tensor(float(expected)), rtol=1e-6, atol=1e-5)
 
 
-@given(start=NUMBERS, end=NUMBERS, fraction=st.floats(1, 1e9))
-def test_after_the_end_the_number_stays(start: int, end: int, fraction: float) -> None:
-    schedule = LinearWarmup(start, end, over="5 epochs")
+@given(start=POSITIVE_NUMBERS, end=POSITIVE_NUMBERS, fraction=st.floats(0, 1))
+def test_the_way_of_an_exponential_is_a_straight_line_of_the_logarithm(
+    start: float, end: float, fraction: float
+) -> None:
+    schedule = ExponentialWarmup(start, end, over="5 epochs")
     schedule.advance_to(fraction)
-    assert schedule().item() == end
+    expected = LinearWarmup(log(start), log(end), over="5 epochs").compute_value(fraction)
+    torch.testing.assert_close(schedule().log(), torch.tensor(expected), rtol=1e-6, atol=1e-5)  # float32
 
 
-def test_it_begins_at_the_start_before_anything_moves_it() -> None:
-    assert LinearWarmup(0.25, 1.0, over="5 epochs")().item() == 0.25
-    schedule = LinearWarmup(0.25, 1.0, over="5 epochs")
-    schedule.advance_to(-1.0)
-    assert schedule().item() == 0.25
+@pytest.mark.parametrize("schedule", [LinearWarmup, ExponentialWarmup])
+@given(start=WHOLE_NUMBERS, end=WHOLE_NUMBERS, fraction=st.floats(1, 1e9))
+def test_after_the_end_the_number_stays(schedule: Warmup, start: int, end: int, fraction: float) -> None:
+    warmup = schedule(start, end, over="5 epochs")
+    warmup.advance_to(fraction)
+    assert warmup().item() == end
 
 
-def test_it_may_be_moved_back() -> None:
-    schedule = LinearWarmup(0.0, 1.0, over="5 epochs")
+@pytest.mark.parametrize("schedule", [LinearWarmup, ExponentialWarmup])
+def test_it_begins_at_the_start_before_anything_moves_it(schedule: Warmup) -> None:
+    warmup = schedule(0.25, 1.0, over="5 epochs")
+    assert warmup().item() == 0.25
+    warmup.advance_to(-1.0)
+    assert warmup().item() == 0.25
+
+
+@pytest.mark.parametrize("schedule", [LinearWarmup, ExponentialWarmup])
+def test_it_may_be_moved_back(schedule: Warmup) -> None:
+    warmup, untouched = schedule(0.5, 1.0, over="5 epochs"), schedule(0.5, 1.0, over="5 epochs")
     for fraction in (0.5, 2.0, 0.25):
-        schedule.advance_to(fraction)
-    assert schedule().item() == 0.25
+        warmup.advance_to(fraction)
+    untouched.advance_to(0.25)
+    assert warmup().item() == untouched().item()
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "message"),
+    [(0.0, 1.0, r"`start` must be positive, got 0\.0\."), (1.0, -1.0, r"`end` must be positive, got -1\.0\.")],
+)
+def test_an_exponential_without_a_positive_number_is_refused(start: float, end: float, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ExponentialWarmup(start, end, over="5 epochs")
 
 
 def test_how_long_it_takes_is_left_to_the_procedure() -> None:

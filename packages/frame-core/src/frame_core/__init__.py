@@ -36,7 +36,7 @@ from frame_core.models import (
     VariationalModel,
 )
 from frame_core.optimization import Optimization
-from frame_core.schedules import LinearWarmup, Schedule, check_non_negative, get_value
+from frame_core.schedules import ExponentialWarmup, LinearWarmup, Schedule, check_non_negative, get_value
 
 __all__ = [
     "HISTOGRAM_ENTRY",
@@ -54,6 +54,7 @@ __all__ = [
     "EntryLogger",
     "EntryType",
     "Evaluation",
+    "ExponentialWarmup",
     "GenerativeModel",
     "LatentVariableModel",
     "LinearWarmup",

@@ -61,6 +61,36 @@ class LinearWarmup(Schedule):
         return f"start={self._start}, end={self._end}, over={self.over!r}"
 
 
+class ExponentialWarmup(Schedule):
+    """Goes from one positive number to another by the same factor in the same time, and stays there.
+
+    Args:
+        start: The number at the beginning.
+        end: The number when ``over`` has passed, and from then on.
+        over: How long it takes, such as ``"5 epochs"``.
+
+    Raises:
+        ValueError: ``start`` or ``end`` is not positive.
+
+    >>> beta = ExponentialWarmup(start=0.01, end=1.0, over="5 epochs")
+    >>> beta.advance_to(0.5)
+    >>> beta()
+    tensor(0.1000)
+    """
+
+    def __init__(self, start: float, end: float, over: str) -> None:
+        self._start = _check_positive("start", start)
+        self._end = _check_positive("end", end)
+        super().__init__(over)
+
+    def compute_value(self, fraction: float) -> float:
+        passed = min(max(fraction, 0.0), 1.0)
+        return self._start ** (1 - passed) * self._end**passed
+
+    def extra_repr(self) -> str:
+        return f"start={self._start}, end={self._end}, over={self.over!r}"
+
+
 def get_value(number: float | Schedule) -> float | Tensor:
     """Give a number, or the present one of a schedule."""
     return number() if isinstance(number, Schedule) else number
@@ -77,4 +107,10 @@ def check_non_negative(name: str, number: float | Schedule) -> float | Schedule:
         raise TypeError(f"`{name}` must be a number or a schedule, got {number!r}.")
     if not get_value(number) >= 0:  # also refuses NaN
         raise ValueError(f"`{name}` must be non-negative, got {number!r}.")
+    return number
+
+
+def _check_positive(name: str, number: float) -> float:
+    if not number > 0:  # also refuses NaN
+        raise ValueError(f"`{name}` must be positive, got {number!r}.")
     return number
