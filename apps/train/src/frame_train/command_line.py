@@ -1,5 +1,6 @@
 """Both spellings of an override work, with a plus sign and without, before flags and after."""
 
+import argparse
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,6 +9,22 @@ from frame_train.settings import config_directory
 from frame_train.sweep import quote_swept_values
 
 _DEFAULT_GROUPS = ("callbacks", "logging", "device")  # those that train.yaml names in its defaults list
+
+
+def take_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Take the flags that are not Hydra's off a command line.
+
+    Returns:
+        ``check``, ``check_all``, ``list`` (a group, empty for all of them, None where it is not asked for),
+        ``compatible_with`` and ``traceback``; and the rest of the command line.
+    """
+    parser = argparse.ArgumentParser("train", add_help=False, allow_abbrev=False)
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--check-all", action="store_true")
+    parser.add_argument("--list", nargs="?", const="", metavar="GROUP")
+    parser.add_argument("--compatible-with", metavar="GROUP=OPTION")
+    parser.add_argument("--traceback", action="store_true")
+    return parser.parse_known_args(arguments)
 
 
 def normalize_overrides(arguments: Sequence[str]) -> list[str]:

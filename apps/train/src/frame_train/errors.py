@@ -1,11 +1,44 @@
 """What a person composed wrongly, told without a traceback."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
 class CompositionError(ValueError):
-    """A mistake in the configuration: its message says what was expected, what came and where."""
+    """A mistake in the configuration: its message says what was expected, what came and where.
+
+    Args:
+        message: The message.
+        key: Key of the config that was written wrongly, empty where it is none.
+    """
+
+    def __init__(self, message: str, key: str = "") -> None:
+        super().__init__(message)
+        self.key = key
+
+
+class JoinedCompositionError(CompositionError):
+    """Several mistakes in one configuration.
+
+    Args:
+        problems: The mistakes.
+    """
+
+    def __init__(self, problems: Sequence[CompositionError]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+def raise_any(problems: Sequence[CompositionError]) -> None:
+    """Raise what was found, if anything.
+
+    Raises:
+        CompositionError: There is a mistake.
+    """
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        raise JoinedCompositionError(problems)
 
 
 def suggest(name: str, choices: Iterable[str]) -> str:

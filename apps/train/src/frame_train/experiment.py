@@ -2,21 +2,21 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 from pytorch_lightning import Callback, LightningModule, Trainer, seed_everything
 from pytorch_lightning.callbacks import Checkpoint, ProgressBar
 from pytorch_lightning.loggers import Logger
 
-from frame_core import Optimization, get_batch, get_split, undisturbed
+from frame_core import Optimization
 from frame_loggers import FileLogger
-from frame_train.callbacks import BestCheckpoint, EvaluationCallback, TrainDurationCallback
-from frame_train.composition import Composition, construct
-from frame_train.errors import CompositionError, suggest
+from frame_train.callbacks import BestCheckpoint, CumulativeLogCallback, EvaluationCallback, TrainDurationCallback
+from frame_train.composition import Composition, construct_target
+from frame_train.errors import CompositionError, raise_any, suggest
+from frame_train.trial import try_loss
 
 _OPTIONAL_CALLBACKS = {"enable_checkpointing": Checkpoint, "enable_progress_bar": ProgressBar}
 
@@ -30,6 +30,16 @@ class Experiment:
     file_logger: FileLogger
 
 
+@dataclass
+class Parts:
+    """What of a config could be built: the rest is None, or left out; callbacks and loggers by their keys."""
+
+    optimization: LightningModule | None = None
+    callbacks: dict[str, Callback] = field(default_factory=dict[str, Callback])
+    loggers: dict[str, Logger] = field(default_factory=dict[str, Logger])
+    make_trainer: Callable[..., Trainer] | None = None
+
+
 def build_experiment(config: DictConfig, directory: Path) -> Experiment:
     """Build the procedure, the evaluations, callbacks, loggers and the trainer of a config.
 
@@ -40,99 +50,121 @@ def build_experiment(config: DictConfig, directory: Path) -> Experiment:
     Raises:
         CompositionError: Something can't be built, or does not fit the rest; the message names its key.
     """
-    seed_everything(config.seed, workers=True, verbose=False)
-    composition = Composition()
-    optimization = composition.instantiate(config.optimization)
-    callbacks = {
-        key: callback
-        for group in ("callbacks", "evaluation")
-        for key, callback in _by_key(composition.instantiate(config[group]), group).items()
-    }
-    if config.train_for is not None:
-        callbacks["train_for"] = construct(TrainDurationCallback, (), {"train_for": config.train_for}, "train_for")
-    _check("optimization", optimization)
-    _try_loss(optimization)
-    _check_callbacks(callbacks, optimization)
+    problems: list[CompositionError] = []
+    parts = build_parts(config, Composition(), problems)
+    raise_any(problems)
+    assert parts.optimization is not None  # nothing went wrong
+    assert parts.make_trainer is not None
+    raise_any(find_mismatches(parts))
+    try_loss(cast(Optimization, parts.optimization))
     file_logger = FileLogger(directory)
-    loggers = [file_logger, *_by_key(composition.instantiate(config.logger), "logger").values()]
-    make_trainer = composition.instantiate(config.trainer)
-    trainer = _build_trainer(make_trainer, callbacks, loggers, directory)
-    _check("trainer", optimization, trainer, method="check_trainer")
+    trainer = build_trainer(parts.make_trainer, parts.callbacks, [file_logger, *parts.loggers.values()], directory)
+    check_trainer(parts.optimization, trainer)
     if trainer.world_size > 1:
-        raise CompositionError(f"`trainer.devices`: one process trains a run, got {trainer.world_size}.")
-    return Experiment(optimization, trainer, file_logger)
+        message = f"`trainer.devices`: one process trains a run, got {trainer.world_size}."
+        raise CompositionError(message, "trainer.devices")
+    return Experiment(parts.optimization, trainer, file_logger)
 
 
-def _try_loss(optimization: Optimization) -> None:
-    """Compute the loss of two training data, so that networks that do not fit one another are found here."""
-    data_set = get_split(optimization.data, "train")
-    with undisturbed(optimization.model), torch.enable_grad():
+def build_parts(config: DictConfig, composition: Composition, problems: list[CompositionError]) -> Parts:
+    """Build each part of an experiment, and note what can't be built."""
+    seed_everything(config.seed, workers=True, verbose=False)
+    parts = Parts()
+
+    def build(key: str, node: Any) -> Any:
         try:
-            batch = get_batch(data_set, torch.arange(min(2, len(data_set))))
-            optimization.model.compute_loss(batch, 0)
-        except Exception as error:
-            raise CompositionError(
-                f"`optimization`: the loss of two training data can't be computed: {error}"
-            ) from error
+            return composition.instantiate(node)
+        except CompositionError as error:
+            problems.append(error)
 
-
-def _by_key(components: Mapping[str, Any] | Sequence[Any] | None, group: str) -> dict[str, Any]:
-    """Name each component of a group, a mapping or a list, by its key; what was set to null is left out."""
-    if components is None:
-        return {}
-    items = components.items() if isinstance(components, Mapping) else enumerate(components)
-    return {f"{group}.{name}": component for name, component in items if component is not None}
-
-
-def _check(key: str, component: Any, *arguments: Any, method: str = "check") -> None:
-    """Let a component that can check itself do so."""
-    check = getattr(component, method, None)
-    if check is not None:
+    parts.optimization = build("optimization", config.optimization)
+    for group, place in (("callbacks", parts.callbacks), ("evaluation", parts.callbacks), ("logger", parts.loggers)):
+        for key, node in _by_key(config, group).items():
+            component = build(key, node)
+            if component is not None:
+                place[key] = component
+    if config.train_for is not None:
         try:
-            check(*arguments)
-        except (TypeError, ValueError) as error:
-            raise CompositionError(f"`{key}`: {error}") from error
+            arguments = {"train_for": config.train_for}
+            parts.callbacks["train_for"] = construct_target(TrainDurationCallback, (), arguments, "train_for")
+        except CompositionError as error:
+            problems.append(error)
+    parts.make_trainer = build("trainer", config.trainer)
+    return parts
 
 
-def _check_callbacks(callbacks: Mapping[str, Callback], optimization: Optimization) -> None:
-    """Find before any training what would fail in it: a name used twice, a unit, a capability, a metric."""
-    for key, callback in callbacks.items():
-        _check(key, callback, optimization)
-    evaluations = {key: callback for key, callback in callbacks.items() if isinstance(callback, EvaluationCallback)}
-    keys_by_name: dict[str, str] = {}
-    for key, evaluation in evaluations.items():
-        other = keys_by_name.setdefault(evaluation.name, key)
-        if other != key:
-            raise CompositionError(f"`{key}.name`: {evaluation.name!r} is the name of `{other}` too.")
-    for key, callback in callbacks.items():
-        if isinstance(callback, BestCheckpoint) and callback.monitor is not None:
-            _check_monitor(f"{key}.monitor", callback.monitor, list(keys_by_name))
+def find_mismatches(parts: Parts) -> list[CompositionError]:
+    """Find what would fail in training: a name used twice, a unit, a capability, a split, a metric.
+
+    Args:
+        parts: What was built.
+    """
+    problems: list[CompositionError] = []
+    if parts.optimization is not None:
+        problems += _check("optimization", parts.optimization)
+        for key, callback in parts.callbacks.items():
+            problems += _check(key, callback, parts.optimization)
+    return [*problems, *_find_names_used_twice(parts.callbacks), *_find_unknown_metrics(parts.callbacks)]
 
 
-def _check_monitor(key: str, monitor: str, names: Sequence[str]) -> None:
-    """Check that a metric is one that an evaluation logs: a number under its name or below it."""
-    if not any(monitor == name or monitor.startswith(f"{name}/") for name in names):
-        logged = ", ".join(map(repr, names))
-        raise CompositionError(f"`{key}`: nothing logs {monitor!r}; evaluations log {logged}.{suggest(monitor, names)}")
+def list_logged(callbacks: Mapping[str, Callback]) -> list[str]:
+    """List the names under which callbacks log."""
+    logging = [callback for callback in callbacks.values() if isinstance(callback, EvaluationCallback)]
+    cumulative = any(isinstance(callback, CumulativeLogCallback) for callback in callbacks.values())
+    return [*(callback.name for callback in logging), *(["Train"] if cumulative else [])]
 
 
-def _build_trainer(
-    make_trainer: Callable[..., Trainer], callbacks: Mapping[str, Callback], loggers: Sequence[Logger], directory: Path
+def find_unlogged(key: str, metric: str, names: Sequence[str]) -> list[CompositionError]:
+    """Find whether a metric is one that nothing logs: no number under one of the names, nor below it."""
+    if any(metric == name or metric.startswith(f"{name}/") for name in names):
+        return []
+    message = f"`{key}`: nothing logs {metric!r}; what is logged: {', '.join(map(repr, names))}."
+    return [CompositionError(message + suggest(metric, names), key)]
+
+
+def check_trainer(optimization: LightningModule, trainer: Trainer) -> None:
+    """Let a procedure say what it can't do of what a trainer asks for.
+
+    Raises:
+        CompositionError: There is such a thing.
+    """
+    raise_any(_check("trainer", optimization, trainer, method="check_trainer"))
+
+
+def build_trainer(
+    make_trainer: Callable[..., Trainer],
+    callbacks: Mapping[str, Callback],
+    loggers: Sequence[Logger],
+    directory: Path,
+    **others: Any,
 ) -> Trainer:
-    """Build the trainer with the callbacks that the config lists, less those that the trainer is told not to have."""
+    """Build the trainer with the callbacks that the config lists, less those that the trainer is told not to have.
+
+    Args:
+        make_trainer: The trainer of the config, still to be called.
+        callbacks: The callbacks by their keys.
+        loggers: The loggers.
+        directory: Where the run is written.
+        others: Arguments of the trainer that are other than the config says.
+
+    Raises:
+        CompositionError: The trainer can't be built.
+    """
     told = cast(functools.partial[Trainer], make_trainer).keywords
     for option, place in {
         "logger": "`logger:`, and `logging=none` leaves all out",
         "callbacks": "`callbacks:`",
     }.items():
         if option in told:
-            raise CompositionError(f"`trainer.{option}` is not for the Trainer here: they stand under {place}.")
+            message = f"`trainer.{option}` is not for the Trainer here: they stand under {place}."
+            raise CompositionError(message, f"trainer.{option}")
     unwanted = tuple(kind for option, kind in _OPTIONAL_CALLBACKS.items() if told.get(option) is False)
     listed = [callback for callback in callbacks.values() if not isinstance(callback, unwanted)]
     arguments: dict[str, Any] = {
         "callbacks": listed,
         "logger": loggers,
         "default_root_dir": directory,
+        **others,
         **{
             option: any(isinstance(callback, kind) for callback in listed)
             for option, kind in _OPTIONAL_CALLBACKS.items()
@@ -140,4 +172,44 @@ def _build_trainer(
     }
     if "train_for" in callbacks:  # it alone decides how long
         arguments.update(max_epochs=-1, max_steps=-1, max_time=None)
-    return construct(make_trainer, (), arguments, "trainer")
+    return construct_target(make_trainer, (), arguments, "trainer")
+
+
+def _by_key(config: DictConfig, group: str) -> dict[str, Any]:
+    """Name each node of a group, a mapping or a list, by its key; what was set to null is left out."""
+    nodes = config[group]
+    names: Sequence[Any] = range(len(nodes)) if isinstance(nodes, ListConfig) else list(nodes or {})
+    return {f"{group}.{name}": nodes[name] for name in names if nodes[name] is not None}
+
+
+def _check(key: str, component: Any, *arguments: Any, method: str = "check") -> list[CompositionError]:
+    """Let a component that can check itself do so."""
+    check = getattr(component, method, None)
+    try:
+        if check is not None:
+            check(*arguments)
+    except (TypeError, ValueError) as error:
+        return [CompositionError(f"`{key}`: {error}", key)]
+    return []
+
+
+def _find_names_used_twice(callbacks: Mapping[str, Callback]) -> list[CompositionError]:
+    problems: list[CompositionError] = []
+    keys_by_name: dict[str, str] = {}
+    for key, callback in callbacks.items():
+        if isinstance(callback, EvaluationCallback):
+            other = keys_by_name.setdefault(callback.name, key)
+            if other != key:
+                message = f"`{key}.name`: {callback.name!r} is the name of `{other}` too."
+                problems.append(CompositionError(message, f"{key}.name"))
+    return problems
+
+
+def _find_unknown_metrics(callbacks: Mapping[str, Callback]) -> list[CompositionError]:
+    names = list_logged(callbacks)
+    return [
+        problem
+        for key, callback in callbacks.items()
+        if isinstance(callback, BestCheckpoint) and callback.monitor is not None
+        for problem in find_unlogged(f"{key}.monitor", callback.monitor, names)
+    ]

@@ -3,17 +3,18 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from frame_train.command_line import is_override, own_folders
-from frame_train.errors import CompositionError, suggest
+from frame_train.composing import Origins, compose_what_can_be
+from frame_train.errors import CompositionError, JoinedCompositionError, suggest
 from frame_train.settings import config_directory
 
 EXPLAINED = (CompositionError, HydraException, OmegaConfBaseException)
 """What a person did wrong; everything else is a fault of the program and keeps its traceback."""
+
+_MOST_SHOWN = 4
 
 
 def explain(error: Exception, arguments: Sequence[str]) -> str:
@@ -23,8 +24,12 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
         error: One of `EXPLAINED`.
         arguments: The command line, normalized.
     """
+    if isinstance(error, JoinedCompositionError):
+        shown = [_explain_problem(problem, arguments) for problem in error.problems[:_MOST_SHOWN]]
+        n_more = len(error.problems) - len(shown)
+        return "\n".join([*shown, *([f"and {n_more} more; `train --check` shows all"] if n_more else [])])
     if isinstance(error, CompositionError):
-        return str(error)
+        return _explain_problem(error, arguments)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file is not None:
         return _explain_missing_option(error.missing_cfg_file, error.options or ())
     if isinstance(error, OverrideParseException):
@@ -39,6 +44,12 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
     return f"{_first_line(error)}{reason}."
 
 
+def _explain_problem(problem: CompositionError, arguments: Sequence[str]) -> str:
+    """Give the message of a problem, and where its key is written."""
+    origins = Origins(arguments).find(problem.key) if problem.key else []
+    return f"{problem}\n  in {', '.join(origins)}" if origins else str(problem)
+
+
 def _explain_missing_option(option: str, options: Sequence[str]) -> str:
     group, _, name = option.rpartition("/")
     if not options:
@@ -50,7 +61,8 @@ def _explain_missing_option(option: str, options: Sequence[str]) -> str:
 def _explain_missing_key(key: str, arguments: Sequence[str]) -> str:
     others = [argument for argument in arguments if not re.match(rf"\+*{re.escape(key)}=", argument)]
     groups = [folder.name for folder in config_directory().iterdir() if folder.is_dir()]
-    known = [name for name in (*_iterate_keys(_compose(others)), *groups) if name != key]
+    config, _ = compose_what_can_be(others)
+    known = [name for name in (*iterate_keys(config), *groups) if name != key]
     parent = key.rpartition(".")[0]
     siblings = [name for name in known if name.rpartition(".")[0] == parent]
     hint = suggest(key, siblings or known) or suggest(key, known)
@@ -58,33 +70,14 @@ def _explain_missing_key(key: str, arguments: Sequence[str]) -> str:
     return f"The config has no key `{key}`{there}.{hint} `+{key}=...` adds it."
 
 
-def _compose(arguments: Sequence[str]) -> DictConfig:
-    """Compose what a command line says, less what else of it is wrong."""
-    folders = [folder.resolve().as_uri() for folder in own_folders(arguments)]
-    overrides = list(filter(is_override, arguments))
-    with initialize_config_dir(str(config_directory()), version_base="1.3"):
-        while overrides:
-            try:
-                return compose("train", [f"hydra.searchpath=[{','.join(folders)}]", *overrides])
-            except EXPLAINED as error:
-                overrides = _drop_wrong(overrides, str(error))
-        return compose("train")
-
-
-def _drop_wrong(overrides: Sequence[str], message: str) -> list[str]:
-    """Drop the override that a message of Hydra's speaks of; where it speaks of none, drop all."""
-    match = re.match(r"Could not override '(.+)'", message)
-    kept = [override for override in overrides if match and not override.lstrip("+").startswith(f"{match[1]}=")]
-    return kept if len(kept) < len(overrides) else []
-
-
-def _iterate_keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
+def iterate_keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
+    """Go through the full keys of a config."""
     for name in config:
         yield f"{prefix}{name}"
         if not OmegaConf.is_interpolation(config, str(name)) and not OmegaConf.is_missing(config, str(name)):
             child = config[name]
             if isinstance(child, DictConfig):
-                yield from _iterate_keys(child, f"{prefix}{name}.")
+                yield from iterate_keys(child, f"{prefix}{name}.")
 
 
 def _first_line(error: BaseException) -> str:

@@ -86,6 +86,24 @@ def print_jobs(jobs: Sequence[Job]) -> None:
     _make_wide_console().print(table)
 
 
+def print_checked(what: str, problems: Sequence[str], notes: Sequence[str], seconds: float) -> None:
+    """Print what was found wrong with a config, and what may be meant otherwise."""
+    for problem in problems:
+        print_error(problem)
+    for note in notes:
+        print_notice(f"note: {note}")
+    found = f"{len(problems)} wrong" if problems else "nothing wrong"
+    Console().print(Text(f"{what}: {found} (checked in {seconds:.1f} s)"), soft_wrap=True)
+
+
+def print_options(options: Mapping[str, str]) -> None:
+    """Print the options of a group, or the groups, with a line of what each is."""
+    table = Table(Column(no_wrap=True, style="cyan"), "", box=None, show_header=False, pad_edge=False)
+    for name, description in options.items():
+        table.add_row(escape(name), escape(description))
+    _make_wide_console().print(table)
+
+
 def print_notice(line: str) -> None:
     """Print a line that a person should know of."""
     Console(stderr=True).print(Text(line), soft_wrap=True)

@@ -3,73 +3,97 @@
 import contextlib
 import os
 import sys
+from argparse import Namespace
 from collections.abc import Generator, Mapping, Sequence
 from typing import cast
 
 import hydra
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
-from frame_train.command_line import normalize_overrides
+from frame_train.command_line import is_override, normalize_overrides, take_flags
 from frame_train.errors import CompositionError
 from frame_train.explanation import EXPLAINED, explain
+from frame_train.list_command import list_options
+from frame_train.preparation import prepare_config
 from frame_train.settings import config_directory, register_resolvers
-from frame_train.terminal import Job, print_error, print_jobs
+from frame_train.terminal import Job, print_error, print_jobs, print_notice
 
 
 def main() -> None:
     """Compose a config from the command line and train it, or with ``-m`` one for each job of a grid.
 
-    A mistake in the config ends with a message of a few lines and exit code 2; the variable
-    HYDRA_FULL_ERROR=1 shows its traceback.
+    ``--check``, ``--check-all`` and ``--list`` tell about configs instead. A mistake in the config ends with a
+    message of a few lines and exit code 2; ``--traceback`` shows where it was found.
     """
     sys.path.insert(0, os.getcwd())  # classes of one's own, beside one's own option files
     register_resolvers()
-    show_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    flags, arguments = take_flags(sys.argv[1:])
+    arguments = normalize_overrides(arguments)
+    show_traceback = flags.traceback or os.environ.get("HYDRA_FULL_ERROR") == "1"
+    with told_errors(show_traceback, arguments):
+        sys.exit(_run(flags, arguments, show_traceback))
+    sys.exit(2)
+
+
+@contextlib.contextmanager
+def told_errors(show_traceback: bool, arguments: Sequence[str]) -> Generator[None]:
+    """Tell what is wrong with a config in a short message, and go on behind it.
+
+    Args:
+        show_traceback: Whether to let it pass instead.
+        arguments: The command line, normalized.
+    """
+    try:
+        yield
+    except EXPLAINED as error:
+        if show_traceback:
+            raise
+        print_error(explain(error, arguments))
+
+
+def _run(flags: Namespace, arguments: Sequence[str], show_traceback: bool) -> int:
+    """Do what the command line asks for, and give the exit code."""
+    if flags.list is not None:
+        list_options(flags.list, flags.compatible_with, arguments)
+        return 0
+    if flags.compatible_with is not None:
+        raise CompositionError("`--compatible-with` goes with `--list GROUP`.")
+    if flags.check or flags.check_all:
+        from frame_train.check_command import check, check_all  # torch and Lightning are imported only where needed
+
+        return check_all(arguments) if flags.check_all else check(arguments)
+    return _compose_and_train(arguments, show_traceback)
+
+
+def _compose_and_train(arguments: Sequence[str], show_traceback: bool) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves its errors to us
+    sys.argv[1:] = arguments
     jobs: list[Job] = []
 
     @hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="train")
     def run(config: DictConfig) -> None:
         overrides = cast(list[str], OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False))
         jobs.append(Job(overrides))
-        with told_errors(show_traceback):  # here too: Hydra announces an error that it sees, and ends a grid
+        own = [argument for argument in arguments if not is_override(argument)]
+        with told_errors(show_traceback, [*own, *overrides]):  # Hydra announces an error that it sees, and ends a grid
             jobs[-1].last_values = _train(config, overrides)
 
-    with told_errors(show_traceback):
-        sys.argv[1:] = normalize_overrides(sys.argv[1:])
-        try:
-            run()
-        except (OSError, ValueError, YAMLError) as error:
-            if jobs or isinstance(error, EXPLAINED):
-                raise
-            raise CompositionError(f"The config can't be composed: {error}") from error
-        if len(jobs) > 1:
-            print_jobs(jobs)
-        sys.exit(2 if any(job.last_values is None for job in jobs) else 0)
-    sys.exit(2)
-
-
-@contextlib.contextmanager
-def told_errors(show_traceback: bool) -> Generator[None]:
-    """Tell what is wrong with a config in a short message, and go on behind it."""
     try:
-        yield
-    except EXPLAINED as error:
-        if show_traceback:
+        run()
+    except (OSError, ValueError, YAMLError) as error:
+        if jobs or isinstance(error, EXPLAINED):
             raise
-        print_error(explain(error, sys.argv[1:]))
+        raise CompositionError(f"The config can't be composed: {error}") from error
+    if len(jobs) > 1:
+        print_jobs(jobs)
+    return 2 if any(job.last_values is None for job in jobs) else 0
 
 
 def _train(config: DictConfig, overrides: Sequence[str]) -> Mapping[str, float]:
-    if OmegaConf.is_missing(config, "optimization"):
-        raise CompositionError(f"There is nothing to train: choose one with +experiment=, of {_list_experiments()}.")
-    from frame_train.training import train  # torch and Lightning are imported only to train
+    for line in prepare_config(config):
+        print_notice(line)
+    from frame_train.training import train  # torch and Lightning are imported only where needed
 
     return train(config, overrides)
-
-
-def _list_experiments() -> str:
-    return ", ".join(GlobalHydra.instance().config_loader().get_group_options("experiment"))

@@ -2,16 +2,15 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from omegaconf import DictConfig
 
-from frame_train.errors import CompositionError
+from frame_train.errors import CompositionError, raise_any
 from frame_train.experiment import Experiment, build_experiment
-from frame_train.legacy import rename_old_keys
 from frame_train.report import write_report
 from frame_train.run import make_run_directory, write_description
 from frame_train.settings import resolve_without_environment
+from frame_train.static_checks import find_static_problems
 from frame_train.terminal import print_closing, print_config, print_notice, quiet_libraries
 
 
@@ -25,10 +24,10 @@ def train(config: DictConfig, overrides: Sequence[str]) -> Mapping[str, float]:
         CompositionError: The experiment can't be built, or its directory can't be written.
     """
     quiet_libraries()
-    _prepare(config)
     try:
         with make_run_directory(config) as directory:
             config.run.directory = str(directory)
+            raise_any(find_static_problems(config))
             experiment = build_experiment(config, directory)
             hyper_parameters = resolve_without_environment(config)
             write_description(directory, config, overrides)
@@ -43,22 +42,6 @@ def train(config: DictConfig, overrides: Sequence[str]) -> Mapping[str, float]:
         write_report(directory)
         print_closing(experiment.file_logger.last_values, directory)
     return {name: value for name, (value, _) in experiment.file_logger.last_values.items()}
-
-
-def _prepare(config: DictConfig) -> None:
-    """Check what every run needs, and bring it to one form."""
-    if not isinstance(config.get("trainer"), DictConfig):
-        raise CompositionError(
-            f"`trainer` must be a mapping with the arguments of the Trainer, got {config.trainer!r}."
-        )
-    if type(config.seed) is not int or config.seed < 0:
-        raise CompositionError(f"`seed` must be an integer that is not negative, got {config.seed!r}.")
-    for key in ("data_root", "runs_root"):
-        if not isinstance(config.device[key], str):
-            raise CompositionError(f"`device.{key}` must be the path of a folder, got {config.device[key]!r}.")
-        config.device[key] = str(Path(config.device[key]).expanduser().absolute())
-    for line in rename_old_keys(config.trainer):
-        print_notice(line)
 
 
 def _fit(experiment: Experiment) -> None:

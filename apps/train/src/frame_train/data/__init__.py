@@ -3,6 +3,15 @@
 from frame_train.data.digits import Digits
 from frame_train.data.in_memory import InMemoryDataset
 from frame_train.data.mnist import MNIST, FashionMNIST
+from frame_train.data.synthetic import DeclaredDataset, SyntheticDataset
 from frame_train.data.views import TwoViews
 
-__all__ = ["MNIST", "Digits", "FashionMNIST", "InMemoryDataset", "TwoViews"]
+__all__ = [
+    "MNIST",
+    "DeclaredDataset",
+    "Digits",
+    "FashionMNIST",
+    "InMemoryDataset",
+    "SyntheticDataset",
+    "TwoViews",
+]

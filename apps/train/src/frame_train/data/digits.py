@@ -4,6 +4,7 @@ import torch
 
 from frame_train.data.in_memory import InMemoryDataset
 from frame_train.data.splits import get_range
+from frame_train.data.synthetic import SyntheticDataset
 
 _RANGES = {"train": range(1297), "valid": range(1297, 1547), "test": range(1547, 1797)}
 
@@ -30,3 +31,8 @@ class Digits(InMemoryDataset):
         y = torch.from_numpy(labels).long()
         rows = slice(indices.start, indices.stop)
         super().__init__({"x": x[rows].clone(), "y": y[rows].clone()})
+
+    @classmethod
+    def synthesize(cls, split: str) -> SyntheticDataset:
+        """Give as many random data of the same form."""
+        return SyntheticDataset(len(get_range(split, _RANGES)), x_shape=(1, 8, 8), n_labels=10)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from frame_train.data.in_memory import InMemoryDataset
 from frame_train.data.splits import get_range
+from frame_train.data.synthetic import SyntheticDataset
 from frame_train.folders import made_folder
 
 _RANGES = {
@@ -56,6 +57,11 @@ class MNIST(InMemoryDataset):
     def __init__(self, root: str, split: str, download: bool = False) -> None:
         super().__init__(_load("MNIST", Path(root), split, download))
 
+    @classmethod
+    def synthesize(cls, root: str, split: str, download: bool = False) -> SyntheticDataset:
+        """Give as many random data of the same form, without a look at any file."""
+        return _synthesize(split)
+
 
 class FashionMNIST(InMemoryDataset):
     """70,000 pictures of clothes of 28×28 pixels, in the form and with the splits of `MNIST`.
@@ -78,6 +84,15 @@ class FashionMNIST(InMemoryDataset):
 
     def __init__(self, root: str, split: str, download: bool = False) -> None:
         super().__init__(_load("FashionMNIST", Path(root), split, download))
+
+    @classmethod
+    def synthesize(cls, root: str, split: str, download: bool = False) -> SyntheticDataset:
+        """Give as many random data of the same form, without a look at any file."""
+        return _synthesize(split)
+
+
+def _synthesize(split: str) -> SyntheticDataset:
+    return SyntheticDataset(len(get_range(split, _RANGES)), x_shape=(1, 28, 28), n_labels=10)
 
 
 def _load(name: str, root: Path, split: str, download: bool) -> dict[str, Tensor]:

@@ -1,0 +1,148 @@
+"""Everything that is wrong with a config, found without training it and without its data."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from torch import nn
+from torch.utils.data import Dataset
+
+from frame_core import BatchedDataset
+from frame_train.composition import Composition, construct_target, get_key, read_entry
+from frame_train.data import DeclaredDataset, SyntheticDataset
+from frame_train.errors import CompositionError
+from frame_train.experiment import Parts, build_parts, build_trainer, check_trainer, find_mismatches, list_logged
+from frame_train.static_checks import find_static_problems, iterate_components
+from frame_train.trial import View, try_evaluations, try_loss, try_training
+
+_ROOTS = ("optimization", "callbacks", "evaluation", "logger", "trainer")
+_ANY_MACHINE: dict[str, Any] = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "strategy": "auto"}
+
+
+@dataclass
+class Findings:
+    """What was found: problems, notes of what may be meant, and the names under which something is logged."""
+
+    problems: list[CompositionError] = field(default_factory=list[CompositionError])
+    notes: list[str] = field(default_factory=list[str])
+    logged: list[str] = field(default_factory=list[str])
+
+
+def check_config(config: DictConfig) -> Findings:
+    """Find everything that is wrong with a config.
+
+    What it describes is built with made up data in the place of its own, and its loss and evaluations are
+    tried on two of them, on the CPU. The Trainer is built for a CPU as well, whatever machine it is meant for.
+
+    Args:
+        config: A composed config, with a run directory, in which nothing is written.
+    """
+    findings = Findings(find_static_problems(config))
+    data = _SyntheticData(config)
+    composition = Composition(data.construct)
+    for node in _iterate_built(config):
+        _collect(lambda node=node: composition.instantiate(node), findings.problems)
+    parts = build_parts(config, composition, findings.problems)
+    findings.problems += find_mismatches(parts)
+    findings.logged = list_logged(parts.callbacks)
+    _collect(lambda: _check_trainer(parts, Path(config.run.directory)), findings.problems)
+    if data.undeclared:
+        keys = ", ".join(f"`{key}`" for key in data.undeclared)
+        findings.notes.append(
+            f"The data of {keys} do not declare their form (`synthesize`): the loss and the evaluations were not tried."
+        )
+    elif parts.optimization is not None:
+        findings.problems += try_training(parts.optimization) or try_evaluations(parts.optimization, parts.callbacks)
+    elif "model" in config.optimization:  # the model may be wrong too
+        _collect(lambda: _try_model(config.optimization, composition), findings.problems)
+    findings.notes += _find_twins(config, composition)
+    findings.problems = list({str(problem): problem for problem in findings.problems}.values())
+    return findings
+
+
+class _SyntheticData:
+    """Builds made up data where a config describes data, and everything else as it is described.
+
+    Args:
+        config: A composed config.
+    """
+
+    def __init__(self, config: DictConfig) -> None:
+        self.undeclared: list[str] = []
+        self._keys: set[str] = set()
+        with suppress(OmegaConfBaseException):
+            self._keys = {get_key(node) for node in iterate_components(config.optimization.data)}
+
+    def construct(
+        self, target: Callable[..., Any], positional: Sequence[Any], arguments: Mapping[str, Any], key: str
+    ) -> Any:
+        """Call a target, or for a data set what makes up data of its form."""
+        if isinstance(target, DeclaredDataset):
+            return construct_target(target.synthesize, positional, arguments, key)
+        if key in self._keys and _is_source(target, [*positional, *arguments.values()]):
+            self.undeclared.append(key)
+            return SyntheticDataset(1, x_shape=())
+        return construct_target(target, positional, arguments, key)
+
+
+def _is_source(target: Callable[..., Any], arguments: Iterable[Any]) -> bool:
+    """Say whether a target reads data itself: a data set, and none that is made of another."""
+    is_data_set = isinstance(target, type) and hasattr(target, "__getitem__")
+    return is_data_set and not any(isinstance(argument, Dataset | BatchedDataset) for argument in arguments)
+
+
+def _iterate_built(config: DictConfig) -> Iterable[DictConfig]:
+    done: set[int] = set()
+    for root in _ROOTS:
+        yield from iterate_components(config.get(root), done)
+
+
+def _collect(action: Callable[[], Any], problems: list[CompositionError]) -> None:
+    try:
+        action()
+    except CompositionError as error:
+        problems.append(error)
+
+
+def _try_model(optimization: DictConfig, composition: Composition) -> None:
+    """Try the model of a procedure that can't be built.
+
+    Raises:
+        CompositionError: The model can't be built either, or its loss can't be computed.
+    """
+    model, data = (composition.instantiate(read_entry(optimization, name)) for name in ("model", "data"))
+    try_loss(View(model, data, {}))
+
+
+def _check_trainer(parts: Parts, directory: Path) -> None:
+    """Build the trainer for a CPU, and let the procedure look at it.
+
+    Raises:
+        CompositionError: It can't be built, or asks for what the procedure can't do.
+    """
+    if parts.make_trainer is None:
+        return
+    trainer = build_trainer(parts.make_trainer, parts.callbacks, [], directory, **_ANY_MACHINE)
+    if parts.optimization is not None:
+        check_trainer(parts.optimization, trainer)
+
+
+def _find_twins(config: DictConfig, composition: Composition) -> list[str]:
+    """Find networks that are written twice in equal words, where one and a reference to it may be meant."""
+    keys_by_words: dict[str, list[str]] = {}
+    for node in _iterate_built(config):
+        with suppress(CompositionError, OmegaConfBaseException):
+            network = composition.instantiate(node)
+            if isinstance(network, nn.Module) and any(True for _ in network.parameters()):
+                words = OmegaConf.to_yaml(node, resolve=True)
+                keys_by_words.setdefault(words, []).append(get_key(node))
+    return [
+        f"`{keys[0]}` and {' and '.join(f'`{key}`' for key in keys[1:])} are networks of their own with equal configs: "
+        f"if one is meant, let the others refer to it by ${{{keys[0]}}}."
+        for keys in keys_by_words.values()
+        if len(keys) > 1
+    ]

@@ -1,0 +1,41 @@
+"""The options of each group of the config, and what the head of its file says of each."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from frame_train.errors import CompositionError, suggest
+
+
+def find_groups(folders: Sequence[Path]) -> list[str]:
+    """Find the groups, such as ``data`` and ``callbacks/checkpoint``, of some folders of option files."""
+    files = [(folder, path) for folder in folders for path in folder.rglob("*.yaml")]
+    return sorted({path.parent.relative_to(folder).as_posix() for folder, path in files} - {"."})
+
+
+def read_options(group: str, folders: Sequence[Path]) -> dict[str, str]:
+    """Read the options of a group, each with the line at the head of its file.
+
+    Args:
+        group: Name of the group.
+        folders: The folders of option files; an option of an earlier one is meant where a later one has it too.
+
+    Raises:
+        CompositionError: There is no such group.
+    """
+    groups = find_groups(folders)
+    if group not in groups:
+        message = f"There is no group `{group}`; there are {', '.join(groups)}.{suggest(group, groups)}"
+        raise CompositionError(message)
+    paths = {path.stem: path for folder in reversed(folders) for path in (folder / group).glob("*.yaml")}
+    return {name: _read_description(path) for name, path in sorted(paths.items())}
+
+
+def _read_description(path: Path) -> str:
+    """Read the first line of a comment that is no directive, less the command that runs the option."""
+    for line in path.read_text().splitlines():
+        if not line.startswith("#"):
+            break
+        text = line.lstrip("# ").strip()
+        if not text.startswith("@package"):
+            return text.partition(": uv run train")[0]
+    return ""

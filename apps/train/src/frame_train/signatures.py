@@ -1,0 +1,108 @@
+"""Whether the arguments that a config gives are those that a target takes."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from types import NoneType, UnionType
+from typing import Any, Final, Literal, Union, get_args, get_origin
+
+from frame_train.errors import CompositionError, suggest
+
+COMPONENT: Final = object()
+"""Stands for an argument that is an object still to be built: it may be of any type."""
+
+
+def find_argument_problems(
+    target: Callable[..., Any],
+    positional: Sequence[Any],
+    arguments: Mapping[str, Any],
+    key: str,
+    partial: bool = False,
+) -> list[CompositionError]:
+    """Find the arguments that a target lacks, does not take, or takes of another simple type.
+
+    Args:
+        target: A class or a function.
+        positional: Its positional arguments.
+        arguments: Its arguments by name.
+        key: Key of the node that describes them.
+        partial: Whether the rest of its arguments is given later.
+    """
+    try:
+        signature = _read_signature(target)
+    except ValueError:  # some built-in callables tell none
+        return []
+    problems: list[CompositionError] = []
+    try:
+        (signature.bind_partial if partial else signature.bind)(*positional, **arguments)
+    except TypeError as error:
+        message = f"`{key}` ({describe(target)}): {error}.{_hint(signature, arguments)}"
+        problems.append(CompositionError(message, key))
+    given = {**dict(zip(signature.parameters, positional)), **arguments}
+    for name, value in given.items():
+        parameter = signature.parameters.get(name)
+        expected = _describe_expected(parameter.annotation, value) if parameter else ""
+        if expected and parameter and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            problems.append(CompositionError(f"`{key}.{name}` must be {expected}, got {value!r}.", f"{key}.{name}"))
+    return problems
+
+
+def describe(target: Callable[..., Any]) -> str:
+    """Give the full name of a target."""
+    if isinstance(target, functools.partial):
+        return describe(target.func)
+    return f"{target.__module__}.{target.__qualname__}"
+
+
+def _read_signature(target: Callable[..., Any]) -> inspect.Signature:
+    """Give a signature, annotations that are strings read where that is possible."""
+    try:
+        return inspect.signature(target, eval_str=True)
+    except (NameError, TypeError, SyntaxError, AttributeError):
+        return inspect.signature(target)
+
+
+def _describe_expected(annotation: Any, value: Any) -> str:
+    """Say what an annotation asks for where a value is not of it; nothing where it is, or where none can tell."""
+    if value is COMPONENT:
+        return ""
+    kinds = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    if not all(_is_simple(kind) for kind in kinds) or any(_is_of(value, kind) for kind in kinds):
+        return ""
+    return " or ".join(_name(kind) for kind in kinds if kind is not NoneType)
+
+
+def _is_simple(kind: Any) -> bool:
+    return kind in (int, float, bool, str, NoneType) or get_origin(kind) is Literal or _get_item_kind(kind) is not None
+
+
+def _get_item_kind(kind: Any) -> Any:
+    """Give the simple type of the items of a list; None for what is no list of a simple type."""
+    items = get_args(kind) if get_origin(kind) in (list, Sequence) else ()
+    return items[0] if items and items[0] in (int, float, str) else None
+
+
+def _is_of(value: Any, kind: Any) -> bool:
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    item_kind = _get_item_kind(kind)
+    if item_kind is not None:
+        return isinstance(value, list | tuple) and all(item is COMPONENT or _is_of(item, item_kind) for item in value)
+    if kind is str:  # a name that YAML reads as a number is one too
+        return type(value) in (str, int, float)
+    return type(value) is kind or (type(value) is int and kind is float)
+
+
+def _name(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return f"one of {', '.join(map(repr, get_args(kind)))}"
+    item_kind = _get_item_kind(kind)
+    return f"of type {kind.__name__}" if item_kind is None else f"a list of {item_kind.__name__}"
+
+
+def _hint(signature: inspect.Signature, arguments: Mapping[str, Any]) -> str:
+    """Say what a target takes, or what is nearest to an argument that it does not take."""
+    accepted = [name for name, parameter in signature.parameters.items() if parameter.kind is not parameter.VAR_KEYWORD]
+    unknown = next((name for name in arguments if name not in accepted), None)
+    nearest = suggest(unknown, accepted) if unknown else ""
+    return nearest or f" It takes {', '.join(f'`{name}`' for name in accepted)}."

@@ -1,0 +1,88 @@
+"""What is wrong with a config that can be seen before anything is built from it."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from frame_train.composition import RESERVED_KEYS, find_target, get_key, read_entry, trace_origin
+from frame_train.errors import CompositionError
+from frame_train.signatures import COMPONENT, find_argument_problems
+
+Node = DictConfig | ListConfig
+
+
+def find_static_problems(config: DictConfig) -> list[CompositionError]:
+    """Find every interpolation that can't be resolved, and every target that is not there or takes other arguments.
+
+    Args:
+        config: A composed config.
+    """
+    problems: list[CompositionError] = []
+    for node in _iterate_nodes(config, problems):
+        if isinstance(node, DictConfig) and "_target_" in node:
+            problems += _check_component(node)
+    return problems
+
+
+def iterate_components(node: Any, done: set[int] | None = None) -> Iterator[DictConfig]:
+    """Go through every component that a node describes or refers to, the parts of each before itself.
+
+    What can't be resolved is left out.
+    """
+    done = set() if done is None else done
+    if not isinstance(node, Node) or id(node) in done:
+        return
+    done.add(id(node))
+    for name in _get_names(node):
+        with contextlib.suppress(OmegaConfBaseException):
+            yield from iterate_components(node[name], done)
+    if isinstance(node, DictConfig) and "_target_" in node:
+        yield node
+
+
+def _iterate_nodes(node: Node, problems: list[CompositionError]) -> Iterator[Node]:
+    """Go through every node that is written in a config, and note what in it can't be read."""
+    yield node
+    for name in _get_names(node):
+        try:
+            entry = read_entry(node, name)
+        except CompositionError as error:
+            problems.append(error)
+            continue
+        if isinstance(entry, Node) and not OmegaConf.is_interpolation(node, name):
+            yield from _iterate_nodes(entry, problems)
+
+
+def _get_names(node: Node) -> list[Any]:
+    return list(range(len(node))) if isinstance(node, ListConfig) else list(node)
+
+
+def _check_component(node: DictConfig) -> list[CompositionError]:
+    """Check that a target is there and takes the arguments of its node."""
+    path = _make_stand_in(node, "_target_")
+    if path is COMPONENT:  # it can't be read
+        return []
+    try:
+        target = find_target(path, get_key(node))
+    except CompositionError as error:
+        return [error]
+    arguments = {str(name): _make_stand_in(node, name) for name in node if name not in RESERVED_KEYS}
+    positional = _make_stand_in(node, "_args_") if "_args_" in node else []
+    problems = find_argument_problems(target, positional, arguments, get_key(node), bool(node.get("_partial_")))
+    return [trace_origin(problem, node) for problem in problems]
+
+
+def _make_stand_in(node: Node, name: Any) -> Any:
+    """Give the value of an entry, with `COMPONENT` in the place of what is still to be built or can't be read."""
+    try:
+        entry = node[name]
+    except OmegaConfBaseException:
+        return COMPONENT
+    if isinstance(entry, ListConfig):
+        return [_make_stand_in(entry, index) for index in range(len(entry))]
+    if isinstance(entry, DictConfig):
+        return COMPONENT if "_target_" in entry else {name: _make_stand_in(entry, name) for name in entry}
+    return entry

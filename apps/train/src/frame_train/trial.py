@@ -1,0 +1,132 @@
+"""A model's first loss, gradients and evaluations, on two data."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from pytorch_lightning import Callback, LightningModule
+from torch import Tensor
+from torch.optim import Optimizer
+
+from frame_core import Model, Optimization, SizedDataset, get_batch, get_split, run_evaluation, undisturbed
+from frame_train.callbacks import EvaluationCallback
+from frame_train.errors import CompositionError
+
+
+@dataclass(frozen=True)
+class View:
+    """What stands in for an optimization: a model and data."""
+
+    model: Model
+    data: Mapping[str, SizedDataset]
+    counters: Mapping[str, int]
+
+
+def try_loss(optimization: Optimization) -> None:
+    """Compute the loss of two training data, and leave everything as it was.
+
+    Raises:
+        CompositionError: It can't be computed: networks do not fit one another, say.
+    """
+    with undisturbed(optimization.model), torch.enable_grad():
+        _compute_loss(optimization)
+
+
+def try_training(procedure: LightningModule) -> list[CompositionError]:
+    """Find what is wrong with the loss of two training data, its gradient and the optimizers.
+
+    The gradients stay in the parameters.
+    """
+    model = cast(Optimization, procedure).model
+    model.train()
+    try:
+        _compute_loss(cast(Optimization, procedure)).backward()
+        optimizers = list(_iterate_optimizers(procedure.configure_optimizers()))
+    except CompositionError as error:
+        return [error]
+    except Exception as error:
+        return [CompositionError(f"`optimization`: the model can't be trained: {error}", "optimization")]
+    return [*_find_unoptimized(model, optimizers), *_find_without_gradient(model)]
+
+
+def try_evaluations(procedure: LightningModule, callbacks: Mapping[str, Callback]) -> list[CompositionError]:
+    """Find the evaluations that fail on two data."""
+    optimization = cast(Optimization, procedure)
+    data = {name: _FirstTwo(data_set) for name, data_set in optimization.data.items()}
+    view = View(optimization.model, data, optimization.counters)
+    problems: list[CompositionError] = []
+    for key, callback in callbacks.items():
+        if isinstance(callback, EvaluationCallback):
+            try:
+                run_evaluation(callback.evaluator, view)
+            except Exception as error:
+                kind = type(callback.evaluator).__name__
+                problems.append(CompositionError(f"`{key}` ({kind}): {error}", f"{key}.evaluator"))
+    return problems
+
+
+class _FirstTwo:
+    """The first two data of a data set."""
+
+    def __init__(self, data_set: SizedDataset) -> None:
+        self._data_set = data_set
+
+    def __len__(self) -> int:
+        return min(2, len(self._data_set))
+
+    def __getitem__(self, index: int) -> Any:
+        return self._data_set[index]
+
+    def get_batch(self, indices: Tensor) -> dict[str, Tensor]:
+        return get_batch(self._data_set, indices)
+
+
+def _compute_loss(optimization: Optimization) -> Tensor:
+    data_set = get_split(optimization.data, "train")
+    try:
+        batch = get_batch(data_set, torch.arange(min(2, len(data_set))))
+        return optimization.model.compute_loss(batch, 0)["loss"]
+    except Exception as error:
+        message = f"`optimization`: the loss of two training data can't be computed: {error}"
+        raise CompositionError(message, "optimization") from error
+
+
+def _iterate_optimizers(configured: Any) -> Iterator[Optimizer]:
+    """Go through the optimizers in any of the forms that Lightning takes."""
+    if isinstance(configured, Optimizer):
+        yield configured
+    elif isinstance(configured, Mapping):
+        yield from _iterate_optimizers(cast(Mapping[str, Any], configured)["optimizer"])
+    elif isinstance(configured, list | tuple):
+        for part in cast(Iterable[Any], configured):
+            yield from _iterate_optimizers(part)
+
+
+def _find_unoptimized(model: Model, optimizers: Iterable[Optimizer]) -> list[CompositionError]:
+    """Find the trainable parameters that belong to no optimizer, or to more than one."""
+    counts: dict[int, int] = {}
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                counts[id(parameter)] = counts.get(id(parameter), 0) + 1
+    trainable = {name: counts.get(id(part), 0) for name, part in model.named_parameters() if part.requires_grad}
+    without = [name for name, count in trainable.items() if count == 0]
+    shared = [name for name, count in trainable.items() if count > 1]
+    return [
+        *_name_parameters(without, "belong to no optimizer; freeze them with `requires_grad_(False)` if that is meant"),
+        *_name_parameters(shared, "belong to more than one optimizer"),
+    ]
+
+
+def _find_without_gradient(model: Model) -> list[CompositionError]:
+    """Find the trainable parameters that the loss does not depend on."""
+    names = [name for name, part in model.named_parameters() if part.requires_grad and part.grad is None]
+    return _name_parameters(names, "get no gradient from the loss; freeze them or leave their component out")
+
+
+def _name_parameters(names: list[str], what: str) -> list[CompositionError]:
+    if not names:
+        return []
+    listed = ", ".join(f"`{name}`" for name in names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    return [CompositionError(f"`optimization`: the parameters {listed} {what}.", "optimization")]
