@@ -12,12 +12,12 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from frame_core import BatchedDataset
-from frame_train.composition import Composition, construct_target, get_key, read_entry
+from frame_train.composition import Composition, construct_target, get_key, read_entry, trace_in
 from frame_train.data import DeclaredDataset, SyntheticDataset
-from frame_train.errors import CompositionError
+from frame_train.errors import CompositionError, drop_repeated
 from frame_train.experiment import Parts, build_parts, build_trainer, check_trainer, find_mismatches, list_logged
 from frame_train.static_checks import find_static_problems, iterate_components
-from frame_train.trial import View, try_evaluations, try_loss, try_training
+from frame_train.trial import View, find_networks, try_evaluations, try_loss, try_training
 
 _ROOTS = ("optimization", "callbacks", "evaluation", "logger", "trainer")
 _ANY_MACHINE: dict[str, Any] = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "strategy": "auto"}
@@ -56,11 +56,14 @@ def check_config(config: DictConfig) -> Findings:
             f"The data of {keys} do not declare their form (`synthesize`): the loss and the evaluations were not tried."
         )
     elif parts.optimization is not None:
-        findings.problems += try_training(parts.optimization) or try_evaluations(parts.optimization, parts.callbacks)
+        tried = try_training(parts.optimization, find_networks(composition))
+        findings.problems += [trace_in(config, problem) for problem in tried]
+        if not tried:
+            findings.problems += try_evaluations(parts.optimization, parts.callbacks)
     elif "model" in config.optimization:  # the model may be wrong too
-        _collect(lambda: _try_model(config.optimization, composition), findings.problems)
+        _collect(lambda: _try_model(config, composition), findings.problems)
     findings.notes += _find_twins(config, composition)
-    findings.problems = list({str(problem): problem for problem in findings.problems}.values())
+    findings.problems = drop_repeated(findings.problems)
     return findings
 
 
@@ -108,14 +111,17 @@ def _collect(action: Callable[[], Any], problems: list[CompositionError]) -> Non
         problems.append(error)
 
 
-def _try_model(optimization: DictConfig, composition: Composition) -> None:
+def _try_model(config: DictConfig, composition: Composition) -> None:
     """Try the model of a procedure that can't be built.
 
     Raises:
         CompositionError: The model can't be built either, or its loss can't be computed.
     """
-    model, data = (composition.instantiate(read_entry(optimization, name)) for name in ("model", "data"))
-    try_loss(View(model, data, {}))
+    model, data = (composition.instantiate(read_entry(config.optimization, name)) for name in ("model", "data"))
+    try:
+        try_loss(View(model, data, {}), find_networks(composition))
+    except CompositionError as error:
+        raise trace_in(config, error) from error
 
 
 def _check_trainer(parts: Parts, directory: Path) -> None:

@@ -4,6 +4,7 @@ import functools
 import importlib
 import re
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, cast
 
 from hydra.errors import HydraException
@@ -19,6 +20,18 @@ Construct = Callable[[Callable[..., Any], Sequence[Any], Mapping[str, Any], str]
 
 RESERVED_KEYS = ("_target_", "_args_", "_partial_", "_convert_", "_recursive_", "_copy_")
 """Keys of a node that say how its target is called."""
+
+_KNOWN_PACKAGES = (
+    "frame_core",
+    "frame_models",
+    "frame_architectures",
+    "frame_eval",
+    "frame_loggers",
+    "frame_train",
+    "torch",
+    "torchvision",
+    "pytorch_lightning",
+)
 
 
 class Composition:
@@ -73,6 +86,10 @@ class Composition:
             self._objects[id(node)] = value
         return value
 
+    def list_built(self) -> dict[str, Any]:
+        """Give what was built, by key."""
+        return {get_key(node): self._objects[id(node)] for node in self._nodes}
+
     def _build_list(self, node: ListConfig) -> list[Any]:
         return [self.instantiate(read_entry(node, index)) for index in range(len(node))]
 
@@ -93,19 +110,29 @@ class Composition:
             raise trace_origin(error, node) from error
 
 
-def find_target(path: str, key: str) -> Callable[..., Any]:
+def find_target(path: Any, key: str) -> Callable[..., Any]:
     """Import what the ``_target_`` of the node ``key`` names.
 
     Raises:
         CompositionError: There is no such thing, or it may not be called from a config.
     """
+    key = f"{key}._target_"
+    if not isinstance(path, str):
+        raise CompositionError(
+            f"`{key}` must name a class or a function, such as `torch.nn.Linear`, got {path!r}.", key
+        )
+    private = [name for name in path.split(".") if re.match("_[^_]", name)]
+    if private:
+        raise CompositionError(f"`{key}`: `{path}` is private: `{private[0]}` may not be used from a config.", key)
     try:
         return hydra_instantiate({"_target_": path, "_partial_": True}).func
     except HydraException as error:
-        if "Error locating target" not in str(error):
-            raise CompositionError(f"`{key}._target_`: {' '.join(str(error).split())}", f"{key}._target_") from error
-        message = f"`{key}._target_`: there is no `{path}`.{_explain_missing(path)}"
-        raise CompositionError(message, f"{key}._target_") from error
+        reason = " ".join(str(error).split())
+        if "Error locating target" in reason:
+            raise CompositionError(f"`{key}`: there is no `{path}`.{_explain_missing(path)}", key) from error
+        if "Expected a callable target" in reason:
+            reason = f"`{path}` is no class or function, but of type {reason.rpartition(' of type ')[2]}."
+        raise CompositionError(f"`{key}`: {reason}", key) from error
 
 
 def construct_target(
@@ -143,13 +170,21 @@ def read_entry(node: DictConfig | ListConfig, name: Any) -> Any:
         ) from error
 
 
+def trace_in(config: DictConfig, error: CompositionError) -> CompositionError:
+    """Add to a mistake which other key the argument refers to that it speaks of."""
+    node = OmegaConf.select(config, error.key) if error.key else None
+    return trace_origin(error, node) if isinstance(node, DictConfig) else error
+
+
 def trace_origin(error: CompositionError, node: DictConfig) -> CompositionError:
     """Add to a mistake in an argument of a node which other key the argument refers to."""
     raw = cast(dict[str, Any], OmegaConf.to_container(node, resolve=False))
     references = {name: value[2:-1] for name, value in raw.items() if re.fullmatch(r"\$\{[\w.]+\}", str(value))}
-    message = str(error)
-    named = [key for name, key in references.items() if f"`{name}`" in message or f".{name}`" in message]
-    return CompositionError(f"{message} It comes from `{named[0]}`.", named[0]) if named else error
+    named = [name for name in references if error.key == f"{get_key(node)}.{name}"]
+    if error.key == get_key(node):  # what a target raised speaks of its arguments by their names
+        named = [name for name in references if f"`{name}`" in str(error)]
+    origins = [references[name] for name in named]
+    return CompositionError(f"{error} It comes from `{origins[0]}`.", origins[0]) if origins else error
 
 
 def _identity(value: Any) -> Any:
@@ -162,5 +197,8 @@ def _explain_missing(path: str) -> str:
     try:
         module = importlib.import_module(parent)
     except (ImportError, ValueError) as error:
-        return f" {error}."
-    return suggest(name, dir(module))
+        packages = {package: f"{package}.{path.partition('.')[2]}" for package in _KNOWN_PACKAGES}
+        nearest = get_close_matches(path.partition(".")[0], packages, n=1)
+        return f" {error}." + (f" Did you mean `{packages[nearest[0]]}`?" if nearest else "")
+    public = getattr(module, "__all__", ())
+    return suggest(name, dir(module)) or (f" `{parent}` has {', '.join(public)}." if public else "")

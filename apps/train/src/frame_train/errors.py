@@ -1,5 +1,6 @@
 """What a person composed wrongly, told without a traceback."""
 
+import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
@@ -35,10 +36,20 @@ def raise_any(problems: Sequence[CompositionError]) -> None:
     Raises:
         CompositionError: There is a mistake.
     """
+    problems = drop_repeated(problems)
     if len(problems) == 1:
         raise problems[0]
     if problems:
         raise JoinedCompositionError(problems)
+
+
+def drop_repeated(problems: Sequence[CompositionError]) -> list[CompositionError]:
+    """Keep one of those that say the same, and one of those that one value causes in several places."""
+    kept: dict[str, CompositionError] = {}
+    for problem in problems:
+        message = str(problem)
+        kept.setdefault(re.sub("^`.*?`", "", message) if "It comes from" in message else message, problem)
+    return list(kept.values())
 
 
 def suggest(name: str, choices: Iterable[str]) -> str:

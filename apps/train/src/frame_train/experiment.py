@@ -14,11 +14,31 @@ from pytorch_lightning.loggers import Logger
 from frame_core import Optimization
 from frame_loggers import FileLogger
 from frame_train.callbacks import BestCheckpoint, CumulativeLogCallback, EvaluationCallback, TrainDurationCallback
-from frame_train.composition import Composition, construct_target
+from frame_train.composition import Composition, construct_target, trace_in
 from frame_train.errors import CompositionError, raise_any, suggest
-from frame_train.trial import try_loss
+from frame_train.trial import find_networks, make_optimizers, try_loss
 
 _OPTIONAL_CALLBACKS = {"enable_checkpointing": Checkpoint, "enable_progress_bar": ProgressBar}
+
+_KINDS: dict[str, type] = {"callbacks": Callback, "evaluation": Callback, "logger": Logger}
+_NO_LOOP = "there is no loop of validation or test; each evaluation has `evaluate_every`"
+_NOT_FOR_THE_TRAINER = {
+    "logger": "loggers stand under `logger:`, and `logging=none` leaves all out",
+    "callbacks": "callbacks stand under `callbacks:`",
+    "default_root_dir": "`device.runs_root` says where runs are written",
+    "fast_dev_run": "`trainer.max_steps=2` tries an experiment, `train --check` without its data",
+    "log_every_n_steps": "`callbacks.training_log.log_every` says how often quantities are logged",
+    **dict.fromkeys(
+        (
+            "limit_val_batches",
+            "limit_test_batches",
+            "limit_predict_batches",
+            "val_check_interval",
+            "check_val_every_n_epoch",
+        ),
+        _NO_LOOP,
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -51,12 +71,17 @@ def build_experiment(config: DictConfig, directory: Path) -> Experiment:
         CompositionError: Something can't be built, or does not fit the rest; the message names its key.
     """
     problems: list[CompositionError] = []
-    parts = build_parts(config, Composition(), problems)
+    composition = Composition()
+    parts = build_parts(config, composition, problems)
     raise_any(problems)
     assert parts.optimization is not None  # nothing went wrong
     assert parts.make_trainer is not None
     raise_any(find_mismatches(parts))
-    try_loss(cast(Optimization, parts.optimization))
+    try:
+        try_loss(cast(Optimization, parts.optimization), find_networks(composition))
+        make_optimizers(parts.optimization)
+    except CompositionError as error:
+        raise trace_in(config, error) from error
     file_logger = FileLogger(directory)
     trainer = build_trainer(parts.make_trainer, parts.callbacks, [file_logger, *parts.loggers.values()], directory)
     check_trainer(parts.optimization, trainer)
@@ -81,8 +106,11 @@ def build_parts(config: DictConfig, composition: Composition, problems: list[Com
     for group, place in (("callbacks", parts.callbacks), ("evaluation", parts.callbacks), ("logger", parts.loggers)):
         for key, node in _by_key(config, group).items():
             component = build(key, node)
-            if component is not None:
+            kind = _KINDS[group]
+            if isinstance(component, kind):
                 place[key] = component
+            elif component is not None:
+                problems.append(CompositionError(f"`{key}` must be a {kind.__name__}, got {_describe(node)}.", key))
     if config.train_for is not None:
         try:
             arguments = {"train_for": config.train_for}
@@ -151,13 +179,12 @@ def build_trainer(
         CompositionError: The trainer can't be built.
     """
     told = cast(functools.partial[Trainer], make_trainer).keywords
-    for option, place in {
-        "logger": "`logger:`, and `logging=none` leaves all out",
-        "callbacks": "`callbacks:`",
-    }.items():
-        if option in told:
-            message = f"`trainer.{option}` is not for the Trainer here: they stand under {place}."
-            raise CompositionError(message, f"trainer.{option}")
+    problems = [
+        CompositionError(f"`trainer.{option}` is not for the Trainer here: {instead}.", f"trainer.{option}")
+        for option, instead in _NOT_FOR_THE_TRAINER.items()
+        if told.get(option) is not None
+    ]
+    raise_any(problems)
     unwanted = tuple(kind for option, kind in _OPTIONAL_CALLBACKS.items() if told.get(option) is False)
     listed = [callback for callback in callbacks.values() if not isinstance(callback, unwanted)]
     arguments: dict[str, Any] = {
@@ -171,7 +198,7 @@ def build_trainer(
         },
     }
     if "train_for" in callbacks:  # it alone decides how long
-        arguments.update(max_epochs=-1, max_steps=-1, max_time=None)
+        arguments.update(max_epochs=-1, max_steps=-1, max_time=None, min_epochs=None, min_steps=None)
     return construct_target(make_trainer, (), arguments, "trainer")
 
 
@@ -180,6 +207,13 @@ def _by_key(config: DictConfig, group: str) -> dict[str, Any]:
     nodes = config[group]
     names: Sequence[Any] = range(len(nodes)) if isinstance(nodes, ListConfig) else list(nodes or {})
     return {f"{group}.{name}": nodes[name] for name in names if nodes[name] is not None}
+
+
+def _describe(node: Any) -> str:
+    """Say what a node describes that is none of what it should be."""
+    if not isinstance(node, DictConfig):
+        return repr(node)
+    return f"`{node['_target_']}`" if "_target_" in node else f"{', '.join(map(str, node))} without a `_target_`"
 
 
 def _check(key: str, component: Any, *arguments: Any, method: str = "check") -> list[CompositionError]:

@@ -32,12 +32,7 @@ def find_argument_problems(
         signature = _read_signature(target)
     except ValueError:  # some built-in callables tell none
         return []
-    problems: list[CompositionError] = []
-    try:
-        (signature.bind_partial if partial else signature.bind)(*positional, **arguments)
-    except TypeError as error:
-        message = f"`{key}` ({describe(target)}): {error}.{_hint(signature, arguments)}"
-        problems.append(CompositionError(message, key))
+    problems = _find_unbound(signature, describe(target), positional, arguments, key, partial)
     given = {**dict(zip(signature.parameters, positional)), **arguments}
     for name, value in given.items():
         parameter = signature.parameters.get(name)
@@ -69,11 +64,20 @@ def _describe_expected(annotation: Any, value: Any) -> str:
     kinds = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
     if not all(_is_simple(kind) for kind in kinds) or any(_is_of(value, kind) for kind in kinds):
         return ""
-    return " or ".join(_name(kind) for kind in kinds if kind is not NoneType)
+    named = [_name(kind) for kind in kinds if kind is not NoneType]
+    plain = [kind.__name__ for kind in kinds if isinstance(kind, type) and kind is not NoneType]
+    return f"of type {' or '.join(plain)}" if len(plain) == len(named) else " or ".join(named)
 
 
 def _is_simple(kind: Any) -> bool:
-    return kind in (int, float, bool, str, NoneType) or get_origin(kind) is Literal or _get_item_kind(kind) is not None
+    is_plain = kind in (int, float, bool, str, NoneType) or get_origin(kind) is Literal
+    return is_plain or _get_item_kind(kind) is not None or _is_module(kind)
+
+
+def _is_module(kind: Any) -> bool:
+    """Say whether a type is one of networks, which no plain value of a config is of."""
+    bases = kind.__mro__ if isinstance(kind, type) else ()
+    return any((base.__module__, base.__qualname__) == ("torch.nn.modules.module", "Module") for base in bases)
 
 
 def _get_item_kind(kind: Any) -> Any:
@@ -88,6 +92,8 @@ def _is_of(value: Any, kind: Any) -> bool:
     item_kind = _get_item_kind(kind)
     if item_kind is not None:
         return isinstance(value, list | tuple) and all(item is COMPONENT or _is_of(item, item_kind) for item in value)
+    if _is_module(kind):
+        return isinstance(value, kind)
     if kind is str:  # a name that YAML reads as a number is one too
         return type(value) in (str, int, float)
     return type(value) is kind or (type(value) is int and kind is float)
@@ -100,9 +106,27 @@ def _name(kind: Any) -> str:
     return f"of type {kind.__name__}" if item_kind is None else f"a list of {item_kind.__name__}"
 
 
-def _hint(signature: inspect.Signature, arguments: Mapping[str, Any]) -> str:
-    """Say what a target takes, or what is nearest to an argument that it does not take."""
-    accepted = [name for name, parameter in signature.parameters.items() if parameter.kind is not parameter.VAR_KEYWORD]
-    unknown = next((name for name in arguments if name not in accepted), None)
-    nearest = suggest(unknown, accepted) if unknown else ""
-    return nearest or f" It takes {', '.join(f'`{name}`' for name in accepted)}."
+def _find_unbound(
+    signature: inspect.Signature,
+    target: str,
+    positional: Sequence[Any],
+    arguments: Mapping[str, Any],
+    key: str,
+    partial: bool,
+) -> list[CompositionError]:
+    """Find the arguments that a target does not take, and those that it lacks."""
+    parameters = signature.parameters.values()
+    named = [part.name for part in parameters if part.kind in (part.POSITIONAL_OR_KEYWORD, part.KEYWORD_ONLY)]
+    takes_any = any(part.kind is part.VAR_KEYWORD for part in parameters)
+    takes = f"it takes {', '.join(f'`{name}`' for name in named)}" if named else "it takes none by name"
+    problems: list[CompositionError] = []
+    for name in [] if takes_any else [name for name in arguments if name not in named]:
+        hint = suggest(name, named) or f" {takes[0].upper()}{takes[1:]}."
+        problems.append(CompositionError(f"`{key}`: {target} takes no `{name}`.{hint}", f"{key}.{name}"))
+    known = {name: value for name, value in arguments.items() if takes_any or name in named}
+    try:
+        (signature.bind_partial if partial else signature.bind)(*positional, **known)
+    except TypeError as error:
+        hint = next((suggest(name, arguments) for name in named if f"'{name}'" in str(error)), "")
+        problems.append(CompositionError(f"`{key}` ({target}): {error}; {takes}.{hint}", f"{key}._target_"))
+    return problems

@@ -1,8 +1,9 @@
 """What is wrong with a config that can be seen before anything is built from it."""
 
 import contextlib
-from collections.abc import Iterator
-from typing import Any
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, cast
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -20,11 +21,12 @@ def find_static_problems(config: DictConfig) -> list[CompositionError]:
     Args:
         config: A composed config.
     """
+    unreadable: dict[str, _Unreadable] = {}
     problems: list[CompositionError] = []
-    for node in _iterate_nodes(config, problems):
+    for node in _iterate_nodes(config, unreadable):
         if isinstance(node, DictConfig) and "_target_" in node:
             problems += _check_component(node)
-    return problems
+    return [*(entry.error for key, entry in unreadable.items() if not _has_other_cause(key, unreadable)), *problems]
 
 
 def iterate_components(node: Any, done: set[int] | None = None) -> Iterator[DictConfig]:
@@ -43,17 +45,38 @@ def iterate_components(node: Any, done: set[int] | None = None) -> Iterator[Dict
         yield node
 
 
-def _iterate_nodes(node: Node, problems: list[CompositionError]) -> Iterator[Node]:
+class _Unreadable(NamedTuple):
+    """An entry that can't be read: why, and which other key it refers to."""
+
+    error: CompositionError
+    reference: str | None
+
+
+def _iterate_nodes(node: Node, unreadable: dict[str, _Unreadable]) -> Iterator[Node]:
     """Go through every node that is written in a config, and note what in it can't be read."""
     yield node
     for name in _get_names(node):
         try:
             entry = read_entry(node, name)
         except CompositionError as error:
-            problems.append(error)
+            raw = cast(Any, OmegaConf.to_container(node, resolve=False))[name]
+            match = re.fullmatch(r"\$\{([\w.]+)\}", str(raw))
+            unreadable[get_key(node, name)] = _Unreadable(error, match[1] if match else None)
             continue
         if isinstance(entry, Node) and not OmegaConf.is_interpolation(node, name):
-            yield from _iterate_nodes(entry, problems)
+            yield from _iterate_nodes(entry, unreadable)
+
+
+def _has_other_cause(key: str, unreadable: Mapping[str, _Unreadable]) -> bool:
+    """Say whether an entry can't be read because another one can't, to which its references lead."""
+    passed = [key]
+    while True:
+        reference = unreadable[passed[-1]].reference
+        if reference is None or reference not in unreadable:
+            return len(passed) > 1
+        if reference in passed:  # a circle has no beginning
+            return False
+        passed.append(reference)
 
 
 def _get_names(node: Node) -> list[Any]:

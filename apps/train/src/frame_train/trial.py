@@ -1,16 +1,18 @@
 """A model's first loss, gradients and evaluations, on two data."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 from pytorch_lightning import Callback, LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from frame_core import Model, Optimization, SizedDataset, get_batch, get_split, run_evaluation, undisturbed
 from frame_train.callbacks import EvaluationCallback
+from frame_train.composition import Composition
 from frame_train.errors import CompositionError
 
 
@@ -23,30 +25,43 @@ class View:
     counters: Mapping[str, int]
 
 
-def try_loss(optimization: Optimization) -> None:
+def try_loss(optimization: Optimization, keys: Mapping[nn.Module, str]) -> None:
     """Compute the loss of two training data, and leave everything as it was.
+
+    Args:
+        optimization: What has the model and the data.
+        keys: The key of each network that the config describes.
 
     Raises:
         CompositionError: It can't be computed: networks do not fit one another, say.
     """
     with undisturbed(optimization.model), torch.enable_grad():
-        _compute_loss(optimization)
+        _compute_loss(optimization, keys)
 
 
-def try_training(procedure: LightningModule) -> list[CompositionError]:
+def find_networks(composition: Composition) -> dict[nn.Module, str]:
+    """Find the networks that were built, each with its key."""
+    return {part: key for key, part in composition.list_built().items() if isinstance(part, nn.Module)}
+
+
+def try_training(procedure: LightningModule, keys: Mapping[nn.Module, str]) -> list[CompositionError]:
     """Find what is wrong with the loss of two training data, its gradient and the optimizers.
 
     The gradients stay in the parameters.
+
+    Args:
+        procedure: The procedure.
+        keys: The key of each network that the config describes.
     """
     model = cast(Optimization, procedure).model
     model.train()
     try:
-        _compute_loss(cast(Optimization, procedure)).backward()
-        optimizers = list(_iterate_optimizers(procedure.configure_optimizers()))
+        _compute_loss(cast(Optimization, procedure), keys).backward()
+        optimizers = make_optimizers(procedure)
     except CompositionError as error:
         return [error]
-    except Exception as error:
-        return [CompositionError(f"`optimization`: the model can't be trained: {error}", "optimization")]
+    except RuntimeError as error:
+        return [CompositionError(f"`optimization`: the loss has no gradient: {error}", "optimization")]
     return [*_find_unoptimized(model, optimizers), *_find_without_gradient(model)]
 
 
@@ -82,14 +97,53 @@ class _FirstTwo:
         return get_batch(self._data_set, indices)
 
 
-def _compute_loss(optimization: Optimization) -> Tensor:
-    data_set = get_split(optimization.data, "train")
+def make_optimizers(procedure: LightningModule) -> list[Optimizer]:
+    """Make the optimizers of a procedure, and the schedules of their learning rates.
+
+    Raises:
+        CompositionError: They can't be made.
+    """
     try:
-        batch = get_batch(data_set, torch.arange(min(2, len(data_set))))
-        return optimization.model.compute_loss(batch, 0)["loss"]
+        return list(_iterate_optimizers(procedure.configure_optimizers()))
     except Exception as error:
-        message = f"`optimization`: the loss of two training data can't be computed: {error}"
+        message = f"`optimization`: the optimizer can't be made: {error}"
         raise CompositionError(message, "optimization") from error
+
+
+def _compute_loss(optimization: Optimization, keys: Mapping[nn.Module, str]) -> Tensor:
+    data_set = get_split(optimization.data, "train")
+    calls: list[tuple[str, str]] = []
+    try:
+        with _traced_calls(keys, calls):
+            batch = get_batch(data_set, torch.arange(min(2, len(data_set))))
+            return optimization.model.compute_loss(batch, 0)["loss"]
+    except Exception as error:
+        key, given = calls[-1] if calls else (keys.get(optimization.model, "optimization"), "")
+        message = f"`{key}`{given}: the loss of two training data can't be computed: {error}"
+        raise CompositionError(message, key) from error
+
+
+@contextmanager
+def _traced_calls(keys: Mapping[nn.Module, str], calls: list[tuple[str, str]]) -> Generator[None]:
+    """Keep the calls of networks that have not come back: key, and shapes of what was given."""
+
+    def enter(network: nn.Module, arguments: tuple[Any, ...]) -> None:
+        shapes = ", ".join(str(tuple(value.shape)) for value in arguments if isinstance(value, Tensor))
+        calls.append((keys[network], f" was given {shapes}" if shapes else ""))
+
+    def leave(network: nn.Module, arguments: tuple[Any, ...], result: Any) -> None:
+        calls.pop()
+
+    hooks = [
+        hook
+        for network in keys
+        for hook in (network.register_forward_pre_hook(enter), network.register_forward_hook(leave))
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def _iterate_optimizers(configured: Any) -> Iterator[Optimizer]:
