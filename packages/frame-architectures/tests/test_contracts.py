@@ -13,6 +13,7 @@ from torch.distributions import Distribution
 import frame_architectures
 from frame_architectures import (
     AnyBatch,
+    BilinearCritic,
     DiagonalNormal,
     Flatten,
     Flow,
@@ -50,6 +51,7 @@ MARGINALS: dict[type[MarginalDistribution], tuple[dict[str, Any], tuple[int, ...
 LAYERS: set[type[nn.Module]] = {AnyBatch, Flatten, Rescale}
 SCORES: dict[type[nn.Module], tuple[dict[str, Any], list[tuple[int, ...]]]] = {
     # class: its arguments, the shapes of what it is given
+    BilinearCritic: ({"z_dim": 3}, [(3,), (3,)]),
     PairCritic: ({"z_dim": 3, "layers": [8]}, [(3,), (3,)]),
     mnist.Discriminator: ({"layers": [8]}, [mnist.INPUT_SHAPE]),
 }

@@ -3,12 +3,12 @@ from typing import Any
 import pytest
 import torch
 
-from frame_architectures import PairCritic
+from frame_architectures import BilinearCritic, PairCritic
 
 
+@pytest.mark.parametrize("critic", [PairCritic(3, [8, 5]), BilinearCritic(3)])
 @pytest.mark.parametrize("batch_shape", [(), (4,), (2, 3)])
-def test_a_pair_has_one_score(batch_shape: tuple[int, ...]) -> None:
-    critic = PairCritic(3, [8, 5])
+def test_a_pair_has_one_score(critic: PairCritic | BilinearCritic, batch_shape: tuple[int, ...]) -> None:
     z_1, z_2 = torch.randn(2, *batch_shape, 3)
     assert critic(z_1, z_2).shape == batch_shape
 
@@ -20,9 +20,21 @@ def test_the_score_is_a_perceptron_of_both() -> None:
     torch.testing.assert_close(critic(z_1, z_2), hidden @ last_weight[0] + last_bias[0])
 
 
+def test_a_bilinear_score_is_an_inner_product() -> None:
+    critic, z_1, z_2 = BilinearCritic(3), torch.randn(5, 3), torch.randn(5, 3)
+    weight, bias = critic.parameters()
+    torch.testing.assert_close(critic(z_1, z_2), (z_1 @ weight[0] * z_2).sum(1) + bias)
+
+
 @pytest.mark.parametrize(
     ("z_dim", "layers", "error", "name"), [(0, [5], ValueError, "z_dim"), (3, 5, TypeError, "layers")]
 )
 def test_bad_sizes_are_refused(z_dim: Any, layers: Any, error: type[Exception], name: str) -> None:
     with pytest.raises(error, match=f"`{name}` must be"):
         PairCritic(z_dim, layers)
+
+
+@pytest.mark.parametrize(("z_dim", "error"), [(0, ValueError), ("3", TypeError)])
+def test_a_bad_size_of_a_bilinear_score_is_refused(z_dim: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match="`z_dim` must be"):
+        BilinearCritic(z_dim)

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from frame_architectures import digits, mnist
-from frame_architectures.critics import PairCritic
+from frame_architectures.critics import BilinearCritic, PairCritic
 from frame_architectures.layers import AnyBatch, Flatten, Rescale, make_stack
 from frame_architectures.priors import DiagonalNormal, MixtureOfGaussians
 from frame_architectures.stochastic import StochasticLinear
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AnyBatch",
+    "BilinearCritic",
     "DiagonalNormal",
     "Flatten",
     "Flow",

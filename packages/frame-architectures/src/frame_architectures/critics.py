@@ -9,6 +9,35 @@ from frame_architectures.layers import make_stack
 from frame_architectures.sizes import check_size, check_sizes
 
 
+class BilinearCritic(nn.Module):
+    """Bilinear score z1^T W z2 + b of two representations, each (\\*batch, z_dim), of shape (\\*batch,).
+
+    What it can tell of a pair is linear in each representation, so that representations that it scores well
+    serve linear classifiers.
+
+    Args:
+        z_dim: Number of dimensions of a representation.
+
+    Raises:
+        TypeError: The size is no integer.
+        ValueError: The size is not positive.
+
+    References:
+        Representation Learning with Contrastive Predictive Coding (van den Oord et al., 2018),
+        https://arxiv.org/abs/1807.03748, for a critic of this kind
+
+    >>> BilinearCritic(z_dim=3)(torch.zeros(5, 3), torch.zeros(5, 3)).shape
+    torch.Size([5])
+    """
+
+    def __init__(self, z_dim: int) -> None:
+        super().__init__()
+        self.bilinear = nn.Bilinear(check_size("z_dim", z_dim), z_dim, 1)
+
+    def forward(self, z_1: Tensor, z_2: Tensor) -> Tensor:
+        return self.bilinear(z_1, z_2).squeeze(-1)
+
+
 class PairCritic(nn.Module):
     """Fully connected network from two representations, each (\\*batch, z_dim), to a score of shape (\\*batch,).
 
