@@ -15,7 +15,6 @@ from omegaconf import OmegaConf
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from frame_train.data.mnist import FILES
 from frame_train.settings import workspace
 
 Train = Callable[..., Any]
@@ -102,80 +101,6 @@ def test_pictures_are_neither_black_nor_white(train: Train, tmp_path: Path) -> N
     pixels = torch.tensor(list(Image.open(picture).convert("L").tobytes()))
     assert pixels.min() < 30
     assert pixels.max() > 220
-
-
-@pytest.mark.parametrize(
-    ("arguments", "messages"),
-    [
-        ([], ["+experiment=", "DIGITS_VAE", "MNIST_VAE"]),
-        (["+experiment=MNIST_VEA"], ["`MNIST_VEA`", "DIGITS_VAE", "Did you mean `MNIST_VAE`"]),
-        (["+experiment=DIGITS_VAE", "params.beat=1"], ["`params.beat`", "Did you mean `params.beta`"]),
-        (["+experiment=DIGITS_VAE", "loging=none"], ["`loging`", "Did you mean `logging`"]),
-        (
-            ["+experiment=DIGITS_VAE", "logging=tensorbord"],
-            ["`tensorbord`", "none, tensorboard, wandb", "`tensorboard`?"],
-        ),
-        (["+experiment=DIGITS_VAE", "trainer.max_epoch=1"], ["`trainer`", "Did you mean `max_epochs`"]),
-        (["+experiment=DIGITS_VAE", "params.batch_size=0"], ["`batch_size` must be positive, got 0"]),
-        (["+experiment=DIGITS_VAE", "params.lr=fast"], ["`optimization.lr`", "float", "'fast'"]),
-        (["+experiment=DIGITS_VAE", "params.beta=[1"], ["`params.beta=[1` can't be read"]),
-        (["+experiment=DIGITS_VAE", "params.beta"], ["`params.beta` can't be read"]),
-        (
-            ["+experiment=DIGITS_VAE", "model.encoder=${architectures.encodr}"],
-            ["`model.encoder`", "'architectures.encodr' not found"],
-        ),
-        (
-            ["+experiment=DIGITS_VAE", "evaluation.samples.evaluate_every=often"],
-            ["`evaluation.samples`", "'60 seconds'", "'often'"],
-        ),
-        (
-            ["+experiment=DIGITS_VAE", "evaluation.samples.evaluate_every=3 epocs"],
-            ["`evaluation.samples`", "Did you mean `epochs`"],
-        ),
-        (["+experiment=DIGITS_VAE", "evaluation.samples.name=ELBO/Train"], ["'ELBO/Train'", "`evaluation.samples`"]),
-        (
-            ["+experiment=DIGITS_VAE", "evaluation.elbo_train.evaluator.evaluate_on=validation"],
-            ["`evaluation.elbo_train`", "'validation'", "'train', 'valid', 'test'"],
-        ),
-        (["+experiment=DIGITS_VAE", "run.name=../x"], ["`run.name`", "'../x'"]),
-        (["+experiment=DIGITS_VAE", "run.project=null"], ["`run.project` must be the name of a folder"]),
-        (["+experiment=DIGITS_VAE", "seed=null"], ["`seed` must be an integer that is not negative, got None"]),
-        (["+experiment=DIGITS_VAE", "seed=abc"], ["`seed`", "'abc'"]),
-        (["+experiment=DIGITS_VAE", "params.batch_size=1.5"], ["type int, got 1.5", "comes from `params.batch_size`"]),
-        (["+experiment=DIGITS_VAE", "params.batch_size=true"], ["type int, got True"]),
-        (["+experiment=DIGITS_VAE", "params.beta=-1"], ["`beta` must be non-negative", "comes from `params.beta`"]),
-        (["+experiment=DIGITS_VAE", "trainer.max_epochs=abc"], ["`trainer.max_epochs` must be of type int, got 'abc'"]),
-        (["+experiment=DIGITS_VAE", "trainer=none"], ["`trainer`", "'none'"]),
-        (["+experiment=DIGITS_VAE", "trainer.logger=false"], ["`trainer.logger`", "`logger:`"]),
-        (["+experiment=DIGITS_VAE", "trainer.devices=2", "trainer.accelerator=cpu"], ["`trainer.devices`", "got 2"]),
-        (["+experiment=DIGITS_VAE", "callbacks=null"], ["Config group override"]),
-        (["+experiment=DIGITS_VAE", "device.data_root=null"], ["`device.data_root`", "None"]),
-        (["+experiment=DIGITS_VAE", "architectures.prior.z_dim=3"], ["`prior`", "event shape (16,)", "(3,)"]),
-        (
-            ["+experiment=MNIST_VAE", "device.download_files=off"],
-            ["`data.train.download` must be of type bool, got 'off'"],
-        ),
-        (["+experiment=DIGITS_VAE", "params.bata=1", "seeed=2"], ["`params.bata`", "Did you mean `params.beta`"]),
-        (["+experiment=DIGITS_VAE", "device=nowhere"], ["`nowhere`", "default, laptop, workstation"]),
-        (
-            ["+experiment=MNIST_VAE", "device.download_files=false", "device.data_root=nowhere"],
-            ["nowhere/MNIST/raw'", *FILES, "DIGITS_VAE"],
-        ),
-        (["--config-dir=nowhere", "+experiment=DIGITS_VAE"], ["nowhere", "not found"]),
-    ],
-    ids=lambda value: " ".join(value)[-60:] if isinstance(value, list) else None,
-)
-def test_a_mistake_ends_in_a_few_lines_and_leaves_nothing(
-    train: Train, tmp_path: Path, arguments: list[str], messages: list[str]
-) -> None:
-    result = train(*arguments)
-    assert result.code == 2
-    assert "Traceback" not in result.errors
-    assert len(result.errors.splitlines()) <= 6
-    for message in messages:
-        assert message in result.errors
-    assert result.output == ""
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unknown_device_name_lists_those_there_are(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,34 +212,12 @@ def test_a_grid_runs_each_job_in_its_own_directory_and_ends_with_a_table(train: 
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
 
 
-def test_a_metric_that_nothing_logs_is_found_before_training(train: Train, tmp_path: Path) -> None:
-    result = train("+experiment=DIGITS_VAE", "logging=none", "monitor.metric=ELBO/Valid", *TWO_STEPS)
-    assert result.code == 2
-    assert "`callbacks.best_checkpoint.monitor`: nothing logs 'ELBO/Valid'" in result.errors
-    assert "Did you mean `ELBO/Validation`?" in result.errors
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_schedule_may_stand_where_a_number_is_accepted(train: Train, tmp_path: Path) -> None:
     schedule = "params.beta={_target_:frame_core.LinearWarmup,start:0.0,end:1.0,over:4 iterations}"
     result = train("+experiment=DIGITS_VAE", "logging=none", schedule, *TWO_STEPS)
     assert result.code == 0, result
     checkpoint = torch.load(find_run(tmp_path) / "checkpoints" / "last.ckpt", weights_only=True)
     assert checkpoint["state_dict"]["model.beta.value"] == 0.25  # what the second of four steps was taken with
-
-
-def test_the_options_of_a_device_are_known_to_a_hint_with_an_own_folder(train: Train, tmp_path: Path) -> None:
-    (tmp_path / "my" / "experiment").mkdir(parents=True)
-    listed = "# @package _global_\ndefaults: [DIGITS_VAE, _self_]\ncallbacks: [{_target_: builtins.dict}]\n"
-    (tmp_path / "my" / "experiment" / "listed.yaml").write_text(listed)
-    (tmp_path / "my" / "experiment" / "broken.yaml").write_text("a: [1\nb: {")
-    result = train("--config-dir", "my", "+experiment=listed")
-    assert result.code == 2
-    assert "Cannot merge DictConfig with ListConfig" in result.errors
-    result = train("--config-dir", "my", "+experiment=broken")
-    assert result.code == 2
-    assert "broken.yaml" in result.errors
-    assert "Traceback" not in result.errors
 
 
 def test_what_comes_from_the_environment_is_not_logged(

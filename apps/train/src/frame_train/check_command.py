@@ -9,7 +9,7 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from frame_train.checking import Findings, check_config
-from frame_train.command_line import normalize_overrides, own_folders
+from frame_train.command_line import own_folders
 from frame_train.composing import compose_what_can_be
 from frame_train.composition import Composition
 from frame_train.errors import CompositionError, suggest
@@ -26,7 +26,7 @@ def check(arguments: Sequence[str]) -> int:
     """Check the config that a command line describes, tell what was found, and give the exit code.
 
     Args:
-        arguments: The command line, normalized.
+        arguments: The command line.
     """
     start = time.monotonic()
     findings = check_arguments(arguments)
@@ -43,7 +43,7 @@ def check_all(arguments: Sequence[str]) -> int:
     codes: list[int] = []
     for experiment in read_options("experiment", folders):
         start = time.monotonic()
-        chosen = normalize_overrides([*arguments, f"experiment={experiment}"])
+        chosen = [*arguments, f"experiment={experiment}"]
         findings = check_arguments(chosen)
         for logging in read_options("logging", folders):
             findings.problems += _check_with_logger([*chosen, f"logging={logging}"])
@@ -59,7 +59,7 @@ def check_arguments(arguments: Sequence[str]) -> Findings:
     """Find everything that is wrong with the config that a command line describes.
 
     Args:
-        arguments: The command line, normalized.
+        arguments: The command line.
     """
     quiet_libraries()
     config, errors = compose_what_can_be(arguments)
@@ -90,7 +90,7 @@ def check_sweep(path: Path, arguments: Sequence[str] = ()) -> tuple[Findings, li
     sweep = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(path), resolve=False))
     words = [str(word) for word in sweep.get("command", ())]
     swept = {key: _choose_value(entry) for key, entry in sweep.get("parameters", {}).items()}
-    chosen = normalize_overrides([*arguments, *(word for word in words if "=" in word and "{" not in word)])
+    chosen = [*arguments, *(word for word in words if "=" in word and "{" not in word)]
     config, _ = compose_what_can_be(chosen)
     known = [key for key in swept if _has(config, key)]
     problems = [
@@ -98,7 +98,7 @@ def check_sweep(path: Path, arguments: Sequence[str] = ()) -> tuple[Findings, li
         for key in swept
         if key not in known
     ]
-    chosen += normalize_overrides([f"{key}={swept[key]}" for key in known])
+    chosen += [f"{key}={swept[key]}" for key in known]
     findings = check_arguments(chosen)
     metric = str(sweep.get("metric", {}).get("name"))
     if metric == "None":

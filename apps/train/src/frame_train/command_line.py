@@ -5,10 +5,13 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from hydra._internal.utils import get_args_parser
+
+from frame_train.errors import CompositionError, suggest
 from frame_train.settings import config_directory
 from frame_train.sweep import quote_swept_values
 
-_DEFAULT_GROUPS = ("callbacks", "logging", "device")  # those that train.yaml names in its defaults list
+_DEFAULT_GROUPS = ("logging", "device")  # of which train.yaml chooses one
 
 
 def take_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -17,6 +20,9 @@ def take_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]
     Returns:
         ``check``, ``check_all``, ``list`` (a group, empty for all of them, None where it is not asked for),
         ``compatible_with`` and ``traceback``; and the rest of the command line.
+
+    Raises:
+        CompositionError: There is no such flag.
     """
     parser = argparse.ArgumentParser("train", add_help=False, allow_abbrev=False)
     parser.add_argument("--check", action="store_true")
@@ -24,7 +30,13 @@ def take_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]
     parser.add_argument("--list", nargs="?", const="", metavar="GROUP")
     parser.add_argument("--compatible-with", metavar="GROUP=OPTION")
     parser.add_argument("--traceback", action="store_true")
-    return parser.parse_known_args(arguments)
+    flags, rest = parser.parse_known_args(arguments)
+    known = [name for action in (*parser._actions, *get_args_parser()._actions) for name in action.option_strings]  # pyright: ignore[reportPrivateUsage]
+    for argument in rest:
+        flag = argument.partition("=")[0]
+        if re.match("-[a-zA-Z-]", flag) and flag not in known:
+            raise CompositionError(f"There is no flag `{flag}`.{suggest(flag, known)} Keys are written `key=value`.")
+    return flags, rest
 
 
 def normalize_overrides(arguments: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from frame_train.command_line import is_override, own_folders
+from frame_train.command_line import is_override, normalize_overrides, own_folders
 from frame_train.settings import config_directory, workspace
 
 COMMAND_LINE = "the command line"
@@ -23,7 +23,7 @@ def compose_config(arguments: Sequence[str]) -> DictConfig:
     """Compose the config that a command line describes.
 
     Args:
-        arguments: The command line, normalized; its flags, but for ``--config-dir``, are left out.
+        arguments: The command line; of its flags, ``--config-dir`` alone is heeded.
 
     Raises:
         HydraException: It can't be composed.
@@ -49,7 +49,7 @@ class Origins:
     """Where the values of a composed config are written.
 
     Args:
-        arguments: The command line, normalized.
+        arguments: The command line.
     """
 
     def __init__(self, arguments: Sequence[str]) -> None:
@@ -95,7 +95,7 @@ def _initialized_hydra() -> Generator[None]:
 
 def _get_overrides(arguments: Sequence[str]) -> list[str]:
     folders = [folder.resolve().as_uri() for folder in own_folders(arguments)]
-    return [f"hydra.searchpath=[{','.join(folders)}]", *filter(is_override, arguments)]
+    return [f"hydra.searchpath=[{','.join(folders)}]", *filter(is_override, normalize_overrides(arguments))]
 
 
 def _drop_wrong(arguments: Sequence[str], message: str) -> list[str]:

@@ -147,7 +147,7 @@ def construct_target(
     try:
         return target(*positional, **arguments)
     except Exception as error:
-        where = "" if isinstance(error, ValueError | TypeError | OSError) else " (HYDRA_FULL_ERROR=1 shows where.)"
+        where = "" if isinstance(error, ValueError | TypeError | OSError) else " (--traceback shows where.)"
         raise CompositionError(f"`{key}` ({describe(target)}): {error}{where}", key) from error
 
 

@@ -21,6 +21,7 @@ from frame_train.trial import find_networks, make_optimizers, try_loss
 _OPTIONAL_CALLBACKS = {"enable_checkpointing": Checkpoint, "enable_progress_bar": ProgressBar}
 
 _KINDS: dict[str, type] = {"callbacks": Callback, "evaluation": Callback, "logger": Logger}
+_RESERVED_NAMES = ("time", "trainer/global_step", "Train")
 _NO_LOOP = "there is no loop of validation or test; each evaluation has `evaluate_every`"
 _NOT_FOR_THE_TRAINER = {
     "logger": "loggers stand under `logger:`, and `logging=none` leaves all out",
@@ -110,7 +111,8 @@ def build_parts(config: DictConfig, composition: Composition, problems: list[Com
             if isinstance(component, kind):
                 place[key] = component
             elif component is not None:
-                problems.append(CompositionError(f"`{key}` must be a {kind.__name__}, got {_describe(node)}.", key))
+                message = f"`{key}` must be a {kind.__name__}, got {_describe(node)}; `~{key}` leaves it out."
+                problems.append(CompositionError(message, key))
     if config.train_for is not None:
         try:
             arguments = {"train_for": config.train_for}
@@ -199,7 +201,13 @@ def build_trainer(
     }
     if "train_for" in callbacks:  # it alone decides how long
         arguments.update(max_epochs=-1, max_steps=-1, max_time=None, min_epochs=None, min_steps=None)
-    return construct_target(make_trainer, (), arguments, "trainer")
+    try:
+        return construct_target(make_trainer, (), arguments, "trainer")
+    except CompositionError as error:
+        if told.get("accelerator") in ("auto", "cpu", None):
+            raise
+        message = f"`trainer.accelerator` is {told['accelerator']!r}, and this machine: {error.__cause__}"
+        raise CompositionError(f"{message} `device=default` runs on any machine.", "trainer.accelerator") from error
 
 
 def _by_key(config: DictConfig, group: str) -> dict[str, Any]:
@@ -228,6 +236,7 @@ def _check(key: str, component: Any, *arguments: Any, method: str = "check") -> 
 
 
 def _find_names_used_twice(callbacks: Mapping[str, Callback]) -> list[CompositionError]:
+    """Find evaluations under the name of another, or of the training quantities."""
     problems: list[CompositionError] = []
     keys_by_name: dict[str, str] = {}
     for key, callback in callbacks.items():
@@ -235,6 +244,9 @@ def _find_names_used_twice(callbacks: Mapping[str, Callback]) -> list[Compositio
             other = keys_by_name.setdefault(callback.name, key)
             if other != key:
                 message = f"`{key}.name`: {callback.name!r} is the name of `{other}` too."
+                problems.append(CompositionError(message, f"{key}.name"))
+            elif callback.name in _RESERVED_NAMES:
+                message = f"`{key}.name`: {callback.name!r} is the name of what every entry has; choose another."
                 problems.append(CompositionError(message, f"{key}.name"))
     return problems
 

@@ -1,7 +1,7 @@
 """What Hydra and OmegaConf say, in a few lines: what was expected, what came, the nearest right thing."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
@@ -22,7 +22,7 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
 
     Args:
         error: One of `EXPLAINED`.
-        arguments: The command line, normalized.
+        arguments: The command line.
     """
     if isinstance(error, JoinedCompositionError):
         shown = [_explain_problem(problem, arguments) for problem in error.problems[:_MOST_SHOWN]]
@@ -33,10 +33,12 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file is not None:
         return _explain_missing_option(error.missing_cfg_file, error.options or ())
     if isinstance(error, OverrideParseException):
-        return f"`{error.override}` can't be read as `key=value`: {_first_line(error)}."
-    match = re.match(r"Could not override '(.+)'", str(error))
-    if match is not None:
-        return _explain_missing_key(match[1], arguments)
+        hint = "" if "=" in error.override else '; a value with spaces is written in quotes, "train_for=30 minutes"'
+        return f"`{error.override}` can't be read as `key=value`: {_first_line(error)}{hint}."
+    for pattern, explain_match in _HYDRA_SAYS.items():
+        match = re.match(pattern, str(error))
+        if match is not None:
+            return explain_match(match[1], arguments)
     root = error
     while root.__cause__ is not None:
         root = root.__cause__
@@ -59,15 +61,53 @@ def _explain_missing_option(option: str, options: Sequence[str]) -> str:
 
 
 def _explain_missing_key(key: str, arguments: Sequence[str]) -> str:
-    others = [argument for argument in arguments if not re.match(rf"\+*{re.escape(key)}=", argument)]
-    groups = [folder.name for folder in config_directory().iterdir() if folder.is_dir()]
-    config, _ = compose_what_can_be(others)
-    known = [name for name in (*iterate_keys(config), *groups) if name != key]
+    known = _list_keys(key, arguments)
     parent = key.rpartition(".")[0]
     siblings = [name for name in known if name.rpartition(".")[0] == parent]
-    hint = suggest(key, siblings or known) or suggest(key, known)
     there = f"; `{parent}` has {', '.join(name.rpartition('.')[2] for name in siblings)}" if parent and siblings else ""
-    return f"The config has no key `{key}`{there}.{hint} `+{key}=...` adds it."
+    return f"The config has no key `{key}`{there}.{_suggest_key(key, known)} `+{key}=...` adds it."
+
+
+def _explain_missing_deletion(key: str, arguments: Sequence[str]) -> str:
+    return f"The config has no key `{key}` to leave out.{_suggest_key(key, _list_keys(key, arguments))}"
+
+
+def _explain_ambiguous_value(override: str, arguments: Sequence[str]) -> str:
+    key, _, value = override.partition("=")
+    return f"`{override}`: several values are a grid, which `-m` runs; a list is written `{key}=[{value}]`."
+
+
+def _explain_choice_made_twice(group: str, arguments: Sequence[str]) -> str:
+    return f"`{group}=` is given twice: an option of `{group}` can be chosen once."
+
+
+def _explain_kinds_that_differ(place: str, arguments: Sequence[str]) -> str:
+    return f"{place}: a list can't be added to a mapping: `callbacks`, say, is a mapping of names to components."
+
+
+_HYDRA_SAYS: dict[str, Callable[[str, Sequence[str]], str]] = {
+    "Could not override '(.+)'": _explain_missing_key,
+    "Could not delete from config. '(.+)' does not exist": _explain_missing_deletion,
+    "Ambiguous value for argument '(.+)'": _explain_ambiguous_value,
+    r"Multiple values for (\S+)\.": _explain_choice_made_twice,
+    "(In '.+'): .*Cannot merge DictConfig with ListConfig": _explain_kinds_that_differ,
+}
+
+
+def _list_keys(key: str, arguments: Sequence[str]) -> list[str]:
+    """List the keys and groups that there are, where an argument that names another one is left out."""
+    others = [argument for argument in arguments if not re.match(rf"[+~]*{re.escape(key)}(=|$)", argument)]
+    groups = [folder.name for folder in config_directory().iterdir() if folder.is_dir()]
+    config, _ = compose_what_can_be(others)
+    return [name for name in (*iterate_keys(config), *groups) if name != key]
+
+
+def _suggest_key(key: str, known: Sequence[str]) -> str:
+    """Suggest a key beside a wrong one, one of the same name elsewhere, or any that is near."""
+    parent, _, last = key.rpartition(".")
+    siblings = [name for name in known if name.rpartition(".")[0] == parent]
+    elsewhere = [name for name in known if name.endswith(f".{last}")]
+    return suggest(key, siblings) or (f" Did you mean `{elsewhere[0]}`?" if elsewhere else suggest(key, known))
 
 
 def iterate_keys(config: DictConfig, prefix: str = "") -> Iterator[str]:

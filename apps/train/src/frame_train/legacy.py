@@ -16,6 +16,7 @@ def rename_old_keys(trainer: DictConfig) -> list[str]:
     with open_dict(trainer):
         if "gpus" in trainer:
             gpus = trainer.pop("gpus")
+            gpus = int(gpus) if str(gpus).isdigit() else gpus
             trainer.accelerator = "gpu" if gpus else "cpu"
             trainer.devices = gpus or 1
             lines.append(

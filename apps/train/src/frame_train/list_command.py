@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from frame_train.command_line import normalize_overrides, own_folders
+from frame_train.command_line import own_folders
 from frame_train.errors import CompositionError
 from frame_train.options import find_groups, read_options
 from frame_train.settings import config_directory
@@ -18,7 +18,7 @@ def list_options(group: str, compatible_with: str | None, arguments: Sequence[st
         group: The group, empty for all groups.
         compatible_with: A choice, such as ``evaluation=elbo``: only options that work with it are printed,
             and of the others what stands against it.
-        arguments: The command line, normalized.
+        arguments: The command line.
 
     Raises:
         CompositionError: There is no such group or choice.
@@ -50,5 +50,5 @@ def _find_reason(choices: Sequence[tuple[str, str]], arguments: Sequence[str]) -
     from frame_train.check_command import check_arguments  # torch is imported only where something is tried
 
     overrides = [f"{'+' * (group in _GROUPS_OF_MANY)}{group}={option}" for group, option in sorted(choices)]
-    problems = check_arguments(normalize_overrides([*arguments, *overrides])).problems
+    problems = check_arguments([*arguments, *overrides]).problems
     return str(problems[0]) if problems else ""

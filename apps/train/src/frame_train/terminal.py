@@ -67,10 +67,11 @@ def print_closing(last_values: Mapping[str, tuple[float, int | None]], directory
 
 @dataclass
 class Job:
-    """One job of a grid: its overrides, and the last value of every metric once it has ended well."""
+    """One job of a grid: its overrides, the last value of every metric once it has ended well, how it did not."""
 
     overrides: Sequence[str]
     last_values: Mapping[str, float] | None = None
+    crashed: bool = False
 
 
 def print_jobs(jobs: Sequence[Job]) -> None:

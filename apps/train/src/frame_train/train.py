@@ -3,12 +3,14 @@
 import contextlib
 import os
 import sys
+import traceback
 from argparse import Namespace
 from collections.abc import Generator, Mapping, Sequence
 from typing import cast
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
@@ -29,10 +31,9 @@ def main() -> None:
     """
     sys.path.insert(0, os.getcwd())  # classes of one's own, beside one's own option files
     register_resolvers()
-    flags, arguments = take_flags(sys.argv[1:])
-    arguments = normalize_overrides(arguments)
-    show_traceback = flags.traceback or os.environ.get("HYDRA_FULL_ERROR") == "1"
-    with told_errors(show_traceback, arguments):
+    show_traceback = "--traceback" in sys.argv or os.environ.get("HYDRA_FULL_ERROR") == "1"
+    with told_errors(show_traceback, sys.argv[1:]):
+        flags, arguments = take_flags(sys.argv[1:])
         sys.exit(_run(flags, arguments, show_traceback))
     sys.exit(2)
 
@@ -43,7 +44,7 @@ def told_errors(show_traceback: bool, arguments: Sequence[str]) -> Generator[Non
 
     Args:
         show_traceback: Whether to let it pass instead.
-        arguments: The command line, normalized.
+        arguments: The command line.
     """
     try:
         yield
@@ -69,7 +70,7 @@ def _run(flags: Namespace, arguments: Sequence[str], show_traceback: bool) -> in
 
 def _compose_and_train(arguments: Sequence[str], show_traceback: bool) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves its errors to us
-    sys.argv[1:] = arguments
+    sys.argv[1:] = normalize_overrides(arguments)
     jobs: list[Job] = []
 
     @hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="train")
@@ -78,7 +79,15 @@ def _compose_and_train(arguments: Sequence[str], show_traceback: bool) -> int:
         jobs.append(Job(overrides))
         own = [argument for argument in arguments if not is_override(argument)]
         with told_errors(show_traceback, [*own, *overrides]):  # Hydra announces an error that it sees, and ends a grid
-            jobs[-1].last_values = _train(config, overrides)
+            try:
+                jobs[-1].last_values = _train(config, overrides)
+            except EXPLAINED:
+                raise
+            except Exception:
+                if HydraConfig.get().mode != RunMode.MULTIRUN:
+                    raise
+                traceback.print_exc()  # the other jobs go on
+                jobs[-1].crashed = True
 
     try:
         run()
@@ -88,6 +97,8 @@ def _compose_and_train(arguments: Sequence[str], show_traceback: bool) -> int:
         raise CompositionError(f"The config can't be composed: {error}") from error
     if len(jobs) > 1:
         print_jobs(jobs)
+    if any(job.crashed for job in jobs):
+        return 1
     return 2 if any(job.last_values is None for job in jobs) else 0
 
 

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from omegaconf import DictConfig
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from frame_train.errors import CompositionError, raise_any
 from frame_train.experiment import Experiment, build_experiment
@@ -48,6 +49,8 @@ def _fit(experiment: Experiment) -> None:
     """Train; Ctrl-C ends with exit code 130 once what was reached is logged."""
     try:
         experiment.trainer.fit(experiment.optimization)
+    except MisconfigurationException as error:
+        raise CompositionError(f"`trainer`: {error}", "trainer") from error
     except SystemExit:
         if not experiment.trainer.interrupted:
             raise

@@ -1,0 +1,167 @@
+"""What a tired person types: each mistake is told in a few lines, and leaves nothing behind."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from frame_train.data.mnist import FILES
+
+DIGITS = "+experiment=DIGITS_VAE"
+OWN_EXPERIMENTS = {
+    "listed": "callbacks: [{_target_: builtins.dict}]",
+    "broken": "a: [1\nb: {",
+    "twins": "data: {train: {_target_: nothing.Here}}",
+}
+
+MISTAKES: list[tuple[list[str], list[str]]] = [
+    ([], ["+experiment=", "DIGITS_VAE", "MNIST_VAE"]),
+    (["+experiment=MNIST_VEA"], ["`MNIST_VEA`", "DIGITS_VAE", "Did you mean `MNIST_VAE`"]),
+    ([DIGITS, "params.beat=1"], ["`params.beat`", "Did you mean `params.beta`"]),
+    ([DIGITS, "loging=none"], ["`loging`", "Did you mean `logging`"]),
+    (
+        [DIGITS, "logging=tensorbord"],
+        ["`tensorbord`", "none, tensorboard, wandb", "`tensorboard`?"],
+    ),
+    ([DIGITS, "trainer.max_epoch=1"], ["`trainer`", "Did you mean `max_epochs`"]),
+    ([DIGITS, "params.batch_size=0"], ["`batch_size` must be positive, got 0"]),
+    ([DIGITS, "params.lr=fast"], ["`optimization.lr`", "float", "'fast'"]),
+    ([DIGITS, "params.beta=[1"], ["`params.beta=[1` can't be read"]),
+    ([DIGITS, "params.beta"], ["`params.beta` can't be read"]),
+    (
+        [DIGITS, "model.encoder=${architectures.encodr}"],
+        ["`model.encoder`", "'architectures.encodr' not found"],
+    ),
+    (
+        [DIGITS, "evaluation.samples.evaluate_every=often"],
+        ["`evaluation.samples`", "'60 seconds'", "'often'"],
+    ),
+    (
+        [DIGITS, "evaluation.samples.evaluate_every=3 epocs"],
+        ["`evaluation.samples`", "Did you mean `epochs`"],
+    ),
+    ([DIGITS, "evaluation.samples.name=ELBO/Train"], ["'ELBO/Train'", "`evaluation.samples`"]),
+    (
+        [DIGITS, "evaluation.elbo_train.evaluator.evaluate_on=validation"],
+        ["`evaluation.elbo_train`", "'validation'", "'train', 'valid', 'test'"],
+    ),
+    ([DIGITS, "run.name=../x"], ["`run.name`", "'../x'"]),
+    ([DIGITS, "run.project=null"], ["`run.project` must be the name of a folder"]),
+    ([DIGITS, "seed=null"], ["`seed` must be an integer that is not negative, got None"]),
+    ([DIGITS, "seed=abc"], ["`seed`", "'abc'"]),
+    ([DIGITS, "params.batch_size=1.5"], ["type int, got 1.5", "comes from `params.batch_size`"]),
+    ([DIGITS, "params.batch_size=true"], ["type int, got True"]),
+    ([DIGITS, "params.beta=-1"], ["`beta` must be non-negative", "comes from `params.beta`"]),
+    ([DIGITS, "trainer.max_epochs=abc"], ["`trainer.max_epochs` must be of type int, got 'abc'"]),
+    ([DIGITS, "trainer=none"], ["`trainer`", "'none'"]),
+    ([DIGITS, "trainer.logger=false"], ["`trainer.logger`", "`logger:`"]),
+    ([DIGITS, "trainer.devices=2", "trainer.accelerator=cpu"], ["`trainer.devices`", "got 2"]),
+    ([DIGITS, "callbacks=null"], ["Config group override"]),
+    ([DIGITS, "device.data_root=null"], ["`device.data_root`", "None"]),
+    ([DIGITS, "architectures.prior.z_dim=3"], ["`prior`", "event shape (16,)", "(3,)"]),
+    (
+        ["+experiment=MNIST_VAE", "device.download_files=off"],
+        ["`data.train.download` must be of type bool, got 'off'"],
+    ),
+    ([DIGITS, "params.bata=1", "seeed=2"], ["`params.bata`", "Did you mean `params.beta`"]),
+    ([DIGITS, "device=nowhere"], ["`nowhere`", "default, laptop, workstation"]),
+    (
+        ["+experiment=MNIST_VAE", "device.download_files=false", "device.data_root=nowhere"],
+        ["nowhere/MNIST/raw'", *FILES, "DIGITS_VAE"],
+    ),
+    (["--config-dir=nowhere", DIGITS], ["nowhere", "not found"]),
+    # What to train, and with what
+    ([DIGITS, "model=VEA"], ["`VEA`", "VAE"]),
+    ([DIGITS, "experiment=MNIST_VAE"], ["`experiment=` is given twice"]),
+    ([DIGITS, "+evaluation=elbow"], ["`elbow`", "Did you mean `elbo`?"]),
+    ([DIGITS, "beta=2"], ["`beta`", "Did you mean `params.beta`?"]),
+    ([DIGITS, "~evaluation.sample"], ["`evaluation.sample`", "Did you mean `evaluation.samples`?"]),
+    ([DIGITS, "params.beta=0.1,1"], ["`params.beta=0.1,1`", "`-m`", "[0.1,1]"]),
+    ([DIGITS, "train_for=30", "minutes"], ["`minutes` can't be read", "quotes"]),
+    # Flags
+    (["--lsit"], ["`--lsit`", "Did you mean `--list`?"]),
+    (["--check-al", DIGITS], ["`--check-al`", "Did you mean `--check-all`?"]),
+    (["--compatible-with", "evaluation=elbo"], ["`--compatible-with`", "`--list GROUP`"]),
+    (["--list", "experimnt"], ["`experimnt`", "Did you mean `experiment`?"]),
+    (["--list", "experiment", "--compatible-with", "evaluation=elbow"], ["`elbow`", "elbo"]),
+    # Targets
+    ([DIGITS, "model._target_=frame_models.VAE"], ["`model._target_`", "`frame_models.VAE`", "VariationalAutoencoder"]),
+    ([DIGITS, "model._target_=frame_modles.VIB"], ["`model._target_`", "Did you mean `frame_models.VIB`?"]),
+    ([DIGITS, "model._target_=frame_models.Clasifier"], ["Did you mean `Classifier`?"]),
+    ([DIGITS, "model._target_=frame_train.composition._identity"], ["`model._target_`", "`_identity`", "private"]),
+    ([DIGITS, "model._target_=torch.nn"], ["`model._target_`", "`torch.nn` is no class or function", "'module'"]),
+    ([DIGITS, "model._target_=5"], ["`model._target_`", "a class or a function", "got 5"]),
+    ([DIGITS, "model._target_=null"], ["`model._target_`", "got None"]),
+    ([DIGITS, "model._target_=os.system"], ["`model._target_`", "os.system"]),
+    # Arguments
+    ([DIGITS, "~model.encoder"], ["`model`", "VariationalAutoencoder", "'encoder'"]),
+    ([DIGITS, "+model.enc=1"], ["VariationalAutoencoder takes no `enc`", "Did you mean `encoder`?"]),
+    ([DIGITS, "model.encoder=5"], ["`model.encoder` must be of type Module, got 5"]),
+    ([DIGITS, "architectures.encoder.layers=5"], ["`architectures.encoder.layers` must be a list of int, got 5"]),
+    ([DIGITS, "params.encoder_layers=[256,x]"], ["a list of int, got [256, 'x']", "`params.encoder_layers`"]),
+    ([DIGITS, "+architectures.encoder.posterior=normal"], ["`posterior`", "'Normal'", "'normal'"]),
+    ([DIGITS, "monitor.mode=maximum"], ["must be one of 'max', 'min', got 'maximum'", "`monitor.mode`"]),
+    ([DIGITS, "+evaluation.samples.on_error=ignore"], ["must be one of 'stop', 'continue', got 'ignore'"]),
+    ([DIGITS, "evaluation.samples.evaluator.n_pictures=many"], ["`evaluation.samples.evaluator.n_pictures`", "'many'"]),
+    ([DIGITS, "data.train.split=trian"], ["`data.train`", "'train', 'valid', 'test', got 'trian'"]),
+    ([DIGITS, "optimization=batch", "params.lr=-1"], ["`optimization`", "-1"]),
+    # Missing values, references and cycles
+    ([DIGITS, "params.z_dim=???"], ["`params.z_dim`: Missing mandatory value"]),
+    ([DIGITS, "params.z_dim=null"], ["must be of type int, got None", "It comes from `params.z_dim`"]),
+    ([DIGITS, "params.beta=${params.beta}"], ["`params.beta`: Recursive interpolation"]),
+    ([DIGITS, "model.encoder=${model}"], ["`model.encoder`: Interpolation to parent node"]),
+    ([DIGITS, "architectures.encoder=${model}"], ["`model.encoder`: Interpolation to parent"]),
+    ([DIGITS, "params.beta=${oc.env:NOT_SET}"], ["`params.beta`", "'NOT_SET'"]),
+    ([DIGITS, "params.beta=${nothing:3}"], ["`params.beta`", "nothing"]),
+    # What does not fit the rest
+    ([DIGITS, "architectures.decoder.z_dim=5"], ["`architectures.decoder` was given (2, 16)", "5x"]),
+    ([DIGITS, "architectures=MNIST"], ["`architectures.encoder`", "(1, 28, 28)", "(2, 1, 8, 8)"]),
+    ([DIGITS, "model=GAN"], ["`model.generator`", "'architectures.generator' not found"]),
+    ([DIGITS, "~data.train"], ["`data` has no split 'train'; it has 'valid', 'test'"]),
+    ([DIGITS, "~data.valid"], ["`evaluation.elbo_validation`", "no split 'valid'; it has 'train', 'test'"]),
+    (["+experiment=DIGITS_Classifier", "+evaluation=elbo"], ["`ELBOEvaluation` needs a `VariationalModel`"]),
+    ([DIGITS, "monitor.metric=ELBO/Valid"], ["nothing logs 'ELBO/Valid'", "Did you mean `ELBO/Validation`?"]),
+    ([DIGITS, "evaluation.samples.name=time"], ["`evaluation.samples.name`", "'time'"]),
+    ([DIGITS, "evaluation=elbo"], ["`evaluation.samples` must be a Callback", "`~evaluation.samples`"]),
+    ([DIGITS, "+callbacks.mine=5"], ["`callbacks.mine` must be a Callback, got 5"]),
+    (["--config-dir=my", "+experiment=listed"], ["experiment/listed", "`callbacks`", "mapping"]),
+    (["--config-dir=my", "+experiment=broken"], ["broken.yaml"]),
+    # How long, how often, on what
+    ([DIGITS, "evaluation.samples.evaluate_every=3"], ["'60 seconds'", "got 3"]),
+    ([DIGITS, "evaluation.samples.evaluate_every='-3 epochs'"], ["`evaluation.samples`", "'-3 epochs'"]),
+    ([DIGITS, "evaluation.samples.evaluate_every='3 generator_steps'"], ["'generator_steps'", "iterations"]),
+    ([DIGITS, "train_for=long"], ["`train_for`", "'60 seconds'", "'long'"]),
+    ([DIGITS, "trainer.accelerator=gpu"], ["`trainer.accelerator` is 'gpu'", "`device=default`"]),
+    ([DIGITS, "trainer.fast_dev_run=true"], ["`trainer.fast_dev_run`", "`trainer.max_steps=2`"]),
+    ([DIGITS, "trainer.val_check_interval=0.5"], ["`trainer.val_check_interval`", "`evaluate_every`"]),
+    ([DIGITS, "trainer.precision=12"], ["`trainer.precision` must be one of", "got 12"]),
+]
+
+
+@pytest.fixture(autouse=True)
+def own_options(tmp_path: Path) -> None:
+    """Experiments of one's own that are wrong in themselves."""
+    (tmp_path / "my" / "experiment").mkdir(parents=True)
+    for name, text in OWN_EXPERIMENTS.items():
+        head = "# @package _global_\ndefaults: [DIGITS_VAE, _self_]\n"
+        (tmp_path / "my" / "experiment" / f"{name}.yaml").write_text(head + text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "messages"), MISTAKES, ids=[" ".join(arguments)[-60:] for arguments, _ in MISTAKES]
+)
+def test_a_mistake_ends_in_a_few_lines_and_leaves_nothing(
+    train: Callable[..., tuple[int, str, str]], tmp_path: Path, arguments: list[str], messages: list[str]
+) -> None:
+    code, output, errors = train("logging=none", *arguments)
+    assert code == 2
+    assert "Traceback" not in errors
+    assert len(errors.splitlines()) <= 10
+    for message in messages:
+        assert message in errors
+    assert output == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["my"]
+
+
+def test_the_table_is_long_enough_to_be_of_use() -> None:
+    assert len({" ".join(arguments) for arguments, _ in MISTAKES}) == len(MISTAKES) >= 60
