@@ -1,5 +1,6 @@
 """Everything that is wrong with a config, found without training it and without its data."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -47,9 +48,11 @@ def check_config(config: DictConfig) -> Findings:
     for node in _iterate_built(config):
         _collect(lambda node=node: composition.instantiate(node), findings.problems)
     parts = build_parts(config, composition, findings.problems)
-    findings.problems += find_mismatches(parts)
+    mismatches = find_mismatches(parts)
+    findings.problems += mismatches
     findings.logged = list_logged(parts.callbacks)
-    _collect(lambda: _check_trainer(parts, Path(config.run.directory)), findings.problems)
+    if not mismatches:  # of which the Trainer would complain in its own words
+        _collect(lambda: _check_trainer(parts, Path(config.run.directory)), findings.problems)
     if data.undeclared:
         keys = ", ".join(f"`{key}`" for key in data.undeclared)
         findings.notes.append(
@@ -144,7 +147,7 @@ def _find_twins(config: DictConfig, composition: Composition) -> list[str]:
         with suppress(CompositionError, OmegaConfBaseException):
             network = composition.instantiate(node)
             if isinstance(network, nn.Module) and any(True for _ in network.parameters()):
-                words = OmegaConf.to_yaml(node, resolve=True)
+                words = json.dumps(OmegaConf.to_container(node, resolve=True), sort_keys=True)
                 keys_by_words.setdefault(words, []).append(get_key(node))
     return [
         f"`{keys[0]}` and {' and '.join(f'`{key}`' for key in keys[1:])} are networks of their own with equal configs: "

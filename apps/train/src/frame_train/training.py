@@ -3,8 +3,8 @@
 import sys
 from collections.abc import Mapping, Sequence
 
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from frame_train.errors import CompositionError, raise_any
 from frame_train.experiment import Experiment, build_experiment
