@@ -56,7 +56,7 @@ def test_everything_that_is_wrong_is_told_at_once_with_its_file(train: Train) ->
         ("`optimization.lr` must be of type float, got 'fast'. It comes from `params.lr`", "in the command line"),
         ("event shape (64,), got () and (3,)", "in config/architectures/MNIST.yaml, the command line"),
         ("got 'often'", "in config/evaluation/samples.yaml"),
-        ("nothing logs 'ELBO/Valid'", "in config/callbacks/checkpoint/best.yaml"),
+        ("nothing logs 'ELBO/Valid'", "It comes from `monitor.metric`.\n  in the command line"),
         ("'ELBO/Validation' is the name of `evaluation.elbo_validation` too", "in the command line"),
     ):
         (problem,) = [problem for problem in told if message in problem]

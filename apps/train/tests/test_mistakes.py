@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from frame_train.data.mnist import FILES
+from frame_train.settings import workspace
 
 DIGITS = "+experiment=DIGITS_VAE"
 OWN_EXPERIMENTS = {
@@ -13,6 +15,8 @@ OWN_EXPERIMENTS = {
     "broken": "a: [1\nb: {",
     "twins": "data: {train: {_target_: nothing.Here}}",
 }
+
+Train = Callable[..., Any]
 
 MISTAKES: list[tuple[list[str], list[str]]] = [
     ([], ["+experiment=", "DIGITS_VAE", "MNIST_VAE"]),
@@ -151,7 +155,7 @@ def own_options(tmp_path: Path) -> None:
     ("arguments", "messages"), MISTAKES, ids=[" ".join(arguments)[-60:] for arguments, _ in MISTAKES]
 )
 def test_a_mistake_ends_in_a_few_lines_and_leaves_nothing(
-    train: Callable[..., tuple[int, str, str]], tmp_path: Path, arguments: list[str], messages: list[str]
+    train: Train, tmp_path: Path, arguments: list[str], messages: list[str]
 ) -> None:
     code, output, errors = train("logging=none", *arguments)
     assert code == 2
@@ -165,3 +169,22 @@ def test_a_mistake_ends_in_a_few_lines_and_leaves_nothing(
 
 def test_the_table_is_long_enough_to_be_of_use() -> None:
     assert len({" ".join(arguments) for arguments, _ in MISTAKES}) == len(MISTAKES) >= 60
+
+
+README_MISTAKES = [
+    ["+experiment=MNIST_VAE", "params.beat=1"],
+    ["+experiment=MNIST_VAE", "architectures.prior.z_dim=32"],
+    ["+experiment=MNIST_GAN", "+evaluation=elbo"],
+    ["+experiment=MNIST_VAE", "monitor.metric=ELBO/Valid"],
+    ["+experiment=MNIST_VAE", "params.encoder_layers=1024"],
+]
+
+
+def test_the_table_of_the_readme_shows_what_is_said(train: Train) -> None:
+    rows = ["| `uv run train --check …` | what is said |", "| --- | --- |"]
+    for arguments in README_MISTAKES:
+        result = train("--check", *arguments)
+        assert result.code == 2
+        problem = result.errors.split("error: ")[1].strip().replace("\n", "<br>")
+        rows.append(f"| `{' '.join(arguments)}` | {problem} |")
+    assert "\n".join(rows) in (workspace() / "README.md").read_text()

@@ -48,7 +48,7 @@ def check_config(config: DictConfig) -> Findings:
     for node in _iterate_built(config):
         _collect(lambda node=node: composition.instantiate(node), findings.problems)
     parts = build_parts(config, composition, findings.problems)
-    mismatches = find_mismatches(parts)
+    mismatches = [trace_in(config, problem) for problem in find_mismatches(parts)]
     findings.problems += mismatches
     findings.logged = list_logged(parts.callbacks)
     if not mismatches:  # of which the Trainer would complain in its own words

@@ -172,8 +172,11 @@ def read_entry(node: DictConfig | ListConfig, name: Any) -> Any:
 
 def trace_in(config: DictConfig, error: CompositionError) -> CompositionError:
     """Add to a mistake which other key the argument refers to that it speaks of."""
-    node = OmegaConf.select(config, error.key) if error.key else None
-    return trace_origin(error, node) if isinstance(node, DictConfig) else error
+    for key in (error.key, error.key.rpartition(".")[0]):
+        node = OmegaConf.select(config, key) if key else None
+        if isinstance(node, DictConfig):
+            return trace_origin(error, node)
+    return error
 
 
 def trace_origin(error: CompositionError, node: DictConfig) -> CompositionError:

@@ -77,7 +77,7 @@ def build_experiment(config: DictConfig, directory: Path) -> Experiment:
     raise_any(problems)
     assert parts.optimization is not None  # nothing went wrong
     assert parts.make_trainer is not None
-    raise_any(find_mismatches(parts))
+    raise_any([trace_in(config, problem) for problem in find_mismatches(parts)])
     try:
         try_loss(cast(Optimization, parts.optimization), find_networks(composition))
         make_optimizers(parts.optimization)
