@@ -1,5 +1,4 @@
 import math
-import os
 import re
 import runpy
 import subprocess
@@ -38,20 +37,12 @@ def server() -> Iterator[Any]:
 @pytest.fixture
 def wandb(server: Any, tmp_path: Path) -> Callable[..., str]:
     """Run the command `wandb` as a process that knows the stand-in alone; it gives what the person sees."""
-    variables = {
-        "HOME": str(tmp_path / "home"),
-        "WANDB_BASE_URL": server.url,
-        "WANDB_API_KEY": "a" * 40,
-        "WANDB_DIR": str(tmp_path),  # not the current directory, which is in the repository here
-        "WANDB_ERROR_REPORTING": "false",
-    }
-    keep = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG") if name in os.environ}
+    # Its files go not to the current directory, which is in the repository here.
+    environment = server.make_environment(tmp_path / "home") | {"WANDB_DIR": str(tmp_path)}
 
     def run(*arguments: str, cwd: Path) -> str:
         command = [str(Path(sys.executable).with_name("wandb")), *arguments]
-        result = subprocess.run(
-            command, cwd=cwd, env={**keep, **variables}, capture_output=True, text=True, timeout=300
-        )
+        result = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
         assert result.returncode == 0, result
         return result.stdout + result.stderr
 

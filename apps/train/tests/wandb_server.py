@@ -1,11 +1,13 @@
-"""A stand-in for the server of W&B: as much of it as a sweep needs, and it writes down what it is told."""
+"""A stand-in for the server of W&B: as much of it as runs, sweeps and artifacts need; it keeps what it is told."""
 
 import gzip
 import json
+import os
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Self
 
 import yaml
@@ -16,11 +18,12 @@ Data = dict[str, Any]
 
 
 class WandbServer:
-    """Listens on 127.0.0.1 while it is entered, and hands out the runs of one sweep.
+    """Listens on 127.0.0.1 while it is entered, hands out the runs of one sweep, and gives back what was logged.
 
-    It keeps what it receives: the `sweep`, the `runs` by their id, and the `artifacts`, each with its files.
-    What it does not know is answered with an error and kept in `problems`, which a test should find empty.
-    It has no page, no optimiser of its own and none of the checks of the real server.
+    It keeps what it receives: the `sweep`, the `runs` by their id, the versions of `artifacts` by theirs, and
+    the content of all files in `storage`. What it does not know is answered with an error and kept in
+    `problems`, which a test should find empty. It has no page, no optimiser of its own and none of the checks
+    of the real server; run ids are unique among all projects.
 
     Args:
         values: What each run of the sweep is to try, by swept key.
@@ -30,6 +33,7 @@ class WandbServer:
         self.sweep: Data = {}
         self.runs: dict[str, Data] = {}
         self.artifacts: dict[str, Data] = {}
+        self.storage: dict[str, bytes] = {}
         self.problems: list[str] = []
         self._values = list(values)
         self._handed_out = 0
@@ -47,7 +51,17 @@ class WandbServer:
         self._server.server_close()
         self._thread.join()
 
-    def answer(self, method: str, path: str, body: bytes) -> tuple[int, Data]:
+    def make_environment(self, home: Path) -> dict[str, str]:
+        """Give the environment of a process that knows this server alone, with a home of its own."""
+        keep = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG") if name in os.environ}
+        return keep | {
+            "HOME": str(home),
+            "WANDB_BASE_URL": self.url,
+            "WANDB_API_KEY": "a" * 40,
+            "WANDB_ERROR_REPORTING": "false",
+        }
+
+    def answer(self, method: str, path: str, body: bytes) -> tuple[int, Data | bytes]:
         """Give the status and the content of the answer to a request."""
         try:
             with self._lock:
@@ -58,26 +72,31 @@ class WandbServer:
             self.problems.append(f"{method} {path}: {error!r}")
             return 400, {"errors": [{"message": repr(error)}]}
 
-    def _answer(self, method: str, path: str, body: bytes) -> Data:
+    def _answer(self, method: str, path: str, body: bytes) -> Data | bytes:
         match method, path.strip("/").split("/"):
             case "POST", ["graphql"]:
                 request = json.loads(body)
-                (name,) = re.findall(r"^\s*(?:query|mutation)\s+(\w+)", request["query"])
+                (name,) = re.findall(r"^\s*(?:query|mutation)\s+(\w+)", request["query"], re.MULTILINE)
                 return {"data": getattr(self, f"_{name}")(request.get("variables") or {})}
             case "POST", ["files", _, _, run, "file_stream"]:
                 return self._receive(run, json.loads(body))
-            case "PUT", ["storage", *_]:
+            case "PUT", ["storage", *name]:
+                self.storage["/".join(name)] = body
                 return {}
+            case "GET", ["storage", *name]:
+                return self.storage["/".join(name)]
             case "POST", ["sdk", "otel", *_]:
                 raise _UnmeasuredError
             case _:
                 raise LookupError("unknown request")
 
     def _receive(self, run_id: str, message: Data) -> Data:
-        """Keep what a run streams: lines of history, and at the end its exit code."""
+        """Keep what a run streams: lines of history in their places, and at the end its exit code."""
         run = self.runs[run_id]
-        history = message.get("files", {}).get("wandb-history.jsonl", {"content": []})
-        run["history"] += [json.loads(line) for line in history["content"]]
+        history = message.get("files", {}).get("wandb-history.jsonl", {"offset": 0, "content": []})
+        start = history["offset"]
+        assert start <= len(run["history"])
+        run["history"][start : start + len(history["content"])] = [json.loads(line) for line in history["content"]]
         if message.get("complete"):
             run["exit_code"] = message["exitcode"]
         return {"exitcode": None, "limits": {}}
@@ -116,7 +135,16 @@ class WandbServer:
         return {"entity": None}
 
     def _RunResumeStatus(self, variables: Data) -> Data:  # noqa: N802
-        return {"model": {"id": "project", "name": variables["project"], "bucket": None}}
+        run = self._find_run(variables)
+        bucket = run and {
+            **_describe_run(variables["name"], run),
+            "logLineCount": 0,
+            "eventsLineCount": 0,
+            "historyTail": json.dumps([json.dumps(line) for line in run["history"][-1:]]),
+            "eventsTail": "[]",
+            "wandbConfig": json.dumps({"t": run["config"]["_wandb"]["t"]}),
+        }
+        return {"model": {**_describe_project(variables["project"]), "bucket": bucket}}
 
     def _UpsertBucket(self, variables: Data) -> Data:  # noqa: N802
         """Make a run, or change what is said about it."""
@@ -126,20 +154,39 @@ class WandbServer:
         run |= {key: variables[key] for key in ("project", "sweep", "displayName") if variables.get(key) is not None}
         config = json.loads(variables.get("config") or "{}")
         run["config"] |= {key: item["value"] for key, item in config.items()}
-        bucket = {
-            "id": name,
-            "name": name,
-            "displayName": run.get("displayName", name),
-            "sweepName": run.get("sweep"),
-            "config": json.dumps({key: {"value": value} for key, value in run["config"].items()}),
-            "project": _describe_project(run["project"]),
-            "historyLineCount": 0,
-        }
-        return {"upsertBucket": {"bucket": bucket, "inserted": inserted}}
+        return {"upsertBucket": {"bucket": _describe_run(name, run), "inserted": inserted}}
 
     def _CreateRunFiles(self, variables: Data) -> Data:  # noqa: N802
-        files = [{"name": name, "uploadUrl": f"{self.url}/storage/{name}"} for name in variables["files"]]
+        files = [{"name": name, "uploadUrl": self._url(variables["run"], name)} for name in variables["files"]]
         return {"createRunFiles": {"runID": variables["run"], "uploadHeaders": [], "files": files}}
+
+    # What is asked about runs.
+
+    def _GetDefaultEntity(self, variables: Data) -> Data:  # noqa: N802
+        return self._Viewer(variables)
+
+    def _Run(self, variables: Data) -> Data:  # noqa: N802
+        run = self._find_run(variables)
+        return {"project": run and {"run": {**_describe_run(variables["name"], run), "projectId": 1}}}
+
+    def _Runs(self, variables: Data) -> Data:  # noqa: N802
+        """Give the runs of a project, which exists if it has one."""
+        nodes = [
+            {**_describe_run(name, run), "projectId": 1}
+            for name, run in self.runs.items()
+            if self._find_run({**variables, "name": name})
+        ]
+        return {"project": {"runCount": len(nodes), "runs": _list_nodes(nodes)} if nodes else None}
+
+    def _GetProjects(self, variables: Data) -> Data:  # noqa: N802
+        names = {run["project"] for run in self.runs.values()} if variables["entity"] == ENTITY else set()
+        about = {"entityName": ENTITY, "createdAt": "2026-01-01", "isBenchmark": False, "user": None}
+        return {"models": _list_nodes([{"id": name, "name": name, **about} for name in sorted(names)])}
+
+    def _find_run(self, variables: Data) -> Data | None:
+        run = self.runs.get(variables["name"])
+        is_there = run and (variables["entity"] or ENTITY, variables["project"]) == (ENTITY, run["project"])
+        return run if is_there else None
 
     # An artifact.
 
@@ -152,26 +199,68 @@ class WandbServer:
     def _CreateArtifact(self, variables: Data) -> Data:  # noqa: N802
         described = variables["input"]
         name = described["artifactCollectionName"]
-        artifact = self.artifacts.setdefault(name, {"type": described["artifactTypeName"], "files": []})
-        artifact["aliases"] = [alias["alias"] for alias in described["aliases"]]
-        sequence = {"id": name, "latestArtifact": None}
-        return {"createArtifact": {"artifact": {"id": name, "state": "PENDING", "artifactSequence": sequence}}}
+        earlier = [artifact for artifact in self.artifacts.values() if artifact["name"] == name]
+        artifact = {
+            "id": f"artifact{len(self.artifacts)}",
+            "name": name,
+            "version": len(earlier),
+            "type": described["artifactTypeName"],
+            "project": described["projectName"],
+            "run": described["runName"],
+            "aliases": [alias["alias"] for alias in described["aliases"]],
+            "digest": described["digest"],
+            "state": "PENDING",
+            "files": [],
+        }
+        for other in earlier:
+            other["aliases"] = [alias for alias in other["aliases"] if alias not in artifact["aliases"]]
+        self.artifacts[artifact["id"]] = artifact
+        sequence = {"id": name, "latestArtifact": {"id": earlier[-1]["id"]} if earlier else None}
+        return {
+            "createArtifact": {"artifact": {"id": artifact["id"], "state": "PENDING", "artifactSequence": sequence}}
+        }
 
     def _CreateArtifactManifest(self, variables: Data) -> Data:  # noqa: N802
-        file = {"id": "manifest", "uploadUrl": f"{self.url}/storage/manifest", "uploadHeaders": []}
+        url = self._url(variables["artifactID"], "manifest")
+        file = {"id": "manifest", "uploadUrl": url, "uploadHeaders": []}
         return {"createArtifactManifest": {"artifactManifest": {"id": "manifest", "file": file}}}
 
     def _CreateArtifactFiles(self, variables: Data) -> Data:  # noqa: N802
         files = []
         for file in variables["input"]["artifactFiles"]:
-            self.artifacts[file["artifactID"]]["files"].append(file["name"])
-            url = f"{self.url}/storage/{file['name']}"
-            artifact = {"id": file["artifactID"]}
-            files.append({"storagePath": file["name"], "uploadUrl": url, "uploadHeaders": [], "artifact": artifact})
+            artifact = self.artifacts[file["artifactID"]]
+            artifact["files"].append(file["name"])
+            url = self._url(artifact["id"], "files", file["name"])
+            about = {"uploadHeaders": [], "artifact": {"id": artifact["id"]}}
+            files.append({"storagePath": file["name"], "uploadUrl": url, **about})
         return {"createArtifactFiles": {"files": {"edges": [{"node": file} for file in files]}}}
 
     def _CommitArtifact(self, variables: Data) -> Data:  # noqa: N802
-        return {"commitArtifact": {"artifact": {"id": variables["artifactID"], "digest": "digest"}}}
+        artifact = self.artifacts[variables["artifactID"]]
+        artifact["state"] = "COMMITTED"
+        return {"commitArtifact": {"artifact": {"id": artifact["id"], "digest": artifact["digest"]}}}
+
+    def _RunOutputArtifacts(self, variables: Data) -> Data:  # noqa: N802
+        nodes = [_describe_artifact(item) for item in self.artifacts.values() if item["run"] == variables["run"]]
+        return {"project": {"run": {"artifacts": {"totalCount": len(nodes), **_list_nodes(nodes)}}}}
+
+    def _FetchArtifactManifest(self, variables: Data) -> Data:  # noqa: N802
+        url = self._url(variables["id"], "manifest")
+        return {"artifact": {"currentManifest": {"file": {"directUrl": url}}}}
+
+    def _GetArtifactMembershipFileUrls(self, variables: Data) -> Data:  # noqa: N802
+        (artifact,) = (
+            artifact
+            for artifact in self.artifacts.values()
+            if (artifact["name"], f"v{artifact['version']}") == (variables["collection"], variables["alias"])
+        )
+        urls = {name: self._url(artifact["id"], "files", name) for name in artifact["files"]}
+        nodes = [{"__typename": "File", "name": name, "directUrl": url} for name, url in urls.items()]
+        membership = {"artifactMembership": {"files": _list_nodes(nodes)}}
+        return {"project": {"artifactCollection": {"__typename": "ArtifactSequence", **membership}}}
+
+    def _url(self, *name: str) -> str:
+        return "/".join((self.url, "storage", *name))
 
 
 class _UnmeasuredError(Exception):
@@ -186,7 +275,59 @@ class _QuietServer(ThreadingHTTPServer):
 
 
 def _describe_project(name: str) -> Data:
-    return {"id": "project", "name": name, "entity": {"id": "entity", "name": ENTITY}}
+    return {"id": "project", "internalId": "1", "name": name, "entity": {"id": "entity", "name": ENTITY}}
+
+
+def _describe_run(name: str, run: Data) -> Data:
+    return {
+        "id": name,
+        "name": name,
+        "displayName": run.get("displayName", name),
+        "sweepName": run.get("sweep"),
+        "config": json.dumps({key: {"value": value} for key, value in run["config"].items()}),
+        "summaryMetrics": json.dumps(run["history"][-1] if run["history"] else {}),
+        "systemMetrics": "{}",
+        "state": "running" if run["exit_code"] is None else "finished",
+        "tags": [],
+        "notes": None,
+        "project": _describe_project(run["project"]),
+        "historyLineCount": len(run["history"]),
+    }
+
+
+def _describe_artifact(artifact: Data) -> Data:
+    collection = {
+        "__typename": "ArtifactSequence",
+        "name": artifact["name"],
+        "project": _describe_project(artifact["project"]),
+    }
+    return {
+        "__typename": "Artifact",
+        "id": artifact["id"],
+        "artifactSequence": collection,
+        "versionIndex": artifact["version"],
+        "artifactType": {"name": artifact["type"]},
+        "description": None,
+        "metadata": None,
+        "ttlDurationSeconds": -2,
+        "ttlIsInherited": True,
+        "tags": [],
+        "historyStep": 0,
+        "state": artifact["state"],
+        "size": 0,
+        "digest": artifact["digest"],
+        "commitHash": None,
+        "fileCount": len(artifact["files"]),
+        "createdAt": "2026-01-01",
+        "updatedAt": None,
+        "aliases": [{"id": alias, "alias": alias, "artifactCollection": collection} for alias in artifact["aliases"]],
+    }
+
+
+def _list_nodes(nodes: Sequence[Mapping[str, Any]]) -> Data:
+    """Give all nodes as the one page of a connection."""
+    page = {"__typename": "PageInfo", "endCursor": None, "hasNextPage": False}
+    return {"pageInfo": page, "edges": [{"node": node, "cursor": ""} for node in nodes]}
 
 
 def _make_handler(server: WandbServer) -> type[BaseHTTPRequestHandler]:
@@ -198,7 +339,7 @@ def _make_handler(server: WandbServer) -> type[BaseHTTPRequestHandler]:
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
             status, answer = server.answer(self.command, self.path.partition("?")[0], body)
-            content = json.dumps(answer).encode()
+            content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))

@@ -22,6 +22,7 @@ from frame_core import (
     LogEntry,
 )
 from frame_loggers import WandbLogger
+from frame_loggers.wandb_run import WandbRun, read_wandb_run
 
 Read = Callable[[Path], list[dict[str, Any]]]
 SCALAR = LogEntry(SCALAR_ENTRY, 1.0)
@@ -76,11 +77,14 @@ def test_a_checkpoint_is_an_artifact_offline_too(tmp_path: Path, read_wandb: Rea
     logger = WandbLogger("project", "name", tmp_path)
     checkpoint = tmp_path / "best.ckpt"
     checkpoint.write_bytes(b"weights")
+    (tmp_path / "config.yaml").write_text("seed: 10")
     logger.log_checkpoint(checkpoint, "best")
     run_id = logger.version
     logger.finalize("success")
     (artifact,) = (record for record in map(str, read_wandb(tmp_path)) if "checkpoint.ckpt" in record)
     assert f"checkpoint-{run_id}-best" in artifact
+    assert "config.yaml" in artifact
+    assert "overrides.yaml" not in artifact, "there is none in the directory of the run"
     assert [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size == 7] == [
         b"weights",
         b"weights",  # staged beside the run: the file may be overwritten by a better one
@@ -216,6 +220,31 @@ def test_what_is_logged_after_the_end_continues_the_run(tmp_path: Path) -> None:
         logger.finalize("success")
     first, second = get_offline_runs(tmp_path)
     assert first.name.split("-")[3] == second.name.split("-")[3] == logger.version
+
+
+def test_a_later_logger_continues_the_run_of_the_directory(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    first = WandbLogger(project="project", name="run", directory=tmp_path)
+    assert read_wandb_run(tmp_path) is None
+    first.log("Loss", SCALAR, global_step=2)
+    first.finalize("success")
+    run = read_wandb_run(tmp_path)
+    assert run == WandbRun(entity=None, project="project", id=str(first.version))
+    later = WandbLogger(project="another", name="run", directory=tmp_path, run_id=run.id)
+    later.log("Loss", SCALAR, global_step=1)
+    later.finalize("success")
+    assert read_wandb_run(tmp_path) == run, "the project is that of the run"
+    assert len(get_offline_runs(tmp_path)) == 2
+    assert get_messages(caplog)[-1].endswith(
+        f"`wandb sync {' '.join(map(str, get_offline_runs(tmp_path)))}` uploads the run."
+    )
+
+
+def test_a_run_of_another_directory_can_be_continued(tmp_path: Path, read_wandb: Read) -> None:
+    logger = WandbLogger(project="project", name="run", directory=tmp_path, run_id="abc")
+    logger.log("Loss", SCALAR, global_step=1)
+    logger.finalize("success")
+    (run,) = (record["run"] for record in read_wandb(tmp_path) if record["type"] == "run")
+    assert (run["project"], run["run_id"]) == ("project", "abc")
 
 
 SCRIPT = """

@@ -3,8 +3,9 @@
 import html
 import logging
 import os
+import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from typing_extensions import override
 
 from frame_core import EntryType, LogEntry
 from frame_loggers.conversion import make_bins, make_picture, make_plain, name_scalars, prefix_counters
+from frame_loggers.wandb_run import WandbRun, read_wandb_run, write_wandb_run
 
 try:
     import wandb
@@ -24,7 +26,7 @@ except ModuleNotFoundError as error:
         "`WandbLogger` needs wandb: `pip install frame-loggers[wandb]`.", name=error.name
     ) from None
 
-from wandb.errors import AuthenticationError, CommError
+from wandb.errors import AuthenticationError, CommError, UsageError
 from wandb.sdk import wandb_setup
 
 INIT_TIMEOUT = 15.0
@@ -32,6 +34,9 @@ INIT_TIMEOUT = 15.0
 
 FINISH_TIMEOUT = 300.0
 """Seconds that a run waits for the last upload when it ends."""
+
+DESCRIPTION_FILES = ("config.yaml", "overrides.yaml", "run.json", "metrics.jsonl")
+"""What a run directory tells about its run: as far as they are there, they go into the artifact of each checkpoint."""
 
 _MODES = ("online", "offline", "dryrun", "disabled", "shared", "run")
 
@@ -43,13 +48,17 @@ class WandbLogger(LightningWandbLogger):
 
     It never asks for a key and never waits for one. ``WANDB_MODE`` is respected (``online``, ``offline`` or
     ``disabled``), and so is a sweep, whose project and run come from its agent. `finalize` ends the run;
-    what is logged afterwards is a continuation of it.
+    what is logged afterwards is a continuation of it. Which run it is stands in ``<directory>/wandb/run.json``
+    once it has started; `frame_loggers.wandb_run.read_wandb_run` reads it.
 
     Args:
         project: Project that the run belongs to.
-        name: Name by which the run is shown.
+        name: Name by which a new run is shown.
         directory: All files of the run are written to ``<directory>/wandb``; so are those that wandb would
             put in the home directory, unless ``WANDB_DATA_DIR`` and ``WANDB_CACHE_DIR`` say where.
+        run_id: The run to continue; None for a new one. Where the directory is that of the run, the project
+            and the entity are those it had. A run that the server does not know, because it was logged
+            offline, is continued offline.
 
     Raises:
         ValueError: The credentials are malformed. Nothing is written then.
@@ -60,13 +69,21 @@ class WandbLogger(LightningWandbLogger):
         project: str,
         name: str,
         directory: str | Path,
+        run_id: str | None = None,
     ) -> None:
         directory = Path(directory).absolute()
+        entity = None
+        known = read_wandb_run(directory)
+        if known is not None and known.id == run_id:
+            entity, project = known.entity, known.project
         _set_wandb_environment(directory / "wandb")
         mode, self._why_offline = _choose_mode()
         super().__init__(
+            entity=entity,
             project=project,
-            name=name,
+            name=name if run_id is None else None,  # a run that was renamed on its page keeps that name
+            id=run_id,
+            resume="allow" if run_id is None else "must",
             save_dir=directory,
             mode=mode,
             settings=wandb.Settings(
@@ -105,12 +122,17 @@ class WandbLogger(LightningWandbLogger):
     def log_checkpoint(self, path: Path, name: str) -> None:
         """Keep a checkpoint as a version of the artifact ``checkpoint-<run id>-<name>``, online or off.
 
+        With it, as far as they are in the run's directory, go the `DESCRIPTION_FILES`.
+
         Args:
             path: The file.
             name: What it is, such as ``best``.
         """
         artifact = wandb.Artifact(f"checkpoint-{self.experiment.id}-{name}", type="model")
         artifact.add_file(str(path), name="checkpoint.ckpt")
+        for file in (Path(self._wandb_init["dir"], name) for name in DESCRIPTION_FILES):
+            if file.is_file():
+                artifact.add_file(str(file))
         self.experiment.log_artifact(artifact, aliases=["latest", name])
 
     @override
@@ -123,12 +145,14 @@ class WandbLogger(LightningWandbLogger):
         run, self._experiment = self._experiment, None
         self._id = run.id
         if not self._in_sweep:
-            self._wandb_init["id"] = run.id
+            self._wandb_init.update(id=run.id, name=None, resume="allow")
         try:
             run.finish(exit_code=0 if status == "success" else 1)
         except TimeoutError:
             _log.warning(
-                "W&B: the upload did not end in %g seconds; `%s` uploads the rest.", FINISH_TIMEOUT, _sync_command(run)
+                "W&B: the upload did not end in %g seconds; `%s` uploads the rest.",
+                FINISH_TIMEOUT,
+                _sync_command([run.settings.sync_dir]),
             )
         if wandb.run is None:
             wandb.teardown()  # the last records of a run are written only now
@@ -142,34 +166,51 @@ class WandbLogger(LightningWandbLogger):
         except AuthenticationError:
             raise
         except CommError as error:
-            self._why_offline = f"the server could not be reached ({str(error).splitlines()[0]})"
-            self._wandb_init["mode"] = "offline"
-            run = super().experiment
+            run = self._start_offline(f"the server could not be reached ({str(error).splitlines()[0]})")
+        except UsageError:
+            if self._wandb_init["resume"] != "must":
+                raise
+            run = self._start_offline(f"the server has no run {self._id!r} to continue")
         if run.offline:
             _log.warning(
                 "W&B: %s, so this run is logged offline; `%s login` logs in, `%s` uploads the run.",
                 self._why_offline,
                 _get_command(),
-                _sync_command(run),
+                _sync_command(_list_offline_directories(run)),
             )
+        if not run.disabled:
+            directory = Path(self._wandb_init["dir"])
+            write_wandb_run(directory, WandbRun(run.entity or None, run.project, run.id))
+
+    def _start_offline(self, why: str) -> Any:
+        """Start offline what could not be started online; wandb's service would hold the run's id as one in use."""
+        self._why_offline = why
+        self._wandb_init["mode"] = "offline"
+        wandb.teardown()
+        return super().experiment
+
+
+def read_mode() -> str:
+    """Give wandb's mode, from ``WANDB_MODE`` or its settings file.
+
+    Raises:
+        ValueError: ``WANDB_MODE`` is no mode.
+    """
+    if not os.environ.get("WANDB_MODE"):  # set to nothing, it is not set
+        os.environ.pop("WANDB_MODE", None)
+    elif os.environ["WANDB_MODE"] not in _MODES:
+        raise ValueError(f"`WANDB_MODE` must be one of {', '.join(_MODES)}, got {os.environ['WANDB_MODE']!r}.")
+    return wandb_setup.singleton().settings.mode
 
 
 def _choose_mode() -> tuple[str, str]:
     """Give wandb's mode and, for the offline one, the reason."""
-    _check_mode()
-    mode = wandb_setup.singleton().settings.mode  # from `WANDB_MODE` or wandb's settings file
+    mode = read_mode()
     if mode in ("offline", "dryrun"):
         return "offline", "its mode is set to offline"
     if mode == "disabled" or _has_credentials():
         return mode, ""
     return "offline", "there are no credentials"
-
-
-def _check_mode() -> None:
-    if not os.environ.get("WANDB_MODE"):  # set to nothing, it is not set
-        os.environ.pop("WANDB_MODE", None)
-    elif os.environ["WANDB_MODE"] not in _MODES:
-        raise ValueError(f"`WANDB_MODE` must be one of {', '.join(_MODES)}, got {os.environ['WANDB_MODE']!r}.")
 
 
 def _has_credentials() -> bool:
@@ -197,8 +238,15 @@ def _set_wandb_environment(directory: Path) -> None:
             os.environ[variable] = _own_variables[variable] = value
 
 
-def _sync_command(run: Any) -> str:
-    return f"{_get_command()} sync {shlex.quote(run.settings.sync_dir)}"
+def _list_offline_directories(run: Any) -> list[str]:
+    """List the directories that an offline run has written: one each time it was started, `-1`… in one second."""
+    parent = Path(run.settings.sync_dir).parent
+    pattern = rf"offline-run-[\d_]+-{re.escape(run.id)}(-\d+)?"
+    return sorted(str(path) for path in parent.iterdir() if re.fullmatch(pattern, path.name))
+
+
+def _sync_command(directories: Iterable[str]) -> str:
+    return f"{_get_command()} sync {' '.join(map(shlex.quote, directories))}"
 
 
 def _get_command() -> str:
