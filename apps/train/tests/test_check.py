@@ -37,6 +37,14 @@ def test_every_experiment_is_found_right_without_its_data(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "choice", ["architectures=MNIST_conv", "+architectures/prior=mixture", "+architectures/prior=flow"]
+)
+def test_other_networks_and_priors_fit_the_vae(choice: str, train: Train) -> None:
+    result = train("--check", "+experiment=MNIST_VAE", choice)
+    assert result.code == 0, result
+
+
 def test_everything_that_is_wrong_is_told_at_once_with_its_file(train: Train) -> None:
     result = train(
         "--check",
