@@ -39,7 +39,7 @@ def read_epoch(loader: object, epoch: int) -> list[list[int]]:
 def test_an_epoch_holds_every_datum_once(n_data: int, batch_size: int, seed: int, epoch: int) -> None:
     sampler = ShuffledBatches(n_data, batch_size, seed)
     sampler.set_epoch(epoch)
-    batches = list(sampler)
+    batches = [batch.indices for batch in sampler]
     assert sorted(torch.cat(batches).tolist()) == list(range(n_data))
     assert len(batches) == len(sampler)
     assert all(len(batch) == batch_size for batch in batches[:-1])
@@ -52,6 +52,56 @@ def test_the_order_depends_on_the_seed_and_the_epoch_alone() -> None:
     assert read_epoch(make_train_loader(InMemoryDataset(make_data()), 3, seed=0), 4) == first
     assert read_epoch(loader, 5) != first
     assert read_epoch(make_train_loader(InMemoryDataset(make_data()), 3, seed=1), 4) != first
+
+
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 9), st.data())
+def test_an_epoch_that_is_begun_at_a_batch_goes_on_as_it_would_have(
+    n_data: int, batch_size: int, epoch: int, data: st.DataObject
+) -> None:
+    whole = ShuffledBatches(n_data, batch_size, seed=3)
+    whole.set_epoch(epoch)
+    batches = [(batch.indices.tolist(), batch.key) for batch in whole]
+    first = data.draw(st.integers(0, len(batches)))
+    resumed = ShuffledBatches(n_data, batch_size, seed=3)
+    resumed.start_at(epoch, first)
+    assert [(batch.indices.tolist(), batch.key) for batch in resumed] == batches[first:]
+    resumed.set_epoch(epoch)  # as Lightning does once more
+    assert len(list(resumed)) == len(batches) - first
+    resumed.set_epoch(epoch + 1)
+    assert len(list(resumed)) == len(batches)
+
+
+class NoisyDataset(InMemoryDataset):
+    """Adds noise to what it gives, as an augmentation does."""
+
+    def get_batch(self, indices: Tensor) -> dict[str, Tensor]:
+        batch = super().get_batch(indices)
+        return {**batch, "x": batch["x"] + torch.rand(len(indices))}
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        return {name: value[0] for name, value in self.get_batch(torch.tensor([index])).items()}
+
+
+class OneByOne:
+    """A data set that gives no whole batches."""
+
+    def __init__(self, data_set: InMemoryDataset) -> None:
+        self.data_set = data_set
+
+    def __len__(self) -> int:
+        return len(self.data_set)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        return self.data_set[index]
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_what_is_random_in_a_batch_depends_on_its_place_alone(num_workers: int) -> None:
+    loader = make_train_loader(OneByOne(NoisyDataset(make_data())), 3, seed=0)
+    expected = [batch["x"].tolist() for batch in loader]
+    resumed = make_train_loader(OneByOne(NoisyDataset(make_data())), 3, seed=0, num_workers=num_workers)
+    resumed.sampler.start_at(0, 2)  # type: ignore[attr-defined]
+    assert [batch["x"].tolist() for batch in resumed] == expected[2:]
 
 
 def test_a_data_set_in_memory_is_read_by_whole_batches_in_this_process() -> None:

@@ -1,19 +1,26 @@
 """Loaders: whole batches by index, in an order that depends on the seed and the epoch alone."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from frame_core import BatchedDataset, SizedDataset, get_batch
+from frame_train.keys import make_key, seed_generators
 
-_EPOCH_STRIDE = 0x9E3779B97F4A7C15  # odd and large: epochs of one seed are far from those of another
+
+class Batch(NamedTuple):
+    """What a batch is made of: its data, and the seed of what is random in reading them, such as augmentations."""
+
+    indices: Tensor
+    key: int
 
 
-class ShuffledBatches(Sampler[Tensor]):
-    """The indices of each batch of an epoch, in a permutation that is a function of (seed, epoch).
+class ShuffledBatches(Sampler[Batch]):
+    """The batches of an epoch, in a permutation that is a function of (seed, epoch).
 
     Args:
         n_data: Number of data.
@@ -26,28 +33,37 @@ class ShuffledBatches(Sampler[Tensor]):
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = 0
+        self._first_batch = 0
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch; Lightning calls this at the beginning of each."""
-        self.epoch = epoch
+        if epoch != self.epoch:
+            self.start_at(epoch, 0)
 
-    def __iter__(self) -> Iterator[Tensor]:
-        key = (self.seed + _EPOCH_STRIDE * self.epoch) % 2**63
-        permutation = torch.randperm(self.n_data, generator=torch.Generator().manual_seed(key))
-        return iter(permutation.split(self.batch_size))
+    def start_at(self, epoch: int, batch: int) -> None:
+        """Choose the epoch, and the batch that it is begun with."""
+        self.epoch = epoch
+        self._first_batch = batch
+
+    def __iter__(self) -> Iterator[Batch]:
+        generator = torch.Generator().manual_seed(make_key(self.seed, "order", self.epoch))
+        batches = torch.randperm(self.n_data, generator=generator).split(self.batch_size)
+        keys = (make_key(self.seed, "data", self.epoch, index) for index in range(len(batches)))
+        return islice(map(Batch, batches, keys), self._first_batch, None)
 
     def __len__(self) -> int:
         return -(-self.n_data // self.batch_size)
 
 
 class _Batches(Dataset[Mapping[str, Tensor]]):
-    """A data set read batch by batch: its index is a tensor of indices."""
+    """A data set read batch by batch."""
 
     def __init__(self, data_set: SizedDataset) -> None:
         self.data_set = data_set
 
-    def __getitem__(self, indices: Tensor) -> dict[str, Tensor]:
-        return get_batch(self.data_set, indices)
+    def __getitem__(self, batch: Batch) -> dict[str, Tensor]:
+        seed_generators(batch.key)
+        return get_batch(self.data_set, batch.indices)
 
     def __len__(self) -> int:
         return len(self.data_set)
