@@ -2,6 +2,8 @@
 
 import logging
 import traceback
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 from pytorch_lightning import LightningModule, Trainer
@@ -70,14 +72,25 @@ class EvaluationCallback(ClockedCallback):
         if self._last_step != trainer.global_step:
             self._evaluate(trainer)
 
-    def _evaluate(self, trainer: Trainer) -> None:
-        self._last_step = trainer.global_step
+    def evaluate(self, optimization: Optimization, global_step: int, log: Callable[[str, LogEntry], None]) -> None:
+        """Evaluate, and log the entry, or the traceback where that raises.
+
+        Args:
+            optimization: What is evaluated.
+            global_step: How far it has come.
+            log: Takes the name of an entry and the entry.
+        """
         try:
-            entry = run_evaluation(self.evaluator, get_optimization(trainer))
+            entry = run_evaluation(self.evaluator, optimization)
         except Exception:
-            log_entry(f"{self.name}/Error", LogEntry(TEXT_ENTRY, traceback.format_exc()), trainer)
+            log(f"{self.name}/Error", LogEntry(TEXT_ENTRY, traceback.format_exc()))
             if self.on_error == "stop":
                 raise
-            _log.exception("The evaluation %r failed at step %d; the training goes on.", self.name, self._last_step)
+            _log.exception("The evaluation %r failed at step %d; the rest goes on.", self.name, global_step)
         else:
-            log_entry(self.name, entry, trainer)
+            log(self.name, entry)
+
+    def _evaluate(self, trainer: Trainer) -> None:
+        self._last_step = trainer.global_step
+        log = partial(log_entry, trainer=trainer)
+        self.evaluate(get_optimization(trainer), trainer.global_step, log)

@@ -1,11 +1,10 @@
 """What holds for the present machine, wherever a run was trained."""
 
-import os
+from omegaconf import DictConfig
 
-from omegaconf import DictConfig, OmegaConf
-
-from frame_train.errors import CompositionError, suggest
-from frame_train.settings import config_directory
+from frame_train.composing import compose_config
+from frame_train.errors import CompositionError
+from frame_train.explanation import EXPLAINED, explain
 
 
 def read_device() -> DictConfig:
@@ -14,13 +13,7 @@ def read_device() -> DictConfig:
     Raises:
         CompositionError: There is no such option.
     """
-    name = os.environ.get("DEVICE_NAME", "default")
-    options = {path.stem: path for path in sorted((config_directory() / "device").glob("*.yaml"))}
-    if name not in options:
-        raise CompositionError(
-            f"`device` has no option `{name}` (from the variable DEVICE_NAME); it has {', '.join(options)}."
-            f"{suggest(name, options)}"
-        )
-    device = OmegaConf.load(options[name]).device
-    assert isinstance(device, DictConfig)
-    return device
+    try:
+        return compose_config(()).device
+    except EXPLAINED as error:
+        raise CompositionError(explain(error, ())) from error
