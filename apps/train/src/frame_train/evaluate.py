@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 
 import hydra
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig
 from yaml import YAMLError
@@ -63,10 +62,13 @@ def _compose_and_evaluate(arguments: Sequence[str], show_traceback: bool) -> Non
     def run(config: DictConfig) -> None:
         from frame_train.evaluating import evaluate  # torch and Lightning are imported only where needed
 
-        adds_evaluations = "evaluation" in HydraConfig.get().runtime.choices
-        sets_device = any(re.match(r"\+*device[.=]", argument) for argument in arguments)
+        adds_evaluations = any(argument.startswith("+evaluation=") for argument in arguments)
+        sets_device = any(argument.startswith(("device=", "device.")) for argument in arguments)
         with told_errors(show_traceback, ()):  # here too: Hydra announces an error that it sees
-            evaluate(config, adds_evaluations, sets_device)
+            try:
+                evaluate(config, adds_evaluations, sets_device)
+            except CompositionError as error:  # its key is one of the run's config, and of no option file
+                raise CompositionError(str(error)) from error
             sys.exit(0)
         sys.exit(2)
 

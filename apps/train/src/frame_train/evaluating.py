@@ -94,7 +94,8 @@ def _build_evaluations(run: Run) -> dict[str, EvaluationCallback]:
     keys_by_name: dict[str, str] = {}
     for key, evaluation in built.items():
         if not isinstance(evaluation, EvaluationCallback):
-            raise CompositionError(f"`{key}` must be an `EvaluationCallback`, got {evaluation!r}.{suggest(key, built)}")
+            hint = suggest(key, [other for other in built if other != key])
+            raise CompositionError(f"`{key}` must be an `EvaluationCallback`, got {evaluation!r}.{hint}")
         if keys_by_name.setdefault(evaluation.name, key) != key:
             other = keys_by_name[evaluation.name]
             raise CompositionError(f"`{key}.name`: {evaluation.name!r} is the name of `{other}` too.")
