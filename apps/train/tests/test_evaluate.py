@@ -35,7 +35,7 @@ def read_new(run: Path, trained: Path) -> list[dict[str, Any]]:
 
 def test_another_process_finds_the_bound_that_the_training_found_to_the_last_digit(run: Path, trained: Path) -> None:
     command = [sys.executable, "-c", "from frame_train.evaluate import main; main()", f"run={run}"]
-    keep = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    keep = {name: os.environ[name] for name in ("PATH", "LANG", "OMP_NUM_THREADS") if name in os.environ}
     result = subprocess.run(command, capture_output=True, text=True, env=keep, cwd=run.parent)
     assert result.returncode == 0, result
     assert result.stderr == ""
