@@ -201,3 +201,16 @@ def test_the_help_fits_on_a_screen_and_ends_with_examples(evaluate: Command) -> 
     lines = evaluate("--help").output.rstrip().splitlines()
     assert len(lines) <= 24
     assert lines[-1].strip().startswith("evaluation.elbo_validation.name=ELBO/Test")
+
+
+def test_evaluations_and_loggers_may_be_a_list(evaluate: Command, run: Path, trained: Path) -> None:
+    config = OmegaConf.load(run / "config.yaml")
+    config.evaluation = [config.evaluation.elbo_validation]
+    config.logger = [config.logger.tensorboard]
+    OmegaConf.save(config, run / "config.yaml")
+    result = evaluate(f"run={run}")
+    assert result.code == 0, result
+    assert [set(line) for line in read_new(run, trained)] == [
+        {"trainer/global_step", "counters/iteration", "ELBO/Validation"}
+    ]
+    assert len(list((run / "tensorboard").iterdir())) == 2

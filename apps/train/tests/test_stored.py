@@ -62,6 +62,8 @@ def test_weights_are_chosen_by_name(trained: Path, weights: str, step: int) -> N
 def test_a_checkpoint_is_a_run_with_its_weights(trained: Path) -> None:
     checkpoint = trained / "checkpoints" / "step-00000002.ckpt"
     assert load_run(checkpoint).global_step == load_run(str(trained), str(checkpoint)).global_step == 2
+    with pytest.raises(CompositionError, match="'best' is asked for, and `run` is a checkpoint already"):
+        load_run(checkpoint, "best")
 
 
 def test_a_run_of_another_machine_loads_here(run: Path) -> None:

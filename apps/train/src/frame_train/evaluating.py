@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 
 from frame_core import EntryLogger, LogEntry, check_requirements
@@ -34,9 +34,9 @@ def evaluate(config: DictConfig, adds_evaluations: bool, sets_device: bool) -> N
     quiet_libraries()
     options = cast(dict[str, Any], OmegaConf.to_container(config.evaluation, resolve=False))
     run, checkpoints = _open(config, list(_iterate_targets(options)))
-    if sets_device or not Path(run.config.device.data_root).is_dir():
+    if sets_device:
         run.move_data(config.device)
-    own = run.config.get("evaluation") or {}
+    own = _as_mapping(run.config.get("evaluation"))
     run.config.evaluation = options if adds_evaluations else OmegaConf.merge(own, options)
     evaluations = _build_evaluations(run)
     _tell_of_other_splits(evaluations, own)
@@ -73,7 +73,7 @@ def _open(config: DictConfig, targets: Sequence[str]) -> tuple[Run, list[Checkpo
     if OmegaConf.is_missing(config, "run"):
         raise CompositionError("`run` is missing: `run=FOLDER` names a run directory, a checkpoint, or a run on W&B.")
     allow = [config.allow] if isinstance(config.allow, str) else list(config.allow)
-    return open_run(str(config.run), str(config.weights), [*map(str, allow), *targets])
+    return open_run(str(config.run), str(config.weights), [*map(str, allow), *targets], config.device)
 
 
 def _iterate_targets(options: Any) -> Iterator[str]:
@@ -84,6 +84,14 @@ def _iterate_targets(options: Any) -> Iterator[str]:
     if isinstance(options, list):
         for option in cast(list[Any], options):
             yield from _iterate_targets(option)
+
+
+def _as_mapping(node: DictConfig | ListConfig | None) -> DictConfig:
+    """Give the components of a group by name, of a list by position."""
+    if isinstance(node, ListConfig):
+        items = cast(list[Any], OmegaConf.to_container(node, resolve=False))
+        return OmegaConf.create({str(index): item for index, item in enumerate(items)})
+    return OmegaConf.create({}) if node is None else node
 
 
 def _build_evaluations(run: Run) -> dict[str, EvaluationCallback]:
@@ -120,7 +128,8 @@ def _tell_of_other_splits(evaluations: Mapping[str, EvaluationCallback], own: Ma
 
 def _build_loggers(run: Run) -> list[Logger]:
     """Build the loggers of the run again, so that they go on where they ended."""
-    for name, options in (run.config.get("logger") or {}).items():
+    run.config.logger = _as_mapping(run.config.get("logger"))
+    for name, options in run.config.logger.items():
         if options is not None and options.get("_target_") == "frame_loggers.WandbLogger":
             options.run_id = _read_wandb_id(run.directory)
             if options.run_id is None:

@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from omegaconf import DictConfig
+
 from frame_train.errors import CompositionError, suggest
 from frame_train.run import FORMAT
 from frame_train.stored.machine import read_device
@@ -12,12 +14,15 @@ from frame_train.stored.machine import read_device
 _N_SHOWN = 10
 
 
-def locate(where: str | Path, weights: str, needs_checkpoint: bool = True) -> tuple[Path, str]:
+def locate(
+    where: str | Path, weights: str, device: DictConfig | None = None, needs_checkpoint: bool = True
+) -> tuple[Path, str]:
     """Find a run's directory and which of its weights are meant.
 
     Args:
         where: A run directory, a checkpoint in it, or ``entity/project/run_id`` of W&B.
-        weights: Which weights are asked for, where ``where`` does not say it.
+        weights: Which weights are asked for; ``last`` where ``where`` is a checkpoint.
+        device: Device option that says where a run of W&B's is brought to; None for that of this machine.
         needs_checkpoint: Whether a run without any is not whole.
 
     Raises:
@@ -25,13 +30,18 @@ def locate(where: str | Path, weights: str, needs_checkpoint: bool = True) -> tu
     """
     path = Path(where).expanduser()
     if path.is_file():
+        if weights != "last":
+            raise CompositionError(
+                f"`weights`: {weights!r} is asked for, and `run` is a checkpoint already: {str(path)!r}."
+            )
         return _check(_find_directory_of(path), needs_checkpoint=False), str(path.absolute())
     if path.is_dir():
         return _check(path.absolute(), needs_checkpoint), weights
     if _is_remote(str(where)):
         from frame_train.remote import download_run  # wandb is imported only to download
 
-        return download_run(str(where), weights, Path(read_device().runs_root) / "downloaded"), weights
+        runs_root = Path((device or read_device()).runs_root).expanduser()
+        return _check(download_run(str(where), weights, runs_root / "downloaded"), needs_checkpoint), weights
     raise CompositionError(f"`run`: there is no {str(where)!r}.{_tell_near(path)}")
 
 

@@ -45,11 +45,13 @@ def load_run(where: str | Path, weights: str = "last", allow: Sequence[str] = ()
     return run
 
 
-def open_run(where: str | Path, weights: str, allow: Sequence[str]) -> tuple["Run", list[Checkpoint]]:
+def open_run(
+    where: str | Path, weights: str, allow: Sequence[str], device: DictConfig | None = None
+) -> tuple["Run", list[Checkpoint]]:
     """Bring back a run, and the checkpoints that are meant, none of which is loaded yet; ``all`` are all it has."""
-    directory, weights = locate(where, weights)
+    directory, weights = locate(where, weights, device)
     checkpoints = read_checkpoints(directory, weights)
-    return Run(directory, _read_config(directory), Composition(allowed=AllowList(allow))), checkpoints
+    return Run(directory, _read_config(directory), Composition(allowed=AllowList(allow)), device), checkpoints
 
 
 class Run:
@@ -59,6 +61,7 @@ class Run:
         directory: The run directory.
         config: Its config.
         composition: Builds what the config describes.
+        device: Device option of this machine; None for the one that ``DEVICE_NAME`` names.
 
     Attributes:
         directory: The run directory.
@@ -70,10 +73,13 @@ class Run:
     model: Model
     checkpoint: Checkpoint
 
-    def __init__(self, directory: Path, config: DictConfig, composition: Composition) -> None:
+    def __init__(
+        self, directory: Path, config: DictConfig, composition: Composition, device: DictConfig | None = None
+    ) -> None:
         self.directory = directory
         self.config = config
         self._composition = composition
+        self._device = device
         self._data: Mapping[str, SizedDataset] | None = None
         self.model = self._build_model()
 
@@ -96,7 +102,7 @@ class Run:
         if self._data is None:
             data_root = OmegaConf.select(self.config, "device.data_root")
             if data_root is not None and not Path(data_root).is_dir():
-                self.move_data(read_device())
+                self.move_data(self._device or read_device())
             self._data = cast(Mapping[str, SizedDataset], self.instantiate("optimization.data"))
         return self._data
 
@@ -117,7 +123,8 @@ class Run:
 
     def move_data(self, device: DictConfig) -> None:
         """Look for the data where a device option says, from when they are first asked for."""
-        self.config.device.update(data_root=device.data_root, download_files=device.download_files)
+        data_root = str(Path(device.data_root).expanduser().absolute())
+        self.config.device.update(data_root=data_root, download_files=device.download_files)
 
     def instantiate(self, key: str) -> Any:
         """Build what stands under a key of the config; what it refers to is what the run has already.
