@@ -1,9 +1,7 @@
 """A run that was trained, evaluated: from its directory to its last page."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -12,6 +10,7 @@ from pytorch_lightning.loggers import Logger
 
 from frame_core import EntryLogger, LogEntry, check_requirements
 from frame_loggers import FileLogger
+from frame_loggers.wandb_run import read_wandb_run
 from frame_train.callbacks import EvaluationCallback
 from frame_train.errors import CompositionError, suggest
 from frame_train.report import write_report
@@ -131,16 +130,13 @@ def _build_loggers(run: Run) -> list[Logger]:
     run.config.logger = _as_mapping(run.config.get("logger"))
     for name, options in run.config.logger.items():
         if options is not None and options.get("_target_") == "frame_loggers.WandbLogger":
-            options.run_id = _read_wandb_id(run.directory)
-            if options.run_id is None:
+            known = read_wandb_run(run.directory)
+            if known is None:
                 print_notice(f"`logger.{name}`: nothing in the run directory says which run on W&B it is; left out.")
                 run.config.logger[name] = None
+            else:
+                options.run_id = known.id
     return [logger for logger in run.instantiate("logger").values() if logger is not None]
-
-
-def _read_wandb_id(directory: Path) -> str | None:
-    path = directory / "wandb" / "run.json"
-    return json.loads(path.read_text())["id"] if path.is_file() else None
 
 
 def _choose_device(accelerator: str) -> torch.device:
