@@ -8,7 +8,7 @@ import torch
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 
-from frame_core import EntryLogger, LogEntry, check_requirements
+from frame_core import EntryLogger, LogEntry
 from frame_loggers import FileLogger
 from frame_loggers.wandb_run import read_wandb_run
 from frame_train.callbacks import EvaluationCallback
@@ -107,7 +107,7 @@ def _build_evaluations(run: Run) -> dict[str, EvaluationCallback]:
             other = keys_by_name[evaluation.name]
             raise CompositionError(f"`{key}.name`: {evaluation.name!r} is the name of `{other}` too.")
         try:
-            check_requirements(evaluation.evaluator, run)
+            evaluation.check_evaluator(run)
         except (TypeError, ValueError) as error:
             raise CompositionError(f"`{key}`: {error}") from error
     return built

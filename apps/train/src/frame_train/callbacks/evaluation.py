@@ -4,7 +4,7 @@ import logging
 import traceback
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from pytorch_lightning import LightningModule, Trainer
 
@@ -13,6 +13,15 @@ from frame_train.callbacks.clocked import ClockedCallback
 from frame_train.progress import get_optimization, log_entry
 
 _log = logging.getLogger("frame_train")
+
+
+@runtime_checkable
+class CheckedEvaluation(Protocol):
+    """An evaluation that asks for more than a capability and a split."""
+
+    def check(self, optimization: Optimization) -> None:
+        """Check that an optimization has it; raise TypeError or ValueError where it does not."""
+        ...
 
 
 class EvaluationCallback(ClockedCallback):
@@ -59,7 +68,18 @@ class EvaluationCallback(ClockedCallback):
             TypeError: The model lacks the capability that the evaluator needs.
         """
         super().check(optimization)
+        self.check_evaluator(optimization)
+
+    def check_evaluator(self, optimization: Optimization) -> None:
+        """Check that the evaluator can look at an optimization, whatever it counts.
+
+        Raises:
+            ValueError: The data lack the split that the evaluator looks at.
+            TypeError: The model lacks the capability that the evaluator needs.
+        """
         check_requirements(self.evaluator, optimization)
+        if isinstance(self.evaluator, CheckedEvaluation):
+            self.evaluator.check(optimization)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
