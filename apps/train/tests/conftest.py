@@ -1,8 +1,10 @@
 """Real data, and the command `train` run in this process."""
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,8 +12,9 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 
 from frame_train.data.mnist import FILES
+from frame_train.evaluate import main as evaluate_main
 from frame_train.settings import workspace
-from frame_train.train import main
+from frame_train.train import main as train_main
 
 _DATA_ROOT = Path(os.environ.get("FRAME_DATA_ROOT", workspace() / ".." / "shared" / "data")).resolve()
 
@@ -32,18 +35,19 @@ class Result(NamedTuple):
     errors: str
 
 
-@pytest.fixture
-def train(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., Result]]:
-    """Run `train` with some arguments; it writes to ``tmp_path / "runs"`` and logs to no service."""
+Command = Callable[..., Result]
+
+
+def _make_command(
+    main: Callable[[], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Command]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.delenv("DEVICE_NAME", raising=False)
 
     def run(*arguments: str) -> Result:
         monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
-        monkeypatch.setattr(sys, "argv", ["train", f"device.runs_root={tmp_path / 'runs'}", *arguments])
+        monkeypatch.setattr(sys, "argv", ["command", *arguments])
         capfd.readouterr()
         code = 0
         try:
@@ -54,3 +58,36 @@ def train(
 
     yield run
     GlobalHydra.instance().clear()
+
+
+@pytest.fixture
+def train(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """Run `train` with some arguments; it writes to ``tmp_path / "runs"`` and logs to no service."""
+    for run in _make_command(train_main, monkeypatch, tmp_path, capfd):
+        yield partial(run, f"device.runs_root={tmp_path / 'runs'}")
+
+
+@pytest.fixture
+def evaluate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """Run `evaluate` with some arguments."""
+    yield from _make_command(evaluate_main, monkeypatch, tmp_path, capfd)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two epochs, trained by another process: its directory, not to be written to."""
+    root = tmp_path_factory.mktemp("trained")
+    arguments = (
+        "+experiment=DIGITS_VAE",
+        "logging=tensorboard",
+        "callbacks/checkpoint@callbacks=[last,best,periodic]",
+        "callbacks.periodic_checkpoint.save_every=1 epoch",
+        "params.beta={_target_:frame_core.LinearWarmup,start:0.0,end:1.0,over:4 epochs}",
+        "trainer.max_epochs=2",
+        "trainer.limit_train_batches=2",
+        f"device.runs_root={root}",
+    )
+    command = [sys.executable, "-m", "frame_train", *arguments]
+    subprocess.run(command, check=True, capture_output=True, cwd=root)
+    (directory,) = (root / "DIGITS" / "VAE").iterdir()
+    return directory

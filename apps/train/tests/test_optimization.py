@@ -13,6 +13,7 @@ from torch.utils.data import default_collate
 from frame_core import AdversarialModel, LinearWarmup, Model, Optimization, SizedDataset, run_evaluation
 from frame_core.testing import TinyModel, check_evaluation, check_model, make_tiny_data
 from frame_eval import ELBOEvaluation, ImageSampleEvaluation
+from frame_train.callbacks import EvaluationCallback
 from frame_train.data import InMemoryDataset
 from frame_train.optimization import (
     AdamBatchOptimization,
@@ -303,6 +304,8 @@ def test_a_part_that_is_not_there_or_cannot_is_refused() -> None:
     joint = JointOptimization(models, make_data(), num_workers=0, batch_size=10, optimizer=SGD)
     with pytest.raises(TypeError, match="`ImageSampleEvaluation` needs a `GenerativeModel`"):
         run_evaluation(PartEvaluation("two", ImageSampleEvaluation()), joint)
+    with pytest.raises(TypeError, match="`ImageSampleEvaluation` needs a `GenerativeModel`"):  # and before any training
+        EvaluationCallback("Samples", "1 epoch", PartEvaluation("two", ImageSampleEvaluation())).check(joint)
 
 
 def test_fewer_than_two_models_are_not_joint() -> None:

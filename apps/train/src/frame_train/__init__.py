@@ -1,1 +1,19 @@
-"""Composition with Hydra, data sets, optimization procedures, callbacks and the command train."""
+"""Composition with Hydra, data sets, optimization procedures, callbacks and the commands train and evaluate.
+
+`load_run` is loaded when it is first asked for: torch takes seconds to import.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from frame_train.stored import Run, load_run
+
+__all__ = ["Run", "load_run"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from frame_train import stored
+
+    return getattr(stored, name)

@@ -12,6 +12,7 @@ from hydra.utils import instantiate as hydra_instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from frame_train.allow_list import AllowList
 from frame_train.errors import CompositionError, raise_any, suggest
 from frame_train.signatures import describe, find_argument_problems
 
@@ -49,10 +50,12 @@ class Composition:
 
     Args:
         construct: Calls a target, in place of `construct_target`.
+        allowed: What may be built, for a config that comes from elsewhere; None for anything.
     """
 
-    def __init__(self, construct: Construct | None = None) -> None:
+    def __init__(self, construct: Construct | None = None, allowed: AllowList | None = None) -> None:
         self._construct = construct or construct_target
+        self._allowed = allowed
         self._nodes: list[Any] = []  # keeps what `id` was asked of alive
         self._objects: dict[int, Any] = {}
         self._open: dict[int, str] = {}
@@ -100,7 +103,7 @@ class Composition:
         build = self.instantiate if node.get("_recursive_", True) else _identity
         arguments = {name: build(read_entry(node, name)) for name in names}
         positional = self.instantiate(node.get("_args_", []))
-        target = find_target(read_entry(node, "_target_"), get_key(node))
+        target = find_target(read_entry(node, "_target_"), get_key(node), self._allowed)
         try:
             if node.get("_partial_"):
                 raise_any(find_argument_problems(target, positional, arguments, get_key(node), partial=True))
@@ -110,8 +113,8 @@ class Composition:
             raise trace_origin(error, node) from error
 
 
-def find_target(path: Any, key: str) -> Callable[..., Any]:
-    """Import what the ``_target_`` of the node ``key`` names.
+def find_target(path: Any, key: str, allowed: AllowList | None = None) -> Callable[..., Any]:
+    """Import what the ``_target_`` of the node ``key`` names, if it may be built.
 
     Raises:
         CompositionError: There is no such thing, or it may not be called from a config.
@@ -124,8 +127,10 @@ def find_target(path: Any, key: str) -> Callable[..., Any]:
     private = [name for name in path.split(".") if re.match("_[^_]", name)]
     if private:
         raise CompositionError(f"`{key}`: `{path}` is private: `{private[0]}` may not be used from a config.", key)
+    if allowed is not None:
+        allowed.check_name(path, key)
     try:
-        return hydra_instantiate({"_target_": path, "_partial_": True}).func
+        target = hydra_instantiate({"_target_": path, "_partial_": True}).func
     except HydraException as error:
         reason = " ".join(str(error).split())
         if "Error locating target" in reason:
@@ -133,6 +138,9 @@ def find_target(path: Any, key: str) -> Callable[..., Any]:
         if "Expected a callable target" in reason:
             reason = f"`{path}` is no class or function, but of type {reason.rpartition(' of type ')[2]}."
         raise CompositionError(f"`{key}`: {reason}", key) from error
+    if allowed is not None:
+        allowed.check_target(path, target, key)
+    return target
 
 
 def construct_target(

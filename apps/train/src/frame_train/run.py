@@ -33,6 +33,9 @@ _PACKAGES = (
     "numpy",
 )
 
+FORMAT = 1
+"""Of what is in a run directory, and where: one that is greater is not understood by older versions."""
+
 
 @contextlib.contextmanager
 def make_run_directory(config: DictConfig) -> Generator[Path]:
@@ -60,7 +63,8 @@ def write_description(directory: Path, config: DictConfig, overrides: Sequence[s
     (directory / "config.yaml").write_text(OmegaConf.to_yaml(config))
     (directory / "overrides.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(list(overrides))))
     description = {
-        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "format": FORMAT,
+        "started": _now(),
         "command": ["train", *overrides],
         "seed": config.seed,
         "device": config.device.name,
@@ -71,6 +75,19 @@ def write_description(directory: Path, config: DictConfig, overrides: Sequence[s
         "uv_lock_sha256": _hash_lock(),
     }
     (directory / "run.json").write_text(json.dumps(description, indent=2) + "\n")
+
+
+def write_end(directory: Path) -> None:
+    """Add to ``run.json`` when the training ended: entries of a later evaluation have later times."""
+    path = directory / "run.json"
+    description = {**json.loads(path.read_text()), "ended": _now()}
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(json.dumps(description, indent=2) + "\n")
+    temporary.replace(path)
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="seconds")
 
 
 def _folder(config: DictConfig, key: str) -> str:

@@ -56,13 +56,17 @@ def _make_wide_console() -> Console:
 
 def print_closing(last_values: Mapping[str, tuple[float, int | None]], directory: Path) -> None:
     """Print the last value of every metric and where the run is."""
-    console = Console()
-    if last_values:
+    print_values([(name, value, step) for name, (value, step) in sorted(last_values.items())])
+    Console().print(Text(f"Run directory: {directory}"), soft_wrap=True)
+
+
+def print_values(values: Sequence[tuple[str, float, int | None]]) -> None:
+    """Print a table of metrics: name, value, global step."""
+    if values:
         table = Table("metric", Column("last value", justify="right"), Column("global step", justify="right"))
-        for name, (value, step) in sorted(last_values.items()):
+        for name, value, step in values:
             table.add_row(escape(name), f"{value:.5g}", "" if step is None else str(step))
-        console.print(table)
-    console.print(Text(f"Run directory: {directory}"), soft_wrap=True)
+        Console().print(table)
 
 
 @dataclass
@@ -103,6 +107,22 @@ def print_options(options: Mapping[str, str]) -> None:
     for name, description in options.items():
         table.add_row(escape(name), escape(description))
     _make_wide_console().print(table)
+
+
+def print_differences(directories: Sequence[Path], differences: Mapping[str, Sequence[Sequence[str]]]) -> None:
+    """Print what differs between two runs, a table for each kind of difference."""
+    console = _make_wide_console()
+    for letter, directory in zip("AB", directories):
+        console.print(Text(f"{letter}: {directory}"), soft_wrap=True)
+    for title, rows in differences.items():
+        if rows:
+            values = (Column(letter, overflow="fold") for letter in "AB")
+            table = Table(Column(title, overflow="fold"), *values, Column("B - A", justify="right"))
+            for row in rows:
+                table.add_row(*map(escape, row))
+            console.print(table)
+        else:
+            console.print(f"{title}: nothing differs")
 
 
 def print_notice(line: str) -> None:

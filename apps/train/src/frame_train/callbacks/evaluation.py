@@ -2,7 +2,9 @@
 
 import logging
 import traceback
-from typing import Any, Literal
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from pytorch_lightning import LightningModule, Trainer
 
@@ -11,6 +13,15 @@ from frame_train.callbacks.clocked import ClockedCallback
 from frame_train.progress import get_optimization, log_entry
 
 _log = logging.getLogger("frame_train")
+
+
+@runtime_checkable
+class CheckedEvaluation(Protocol):
+    """An evaluation that asks for more than a capability and a split."""
+
+    def check(self, optimization: Optimization) -> None:
+        """Check that an optimization has it; raise TypeError or ValueError where it does not."""
+        ...
 
 
 class EvaluationCallback(ClockedCallback):
@@ -57,7 +68,18 @@ class EvaluationCallback(ClockedCallback):
             TypeError: The model lacks the capability that the evaluator needs.
         """
         super().check(optimization)
+        self.check_evaluator(optimization)
+
+    def check_evaluator(self, optimization: Optimization) -> None:
+        """Check that the evaluator can look at an optimization, whatever it counts.
+
+        Raises:
+            ValueError: The data lack the split that the evaluator looks at.
+            TypeError: The model lacks the capability that the evaluator needs.
+        """
         check_requirements(self.evaluator, optimization)
+        if isinstance(self.evaluator, CheckedEvaluation):
+            self.evaluator.check(optimization)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -70,14 +92,25 @@ class EvaluationCallback(ClockedCallback):
         if self._last_step != trainer.global_step:
             self._evaluate(trainer)
 
-    def _evaluate(self, trainer: Trainer) -> None:
-        self._last_step = trainer.global_step
+    def evaluate(self, optimization: Optimization, global_step: int, log: Callable[[str, LogEntry], None]) -> None:
+        """Evaluate, and log the entry, or the traceback where that raises.
+
+        Args:
+            optimization: What is evaluated.
+            global_step: How far it has come.
+            log: Takes the name of an entry and the entry.
+        """
         try:
-            entry = run_evaluation(self.evaluator, get_optimization(trainer))
+            entry = run_evaluation(self.evaluator, optimization)
         except Exception:
-            log_entry(f"{self.name}/Error", LogEntry(TEXT_ENTRY, traceback.format_exc()), trainer)
+            log(f"{self.name}/Error", LogEntry(TEXT_ENTRY, traceback.format_exc()))
             if self.on_error == "stop":
                 raise
-            _log.exception("The evaluation %r failed at step %d; the training goes on.", self.name, self._last_step)
+            _log.exception("The evaluation %r failed at step %d; the rest goes on.", self.name, global_step)
         else:
-            log_entry(self.name, entry, trainer)
+            log(self.name, entry)
+
+    def _evaluate(self, trainer: Trainer) -> None:
+        self._last_step = trainer.global_step
+        log = partial(log_entry, trainer=trainer)
+        self.evaluate(get_optimization(trainer), trainer.global_step, log)

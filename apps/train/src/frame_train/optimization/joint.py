@@ -94,6 +94,15 @@ class PartEvaluation(Evaluation):
         self.evaluator = evaluator
         self.evaluate_on = evaluator.evaluate_on
 
+    def check(self, optimization: Optimization) -> None:
+        """Check, before anything is evaluated, that the part is there and has what the evaluator needs.
+
+        Raises:
+            ValueError: There is no such part.
+            TypeError: It lacks the capability that the evaluator needs.
+        """
+        self._choose(optimization)
+
     def evaluate(self, optimization: Optimization) -> LogEntry:
         """Evaluate the part.
 
@@ -101,6 +110,9 @@ class PartEvaluation(Evaluation):
             ValueError: There is no such part.
             TypeError: It lacks the capability that the evaluator needs.
         """
+        return self.evaluator.evaluate(self._choose(optimization))
+
+    def _choose(self, optimization: Optimization) -> _Part:
         assert isinstance(optimization.model, JointModel)  # `requires`
         models = optimization.model.models
         if self.part not in models:
@@ -109,4 +121,4 @@ class PartEvaluation(Evaluation):
         assert isinstance(model, Model)  # as the constructor took it
         part = _Part(model, optimization.data, optimization.counters)
         check_requirements(self.evaluator, part)
-        return self.evaluator.evaluate(part)
+        return part

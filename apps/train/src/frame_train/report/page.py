@@ -122,11 +122,13 @@ def _parse_time(value: Any) -> datetime | None:
 
 
 def _tell_duration(record: Record, started: datetime | None) -> str:
-    """Tell the time from the start, or else the first entry, to the last entry."""
+    """Tell the time from the start, or else the first entry, to the end, or else the last entry."""
+    ended = _parse_time(record.description.get("ended"))
     first = started.timestamp() if started else record.first_time
-    if first is None or record.last_time is None:
+    last = ended.timestamp() if ended else record.last_time
+    if first is None or last is None:
         return ""
-    seconds = record.last_time - first
+    seconds = last - first
     return format_duration(seconds) if 0 <= seconds < math.inf else ""
 
 

@@ -51,7 +51,8 @@ class Latest(NamedTuple):
 class Record:
     """Everything that a page about a run shows.
 
-    An entry without a global step stands at the step of the entry before it.
+    An entry without a global step stands at the step of the entry before it. A run that was evaluated
+    again has entries of an earlier step behind those of a later one: here they stand in order.
     """
 
     directory: Path
@@ -69,43 +70,49 @@ class Record:
     config: dict[str, Any] = field(default_factory=dict[str, Any])
     config_text: str | None = None
     overrides: list[str] = field(default_factory=list[str])
+    _step: int = 0
 
     def add(self, line: Mapping[str, Any]) -> None:
         """Take in a line of ``metrics.jsonl``."""
         step = _as_number(line.get(_STEP))
         if step is not None and math.isfinite(step):
-            self.last_step = int(step)
+            self._step = int(step)
+        is_latest = self._step >= self.last_step
+        self.last_step = max(self._step, self.last_step)
         time = _as_number(line.get("time"))
         if time is not None and math.isfinite(time):
             self.first_time = time if self.first_time is None else self.first_time
             self.last_time = time
         for name, value in line.items():
             if name.startswith(_COUNTER) and isinstance(value, int):
-                self.counters[name.removeprefix(_COUNTER)] = value
+                if is_latest:
+                    self.counters[name.removeprefix(_COUNTER)] = value
             elif name not in (_STEP, "time"):
                 self._add_value(name, value)
 
     def _add_value(self, name: str, value: Any) -> None:
         number = _as_number(value)
         if number is not None:
-            self.metrics.setdefault(name, []).append(Point(self.last_step, number))
+            self.metrics.setdefault(name, []).append(Point(self._step, number))
         elif isinstance(value, str) and re.fullmatch(r"images/[^/\\]+\.png", value):
-            self.pictures.setdefault(name, []).append(Picture(self.last_step, self.directory / value))
+            self.pictures.setdefault(name, []).append(Picture(self._step, self.directory / value))
         else:
-            n_before = self.others[name].n_values if name in self.others else 0
-            self.others[name] = Latest(self.last_step, _as_entry(value), n_before + 1)
+            before = self.others.get(name, Latest(self._step, None, 0))
+            latest = Latest(self._step, _as_entry(value), 0) if self._step >= before.step else before
+            self.others[name] = latest._replace(n_values=before.n_values + 1)
 
 
 def read_record(directory: Path) -> Record:
     """Read a run directory; nothing has to be there."""
     record = Record(directory)
-    for line in _read_lines(directory / "metrics.jsonl"):
-        entry = _parse(line)
-        if isinstance(entry, dict):
-            record.add(entry)
-        else:
+    for line in read_lines(directory / "metrics.jsonl"):
+        if line is None:
             record.n_unreadable += 1
+        else:
+            record.add(line)
     _find_pictures(record)
+    for values in (*record.metrics.values(), *record.pictures.values()):
+        values.sort(key=lambda value: value.step)
     description = _parse(_read_text(directory / "run.json") or "")
     record.description = description if isinstance(description, dict) else {}
     record.config_text = _read_text(directory / "config.yaml")
@@ -126,10 +133,13 @@ def _find_pictures(record: Record) -> None:
             record.pictures.setdefault(name, []).append(Picture(int(step), path))
 
 
-def _read_lines(path: Path) -> Iterator[str]:
+def read_lines(path: Path) -> Iterator[dict[str, Any] | None]:
+    """Read a file of JSON objects, one on a line; of a line that is none, such as one that was cut off, give None."""
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
-            yield from (line for line in file if line.strip())
+            for text in filter(str.strip, file):
+                line = _parse(text)
+                yield line if isinstance(line, dict) else None
     except OSError:
         return
 

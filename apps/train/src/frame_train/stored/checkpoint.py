@@ -1,0 +1,99 @@
+"""Weights on disk, read without running what is in the file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from frame_train.errors import CompositionError, suggest
+
+_PREFIX = "model."
+_N_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What was saved of a model, and how far the training had come."""
+
+    path: Path
+    global_step: int
+    counters: Mapping[str, int]
+    weights: Mapping[str, Tensor]
+
+
+def read_checkpoints(directory: Path, weights: str) -> list[Checkpoint]:
+    """Read a checkpoint of a run, or all of them in the order of their global step, one for each step.
+
+    Args:
+        directory: The run directory.
+        weights: ``best``, ``last``, the name of another file in ``checkpoints``, a path, or ``all``.
+
+    Raises:
+        CompositionError: There is none, or a file can't be read.
+    """
+    if weights != "all":
+        return [_read(_find(directory, weights))]
+    by_step = {checkpoint.global_step: checkpoint for checkpoint in map(_read, _list(directory))}
+    return [by_step[step] for step in sorted(by_step)]
+
+
+def _list(directory: Path) -> list[Path]:
+    return sorted(directory.glob("checkpoints/*.ckpt"))
+
+
+def _find(directory: Path, weights: str) -> Path:
+    candidates = [directory / "checkpoints" / f"{weights}.ckpt", directory / "checkpoints" / weights, Path(weights)]
+    for path in candidates:
+        if path.is_file():
+            return path
+    names = [path.stem for path in _list(directory)]
+    raise CompositionError(
+        f"`weights`: there is no checkpoint {weights!r}; the run has {', '.join(names)}.{suggest(weights, names)}"
+    )
+
+
+def _read(path: Path) -> Checkpoint:
+    """Read a checkpoint onto the CPU, wherever it was written."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:
+        raise CompositionError(
+            f"`weights`: {str(path)!r} can't be read as a checkpoint: it is cut off, damaged, or something else."
+        ) from error
+    try:
+        state = cast(Mapping[str, Tensor], content["state_dict"])
+        weights = {name.removeprefix(_PREFIX): value for name, value in state.items() if name.startswith(_PREFIX)}
+        return Checkpoint(path, int(content["global_step"]), dict(content.get("counters", {})), weights)
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+        raise CompositionError(
+            f"`weights`: {str(path)!r} is no checkpoint of a run: it has no `state_dict` with a `global_step`."
+        ) from error
+
+
+def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
+    """Put the weights of a checkpoint into a model.
+
+    Raises:
+        CompositionError: They are those of another model.
+    """
+    own = cast(Mapping[str, Tensor], model.state_dict(keep_vars=True))
+    misfits = [
+        *(f"`{name}` is missing" for name in own if name not in checkpoint.weights),
+        *(f"`{name}` is unknown to it" for name in checkpoint.weights if name not in own),
+        *(
+            f"`{name}` has shape {tuple(checkpoint.weights[name].shape)}, expected {tuple(value.shape)}"
+            for name, value in own.items()
+            if name in checkpoint.weights and not is_lazy(value) and checkpoint.weights[name].shape != value.shape
+        ),
+    ]
+    if misfits:
+        more = f", and {len(misfits) - _N_SHOWN} more" if len(misfits) > _N_SHOWN else ""
+        raise CompositionError(
+            f"`weights`: {str(checkpoint.path)!r} does not fit the `{type(model).__name__}` that the config describes: "
+            f"{'; '.join(misfits[:_N_SHOWN])}{more}."
+        )
+    model.load_state_dict(checkpoint.weights)

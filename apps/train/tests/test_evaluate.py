@@ -1,0 +1,216 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from frame_train import load_run
+
+Command = Callable[..., Any]
+ON_TEST = ("evaluation.elbo_validation.name=ELBO/Test", "evaluation.elbo_validation.evaluator.evaluate_on=test")
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    """A copy of the trained run, elsewhere."""
+    return Path(shutil.copytree(trained, tmp_path / "it's a run, a=b" / "1"))
+
+
+def read_lines(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def read_new(run: Path, trained: Path) -> list[dict[str, Any]]:
+    """Give the lines that were added, without the time."""
+    new = read_lines(run)[len(read_lines(trained)) :]
+    return [{name: value for name, value in line.items() if name != "time"} for line in new]
+
+
+def test_another_process_finds_the_bound_that_the_training_found_to_the_last_digit(run: Path, trained: Path) -> None:
+    command = [sys.executable, "-c", "from frame_train.evaluate import main; main()", f"run={run}"]
+    keep = {name: os.environ[name] for name in ("PATH", "LANG", "OMP_NUM_THREADS") if name in os.environ}
+    result = subprocess.run(command, capture_output=True, text=True, env=keep, cwd=run.parent)
+    assert result.returncode == 0, result
+    assert result.stderr == ""
+    at_the_end = {name: line[name] for line in read_lines(trained) for name in line if name.startswith("ELBO/")}
+    assert set(at_the_end) == {"ELBO/Validation", "ELBO/Train"}
+    found = {name: line[name] for line in read_new(run, trained) for name in line if name.startswith("ELBO/")}
+    assert found == at_the_end
+    assert [path.name for path in run.parent.iterdir()] == ["1"]
+
+
+def test_an_evaluation_that_the_run_did_not_have_is_appended_to_its_own_logs(
+    evaluate: Command, run: Path, trained: Path
+) -> None:
+    arguments = ("evaluation=[elbo,interpolation]", "~evaluation.elbo_train", *ON_TEST)
+    result = evaluate(f"run={run}", "weights=step-00000002", *arguments)
+    assert result.code == 0, result
+    assert result.errors == ""
+    elbo, picture = read_new(run, trained)
+    where = {"trainer/global_step": 2, "counters/iteration": 2}
+    assert elbo == {**where, "ELBO/Test": elbo["ELBO/Test"]}
+    assert picture == {**where, "Images/Interpolation": "images/Images_Interpolation-00000002.png"}
+    assert (run / picture["Images/Interpolation"]).is_file()
+    events = EventAccumulator(str(run / "tensorboard")).Reload()
+    assert [event.step for event in events.Scalars("ELBO/Test")] == [2]
+    assert events.Scalars("ELBO/Test")[0].value == pytest.approx(elbo["ELBO/Test"])
+    assert {"ELBO/Validation", "Train/loss"} < set(events.Tags()["scalars"])  # those of the training are still there
+    assert "ELBO/Test" in (run / "report.html").read_text()
+    assert "ELBO/Test" in result.output
+    assert str(run) in result.output
+
+
+def test_all_checkpoints_are_evaluated_in_the_order_of_their_steps(evaluate: Command, run: Path, trained: Path) -> None:
+    result = evaluate(f"run={run}", "weights=all", "+evaluation=elbo", "~evaluation.elbo_train", *ON_TEST)
+    assert result.code == 0, result
+    new = read_new(run, trained)
+    assert [line["trainer/global_step"] for line in new] == [2, 4]
+    assert [line["counters/iteration"] for line in new] == [2, 4]
+    assert len({line["ELBO/Test"] for line in new}) == 2
+    assert result.output.count("ELBO/Test") == 2
+
+
+def test_a_value_of_the_runs_own_evaluations_can_be_set(evaluate: Command, run: Path, trained: Path) -> None:
+    result = evaluate(f"run={run}", "evaluation.elbo_train.evaluator.evaluate_on=test")
+    assert result.code == 0, result
+    assert "the run has logged 'ELBO/Train' of 'train', and this is of 'test'" in result.errors
+    assert "evaluation.elbo_train.name=" in result.errors
+    names = {name for line in read_new(run, trained) for name in line}
+    assert names >= {"ELBO/Train", "ELBO/Validation", "Images/Samples", "Images/Reconstructions"}
+
+
+OWN_EVALUATION = """
+from frame_core import SCALAR_ENTRY, Evaluation, LogEntry
+
+class Weight(Evaluation):
+    def __init__(self, factor, model):
+        self.factor = factor
+        self.model = model
+
+    def evaluate(self, optimization):
+        assert optimization.model is self.model
+        assert not optimization.model.training
+        return LogEntry(SCALAR_ENTRY, self.factor * optimization.counters["iteration"])
+"""
+
+OWN_OPTION = """# An evaluation of one's own.
+weight:
+  _target_: frame_train.callbacks.EvaluationCallback
+  name: Own
+  evaluate_every: 1 epoch
+  evaluator: {_target_: own_evaluation_of_runs.Weight, factor: "${params.z_dim}", model: "${model}"}
+"""
+
+
+def test_an_evaluation_of_ones_own_looks_at_the_runs_params_and_its_model(
+    evaluate: Command, run: Path, trained: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "own_evaluation_of_runs.py").write_text(OWN_EVALUATION)
+    (tmp_path / "own" / "evaluation").mkdir(parents=True)
+    (tmp_path / "own" / "evaluation" / "weight.yaml").write_text(OWN_OPTION)
+    result = evaluate("--config-dir", "own", f"run={run}", "weights=all", "+evaluation=weight")
+    assert result.code == 0, result
+    assert [line["Own"] for line in read_new(run, trained)] == [32, 64]
+
+
+def spoil_target(run: Path) -> None:
+    config = OmegaConf.load(run / "config.yaml")
+    config.architectures.prior._target_ = "subprocess.Popen"
+    OmegaConf.save(config, run / "config.yaml")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "messages"),
+    [
+        ([], ["`run` is missing"]),
+        (["run=runs/nowhere"], ["`run`: there is no 'runs/nowhere'"]),
+        (["run={run}", "weights=bst"], ["`weights`", "best, last, step-00000002, step-00000004", "`best`?"]),
+        (["run={run}", "wieghts=best"], ["takes no `wieghts`", "Did you mean `weights`?"]),
+        (["run={run}", "params.beta=1"], ["takes no `params.beta`", "everything else is as the run has it"]),
+        (["run={run}", "+evaluation=elob"], ["`evaluation` has no option `elob`", "Did you mean `elbo`?"]),
+        (["run={run}", "+evaluation=accuracy"], ["`evaluation.accuracy_validation`", "needs a `ClassificationModel`"]),
+        (
+            ["run={run}", "+evaluation=elbo", "evaluation.elbo_train.evaluator.evaluate_on=tset"],
+            ["`evaluation.elbo_train`", "no split 'tset'", "'train', 'valid', 'test'"],
+        ),
+        (
+            ["run={run}", "evaluation.elbo_tain.evaluator.evaluate_on=test"],
+            ["`evaluation.elbo_tain` must be an `EvaluationCallback`", "Did you mean `evaluation.elbo_train`?"],
+        ),
+        (["run={run}", "evaluation.elbo_train.name=ELBO/Validation"], ["is the name of `evaluation.elbo_validation`"]),
+        (["run={run}", "evaluation.elbo_train.evaluator.n_sample=1"], ["Did you mean `n_samples`?"]),
+        (["run={run}", "device=nowhere"], ["`device` has no option `nowhere`", "default, laptop, workstation"]),
+        (["run={spoiled}"], ["`architectures.prior._target_`", "'subprocess.Popen'", "allow=[subprocess.Popen]"]),
+        (["--diff", "{run}"], ["`--diff` takes two runs, got 1"]),
+        (["--diff", "{run}", "nowhere"], ["there is no 'nowhere'"]),
+    ],
+    ids=lambda value: " ".join(value)[-40:],
+)
+def test_a_mistake_ends_in_a_few_lines_and_logs_nothing(
+    evaluate: Command, run: Path, trained: Path, tmp_path: Path, arguments: list[str], messages: list[str]
+) -> None:
+    spoiled = shutil.copytree(run, tmp_path / "spoiled")
+    spoil_target(spoiled)
+    result = evaluate(*(argument.format(run=run, spoiled=spoiled) for argument in arguments))
+    assert result.code == 2
+    assert len(result.errors.splitlines()) <= 5
+    for message in messages:
+        assert message in result.errors
+    assert result.output == ""
+    assert read_new(run, trained) == []
+
+
+def test_a_traceback_is_shown_where_it_is_asked_for(evaluate: Command) -> None:
+    with pytest.raises(ValueError, match="there is no 'nowhere'"):
+        evaluate("run=nowhere", "--traceback")
+
+
+def test_what_differs_between_two_runs_is_told_key_by_key(evaluate: Command, run: Path, trained: Path) -> None:
+    assert evaluate("--diff", str(trained), str(run)).output.count("nothing differs") == 4
+    config = OmegaConf.load(run / "config.yaml")
+    config.params.z_dim = 8
+    config.logger = {}
+    OmegaConf.save(config, run / "config.yaml")
+    description = json.loads((run / "run.json").read_text())
+    description.update(python="3.99.1", git={"commit": "0" * 40, "dirty": True})
+    description["versions"]["torch"] = "9.0"
+    (run / "run.json").write_text(json.dumps(description))
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write('{"trainer/global_step": 4, "ELBO/Validation": 0.5}\n')
+    output = evaluate("--diff", str(trained), str(run)).output
+    table = [[cell.strip() for cell in line.split("│")] for line in output.splitlines()]
+    rows = {cells[1]: cells[2:5] for cells in table if len(cells) == 6}
+    assert rows["params.z_dim"] == ["16", "8", "-8"]
+    assert rows["logger.tensorboard._target_"] == ["frame_loggers.TensorBoardLogger", "absent", ""]
+    assert rows["python"][1] == "3.99.1"
+    assert rows["versions.torch"][1] == "9.0"
+    assert rows["git.commit"][1] == "0" * 40
+    before = load_run(trained).metrics["ELBO/Validation"].dropna().iloc[-1]
+    assert float(rows["ELBO/Validation"][2]) == pytest.approx(0.5 - before, rel=1e-4)
+    assert not {"params.beta.end", "Train/loss", "run.directory"} & set(rows)
+
+
+def test_the_help_fits_on_a_screen_and_ends_with_examples(evaluate: Command) -> None:
+    lines = evaluate("--help").output.rstrip().splitlines()
+    assert len(lines) <= 24
+    assert lines[-1].strip().startswith("evaluation.elbo_validation.name=ELBO/Test")
+
+
+def test_evaluations_and_loggers_may_be_a_list(evaluate: Command, run: Path, trained: Path) -> None:
+    config = OmegaConf.load(run / "config.yaml")
+    config.evaluation = [config.evaluation.elbo_validation]
+    config.logger = [config.logger.tensorboard]
+    OmegaConf.save(config, run / "config.yaml")
+    result = evaluate(f"run={run}")
+    assert result.code == 0, result
+    assert [set(line) for line in read_new(run, trained)] == [
+        {"trainer/global_step", "counters/iteration", "ELBO/Validation"}
+    ]
+    assert len(list((run / "tensorboard").iterdir())) == 2

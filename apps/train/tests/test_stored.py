@@ -1,0 +1,229 @@
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from frame_core import Optimization, iterate_batches
+from frame_train import load_run
+from frame_train.errors import CompositionError
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    """A copy of the trained run, elsewhere."""
+    return Path(shutil.copytree(trained, tmp_path / "runs" / "DIGITS" / "VAE" / "copy"))
+
+
+def test_a_run_is_brought_back_with_model_data_config_and_metrics(trained: Path) -> None:
+    state = torch.get_rng_state()
+    run = load_run(trained)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert isinstance(run, Optimization)
+    assert not run.model.training
+    assert (run.global_step, run.counters) == (4, {"iteration": 4})
+    weights = torch.load(trained / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    assert {f"model.{name}" for name in run.model.state_dict()} == set(weights)
+    for name, value in run.model.state_dict().items():
+        assert torch.equal(value, weights[f"model.{name}"])
+    assert weights["model.beta.value"] == 0.375  # 1.5 of 4 epochs
+    assert run.config.params.z_dim == 16
+    assert {name: len(split) for name, split in run.data.items()} == {"train": 1297, "valid": 250, "test": 250}
+    lines = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
+    table = run.metrics
+    assert len(table) == len(lines)
+    assert table["ELBO/Validation"].dropna().tolist() == [
+        line["ELBO/Validation"] for line in lines if "ELBO/Validation" in line
+    ]
+    assert table["trainer/global_step"].iloc[-1] == 4
+
+
+def test_numbers_that_are_not_finite_and_a_line_that_was_cut_off_do_not_stop_the_table(run: Path) -> None:
+    (run / "metrics.jsonl").write_text('{"trainer/global_step": 1, "a": "NaN", "b": "-Infinity"}\n{"a": 1, "tra')
+    table = load_run(run).metrics
+    assert len(table) == 1
+    assert table["a"].isna().all()
+    assert table["b"].item() == float("-inf")
+
+
+@pytest.mark.parametrize(
+    ("weights", "step"), [("last", 4), ("best", 4), ("step-00000002", 2), ("step-00000002.ckpt", 2)]
+)
+def test_weights_are_chosen_by_name(trained: Path, weights: str, step: int) -> None:
+    assert load_run(trained, weights).global_step == step
+
+
+def test_a_checkpoint_is_a_run_with_its_weights(trained: Path) -> None:
+    checkpoint = trained / "checkpoints" / "step-00000002.ckpt"
+    assert load_run(checkpoint).global_step == load_run(str(trained), str(checkpoint)).global_step == 2
+    with pytest.raises(CompositionError, match="'best' is asked for, and `run` is a checkpoint already"):
+        load_run(checkpoint, "best")
+
+
+def test_a_run_of_another_machine_loads_here(run: Path) -> None:
+    config = OmegaConf.load(run / "config.yaml")
+    config.trainer.accelerator = "gpu"
+    config.device.data_root = "/of/another/machine"
+    config.data.train.split = "nowhere"
+    OmegaConf.save(config, run / "config.yaml")
+    loaded = load_run(run)  # the data are not looked for yet
+    assert loaded.config.run.directory == str(run)
+    with pytest.raises(CompositionError, match="'nowhere'"):
+        _ = loaded.data
+    assert loaded.config.device.data_root.endswith("/data")
+
+
+def test_an_average_of_the_weights_is_what_was_evaluated(train: Callable[..., Any], tmp_path: Path) -> None:
+    at_the_end = "evaluation.accuracy_validation.evaluate_every=1000 epochs"
+    arguments = ("callbacks=[default,weight_averaging]", at_the_end, "trainer.max_epochs=1")
+    train("+experiment=DIGITS_Classifier", "logging=none", "trainer.limit_train_batches=5", *arguments)
+    (directory,) = (tmp_path / "runs" / "DIGITS" / "Classifier").iterdir()
+    run = load_run(directory)
+    (batch,) = iterate_batches(run.data["valid"], 250)
+    accuracy = (run.model.classify(batch["x"]).probs.argmax(-1) == batch["y"]).float().mean()
+    assert run.metrics["Accuracy/Validation"].dropna().iloc[-1] == pytest.approx(accuracy.item())
+
+
+def test_a_config_from_elsewhere_builds_nothing_that_is_not_allowed(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "from frame_architectures import DiagonalNormal\nclass OwnPrior(DiagonalNormal): ...\n"
+    (tmp_path / "own_prior.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    config = OmegaConf.load(run / "config.yaml")
+    config.architectures.prior._target_ = "own_prior.OwnPrior"
+    config.allow = ["own_prior"]  # a config does not allow itself anything
+    OmegaConf.save(config, run / "config.yaml")
+    with pytest.raises(CompositionError, match=r"`architectures.prior._target_`.*'own_prior.OwnPrior'"):
+        load_run(run)
+    assert "own_prior" not in sys.modules
+    assert type(load_run(run, allow=["own_prior"]).model.prior).__name__ == "OwnPrior"
+
+
+class Planted:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
+def test_a_checkpoint_runs_nothing(run: Path, tmp_path: Path) -> None:
+    torch.save({"state_dict": {}, "global_step": 1, "more": Planted(tmp_path / "ran")}, run / "checkpoints" / "x.ckpt")
+    with pytest.raises(CompositionError, match="can't be read as a checkpoint"):
+        load_run(run, "x")
+    assert not (tmp_path / "ran").exists()
+
+
+def remove(*names: str) -> Callable[[Path], None]:
+    def spoil(run: Path) -> None:
+        for name in names:
+            path = run / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    return spoil
+
+
+def write(name: str, text: str) -> Callable[[Path], None]:
+    return lambda run: (run / name).write_text(text) and None
+
+
+def cut_off(run: Path) -> None:
+    checkpoint = run / "checkpoints" / "last.ckpt"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-1000])
+
+
+def change(key: str, value: Any) -> Callable[[Path], None]:
+    def spoil(run: Path) -> None:
+        config = OmegaConf.load(run / "config.yaml")
+        OmegaConf.update(config, key, value)
+        OmegaConf.save(config, run / "config.yaml")
+
+    return spoil
+
+
+def empty(run: Path) -> None:
+    shutil.rmtree(run)
+    run.mkdir()
+
+
+def keep(run: Path) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("spoil", "where", "weights", "messages"),
+    [
+        (keep, "../cop", "last", ["there is no", "Did you mean `copy`?", "The newest run below", "copy'"]),
+        (keep, "..", "last", ["is no run directory", "The newest run below", "copy'"]),
+        (keep, "../../VEA/copy", "last", ["has VAE", "Did you mean `VAE`?"]),
+        (empty, ".", "last", ["is empty"]),
+        (remove("config.yaml"), ".", "last", ["it has `run.json`, `checkpoints/*.ckpt`, and no `config.yaml`"]),
+        (
+            remove("run.json", "checkpoints"),
+            ".",
+            "last",
+            ["it has `config.yaml`", "no `run.json`, `checkpoints/*.ckpt`"],
+        ),
+        (write("run.json", '{"format": 2}'), ".", "last", ["is of format 2", "reads up to 1"]),
+        (write("run.json", '{"format'), ".", "last", ["run.json' can't be read"]),
+        (write("config.yaml", "a: [1\nb: {"), ".", "last", ["config.yaml' can't be read as a config", "line 2"]),
+        (write("config.yaml", "- 1"), ".", "last", ["must hold a mapping"]),
+        (
+            write("config.yaml", "a: 1"),
+            ".",
+            "last",
+            ["expected a procedure with a `model`", "got None"],
+        ),
+        (cut_off, ".", "last", ["last.ckpt' can't be read as a checkpoint: it is cut off"]),
+        (write("checkpoints/last.ckpt", "weights"), ".", "last", ["last.ckpt' can't be read as a checkpoint"]),
+        (keep, "config.yaml", "last", ["config.yaml' can't be read as a checkpoint"]),
+        (keep, ".", "bset", ["no checkpoint 'bset'", "best, last, step-00000002", "Did you mean `best`?"]),
+        (
+            change("params.z_dim", 8),
+            ".",
+            "last",
+            ["does not fit the `VariationalAutoencoder`", "has shape (32, 128), expected (16, 128)", "more"],
+        ),
+        (change("params.encoder_layers", [256]), ".", "last", ["is unknown to it", "does not fit"]),
+        (
+            change("model.encoder", "${architectures.encodr}"),
+            ".",
+            "last",
+            ["`model.encoder`", "architectures.encodr"],
+        ),
+        (change("params.z_dim", "many"), ".", "last", ["`architectures.encoder", "'many'"]),
+        (
+            change("model._target_", "torch.load"),
+            ".",
+            "last",
+            ["`model._target_`", "allow=[torch.load]"],
+        ),
+    ],
+)
+def test_a_run_that_can_not_be_brought_back_is_told_in_a_few_lines(
+    run: Path, spoil: Callable[[Path], None], where: str, weights: str, messages: list[str]
+) -> None:
+    spoil(run)
+    with pytest.raises(CompositionError) as error:
+        load_run(f"{run}/{where}", weights)
+    assert len(str(error.value).splitlines()) <= 3
+    for message in messages:
+        assert message in str(error.value)
+
+
+def test_a_checkpoint_that_lies_alone_is_told(trained: Path, tmp_path: Path) -> None:
+    path = shutil.copy(trained / "checkpoints" / "last.ckpt", tmp_path)
+    with pytest.raises(CompositionError, match="is in no run directory"):
+        load_run(path)
+
+
+def test_importing_the_package_imports_no_torch() -> None:
+    code = "import frame_train, sys; assert 'torch' not in sys.modules; assert 'load_run' in frame_train.__all__"
+    subprocess.run([sys.executable, "-c", code], check=True)
