@@ -22,6 +22,7 @@ from frame_train.optimization import (
     JointOptimization,
     PartEvaluation,
 )
+from frame_train.optimization.procedure import Procedure
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*does not have many workers",
@@ -178,6 +179,16 @@ def test_every_procedure_is_an_optimization(make: Callable[[], object]) -> None:
     optimization = make()
     assert isinstance(optimization, Optimization)
     assert optimization.counters["iteration"] == 0
+
+
+@pytest.mark.parametrize("make", [make_optimization, make_adversarial, make_joint])
+@pytest.mark.parametrize("overfit_batches", [0.5, 2])
+def test_a_trainer_that_would_choose_the_batches_itself_is_refused(
+    make: Callable[[], Procedure], overfit_batches: float
+) -> None:
+    with pytest.raises(ValueError, match=r"`trainer.overfit_batches` must be 0.*`trainer.limit_train_batches`"):
+        make().check_trainer(make_trainer(overfit_batches=overfit_batches))
+    make().check_trainer(make_trainer(limit_train_batches=2))
 
 
 def test_counters_are_in_the_checkpoint(tmp_path: Path) -> None:

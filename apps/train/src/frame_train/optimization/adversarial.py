@@ -61,6 +61,7 @@ class AdversarialOptimization(Procedure):
         Raises:
             ValueError: It does.
         """
+        super().check_trainer(trainer)
         if trainer.accumulate_grad_batches != 1:
             raise ValueError(
                 f"`trainer.accumulate_grad_batches` must be 1 where two optimizers step in turn, got "

@@ -1,10 +1,10 @@
 """What every procedure has, however it updates its model."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
-from pytorch_lightning import LightningModule
+from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -52,6 +52,19 @@ class Procedure(LightningModule):
         """
         for clock in self._clocks.values():
             clock.interval.check_unit(self.counters)
+
+    def check_trainer(self, trainer: Trainer) -> None:
+        """Check, before any training, that a trainer asks for nothing that this procedure can't do.
+
+        Raises:
+            ValueError: It does.
+        """
+        overfit_batches: float = cast(Any, trainer).overfit_batches
+        if overfit_batches:
+            raise ValueError(
+                f"`trainer.overfit_batches` must be 0, got {overfit_batches!r}: it takes the place of what "
+                "chooses the batches. `trainer.limit_train_batches` trains on so many of them."
+            )
 
     def train_dataloader(self) -> DataLoader[Any]:
         return self._loader
