@@ -1,5 +1,5 @@
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import torch
 from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.callbacks import EMAWeightAveraging, WeightAveraging
 from pytorch_lightning.loggers.logger import DummyLogger
 from torch import Tensor
 from torch.utils.data import default_collate
 
-from frame_core import SCALAR_ENTRY, SCALARS_ENTRY, Evaluation, LogEntry, Model, Optimization
-from frame_core.testing import TinyModel, make_tiny_data
+from frame_core import SCALAR_ENTRY, SCALARS_ENTRY, Evaluation, LogEntry, Model, Optimization, run_evaluation
+from frame_core.testing import TinyModel, TinyOptimization, make_tiny_data
+from frame_eval import ELBOEvaluation
 from frame_train.callbacks import (
     BestCheckpoint,
     CumulativeLogCallback,
@@ -77,12 +79,15 @@ class Recorder(Callback):
         self.outputs.append(arguments[2])
 
 
+def make_data() -> dict[str, InMemoryDataset]:
+    return {"train": InMemoryDataset(default_collate(make_tiny_data(48)))}
+
+
 def fit(
     callbacks: Sequence[Callback], logger: Any = False, ckpt_path: Any = None, checkpoint: bool = False, **options: Any
 ) -> Trainer:
     torch.manual_seed(0)
-    data = {"train": InMemoryDataset(default_collate(make_tiny_data(48)))}
-    optimization = AdamBatchOptimization(TinyModel(), data, num_workers=0, batch_size=10, lr=0.01)
+    optimization = AdamBatchOptimization(TinyModel(), make_data(), num_workers=0, batch_size=10, lr=0.01)
     trainer = Trainer(
         accelerator="cpu",
         callbacks=list(callbacks),
@@ -296,6 +301,53 @@ def test_checkpoints_are_kept_every_so_often_or_the_last_alone(tmp_path: Any) ->
     names = ["last.ckpt", "step-00000002.ckpt", "step-00000004.ckpt", "step-00000005.ckpt"]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
     assert [read_step(tmp_path / name) for name in names] == [5, 2, 4, 5]
+
+
+class AveragedAtEpochs(WeightAveraging):
+    """Takes in the weights at the end of each epoch, after the last batch."""
+
+    def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
+        return epoch_idx is not None
+
+
+def evaluate_weights(state: Mapping[str, Tensor]) -> float:
+    model = TinyModel()
+    model.load_state_dict({name.removeprefix("model."): value for name, value in state.items()})
+    return run_evaluation(ELBOEvaluation("train"), TinyOptimization(model, make_data())).value
+
+
+@pytest.mark.parametrize("averaging_first", [True, False])
+@pytest.mark.parametrize("make_averaging", [lambda: EMAWeightAveraging(decay=0.9), AveragedAtEpochs])
+def test_averaged_weights_are_those_that_are_evaluated_saved_and_kept(
+    make_averaging: Callable[[], WeightAveraging], averaging_first: bool, tmp_path: Any
+) -> None:
+    logger = RecordingLogger()
+    callbacks: list[Callback] = [make_averaging(), EvaluationCallback("ELBO", "2 iterations", ELBOEvaluation("train"))]
+    saved = [BestCheckpoint(str(tmp_path), "ELBO"), PeriodicCheckpoint(str(tmp_path), "1 iteration")]
+    # 10 steps: the last one is evaluated before the second epoch is over
+    trainer = fit([*(callbacks if averaging_first else callbacks[::-1]), *saved], logger, max_epochs=2, checkpoint=True)
+    logged = [value for _, value, _, _ in logger.entries]
+    best, last = (torch.load(tmp_path / name, weights_only=True) for name in ("best.ckpt", "last.ckpt"))
+    assert evaluate_weights(best["state_dict"]) == max(logged)
+    assert evaluate_weights(last["state_dict"]) == logged[-1]
+    assert evaluate_weights(trainer.lightning_module.state_dict()) == logged[-1]
+
+
+def test_an_evaluation_of_averaged_weights_changes_no_training() -> None:
+    def train(*others: Callback) -> Mapping[str, Tensor]:
+        recorder = WeightRecorder()
+        fit([EMAWeightAveraging(decay=0.9), *others, recorder], max_epochs=2)
+        return recorder.weights
+
+    with_evaluation = train(EvaluationCallback("ELBO", "1 iteration", ELBOEvaluation("train")))
+    torch.testing.assert_close(with_evaluation, train(), rtol=0, atol=0)
+
+
+class WeightRecorder(Callback):
+    """Keeps the weights that are trained, as they are at the end of each epoch."""
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
+        self.weights = {name: value.clone() for name, value in pl_module.state_dict().items()}
 
 
 def test_checkpoints_are_given_to_the_loggers_that_keep_them(tmp_path: Any) -> None:

@@ -8,6 +8,7 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
 from frame_core import SCALAR_ENTRY, SCALARS_ENTRY, LogEntry
+from frame_train.callbacks.averaging import is_averaged_after
 from frame_train.callbacks.clocked import ClockedCallback
 
 
@@ -48,6 +49,10 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
         if self.is_over(trainer, batch_idx):
             self.begin_again(trainer, batch_idx)  # before: the clock is in the checkpoint
             self._save(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if is_averaged_after(trainer):
+            self._saved_step = None
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._saved_step != trainer.global_step:

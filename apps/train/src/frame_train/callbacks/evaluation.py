@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pytorch_lightning import LightningModule, Trainer
 
 from frame_core import TEXT_ENTRY, Evaluation, LogEntry, Optimization, check_requirements, run_evaluation
+from frame_train.callbacks.averaging import averaged_weights, is_averaged_after, update_averages
 from frame_train.callbacks.clocked import ClockedCallback
 from frame_train.progress import get_optimization, log_entry
 
@@ -15,6 +16,9 @@ _log = logging.getLogger("frame_train")
 
 class EvaluationCallback(ClockedCallback):
     """Evaluates and logs every so often, and once more when the training ends.
+
+    Where a callback averages the weights (`pytorch_lightning.callbacks.WeightAveraging`), it is always the averages
+    that are evaluated: they are the weights in every checkpoint, and those of the model when the training has ended.
 
     Args:
         name: Name of what is logged, such as ``ELBO/Validation``.
@@ -63,8 +67,13 @@ class EvaluationCallback(ClockedCallback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if self.is_over(trainer, batch_idx):
+            update_averages(trainer, outputs, batch, batch_idx)
             self._evaluate(trainer)
             self.begin_again(trainer, batch_idx)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if is_averaged_after(trainer):
+            self._last_step = None
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._last_step != trainer.global_step:
@@ -73,7 +82,8 @@ class EvaluationCallback(ClockedCallback):
     def _evaluate(self, trainer: Trainer) -> None:
         self._last_step = trainer.global_step
         try:
-            entry = run_evaluation(self.evaluator, get_optimization(trainer))
+            with averaged_weights(trainer):
+                entry = run_evaluation(self.evaluator, get_optimization(trainer))
         except Exception:
             log_entry(f"{self.name}/Error", LogEntry(TEXT_ENTRY, traceback.format_exc()), trainer)
             if self.on_error == "stop":
