@@ -162,12 +162,20 @@ def test_a_scheduler_moves_the_learning_rate(interval: Any, expected: float) -> 
 
 
 @pytest.mark.parametrize(
-    "trainer", [{"accumulate_grad_batches": 2}, {"gradient_clip_val": 0.1}, {"precision": "bf16-mixed"}]
+    ("options", "is_fused"),
+    [
+        ({"accumulate_grad_batches": 2}, True),
+        ({"gradient_clip_val": 0.1}, True),
+        ({"precision": "bf16-mixed"}, True),
+        ({"precision": "bf16-mixed", "gradient_clip_val": 0.1}, False),
+    ],
 )
-def test_features_of_the_trainer_work(trainer: dict[str, Any]) -> None:
+def test_features_of_the_trainer_work(options: dict[str, Any], is_fused: bool) -> None:
     optimization = make_optimization()
     before = deepcopy(optimization.model)
-    make_trainer(max_epochs=1, **trainer).fit(optimization)
+    trainer = make_trainer(max_epochs=1, **options)
+    trainer.fit(optimization)
+    assert trainer.optimizers[0].defaults["fused"] == is_fused
     assert not torch.equal(optimization.model.shift, before.shift)  # type: ignore[arg-type]
 
 
