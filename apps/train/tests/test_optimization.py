@@ -10,9 +10,9 @@ from pytorch_lightning import Trainer
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
-from frame_core import AdversarialModel, LinearWarmup, Model, Optimization, SizedDataset, run_evaluation
+from frame_core import AdversarialModel, LinearWarmup, Model, Optimization, SizedDataset, check_requirements
 from frame_core.testing import TinyModel, check_evaluation, check_model, make_tiny_data
-from frame_eval import ELBOEvaluation, ImageSampleEvaluation
+from frame_eval import ELBOEvaluation, ImageSampleEvaluation, LinearProbeEvaluation
 from frame_train.data import InMemoryDataset
 from frame_train.optimization import (
     AdamBatchOptimization,
@@ -315,13 +315,15 @@ def test_one_of_the_joint_models_is_evaluated() -> None:
 
 def test_a_part_that_is_not_there_or_cannot_is_refused() -> None:
     with pytest.raises(ValueError, match="`part` must be one of 'one', 'two', got 'three'"):
-        run_evaluation(PartEvaluation("three", ELBOEvaluation("valid")), make_joint())
+        check_requirements(PartEvaluation("three", ELBOEvaluation("valid")), make_joint())
+    with pytest.raises(ValueError, match="`data` has no split 'tset'"):
+        check_requirements(PartEvaluation("one", LinearProbeEvaluation("valid", train_on="tset")), make_joint())
     with pytest.raises(TypeError, match="`PartEvaluation` needs a `JointModel`"):
-        run_evaluation(PartEvaluation("one", ELBOEvaluation("valid")), make_optimization())
+        check_requirements(PartEvaluation("one", ELBOEvaluation("valid")), make_optimization())
     models = {"one": TinyModel(), "two": JointModel({"a": TinyModel(), "b": TinyModel()})}
     joint = JointOptimization(models, make_data(), num_workers=0, batch_size=10, optimizer=SGD)
     with pytest.raises(TypeError, match="`ImageSampleEvaluation` needs a `GenerativeModel`"):
-        run_evaluation(PartEvaluation("two", ImageSampleEvaluation()), joint)
+        check_requirements(PartEvaluation("two", ImageSampleEvaluation()), joint)
 
 
 def test_fewer_than_two_models_are_not_joint() -> None:

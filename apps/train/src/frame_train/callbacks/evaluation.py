@@ -56,9 +56,9 @@ class EvaluationCallback(ClockedCallback):
         """Check, before any training, that this evaluation fits a procedure.
 
         Raises:
-            ValueError: The procedure does not count what ``evaluate_every`` is measured in, or its data
-                lack the split that the evaluator looks at.
-            TypeError: The model lacks the capability that the evaluator needs.
+            ValueError: The procedure does not count what ``evaluate_every`` is measured in, its data lack
+                the split that the evaluator looks at, or something else that it needs is missing.
+            TypeError: The model lacks the capability that the evaluator needs, or something is of another kind.
         """
         super().check(optimization)
         check_requirements(self.evaluator, optimization)
