@@ -255,6 +255,12 @@ def test_what_else_to_do_about_an_error_is_refused() -> None:
         EvaluationCallback("A", "1 epoch", DisturbingEvaluation(), on_error="ignore")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("name", "error"), [(None, TypeError), (3, TypeError), ("", ValueError)])
+def test_a_name_that_nothing_can_be_logged_under_is_refused(name: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match="`name` must"):
+        EvaluationCallback(name, "1 epoch", DisturbingEvaluation())
+
+
 class SequenceEvaluation(DisturbingEvaluation):
     """Gives one number after another."""
 

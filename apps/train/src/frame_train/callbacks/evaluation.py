@@ -30,7 +30,8 @@ class EvaluationCallback(ClockedCallback):
             traceback is logged as ``<name>/Error`` in either case.
 
     Raises:
-        ValueError: ``evaluate_every`` is no interval, or ``on_error`` none of the two.
+        TypeError: ``name`` is no text.
+        ValueError: ``name`` is empty, ``evaluate_every`` no interval, or ``on_error`` none of the two.
     """
 
     def __init__(
@@ -40,6 +41,10 @@ class EvaluationCallback(ClockedCallback):
         evaluator: Evaluation,
         on_error: Literal["stop", "continue"] = "stop",
     ) -> None:
+        if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"`name` must be a text, such as 'ELBO/Validation', got {name!r}.")
+        if not name:
+            raise ValueError("`name` must not be empty: it is what the evaluation is logged as.")
         if on_error not in ("stop", "continue"):
             raise ValueError(f"`on_error` must be 'stop' or 'continue', got {on_error!r}.")
         super().__init__(evaluate_every)
