@@ -51,6 +51,18 @@ class RecordingLogger(DummyLogger):
         return [step for _, _, step, _ in self.entries]
 
 
+class KeepingLogger(RecordingLogger):
+    """Keeps checkpoints too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[str] = []
+
+    def log_checkpoint(self, path: Path, name: str) -> None:
+        assert path.is_file()
+        self.kept.append(name)
+
+
 class DisturbingEvaluation(Evaluation):
     """Draws from every generator and asks for the mode of the model, as a careless evaluation does."""
 
@@ -309,6 +321,43 @@ def test_checkpoints_are_kept_every_so_often_or_the_last_alone(tmp_path: Any) ->
     assert [read_step(tmp_path / name) for name in names] == [5, 2, 4, 5]
 
 
+def test_two_callbacks_of_one_kind_are_told_apart_in_a_checkpoint(tmp_path: Any) -> None:
+    def make_callbacks(*values: float) -> list[Callback]:
+        directory = str(tmp_path)
+        return [
+            EvaluationCallback("A", "1 iteration", SequenceEvaluation(*values)),
+            CumulativeLogCallback("3 iterations"),
+            CumulativeLogCallback("7 iterations"),
+            BestCheckpoint(directory, "A/x"),
+            BestCheckpoint(directory, "A/x", "min", filename="worst"),
+            PeriodicCheckpoint(directory, "2 iterations"),
+            PeriodicCheckpoint(directory, "3 iterations"),
+            PeriodicCheckpoint(directory, "4 iterations", keep_all=True),
+            PeriodicCheckpoint(str(tmp_path / "often"), "1 iteration", keep_all=True),
+        ]
+
+    logger = KeepingLogger()
+    fit(make_callbacks(2.0, 3.0, 1.0, 0.0, 2.0), logger, max_epochs=1, checkpoint=True)
+    assert (read_step(tmp_path / "best.ckpt"), read_step(tmp_path / "worst.ckpt")) == (2, 4)
+    assert {"best", "worst", "last"} <= set(logger.kept)
+    logger = KeepingLogger()
+    fit(make_callbacks(2.0, 3.0, 1.0, -1.0, 2.0), logger, tmp_path / "last.ckpt", max_epochs=2, checkpoint=True)
+    assert (read_step(tmp_path / "best.ckpt"), read_step(tmp_path / "worst.ckpt")) == (2, 9)
+    assert [step for name, _, step, _ in logger.entries if name == "Train"] == [6, 7, 9, 10, 10]
+
+
+def test_two_best_checkpoints_in_one_file_are_refused(tmp_path: Any) -> None:
+    twice = [BestCheckpoint(str(tmp_path), "A"), BestCheckpoint(str(tmp_path), "B")]
+    with pytest.raises(ValueError, match=r"by 'A' and by 'B' would both be 'best.ckpt'.*another `filename`"):
+        fit(twice, max_epochs=1, checkpoint=True)
+
+
+@pytest.mark.parametrize("filename", ["", "a/b", "../best", "/best"])
+def test_a_file_name_that_is_none_is_refused(filename: str) -> None:
+    with pytest.raises(ValueError, match="`filename` must be the name of a file"):
+        BestCheckpoint("checkpoints", "A", filename=filename)
+
+
 class AveragedAtEpochs(WeightAveraging):
     """Takes in the weights at the end of each epoch, after the last batch."""
 
@@ -357,15 +406,6 @@ class WeightRecorder(Callback):
 
 
 def test_checkpoints_are_given_to_the_loggers_that_keep_them(tmp_path: Any) -> None:
-    class KeepingLogger(RecordingLogger):
-        def __init__(self) -> None:
-            super().__init__()
-            self.kept: list[str] = []
-
-        def log_checkpoint(self, path: Path, name: str) -> None:
-            assert path.is_file()
-            self.kept.append(name)
-
     logger = KeepingLogger()
     evaluation = EvaluationCallback("A", "1 epoch", DisturbingEvaluation())
     last, best = PeriodicCheckpoint(str(tmp_path), "2 iterations"), BestCheckpoint(str(tmp_path), "A")

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
@@ -35,13 +35,14 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
 
     def __init__(self, directory: str, save_every: str, keep_all: bool = False) -> None:
         super().__init__(save_every)
+        self._save_every = save_every
         self._directory = Path(directory)
         self._keep_all = keep_all
         self._saved_step: int | None = None
 
     @property
     def state_key(self) -> str:
-        return f"PeriodicCheckpoint[keep_all={self._keep_all}]"
+        return f"PeriodicCheckpoint[{self._directory}, {self._save_every}, keep_all={self._keep_all}]"
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -69,7 +70,7 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
 
 
 class BestCheckpoint(Checkpoint):
-    """Keeps the checkpoint at which a logged metric was best, as ``best.ckpt``.
+    """Keeps the checkpoint at which a logged metric was best, as ``<filename>.ckpt``.
 
     The metric is any number that an evaluation logs; the weights are those that were evaluated.
 
@@ -77,19 +78,46 @@ class BestCheckpoint(Checkpoint):
         directory: Where the checkpoint is written.
         monitor: Full name of the metric, such as ``ELBO/Validation``; None for no checkpoint.
         mode: Whether the best value is the greatest (``max``) or the least (``min``).
+        filename: Name of the file, without ``.ckpt``; each of several metrics needs one of its own.
 
     Raises:
-        ValueError: ``mode`` is none of the two.
+        ValueError: ``mode`` is none of the two, or ``filename`` is empty or names a folder.
     """
 
-    def __init__(self, directory: str, monitor: str | None, mode: Literal["max", "min"] = "max") -> None:
+    def __init__(
+        self,
+        directory: str,
+        monitor: str | None,
+        mode: Literal["max", "min"] = "max",
+        filename: str = "best",
+    ) -> None:
         if mode not in ("max", "min"):
             raise ValueError(f"`mode` must be 'max' or 'min', got {mode!r}.")
+        if not filename or filename != Path(filename).name:
+            raise ValueError(f"`filename` must be the name of a file, without a folder, got {filename!r}.")
         self.monitor = monitor
-        self._directory = Path(directory)
+        self._path = Path(directory) / f"{filename}.ckpt"
+        self._mode = mode
         self._sign = 1.0 if mode == "max" else -1.0
         self._best = float("-inf")
         self._is_due = False
+
+    @property
+    def state_key(self) -> str:
+        return f"BestCheckpoint[{self._path}, {self.monitor}, {self._mode}]"
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Refuse another callback that would write to the same file.
+
+        Raises:
+            ValueError: There is one.
+        """
+        for other in cast(Any, trainer).callbacks:
+            if isinstance(other, BestCheckpoint) and other is not self and other._path == self._path:
+                raise ValueError(
+                    f"The best checkpoints by {self.monitor!r} and by {other.monitor!r} would both be "
+                    f"{self._path.name!r}: give one of them another `filename`."
+                )
 
     def on_log_entry(self, name: str, entry: LogEntry) -> None:
         """Take notice of what is logged: a new best value is saved when all callbacks have seen the step."""
@@ -109,8 +137,8 @@ class BestCheckpoint(Checkpoint):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._save_if_due(trainer)
-        if (self._directory / "best.ckpt").exists():
-            log_checkpoint(self._directory / "best.ckpt", trainer)
+        if self._path.exists():
+            log_checkpoint(self._path, trainer)
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self._best}
@@ -121,7 +149,7 @@ class BestCheckpoint(Checkpoint):
     def _save_if_due(self, trainer: Trainer) -> None:
         if self._is_due:
             self._is_due = False
-            save_checkpoint(self._directory / "best.ckpt", trainer)
+            save_checkpoint(self._path, trainer)
 
 
 def save_checkpoint(path: Path, trainer: Trainer) -> None:
