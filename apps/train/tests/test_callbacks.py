@@ -358,6 +358,83 @@ def test_a_file_name_that_is_none_is_refused(filename: str) -> None:
         BestCheckpoint("checkpoints", "A", filename=filename)
 
 
+class Breaker(Callback):
+    """Breaks off the training at some batch."""
+
+    def __init__(
+        self, batch_idx: int, exception: BaseException, spoils: bool = False, hook: str = "on_after_backward"
+    ) -> None:
+        self.batch_idx = batch_idx
+        self.exception = exception
+        self.spoils = spoils
+        setattr(self, hook, self._break)
+
+    def _break(self, trainer: Trainer, pl_module: Any, *arguments: Any) -> None:
+        if trainer.fit_loop.epoch_loop.batch_idx == self.batch_idx:
+            if self.spoils:
+                pl_module.model.shift.data[0] = torch.nan
+            raise self.exception
+
+
+@pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`", "ignore:.*before the epoch ended")
+@pytest.mark.parametrize("exception", [KeyboardInterrupt(), RuntimeError("broken")])
+def test_a_training_that_breaks_off_leaves_its_latest_weights(exception: BaseException, tmp_path: Any) -> None:
+    logger = KeepingLogger()
+    saving = [PeriodicCheckpoint(str(tmp_path), "1 epoch"), BestCheckpoint(str(tmp_path), "A")]
+    evaluation = EvaluationCallback("A", "1 iteration", DisturbingEvaluation())
+    with pytest.raises((SystemExit, RuntimeError)):
+        fit([Breaker(3, exception), evaluation, *saving], logger, max_epochs=1, checkpoint=True)
+    expected = fit([], max_epochs=1, max_steps=3).lightning_module.state_dict()
+    last = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    torch.testing.assert_close(last["state_dict"], dict(expected), rtol=0, atol=0)
+    assert (last["global_step"], last["counters"]) == (3, {"iteration": 3})
+    assert sorted(logger.kept) == ["best", "last"]
+    resumed = fit([], ckpt_path=tmp_path / "last.ckpt", max_epochs=2)
+    assert (resumed.global_step, resumed.lightning_module.counters) == (10, {"iteration": 10})
+
+
+def test_an_evaluation_that_fails_leaves_the_weights_that_it_failed_on(tmp_path: Any) -> None:
+    failing = EvaluationCallback("A", "3 iterations", FailingEvaluation())
+    with pytest.raises(RuntimeError, match="nothing to see"):
+        fit([failing, PeriodicCheckpoint(str(tmp_path), "1 epoch")], max_epochs=1, checkpoint=True)
+    assert read_step(tmp_path / "last.ckpt") == 3
+
+
+def test_weights_that_are_not_finite_take_no_checkpoint_s_place(tmp_path: Any) -> None:
+    saving = PeriodicCheckpoint(str(tmp_path), "2 iterations")
+    with pytest.raises(RuntimeError, match="broken"):
+        fit([Breaker(3, RuntimeError("broken"), spoils=True), saving], max_epochs=1, checkpoint=True)
+    assert read_step(tmp_path / "last.ckpt") == 2
+
+
+def test_a_checkpoint_is_saved_at_a_whole_optimizer_step_alone(tmp_path: Any) -> None:
+    options: dict[str, Any] = {"max_epochs": 1, "checkpoint": True, "accumulate_grad_batches": 2}
+    fit([PeriodicCheckpoint(str(tmp_path / "every"), "1 iteration", keep_all=True)], **options)
+    assert sorted(read_step(path) for path in (tmp_path / "every").iterdir()) == [1, 2, 3]
+    for hook, steps in (("on_train_batch_start", [1]), ("on_after_backward", [])):  # gradients are gathered by then
+        place = tmp_path / hook
+        breaker = Breaker(2, RuntimeError("broken"), hook=hook)
+        with pytest.raises(RuntimeError, match="broken"):
+            fit([breaker, PeriodicCheckpoint(str(place), "1 epoch")], **options)
+        assert [read_step(path) for path in place.glob("*")] == steps
+
+
+def test_an_optimizer_step_that_breaks_off_half_way_is_not_saved(tmp_path: Any, monkeypatch: Any) -> None:
+    n_steps = 0
+
+    def step(optimizer: Any, closure: Callable[[], Any]) -> None:
+        nonlocal n_steps
+        n_steps += 1
+        closure()
+        if n_steps == 4:
+            raise RuntimeError("broken")
+
+    monkeypatch.setattr(torch.optim.Adam, "step", step)
+    with pytest.raises(RuntimeError, match="broken"):
+        fit([PeriodicCheckpoint(str(tmp_path), "2 iterations")], max_epochs=1, checkpoint=True)
+    assert read_step(tmp_path / "last.ckpt") == 2
+
+
 class AveragedAtEpochs(WeightAveraging):
     """Takes in the weights at the end of each epoch, after the last batch."""
 

@@ -6,6 +6,7 @@ from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
+from torch.optim import Optimizer
 
 from frame_core import SCALAR_ENTRY, SCALARS_ENTRY, LogEntry
 from frame_train.callbacks.averaging import is_averaged_after
@@ -22,7 +23,10 @@ class CheckpointLogger(Protocol):
 
 
 class PeriodicCheckpoint(ClockedCallback, Checkpoint):
-    """Saves a checkpoint every so often, and once more when the training ends.
+    """Saves a checkpoint every so often, and once more when the training ends or breaks off.
+
+    It is saved when an optimizer step is done, and none whose gradients are still gathered has begun. Where the
+    training broke off over weights that are not finite, the checkpoint before is left as it is.
 
     Args:
         directory: Where checkpoints are written.
@@ -39,15 +43,23 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
         self._directory = Path(directory)
         self._keep_all = keep_all
         self._saved_step: int | None = None
+        self._began_at: int | None = None  # the global step at which the latest optimizer step began
 
     @property
     def state_key(self) -> str:
         return f"PeriodicCheckpoint[{self._directory}, {self._save_every}, keep_all={self._keep_all}]"
 
+    def on_before_zero_grad(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        if trainer.accumulate_grad_batches > 1:  # from now on gradients are gathered, which are in no checkpoint
+            self._began_at = trainer.global_step
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        self._began_at = trainer.global_step
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if self.is_over(trainer, batch_idx):
+        if self.is_over(trainer, batch_idx) and self._is_whole(trainer):
             self.begin_again(trainer, batch_idx)  # before: the clock is in the checkpoint
             self._save(trainer)
 
@@ -58,8 +70,22 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._saved_step != trainer.global_step:
             self._save(trainer)
-        if not self._keep_all:
-            log_checkpoint(self._directory / "last.ckpt", trainer)
+        self._log_last(trainer)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        is_new = trainer.global_step not in (0, self._saved_step)
+        if is_new and self._is_whole(trainer) and _is_finite(pl_module):
+            self._save(trainer)
+        self._log_last(trainer)
+
+    def _is_whole(self, trainer: Trainer) -> bool:
+        """Say whether the optimizer step that began last is done."""
+        return self._began_at is None or trainer.global_step > self._began_at
+
+    def _log_last(self, trainer: Trainer) -> None:
+        path = self._directory / "last.ckpt"
+        if not self._keep_all and path.exists():
+            log_checkpoint(path, trainer)
 
     def _save(self, trainer: Trainer) -> None:
         self._saved_step = trainer.global_step
@@ -140,6 +166,9 @@ class BestCheckpoint(Checkpoint):
         if self._path.exists():
             log_checkpoint(self._path, trainer)
 
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self.on_train_end(trainer, pl_module)
+
     def state_dict(self) -> dict[str, Any]:
         return {"best": self._best}
 
@@ -158,6 +187,10 @@ def save_checkpoint(path: Path, trainer: Trainer) -> None:
     trainer.save_checkpoint(temporary)
     if trainer.is_global_zero:
         os.replace(temporary, path)
+
+
+def _is_finite(module: LightningModule) -> bool:
+    return all(bool(value.isfinite().all()) for value in module.state_dict().values())
 
 
 def log_checkpoint(path: Path, trainer: Trainer) -> None:

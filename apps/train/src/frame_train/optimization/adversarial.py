@@ -80,7 +80,6 @@ class AdversarialOptimization(Procedure):
         return [self._make_generator_optimizer(others), self._make_discriminator_optimizer(of_discriminator)]
 
     def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
-        self.counters["iteration"] += 1
         quantities = self._step("discriminator", self.model.compute_discriminator_loss(batch, batch_idx))
         if self.counters["discriminator_step"] % self._n_critic == 0:
             quantities |= self._step("generator", self.model.compute_generator_loss(batch, batch_idx))

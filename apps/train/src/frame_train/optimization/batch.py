@@ -57,5 +57,4 @@ class BatchOptimization(Procedure):
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
     def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
-        self.counters["iteration"] += 1
         return self.model.compute_loss(batch, batch_idx)

@@ -72,9 +72,12 @@ class Procedure(LightningModule):
     def on_train_batch_start(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:
         for name, schedule in self._schedules.items():
             schedule.advance_to(self._read_fraction(self._clocks[name], batch_idx))
+        self.counters["iteration"] += 1  # here: an optimizer may ask for the loss of a batch several times
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["counters"] = dict(self.counters)
+        batches = self.trainer.fit_loop.epoch_loop.batch_progress.current
+        n_broken_off = batches.ready - batches.processed  # a batch that is not over is done again after a resume
+        checkpoint["counters"] = {**self.counters, "iteration": self.counters["iteration"] - n_broken_off}
         checkpoint["schedules"] = {name: clock.state_dict() for name, clock in self._clocks.items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
