@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from pytorch_lightning import Trainer
+from pytorch_lightning import Callback, Trainer
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
@@ -159,6 +159,52 @@ def test_a_scheduler_moves_the_learning_rate(interval: Any, expected: float) -> 
     trainer = make_trainer(max_epochs=2)
     trainer.fit(optimization)
     assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("interval", "n_watched"),
+    [("epoch", 2), ("step", 6)],
+)
+def test_a_scheduler_that_watches_the_training_is_told_its_loss(interval: Any, n_watched: int) -> None:
+    watched: list[float] = []
+
+    class Plateau(torch.optim.lr_scheduler.ReduceLROnPlateau):
+        def step(self, metrics: Any, epoch: int | None = None) -> None:
+            watched.append(float(metrics))
+            super().step(metrics, epoch)
+
+    losses: list[tuple[int, float]] = []
+
+    class Recorder(Callback):
+        def on_train_batch_end(self, *arguments: Any) -> None:
+            losses.append((len(arguments[3]["x"]), arguments[2]["loss"].item()))
+
+    scheduler = partial(Plateau, factor=0.5, patience=0, threshold=1e9)  # nothing is better by so much
+    optimization = BatchOptimization(**make_arguments(optimizer=SGD, scheduler=scheduler, scheduler_interval=interval))
+    trainer = make_trainer(max_epochs=2, callbacks=[Recorder()])
+    trainer.fit(optimization)
+    epochs = [losses[:3], losses[3:]]
+    means = [sum(n * loss for n, loss in epoch) / 25 for epoch in epochs]
+    assert watched == pytest.approx(means if interval == "epoch" else [loss for _, loss in losses])
+    assert len(watched) == n_watched
+    assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.01 * 0.5**n_watched)
+
+
+def test_an_optimizer_that_asks_for_the_loss_several_times_does_one_iteration(tmp_path: Path) -> None:
+    model = Warmed("4 iterations")
+    lbfgs = partial(torch.optim.LBFGS, lr=0.1, max_iter=4)
+    optimization = BatchOptimization(**make_arguments(model=model, optimizer=lbfgs))
+    trainer = make_trainer(max_epochs=2, max_steps=5)
+    optimization.check_trainer(trainer)
+    trainer.fit(optimization)
+    assert trainer.global_step == 5
+    assert optimization.counters == {"iteration": 5}
+    assert len(model.seen) > 5
+    assert sorted(set(model.seen)) == [0, 0.25, 0.5, 0.75, 1]
+    trainer.save_checkpoint(tmp_path / "a.ckpt")
+    assert torch.load(tmp_path / "a.ckpt", weights_only=True)["counters"] == {"iteration": 5}
+    with pytest.raises(ValueError, match=r"`trainer.accumulate_grad_batches` must be 1 for `LBFGS`"):
+        optimization.check_trainer(make_trainer(accumulate_grad_batches=2))
 
 
 @pytest.mark.parametrize(
