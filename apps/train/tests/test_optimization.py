@@ -401,5 +401,10 @@ def test_a_schedule_goes_on_after_a_resume_where_it_was(tmp_path: Path) -> None:
 
 
 def test_a_schedule_over_what_nobody_counts_is_found_before_training() -> None:
-    with pytest.raises(ValueError, match="got 'critic_steps'"):
+    with pytest.raises(ValueError, match=r"`beta.over`: The unit of an interval must be .*, got 'critic_steps'"):
         make_optimization(model=Warmed("5 critic_steps")).check()
+
+
+def test_a_schedule_over_what_is_no_interval_is_named() -> None:
+    with pytest.raises(ValueError, match=r"`models.one.beta.over`: An interval must be .*, got 'soon'"):
+        make_optimization(model=JointModel({"one": Warmed("soon"), "two": TinyModel()}))

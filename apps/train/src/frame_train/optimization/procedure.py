@@ -1,6 +1,7 @@
 """What every procedure has, however it updates its model."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
@@ -42,7 +43,10 @@ class Procedure(LightningModule):
             get_split(data, "train"), batch_size, torch.initial_seed(), num_workers, pin_memory
         )
         self._schedules = {name: part for name, part in model.named_modules() if isinstance(part, Schedule)}
-        self._clocks = {name: Clock(Interval.parse(schedule.over)) for name, schedule in self._schedules.items()}
+        self._clocks: dict[str, Clock] = {}
+        for name, schedule in self._schedules.items():
+            with _told_as(f"{name}.over"):
+                self._clocks[name] = Clock(Interval.parse(schedule.over))
 
     def check(self) -> None:
         """Check, before any training, that what the schedules are measured in is counted.
@@ -50,8 +54,9 @@ class Procedure(LightningModule):
         Raises:
             ValueError: It is not.
         """
-        for clock in self._clocks.values():
-            clock.interval.check_unit(self.counters)
+        for name, clock in self._clocks.items():
+            with _told_as(f"{name}.over"):
+                clock.interval.check_unit(self.counters)
 
     def check_trainer(self, trainer: Trainer) -> None:
         """Check, before any training, that a trainer asks for nothing that this procedure can't do.
@@ -92,3 +97,12 @@ class Procedure(LightningModule):
             return reading / clock.interval.amount
         clock.advance(reading)
         return clock.fraction
+
+
+@contextmanager
+def _told_as(name: str) -> Generator[None]:
+    """Name what a value error is about."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"`{name}`: {error}") from error
