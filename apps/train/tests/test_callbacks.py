@@ -1,5 +1,5 @@
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import torch
 from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.callbacks import EMAWeightAveraging, WeightAveraging
 from pytorch_lightning.loggers.logger import DummyLogger
 from torch import Tensor
 from torch.utils.data import default_collate
 
-from frame_core import SCALAR_ENTRY, SCALARS_ENTRY, Evaluation, LogEntry, Model, Optimization
-from frame_core.testing import TinyModel, make_tiny_data
+from frame_core import SCALAR_ENTRY, SCALARS_ENTRY, Evaluation, LogEntry, Model, Optimization, run_evaluation
+from frame_core.testing import TinyModel, TinyOptimization, make_tiny_data
+from frame_eval import ELBOEvaluation
 from frame_train.callbacks import (
     BestCheckpoint,
     CumulativeLogCallback,
@@ -49,6 +51,18 @@ class RecordingLogger(DummyLogger):
         return [step for _, _, step, _ in self.entries]
 
 
+class KeepingLogger(RecordingLogger):
+    """Keeps checkpoints too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[str] = []
+
+    def log_checkpoint(self, path: Path, name: str) -> None:
+        assert path.is_file()
+        self.kept.append(name)
+
+
 class DisturbingEvaluation(Evaluation):
     """Draws from every generator and asks for the mode of the model, as a careless evaluation does."""
 
@@ -77,12 +91,15 @@ class Recorder(Callback):
         self.outputs.append(arguments[2])
 
 
+def make_data() -> dict[str, InMemoryDataset]:
+    return {"train": InMemoryDataset(default_collate(make_tiny_data(48)))}
+
+
 def fit(
     callbacks: Sequence[Callback], logger: Any = False, ckpt_path: Any = None, checkpoint: bool = False, **options: Any
 ) -> Trainer:
     torch.manual_seed(0)
-    data = {"train": InMemoryDataset(default_collate(make_tiny_data(48)))}
-    optimization = AdamBatchOptimization(TinyModel(), data, num_workers=0, batch_size=10, lr=0.01)
+    optimization = AdamBatchOptimization(TinyModel(), make_data(), num_workers=0, batch_size=10, lr=0.01)
     trainer = Trainer(
         accelerator="cpu",
         callbacks=list(callbacks),
@@ -250,6 +267,12 @@ def test_what_else_to_do_about_an_error_is_refused() -> None:
         EvaluationCallback("A", "1 epoch", DisturbingEvaluation(), on_error="ignore")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("name", "error"), [(None, TypeError), (3, TypeError), ("", ValueError)])
+def test_a_name_that_nothing_can_be_logged_under_is_refused(name: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match="`name` must"):
+        EvaluationCallback(name, "1 epoch", DisturbingEvaluation())
+
+
 class SequenceEvaluation(DisturbingEvaluation):
     """Gives one number after another."""
 
@@ -298,16 +321,168 @@ def test_checkpoints_are_kept_every_so_often_or_the_last_alone(tmp_path: Any) ->
     assert [read_step(tmp_path / name) for name in names] == [5, 2, 4, 5]
 
 
+def test_two_callbacks_of_one_kind_are_told_apart_in_a_checkpoint(tmp_path: Any) -> None:
+    def make_callbacks(*values: float) -> list[Callback]:
+        directory = str(tmp_path)
+        return [
+            EvaluationCallback("A", "1 iteration", SequenceEvaluation(*values)),
+            CumulativeLogCallback("3 iterations"),
+            CumulativeLogCallback("7 iterations"),
+            BestCheckpoint(directory, "A/x"),
+            BestCheckpoint(directory, "A/x", "min", filename="worst"),
+            PeriodicCheckpoint(directory, "2 iterations"),
+            PeriodicCheckpoint(directory, "3 iterations"),
+            PeriodicCheckpoint(directory, "4 iterations", keep_all=True),
+            PeriodicCheckpoint(str(tmp_path / "often"), "1 iteration", keep_all=True),
+        ]
+
+    logger = KeepingLogger()
+    fit(make_callbacks(2.0, 3.0, 1.0, 0.0, 2.0), logger, max_epochs=1, checkpoint=True)
+    assert (read_step(tmp_path / "best.ckpt"), read_step(tmp_path / "worst.ckpt")) == (2, 4)
+    assert {"best", "worst", "last"} <= set(logger.kept)
+    logger = KeepingLogger()
+    fit(make_callbacks(2.0, 3.0, 1.0, -1.0, 2.0), logger, tmp_path / "last.ckpt", max_epochs=2, checkpoint=True)
+    assert (read_step(tmp_path / "best.ckpt"), read_step(tmp_path / "worst.ckpt")) == (2, 9)
+    assert [step for name, _, step, _ in logger.entries if name == "Train"] == [6, 7, 9, 10, 10]
+
+
+def test_two_best_checkpoints_in_one_file_are_refused(tmp_path: Any) -> None:
+    twice = [BestCheckpoint(str(tmp_path), "A"), BestCheckpoint(str(tmp_path), "B")]
+    with pytest.raises(ValueError, match=r"by 'A' and by 'B' would both be 'best.ckpt'.*another `filename`"):
+        fit(twice, max_epochs=1, checkpoint=True)
+
+
+@pytest.mark.parametrize("filename", ["", "a/b", "../best", "/best"])
+def test_a_file_name_that_is_none_is_refused(filename: str) -> None:
+    with pytest.raises(ValueError, match="`filename` must be the name of a file"):
+        BestCheckpoint("checkpoints", "A", filename=filename)
+
+
+class Breaker(Callback):
+    """Breaks off the training at some batch."""
+
+    def __init__(
+        self, batch_idx: int, exception: BaseException, spoils: bool = False, hook: str = "on_after_backward"
+    ) -> None:
+        self.batch_idx = batch_idx
+        self.exception = exception
+        self.spoils = spoils
+        setattr(self, hook, self._break)
+
+    def _break(self, trainer: Trainer, pl_module: Any, *arguments: Any) -> None:
+        if trainer.fit_loop.epoch_loop.batch_idx == self.batch_idx:
+            if self.spoils:
+                pl_module.model.shift.data[0] = torch.nan
+            raise self.exception
+
+
+@pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`", "ignore:.*before the epoch ended")
+@pytest.mark.parametrize("exception", [KeyboardInterrupt(), RuntimeError("broken")])
+def test_a_training_that_breaks_off_leaves_its_latest_weights(exception: BaseException, tmp_path: Any) -> None:
+    logger = KeepingLogger()
+    saving = [PeriodicCheckpoint(str(tmp_path), "1 epoch"), BestCheckpoint(str(tmp_path), "A")]
+    evaluation = EvaluationCallback("A", "1 iteration", DisturbingEvaluation())
+    with pytest.raises((SystemExit, RuntimeError)):
+        fit([Breaker(3, exception), evaluation, *saving], logger, max_epochs=1, checkpoint=True)
+    expected = fit([], max_epochs=1, max_steps=3).lightning_module.state_dict()
+    last = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    torch.testing.assert_close(last["state_dict"], dict(expected), rtol=0, atol=0)
+    assert (last["global_step"], last["counters"]) == (3, {"iteration": 3})
+    assert sorted(logger.kept) == ["best", "last"]
+    resumed = fit([], ckpt_path=tmp_path / "last.ckpt", max_epochs=2)
+    assert (resumed.global_step, resumed.lightning_module.counters) == (10, {"iteration": 10})
+
+
+def test_an_evaluation_that_fails_leaves_the_weights_that_it_failed_on(tmp_path: Any) -> None:
+    failing = EvaluationCallback("A", "3 iterations", FailingEvaluation())
+    with pytest.raises(RuntimeError, match="nothing to see"):
+        fit([failing, PeriodicCheckpoint(str(tmp_path), "1 epoch")], max_epochs=1, checkpoint=True)
+    assert read_step(tmp_path / "last.ckpt") == 3
+
+
+def test_weights_that_are_not_finite_take_no_checkpoint_s_place(tmp_path: Any) -> None:
+    saving = PeriodicCheckpoint(str(tmp_path), "2 iterations")
+    with pytest.raises(RuntimeError, match="broken"):
+        fit([Breaker(3, RuntimeError("broken"), spoils=True), saving], max_epochs=1, checkpoint=True)
+    assert read_step(tmp_path / "last.ckpt") == 2
+
+
+def test_a_checkpoint_is_saved_at_a_whole_optimizer_step_alone(tmp_path: Any) -> None:
+    options: dict[str, Any] = {"max_epochs": 1, "checkpoint": True, "accumulate_grad_batches": 2}
+    fit([PeriodicCheckpoint(str(tmp_path / "every"), "1 iteration", keep_all=True)], **options)
+    assert sorted(read_step(path) for path in (tmp_path / "every").iterdir()) == [1, 2, 3]
+    for hook, steps in (("on_train_batch_start", [1]), ("on_after_backward", [])):  # gradients are gathered by then
+        place = tmp_path / hook
+        breaker = Breaker(2, RuntimeError("broken"), hook=hook)
+        with pytest.raises(RuntimeError, match="broken"):
+            fit([breaker, PeriodicCheckpoint(str(place), "1 epoch")], **options)
+        assert [read_step(path) for path in place.glob("*")] == steps
+
+
+def test_an_optimizer_step_that_breaks_off_half_way_is_not_saved(tmp_path: Any, monkeypatch: Any) -> None:
+    n_steps = 0
+
+    def step(optimizer: Any, closure: Callable[[], Any]) -> None:
+        nonlocal n_steps
+        n_steps += 1
+        closure()
+        if n_steps == 4:
+            raise RuntimeError("broken")
+
+    monkeypatch.setattr(torch.optim.Adam, "step", step)
+    with pytest.raises(RuntimeError, match="broken"):
+        fit([PeriodicCheckpoint(str(tmp_path), "2 iterations")], max_epochs=1, checkpoint=True)
+    assert read_step(tmp_path / "last.ckpt") == 2
+
+
+class AveragedAtEpochs(WeightAveraging):
+    """Takes in the weights at the end of each epoch, after the last batch."""
+
+    def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
+        return epoch_idx is not None
+
+
+def evaluate_weights(state: Mapping[str, Tensor]) -> float:
+    model = TinyModel()
+    model.load_state_dict({name.removeprefix("model."): value for name, value in state.items()})
+    return run_evaluation(ELBOEvaluation("train"), TinyOptimization(model, make_data())).value
+
+
+@pytest.mark.parametrize("averaging_first", [True, False])
+@pytest.mark.parametrize("make_averaging", [lambda: EMAWeightAveraging(decay=0.9), AveragedAtEpochs])
+def test_averaged_weights_are_those_that_are_evaluated_saved_and_kept(
+    make_averaging: Callable[[], WeightAveraging], averaging_first: bool, tmp_path: Any
+) -> None:
+    logger = RecordingLogger()
+    callbacks: list[Callback] = [make_averaging(), EvaluationCallback("ELBO", "2 iterations", ELBOEvaluation("train"))]
+    saved = [BestCheckpoint(str(tmp_path), "ELBO"), PeriodicCheckpoint(str(tmp_path), "1 iteration")]
+    # 10 steps: the last one is evaluated before the second epoch is over
+    trainer = fit([*(callbacks if averaging_first else callbacks[::-1]), *saved], logger, max_epochs=2, checkpoint=True)
+    logged = [value for _, value, _, _ in logger.entries]
+    best, last = (torch.load(tmp_path / name, weights_only=True) for name in ("best.ckpt", "last.ckpt"))
+    assert evaluate_weights(best["state_dict"]) == max(logged)
+    assert evaluate_weights(last["state_dict"]) == logged[-1]
+    assert evaluate_weights(trainer.lightning_module.state_dict()) == logged[-1]
+
+
+def test_an_evaluation_of_averaged_weights_changes_no_training() -> None:
+    def train(*others: Callback) -> Mapping[str, Tensor]:
+        recorder = WeightRecorder()
+        fit([EMAWeightAveraging(decay=0.9), *others, recorder], max_epochs=2)
+        return recorder.weights
+
+    with_evaluation = train(EvaluationCallback("ELBO", "1 iteration", ELBOEvaluation("train")))
+    torch.testing.assert_close(with_evaluation, train(), rtol=0, atol=0)
+
+
+class WeightRecorder(Callback):
+    """Keeps the weights that are trained, as they are at the end of each epoch."""
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
+        self.weights = {name: value.clone() for name, value in pl_module.state_dict().items()}
+
+
 def test_checkpoints_are_given_to_the_loggers_that_keep_them(tmp_path: Any) -> None:
-    class KeepingLogger(RecordingLogger):
-        def __init__(self) -> None:
-            super().__init__()
-            self.kept: list[str] = []
-
-        def log_checkpoint(self, path: Path, name: str) -> None:
-            assert path.is_file()
-            self.kept.append(name)
-
     logger = KeepingLogger()
     evaluation = EvaluationCallback("A", "1 epoch", DisturbingEvaluation())
     last, best = PeriodicCheckpoint(str(tmp_path), "2 iterations"), BestCheckpoint(str(tmp_path), "A")

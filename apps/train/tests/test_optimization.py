@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from pytorch_lightning import Trainer
+from pytorch_lightning import Callback, Trainer
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
-from frame_core import AdversarialModel, LinearWarmup, Model, Optimization, SizedDataset, run_evaluation
+from frame_core import AdversarialModel, LinearWarmup, Model, Optimization, SizedDataset, check_requirements
 from frame_core.testing import TinyModel, check_evaluation, check_model, make_tiny_data
-from frame_eval import ELBOEvaluation, ImageSampleEvaluation
-from frame_train.callbacks import EvaluationCallback
+from frame_eval import ELBOEvaluation, ImageSampleEvaluation, LinearProbeEvaluation
 from frame_train.data import InMemoryDataset
 from frame_train.optimization import (
     AdamBatchOptimization,
@@ -23,6 +22,7 @@ from frame_train.optimization import (
     JointOptimization,
     PartEvaluation,
 )
+from frame_train.optimization.procedure import Procedure
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*does not have many workers",
@@ -162,12 +162,66 @@ def test_a_scheduler_moves_the_learning_rate(interval: Any, expected: float) -> 
 
 
 @pytest.mark.parametrize(
-    "trainer", [{"accumulate_grad_batches": 2}, {"gradient_clip_val": 0.1}, {"precision": "bf16-mixed"}]
+    ("interval", "n_watched"),
+    [("epoch", 2), ("step", 6)],
 )
-def test_features_of_the_trainer_work(trainer: dict[str, Any]) -> None:
+def test_a_scheduler_that_watches_the_training_is_told_its_loss(interval: Any, n_watched: int) -> None:
+    watched: list[float] = []
+
+    class Plateau(torch.optim.lr_scheduler.ReduceLROnPlateau):
+        def step(self, metrics: Any, epoch: int | None = None) -> None:
+            watched.append(float(metrics))
+            super().step(metrics, epoch)
+
+    losses: list[tuple[int, float]] = []
+
+    class Recorder(Callback):
+        def on_train_batch_end(self, *arguments: Any) -> None:
+            losses.append((len(arguments[3]["x"]), arguments[2]["loss"].item()))
+
+    scheduler = partial(Plateau, factor=0.5, patience=0, threshold=1e9)  # nothing is better by so much
+    optimization = BatchOptimization(**make_arguments(optimizer=SGD, scheduler=scheduler, scheduler_interval=interval))
+    trainer = make_trainer(max_epochs=2, callbacks=[Recorder()])
+    trainer.fit(optimization)
+    epochs = [losses[:3], losses[3:]]
+    means = [sum(n * loss for n, loss in epoch) / 25 for epoch in epochs]
+    assert watched == pytest.approx(means if interval == "epoch" else [loss for _, loss in losses])
+    assert len(watched) == n_watched
+    assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.01 * 0.5**n_watched)
+
+
+def test_an_optimizer_that_asks_for_the_loss_several_times_does_one_iteration(tmp_path: Path) -> None:
+    model = Warmed("4 iterations")
+    lbfgs = partial(torch.optim.LBFGS, lr=0.1, max_iter=4)
+    optimization = BatchOptimization(**make_arguments(model=model, optimizer=lbfgs))
+    trainer = make_trainer(max_epochs=2, max_steps=5)
+    optimization.check_trainer(trainer)
+    trainer.fit(optimization)
+    assert trainer.global_step == 5
+    assert optimization.counters == {"iteration": 5}
+    assert len(model.seen) > 5
+    assert sorted(set(model.seen)) == [0, 0.25, 0.5, 0.75, 1]
+    trainer.save_checkpoint(tmp_path / "a.ckpt")
+    assert torch.load(tmp_path / "a.ckpt", weights_only=True)["counters"] == {"iteration": 5}
+    with pytest.raises(ValueError, match=r"`trainer.accumulate_grad_batches` must be 1 for `LBFGS`"):
+        optimization.check_trainer(make_trainer(accumulate_grad_batches=2))
+
+
+@pytest.mark.parametrize(
+    ("options", "is_fused"),
+    [
+        ({"accumulate_grad_batches": 2}, True),
+        ({"gradient_clip_val": 0.1}, True),
+        ({"precision": "bf16-mixed"}, True),
+        ({"precision": "bf16-mixed", "gradient_clip_val": 0.1}, False),
+    ],
+)
+def test_features_of_the_trainer_work(options: dict[str, Any], is_fused: bool) -> None:
     optimization = make_optimization()
     before = deepcopy(optimization.model)
-    make_trainer(max_epochs=1, **trainer).fit(optimization)
+    trainer = make_trainer(max_epochs=1, **options)
+    trainer.fit(optimization)
+    assert trainer.optimizers[0].defaults["fused"] == is_fused
     assert not torch.equal(optimization.model.shift, before.shift)  # type: ignore[arg-type]
 
 
@@ -179,6 +233,16 @@ def test_every_procedure_is_an_optimization(make: Callable[[], object]) -> None:
     optimization = make()
     assert isinstance(optimization, Optimization)
     assert optimization.counters["iteration"] == 0
+
+
+@pytest.mark.parametrize("make", [make_optimization, make_adversarial, make_joint])
+@pytest.mark.parametrize("overfit_batches", [0.5, 2])
+def test_a_trainer_that_would_choose_the_batches_itself_is_refused(
+    make: Callable[[], Procedure], overfit_batches: float
+) -> None:
+    with pytest.raises(ValueError, match=r"`trainer.overfit_batches` must be 0.*`trainer.limit_train_batches`"):
+        make().check_trainer(make_trainer(overfit_batches=overfit_batches))
+    make().check_trainer(make_trainer(limit_train_batches=2))
 
 
 def test_counters_are_in_the_checkpoint(tmp_path: Path) -> None:
@@ -297,15 +361,15 @@ def test_one_of_the_joint_models_is_evaluated() -> None:
 
 def test_a_part_that_is_not_there_or_cannot_is_refused() -> None:
     with pytest.raises(ValueError, match="`part` must be one of 'one', 'two', got 'three'"):
-        run_evaluation(PartEvaluation("three", ELBOEvaluation("valid")), make_joint())
+        check_requirements(PartEvaluation("three", ELBOEvaluation("valid")), make_joint())
+    with pytest.raises(ValueError, match="`data` has no split 'tset'"):
+        check_requirements(PartEvaluation("one", LinearProbeEvaluation("valid", train_on="tset")), make_joint())
     with pytest.raises(TypeError, match="`PartEvaluation` needs a `JointModel`"):
-        run_evaluation(PartEvaluation("one", ELBOEvaluation("valid")), make_optimization())
+        check_requirements(PartEvaluation("one", ELBOEvaluation("valid")), make_optimization())
     models = {"one": TinyModel(), "two": JointModel({"a": TinyModel(), "b": TinyModel()})}
     joint = JointOptimization(models, make_data(), num_workers=0, batch_size=10, optimizer=SGD)
     with pytest.raises(TypeError, match="`ImageSampleEvaluation` needs a `GenerativeModel`"):
-        run_evaluation(PartEvaluation("two", ImageSampleEvaluation()), joint)
-    with pytest.raises(TypeError, match="`ImageSampleEvaluation` needs a `GenerativeModel`"):  # and before any training
-        EvaluationCallback("Samples", "1 epoch", PartEvaluation("two", ImageSampleEvaluation())).check(joint)
+        check_requirements(PartEvaluation("two", ImageSampleEvaluation()), joint)
 
 
 def test_fewer_than_two_models_are_not_joint() -> None:
@@ -337,5 +401,10 @@ def test_a_schedule_goes_on_after_a_resume_where_it_was(tmp_path: Path) -> None:
 
 
 def test_a_schedule_over_what_nobody_counts_is_found_before_training() -> None:
-    with pytest.raises(ValueError, match="got 'critic_steps'"):
+    with pytest.raises(ValueError, match=r"`beta.over`: The unit of an interval must be .*, got 'critic_steps'"):
         make_optimization(model=Warmed("5 critic_steps")).check()
+
+
+def test_a_schedule_over_what_is_no_interval_is_named() -> None:
+    with pytest.raises(ValueError, match=r"`models.one.beta.over`: An interval must be .*, got 'soon'"):
+        make_optimization(model=JointModel({"one": Warmed("soon"), "two": TinyModel()}))

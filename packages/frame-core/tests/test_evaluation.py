@@ -185,6 +185,22 @@ def test_a_split_that_the_data_lack_or_that_is_empty_is_refused_before_anything_
     check_requirements(OnTest(), TinyOptimization(data={"test": make_tiny_data()}))
 
 
+def test_what_an_evaluation_checks_itself_is_found_before_anything_runs_and_leaves_no_trace() -> None:
+    class Demanding(Noise):
+        def check(self, optimization: Optimization) -> None:
+            draw()
+            raise ValueError("more, please")
+
+    optimization = TinyOptimization()
+    seed_everything(1)
+    expected = draw()
+    seed_everything(1)
+    for check in (check_requirements, run_evaluation):
+        with pytest.raises(ValueError, match="more, please"):
+            check(Demanding(), optimization)
+    assert draw() == expected
+
+
 @pytest.mark.parametrize("result", [None, 1.5, {"data_type": "scalar", "value": 1.0}])
 def test_a_result_that_is_no_entry_is_refused(result: Any) -> None:
     class Wrong(Evaluation):

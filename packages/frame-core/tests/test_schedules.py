@@ -17,6 +17,13 @@ WHOLE_NUMBERS = st.integers(1, 100)
 Warmup = type[LinearWarmup] | type[ExponentialWarmup]
 
 
+class Dip(Schedule):
+    """Is negative half way."""
+
+    def compute_value(self, fraction: float) -> float:
+        return abs(fraction - 0.5) - 0.1
+
+
 class Steps(Schedule):
     """Goes up by a whole number, and forgets that a number of a loss is a float."""
 
@@ -137,6 +144,8 @@ def test_a_number_or_schedule_that_is_not_negative_is_given_back(number: float |
             ValueError,
             r"got LinearWarmup\(start=-1.0, end=1.0, over='5 epochs'",
         ),
+        (LinearWarmup(1.0, -1.0, over="5 epochs"), ValueError, "`beta` must be non-negative, got LinearWarmup"),
+        (Dip("5 epochs"), ValueError, "`beta` must be non-negative, got Dip"),
         ("1", TypeError, "`beta` must be a number or a schedule, got '1'"),
         (None, TypeError, "`beta` must be a number or a schedule, got None"),
     ],

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, Distribution, OneHotCategorical
 
-from frame_core import SCALAR_ENTRY, ClassificationModel, get_batch, run_evaluation
+from frame_core import SCALAR_ENTRY, ClassificationModel, check_requirements, get_batch, run_evaluation
 from frame_core.testing import TinyModel, TinyOptimization, make_tiny_data
 from frame_eval import AccuracyEvaluation, batches
 
@@ -101,7 +101,7 @@ def test_accuracy_leaves_the_device_once(read_counter: Any, monkeypatch: pytest.
 def test_data_without_labels_are_refused(datum: dict[str, Tensor]) -> None:
     optimization = TinyOptimization(model=ReadingModel(), data={"valid": [datum, datum]})
     with pytest.raises(ValueError, match="Split 'valid' of `data` has no labels: each datum needs a `y`"):
-        run_evaluation(AccuracyEvaluation("valid"), optimization)
+        check_requirements(AccuracyEvaluation("valid"), optimization)
 
 
 def test_tuples_have_labels_too() -> None:

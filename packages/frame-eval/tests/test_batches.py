@@ -17,6 +17,11 @@ def list_batches(n_data: int, batch_size: int, n_drawn: int | None = None) -> li
     return [batch["y"] for batch in iterate_split(make_optimization(n_data), "valid", batch_size, n_drawn)]
 
 
+def test_a_model_is_given_data_of_its_own_precision() -> None:
+    (batch,) = iterate_split(TinyOptimization(TinyModel().double()), "valid", 10)
+    assert (batch["x"].dtype, batch["y"].dtype) == (torch.float64, torch.int64)
+
+
 @pytest.mark.parametrize("n_drawn", [None, 7, 100])
 def test_all_data_come_in_their_order(n_drawn: int | None) -> None:
     assert [labels.tolist() for labels in list_batches(7, 3, n_drawn)] == [[0, 1, 2], [3, 4, 5], [6]]

@@ -9,7 +9,7 @@ from sklearn.metrics import confusion_matrix
 from torch import Tensor
 from torch.distributions import Categorical, Distribution
 
-from frame_core import PLOT_ENTRY, ClassificationModel, run_evaluation
+from frame_core import PLOT_ENTRY, ClassificationModel, check_requirements, run_evaluation
 from frame_core.testing import TinyOptimization
 from frame_eval import ConfusionMatrixEvaluation
 
@@ -103,7 +103,7 @@ def test_negative_label_is_refused() -> None:
 def test_data_without_labels_are_refused() -> None:
     optimization = TinyOptimization(model=ReadingModel(2), data={"valid": [(torch.zeros(1),)]})
     with pytest.raises(ValueError, match="Split 'valid' of `data` has no labels"):
-        run_evaluation(ConfusionMatrixEvaluation("valid"), optimization)
+        check_requirements(ConfusionMatrixEvaluation("valid"), optimization)
 
 
 def test_bad_number_of_samples_is_refused() -> None:

@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
-from frame_core import SCALAR_ENTRY, RepresentationLearningModel, run_evaluation
+from frame_core import SCALAR_ENTRY, RepresentationLearningModel, check_requirements, run_evaluation
 from frame_core.testing import TinyModel, TinyOptimization
 from frame_eval import LinearProbeEvaluation, batches
 
@@ -93,13 +93,13 @@ def test_data_without_labels_are_refused(split: str) -> None:
     optimization = make_optimization()
     data = {**optimization.data, split: [(torch.zeros(5),)]}
     with pytest.raises(ValueError, match=f"Split '{split}' of `data` has no labels: each datum needs a `y`"):
-        run_evaluation(LinearProbeEvaluation("valid"), TinyOptimization(model=EncoderModel(), data=data))
+        check_requirements(LinearProbeEvaluation("valid"), TinyOptimization(model=EncoderModel(), data=data))
 
 
 @pytest.mark.parametrize("options", [{"evaluate_on": "test"}, {"evaluate_on": "valid", "train_on": "test"}])
 def test_unknown_split_lists_those_there_are(options: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="no split 'test'; it has 'train', 'valid'"):
-        run_evaluation(LinearProbeEvaluation(**options), TinyOptimization())
+        check_requirements(LinearProbeEvaluation(**options), TinyOptimization())
 
 
 @pytest.mark.gpu

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from frame_core import IMAGE_ENTRY, GenerativeModel, run_evaluation
+from frame_core import IMAGE_ENTRY, GenerativeModel, check_requirements, run_evaluation
 from frame_core.testing import TinyModel, TinyOptimization
 from frame_eval import ImageSampleEvaluation
 
@@ -60,8 +60,19 @@ def test_pictures_are_the_same_latents_at_every_evaluation() -> None:
 
 def test_unknown_param_is_named() -> None:
     evaluation = ImageSampleEvaluation(4, sampling_params={"sample_outptu": True})
-    with pytest.raises(TypeError, match="sample_outptu"):
-        run_evaluation(evaluation, TinyOptimization())
+    expected = "`sampling_params` must be of 'sample_output', the parameters of `TinyModel.sample`, got 'sample_outptu'"
+    with pytest.raises(TypeError, match=expected):
+        check_requirements(evaluation, TinyOptimization())
+
+
+def test_params_of_a_model_that_takes_any_are_left_to_it() -> None:
+    class Obliging(TinyModel):
+        def sample(
+            self, sample_shape: torch.Size = torch.Size([]), sample_output: bool = False, **others: Any
+        ) -> Tensor:
+            return super().sample(sample_shape, sample_output)
+
+    check_requirements(ImageSampleEvaluation(4, sampling_params={"temperature": 2}), TinyOptimization(Obliging()))
 
 
 @pytest.mark.gpu

@@ -105,6 +105,14 @@ def test_model_keeps_the_contract(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", frame_models.__all__)
+def test_a_model_is_trained_in_mixed_precision(name: str) -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = MODELS[name].train().compute_loss(make_batch(), 0)["loss"]
+    loss.backward()
+    assert loss.isfinite()
+
+
+@pytest.mark.parametrize("name", frame_models.__all__)
 def test_a_step_reads_no_value_that_a_gpu_would_be_waited_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[str] = []
 

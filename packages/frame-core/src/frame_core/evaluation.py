@@ -29,17 +29,27 @@ class Evaluation(ABC):
     evaluate_on: str = ""
     """The split of the data that is looked at, empty where it is none."""
 
+    def check(self, optimization: Optimization) -> None:  # noqa: B027  # most ask for nothing else
+        """Check what else the evaluation asks for, by a look at one datum at most.
+
+        It is called by `check_requirements`, for a model with the capability and data with the split.
+
+        Raises:
+            TypeError: Something is of another kind.
+            ValueError: Something is missing.
+        """
+
     @abstractmethod
     def evaluate(self, optimization: Optimization) -> LogEntry:
         """Turn the present state of an optimization into an entry to log."""
 
 
 def check_requirements(evaluation: Evaluation, optimization: Optimization) -> None:
-    """Check that an optimization has the capability and the split of the data that an evaluation asks for.
+    """Check that an optimization has what an evaluation asks for: the capability, the split, and what it checks itself.
 
     Raises:
-        TypeError: The model lacks the capability.
-        ValueError: The data have no such split, or nothing in it.
+        TypeError: The model lacks the capability, or the evaluation finds something of another kind.
+        ValueError: The data have no such split, nothing in it, or the evaluation finds something missing.
     """
     if not isinstance(optimization.model, evaluation.requires):
         raise TypeError(
@@ -48,6 +58,8 @@ def check_requirements(evaluation: Evaluation, optimization: Optimization) -> No
         )
     if evaluation.evaluate_on:
         get_split(optimization.data, evaluation.evaluate_on)
+    with undisturbed(optimization.model):  # to read a datum may be to draw from a generator
+        evaluation.check(optimization)
 
 
 def run_evaluation(evaluation: Evaluation, optimization: Optimization) -> LogEntry:
@@ -57,9 +69,9 @@ def run_evaluation(evaluation: Evaluation, optimization: Optimization) -> LogEnt
     and two results differ by what was learned in between.
 
     Raises:
-        TypeError: The model lacks the capability that the evaluation needs, or something else than a
-            `LogEntry` came back.
-        ValueError: The data lack the split that the evaluation looks at.
+        TypeError: The model lacks the capability that the evaluation needs, something is of another kind, or
+            something else than a `LogEntry` came back.
+        ValueError: The data lack the split that the evaluation looks at, or something that it needs is missing.
     """
     check_requirements(evaluation, optimization)
     with undisturbed(optimization.model):

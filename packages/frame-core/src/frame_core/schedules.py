@@ -97,15 +97,16 @@ def get_value(number: float | Schedule) -> float | Tensor:
 
 
 def check_non_negative(name: str, number: float | Schedule) -> float | Schedule:
-    """Give back a number, or a schedule that begins at one, that is not negative.
+    """Give back a number, or a schedule, that is not negative: at its beginning, half way, and at its end.
 
     Raises:
         TypeError: It is neither a number nor a schedule.
-        ValueError: It is negative or not a number.
+        ValueError: It is negative or not a number, or becomes so.
     """
     if not isinstance(number, int | float | Schedule):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"`{name}` must be a number or a schedule, got {number!r}.")
-    if not get_value(number) >= 0:  # also refuses NaN
+    values = [number.compute_value(part) for part in (0.0, 0.5, 1.0)] if isinstance(number, Schedule) else [number]
+    if not all(value >= 0 for value in values):  # also refuses NaN
         raise ValueError(f"`{name}` must be non-negative, got {number!r}.")
     return number
 

@@ -1,6 +1,7 @@
 """How often a classifier is right."""
 
 from frame_core import SCALAR_ENTRY, ClassificationModel, Evaluation, LogEntry, Optimization
+from frame_eval.labels import check_labels
 from frame_eval.options import check_count
 from frame_eval.predictions import predict_split
 
@@ -23,6 +24,14 @@ class AccuracyEvaluation(Evaluation):
     def __init__(self, evaluate_on: str, n_samples: int = 1) -> None:
         self.evaluate_on = evaluate_on
         self.n_samples = check_count("n_samples", n_samples)
+
+    def check(self, optimization: Optimization) -> None:
+        """Check that the data have labels.
+
+        Raises:
+            ValueError: They have none.
+        """
+        check_labels(optimization, self.evaluate_on)
 
     def evaluate(self, optimization: Optimization) -> LogEntry:
         """Count the data whose label is predicted.

@@ -1,4 +1,4 @@
-"""A split of the data, batch by batch on the device of the model."""
+"""A split of the data, batch by batch, as the model takes it."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from frame_core import Optimization, get_batch, get_split
-from frame_eval.device import get_device
+from frame_eval.device import move_to_model
 
 BATCH_SIZE = 1000
 """Number of data in the memory of the model's device at a time."""
@@ -18,7 +18,7 @@ N_DRAWS = 10_000
 def iterate_split(
     optimization: Optimization, split: str, batch_size: int, n_data: int | None = None
 ) -> Iterator[dict[str, Tensor]]:
-    """Go once through a split in its order, each batch on the device of the model.
+    """Go once through a split in its order, each batch on the device of the model and in its precision.
 
     Args:
         optimization: Has the model and the data.
@@ -31,12 +31,11 @@ def iterate_split(
         ValueError: The data have no such split, or nothing in it, or no ``x``.
     """
     data_set = get_split(optimization.data, split)
-    device = get_device(optimization.model)
     for indices in _choose_indices(len(data_set), n_data).split(batch_size):
         batch = get_batch(data_set, indices)
         if "x" not in batch:
             raise ValueError(f"Split {split!r} of `data` has no `x` to look at; it has {', '.join(map(repr, batch))}.")
-        yield {name: value.to(device) for name, value in batch.items()}
+        yield {name: move_to_model(value, optimization.model) for name, value in batch.items()}
 
 
 def get_batch_size(n_samples: int) -> int:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from frame_core import PLOT_ENTRY, ClassificationModel, Evaluation, LogEntry, Optimization
+from frame_eval.labels import check_labels
 from frame_eval.options import check_count
 from frame_eval.predictions import Predictions, predict_split
 
@@ -40,6 +41,14 @@ class ConfusionMatrixEvaluation(Evaluation):
     def __init__(self, evaluate_on: str, n_samples: int = 1) -> None:
         self.evaluate_on = evaluate_on
         self.n_samples = check_count("n_samples", n_samples)
+
+    def check(self, optimization: Optimization) -> None:
+        """Check that the data have labels.
+
+        Raises:
+            ValueError: They have none.
+        """
+        check_labels(optimization, self.evaluate_on)
 
     def evaluate(self, optimization: Optimization) -> LogEntry:
         """Draw the matrix.

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from frame_core import Evaluation, LatentVariableModel, LogEntry, Optimization, get_batch, get_split
-from frame_eval.device import get_device
+from frame_eval.device import move_to_model
 from frame_eval.options import check_count
 from frame_eval.pictures import make_grid_entry, spread_indices
 from frame_eval.representations import get_mean
@@ -44,7 +44,7 @@ class InterpolationEvaluation(Evaluation):
         """
         model = optimization.model
         assert isinstance(model, LatentVariableModel)  # `requires`
-        x = self._choose_data(optimization).to(get_device(model))
+        x = move_to_model(self._choose_data(optimization), model)
         z = get_mean(model.encode(x), "encode")
         line = _interpolate(*z.chunk(2), n_steps=self.n_steps)
         pictures = get_mean(model.decode(line.flatten(0, 1)), "decode").unflatten(0, line.shape[:2])

@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
+
+from frame_core import Optimization, get_batch, get_split
 
 
 def find_labels(batch: Mapping[str, Tensor]) -> Tensor | None:
@@ -11,6 +14,15 @@ def find_labels(batch: Mapping[str, Tensor]) -> Tensor | None:
     if y is None or y.shape != batch["x"].shape[:1] or y.is_floating_point() or y.is_complex():
         return None
     return y.long()
+
+
+def check_labels(optimization: Optimization, split: str) -> None:
+    """Check, by its first datum, that a split has labels.
+
+    Raises:
+        ValueError: The data have no such split, nothing in it, or no labels.
+    """
+    require_labels(find_labels(get_batch(get_split(optimization.data, split), torch.tensor([0]))), split)
 
 
 def require_labels(y: Tensor | None, split: str) -> Tensor:

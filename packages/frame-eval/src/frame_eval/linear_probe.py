@@ -1,7 +1,7 @@
 """What a linear classifier can tell from a representation."""
 
 from frame_core import SCALAR_ENTRY, Evaluation, LogEntry, Optimization, RepresentationLearningModel
-from frame_eval.labels import require_labels
+from frame_eval.labels import check_labels, require_labels
 from frame_eval.logistic_regression import fit_logistic_regression
 from frame_eval.options import check_count, check_positive
 from frame_eval.representations import encode_split
@@ -39,6 +39,15 @@ class LinearProbeEvaluation(Evaluation):
         self.train_on = train_on
         self.n_train = check_count("n_train", n_train)
         self.regularization = check_positive("regularization", regularization)
+
+    def check(self, optimization: Optimization) -> None:
+        """Check that both splits have labels.
+
+        Raises:
+            ValueError: One has none, or there is no such split.
+        """
+        for split in (self.train_on, self.evaluate_on):
+            check_labels(optimization, split)
 
     def evaluate(self, optimization: Optimization) -> LogEntry:
         """Train the classifier and test it.

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from frame_core import Evaluation, GenerativeModel, LogEntry, Optimization
-from frame_eval.options import check_count
+from frame_eval.options import check_count, check_params
 from frame_eval.pictures import make_grid_entry
 
 
@@ -29,11 +29,19 @@ class ImageSampleEvaluation(Evaluation):
         self.n_pictures = check_count("n_pictures", n_pictures)
         self.sampling_params = dict(sampling_params or {})
 
+    def check(self, optimization: Optimization) -> None:
+        """Check that the model's ``sample`` takes the ``sampling_params``.
+
+        Raises:
+            TypeError: It does not.
+        """
+        assert isinstance(optimization.model, GenerativeModel)  # `requires`
+        check_params("sampling_params", self.sampling_params, optimization.model.sample)
+
     def evaluate(self, optimization: Optimization) -> LogEntry:
         """Draw the grid.
 
         Raises:
-            TypeError: The model's ``sample`` has no such parameters.
             ValueError: The data are no pictures of 1 or 3 channels.
         """
         model = optimization.model

@@ -102,7 +102,7 @@ def compute_gradient_penalty(critic: nn.Module, x: Tensor, fake: Tensor) -> Tens
         Scalar tensor, with a gradient for the parameters of the critic where gradients are recorded.
     """
     position = torch.rand(len(x), *[1] * (x.ndim - 1), dtype=x.dtype, device=x.device)
-    points = torch.lerp(fake, x, position).requires_grad_()
+    points = torch.lerp(fake.to(x.dtype), x, position).requires_grad_()  # mixed precision may generate in another
     is_training = torch.is_grad_enabled()
     with torch.enable_grad():  # the slope is asked for where a loss is evaluated, too
         scores = critic(points).sum()

@@ -2,12 +2,14 @@
 
 import os
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
+from torch.optim import Optimizer
 
 from frame_core import SCALAR_ENTRY, SCALARS_ENTRY, LogEntry
+from frame_train.callbacks.averaging import is_averaged_after
 from frame_train.callbacks.clocked import ClockedCallback
 
 
@@ -21,7 +23,10 @@ class CheckpointLogger(Protocol):
 
 
 class PeriodicCheckpoint(ClockedCallback, Checkpoint):
-    """Saves a checkpoint every so often, and once more when the training ends.
+    """Saves a checkpoint every so often, and once more when the training ends or breaks off.
+
+    It is saved when an optimizer step is done, and none whose gradients are still gathered has begun. Where the
+    training broke off over weights that are not finite, the checkpoint before is left as it is.
 
     Args:
         directory: Where checkpoints are written.
@@ -34,26 +39,53 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
 
     def __init__(self, directory: str, save_every: str, keep_all: bool = False) -> None:
         super().__init__(save_every)
+        self._save_every = save_every
         self._directory = Path(directory)
         self._keep_all = keep_all
         self._saved_step: int | None = None
+        self._began_at: int | None = None  # the global step at which the latest optimizer step began
 
     @property
     def state_key(self) -> str:
-        return f"PeriodicCheckpoint[keep_all={self._keep_all}]"
+        return f"PeriodicCheckpoint[{self._directory}, {self._save_every}, keep_all={self._keep_all}]"
+
+    def on_before_zero_grad(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        if trainer.accumulate_grad_batches > 1:  # from now on gradients are gathered, which are in no checkpoint
+            self._began_at = trainer.global_step
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        self._began_at = trainer.global_step
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if self.is_over(trainer, batch_idx):
+        if self.is_over(trainer, batch_idx) and self._is_whole(trainer):
             self.begin_again(trainer, batch_idx)  # before: the clock is in the checkpoint
             self._save(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if is_averaged_after(trainer):
+            self._saved_step = None
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._saved_step != trainer.global_step:
             self._save(trainer)
-        if not self._keep_all:
-            log_checkpoint(self._directory / "last.ckpt", trainer)
+        self._log_last(trainer)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        is_new = trainer.global_step not in (0, self._saved_step)
+        if is_new and self._is_whole(trainer) and _is_finite(pl_module):
+            self._save(trainer)
+        self._log_last(trainer)
+
+    def _is_whole(self, trainer: Trainer) -> bool:
+        """Say whether the optimizer step that began last is done."""
+        return self._began_at is None or trainer.global_step > self._began_at
+
+    def _log_last(self, trainer: Trainer) -> None:
+        path = self._directory / "last.ckpt"
+        if not self._keep_all and path.exists():
+            log_checkpoint(path, trainer)
 
     def _save(self, trainer: Trainer) -> None:
         self._saved_step = trainer.global_step
@@ -64,7 +96,7 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
 
 
 class BestCheckpoint(Checkpoint):
-    """Keeps the checkpoint at which a logged metric was best, as ``best.ckpt``.
+    """Keeps the checkpoint at which a logged metric was best, as ``<filename>.ckpt``.
 
     The metric is any number that an evaluation logs; the weights are those that were evaluated.
 
@@ -72,19 +104,46 @@ class BestCheckpoint(Checkpoint):
         directory: Where the checkpoint is written.
         monitor: Full name of the metric, such as ``ELBO/Validation``; None for no checkpoint.
         mode: Whether the best value is the greatest (``max``) or the least (``min``).
+        filename: Name of the file, without ``.ckpt``; each of several metrics needs one of its own.
 
     Raises:
-        ValueError: ``mode`` is none of the two.
+        ValueError: ``mode`` is none of the two, or ``filename`` is empty or names a folder.
     """
 
-    def __init__(self, directory: str, monitor: str | None, mode: Literal["max", "min"] = "max") -> None:
+    def __init__(
+        self,
+        directory: str,
+        monitor: str | None,
+        mode: Literal["max", "min"] = "max",
+        filename: str = "best",
+    ) -> None:
         if mode not in ("max", "min"):
             raise ValueError(f"`mode` must be 'max' or 'min', got {mode!r}.")
+        if not filename or filename != Path(filename).name:
+            raise ValueError(f"`filename` must be the name of a file, without a folder, got {filename!r}.")
         self.monitor = monitor
-        self._directory = Path(directory)
+        self._path = Path(directory) / f"{filename}.ckpt"
+        self._mode = mode
         self._sign = 1.0 if mode == "max" else -1.0
         self._best = float("-inf")
         self._is_due = False
+
+    @property
+    def state_key(self) -> str:
+        return f"BestCheckpoint[{self._path}, {self.monitor}, {self._mode}]"
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Refuse another callback that would write to the same file.
+
+        Raises:
+            ValueError: There is one.
+        """
+        for other in cast(Any, trainer).callbacks:
+            if isinstance(other, BestCheckpoint) and other is not self and other._path == self._path:
+                raise ValueError(
+                    f"The best checkpoints by {self.monitor!r} and by {other.monitor!r} would both be "
+                    f"{self._path.name!r}: give one of them another `filename`."
+                )
 
     def on_log_entry(self, name: str, entry: LogEntry) -> None:
         """Take notice of what is logged: a new best value is saved when all callbacks have seen the step."""
@@ -104,8 +163,11 @@ class BestCheckpoint(Checkpoint):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._save_if_due(trainer)
-        if (self._directory / "best.ckpt").exists():
-            log_checkpoint(self._directory / "best.ckpt", trainer)
+        if self._path.exists():
+            log_checkpoint(self._path, trainer)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self.on_train_end(trainer, pl_module)
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self._best}
@@ -116,7 +178,7 @@ class BestCheckpoint(Checkpoint):
     def _save_if_due(self, trainer: Trainer) -> None:
         if self._is_due:
             self._is_due = False
-            save_checkpoint(self._directory / "best.ckpt", trainer)
+            save_checkpoint(self._path, trainer)
 
 
 def save_checkpoint(path: Path, trainer: Trainer) -> None:
@@ -125,6 +187,10 @@ def save_checkpoint(path: Path, trainer: Trainer) -> None:
     trainer.save_checkpoint(temporary)
     if trainer.is_global_zero:
         os.replace(temporary, path)
+
+
+def _is_finite(module: LightningModule) -> bool:
+    return all(bool(value.isfinite().all()) for value in module.state_dict().values())
 
 
 def log_checkpoint(path: Path, trainer: Trainer) -> None:

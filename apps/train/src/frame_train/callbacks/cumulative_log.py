@@ -26,8 +26,13 @@ class CumulativeLogCallback(ClockedCallback):
 
     def __init__(self, log_every: str) -> None:
         super().__init__(log_every)
+        self._log_every = log_every
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
+
+    @property
+    def state_key(self) -> str:
+        return f"CumulativeLogCallback[{self._log_every}]"
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -4,28 +4,23 @@ import logging
 import traceback
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 from pytorch_lightning import LightningModule, Trainer
 
 from frame_core import TEXT_ENTRY, Evaluation, LogEntry, Optimization, check_requirements, run_evaluation
+from frame_train.callbacks.averaging import averaged_weights, is_averaged_after, update_averages
 from frame_train.callbacks.clocked import ClockedCallback
 from frame_train.progress import get_optimization, log_entry
 
 _log = logging.getLogger("frame_train")
 
 
-@runtime_checkable
-class CheckedEvaluation(Protocol):
-    """An evaluation that asks for more than a capability and a split."""
-
-    def check(self, optimization: Optimization) -> None:
-        """Check that an optimization has it; raise TypeError or ValueError where it does not."""
-        ...
-
-
 class EvaluationCallback(ClockedCallback):
     """Evaluates and logs every so often, and once more when the training ends.
+
+    Where a callback averages the weights (`pytorch_lightning.callbacks.WeightAveraging`), it is always the averages
+    that are evaluated: they are the weights in every checkpoint, and those of the model when the training has ended.
 
     Args:
         name: Name of what is logged, such as ``ELBO/Validation``.
@@ -37,7 +32,8 @@ class EvaluationCallback(ClockedCallback):
             traceback is logged as ``<name>/Error`` in either case.
 
     Raises:
-        ValueError: ``evaluate_every`` is no interval, or ``on_error`` none of the two.
+        TypeError: ``name`` is no text.
+        ValueError: ``name`` is empty, ``evaluate_every`` no interval, or ``on_error`` none of the two.
     """
 
     def __init__(
@@ -47,6 +43,10 @@ class EvaluationCallback(ClockedCallback):
         evaluator: Evaluation,
         on_error: Literal["stop", "continue"] = "stop",
     ) -> None:
+        if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"`name` must be a text, such as 'ELBO/Validation', got {name!r}.")
+        if not name:
+            raise ValueError("`name` must not be empty: it is what the evaluation is logged as.")
         if on_error not in ("stop", "continue"):
             raise ValueError(f"`on_error` must be 'stop' or 'continue', got {on_error!r}.")
         super().__init__(evaluate_every)
@@ -63,9 +63,9 @@ class EvaluationCallback(ClockedCallback):
         """Check, before any training, that this evaluation fits a procedure.
 
         Raises:
-            ValueError: The procedure does not count what ``evaluate_every`` is measured in, or its data
-                lack the split that the evaluator looks at.
-            TypeError: The model lacks the capability that the evaluator needs.
+            ValueError: The procedure does not count what ``evaluate_every`` is measured in, its data lack
+                the split that the evaluator looks at, or something else that it needs is missing.
+            TypeError: The model lacks the capability that the evaluator needs, or something is of another kind.
         """
         super().check(optimization)
         self.check_evaluator(optimization)
@@ -78,15 +78,18 @@ class EvaluationCallback(ClockedCallback):
             TypeError: The model lacks the capability that the evaluator needs.
         """
         check_requirements(self.evaluator, optimization)
-        if isinstance(self.evaluator, CheckedEvaluation):
-            self.evaluator.check(optimization)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if self.is_over(trainer, batch_idx):
+            update_averages(trainer, outputs, batch, batch_idx)
             self._evaluate(trainer)
             self.begin_again(trainer, batch_idx)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if is_averaged_after(trainer):
+            self._last_step = None
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._last_step != trainer.global_step:
@@ -113,4 +116,5 @@ class EvaluationCallback(ClockedCallback):
     def _evaluate(self, trainer: Trainer) -> None:
         self._last_step = trainer.global_step
         log = partial(log_entry, trainer=trainer)
-        self.evaluate(get_optimization(trainer), trainer.global_step, log)
+        with averaged_weights(trainer):
+            self.evaluate(get_optimization(trainer), trainer.global_step, log)

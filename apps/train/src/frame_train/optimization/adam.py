@@ -1,9 +1,10 @@
 """One model, one loss, one Adam."""
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Iterable, Mapping
 
 import torch
+from pytorch_lightning.plugins import MixedPrecision
+from torch import nn
 
 from frame_core import Model, SizedDataset
 from frame_train.optimization.batch import BatchOptimization
@@ -38,5 +39,18 @@ class AdamBatchOptimization(BatchOptimization):
     ) -> None:
         if not lr > 0:
             raise ValueError(f"`lr` must be positive, got {lr!r}.")
-        adam = partial(torch.optim.Adam, lr=lr, fused=True)
-        super().__init__(model, data, num_workers, batch_size, adam, pin_memory=pin_memory)
+        super().__init__(model, data, num_workers, batch_size, self._make_adam, pin_memory=pin_memory)
+        self._lr = lr
+
+    def _make_adam(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Adam:
+        return torch.optim.Adam(parameters, lr=self._lr, fused=self._can_be_fused())
+
+    def _can_be_fused(self) -> bool:
+        """Say whether Adam can update all parameters at once, which is fast.
+
+        Lightning clips no gradients in mixed precision where it does, as it would scale them itself.
+        """
+        trainer = self._trainer
+        return trainer is None or not (
+            isinstance(trainer.precision_plugin, MixedPrecision) and trainer.gradient_clip_val
+        )

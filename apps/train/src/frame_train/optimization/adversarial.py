@@ -61,6 +61,7 @@ class AdversarialOptimization(Procedure):
         Raises:
             ValueError: It does.
         """
+        super().check_trainer(trainer)
         if trainer.accumulate_grad_batches != 1:
             raise ValueError(
                 f"`trainer.accumulate_grad_batches` must be 1 where two optimizers step in turn, got "
@@ -79,7 +80,6 @@ class AdversarialOptimization(Procedure):
         return [self._make_generator_optimizer(others), self._make_discriminator_optimizer(of_discriminator)]
 
     def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
-        self.counters["iteration"] += 1
         quantities = self._step("discriminator", self.model.compute_discriminator_loss(batch, batch_idx))
         if self.counters["discriminator_step"] % self._n_critic == 0:
             quantities |= self._step("generator", self.model.compute_generator_loss(batch, batch_idx))

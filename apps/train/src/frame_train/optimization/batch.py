@@ -3,12 +3,15 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
+from pytorch_lightning import Trainer
 from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim import LBFGS, Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from frame_core import Model, SizedDataset
 from frame_train.optimization.procedure import Procedure
+
+_LOSS = "loss"  # what a schedule that watches the training is told
 
 
 class BatchOptimization(Procedure):
@@ -24,7 +27,8 @@ class BatchOptimization(Procedure):
         batch_size: Number of data in a batch.
         optimizer: Makes the optimizer of some parameters.
         scheduler: Makes the schedule of the optimizer's learning rate; None for a constant one.
-        scheduler_interval: Whether the schedule moves on after each ``epoch`` or each ``step``.
+        scheduler_interval: Whether the schedule moves on after each ``epoch`` or each ``step``. A
+            ``ReduceLROnPlateau`` watches the training loss, its mean over the epoch or that of the step.
         pin_memory: Whether batches lie in pinned memory; without effect where there is no GPU.
 
     Raises:
@@ -48,14 +52,36 @@ class BatchOptimization(Procedure):
         self._make_optimizer = optimizer
         self._make_scheduler = scheduler
         self._scheduler_interval = scheduler_interval
+        self._watches_loss = False
+
+    def check_trainer(self, trainer: Trainer) -> None:
+        """Check, before any training, that a trainer asks for nothing that the optimizer can't do.
+
+        Raises:
+            ValueError: It does.
+        """
+        super().check_trainer(trainer)
+        optimizer = self._make_optimizer(self.model.parameters())
+        if isinstance(optimizer, LBFGS) and trainer.accumulate_grad_batches != 1:
+            raise ValueError(
+                "`trainer.accumulate_grad_batches` must be 1 for `LBFGS`, which asks for the loss of a batch several "
+                f"times, got {trainer.accumulate_grad_batches!r}: use a larger `batch_size`."
+            )
 
     def configure_optimizers(self) -> Any:
         optimizer = self._make_optimizer(self.model.parameters())
         if self._make_scheduler is None:
             return optimizer
-        scheduler = {"scheduler": self._make_scheduler(optimizer), "interval": self._scheduler_interval}
-        return {"optimizer": optimizer, "lr_scheduler": scheduler}
+        scheduler = self._make_scheduler(optimizer)
+        self._watches_loss = isinstance(scheduler, ReduceLROnPlateau)
+        options = {"scheduler": scheduler, "interval": self._scheduler_interval, "monitor": _LOSS}
+        return {"optimizer": optimizer, "lr_scheduler": options}
 
     def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
-        self.counters["iteration"] += 1
-        return self.model.compute_loss(batch, batch_idx)
+        quantities = self.model.compute_loss(batch, batch_idx)
+        if self._watches_loss:
+            of_epoch = self._scheduler_interval == "epoch"
+            n_data = len(next(iter(batch.values())))
+            loss = quantities["loss"].detach()
+            self.log(_LOSS, loss, on_step=not of_epoch, on_epoch=of_epoch, logger=False, batch_size=n_data)
+        return quantities

@@ -95,30 +95,27 @@ class PartEvaluation(Evaluation):
         self.evaluate_on = evaluator.evaluate_on
 
     def check(self, optimization: Optimization) -> None:
-        """Check, before anything is evaluated, that the part is there and has what the evaluator needs.
+        """Check that there is such a part, and that it has what the evaluator asks for.
 
         Raises:
-            ValueError: There is no such part.
-            TypeError: It lacks the capability that the evaluator needs.
+            ValueError: There is none, or the evaluator finds something missing.
+            TypeError: It lacks the capability that the evaluator needs, or something is of another kind.
         """
-        self._choose(optimization)
+        check_requirements(self.evaluator, self._get_part(optimization))
 
     def evaluate(self, optimization: Optimization) -> LogEntry:
         """Evaluate the part.
 
         Raises:
             ValueError: There is no such part.
-            TypeError: It lacks the capability that the evaluator needs.
         """
-        return self.evaluator.evaluate(self._choose(optimization))
+        return self.evaluator.evaluate(self._get_part(optimization))
 
-    def _choose(self, optimization: Optimization) -> _Part:
+    def _get_part(self, optimization: Optimization) -> Optimization:
         assert isinstance(optimization.model, JointModel)  # `requires`
         models = optimization.model.models
         if self.part not in models:
             raise ValueError(f"`part` must be one of {', '.join(map(repr, models))}, got {self.part!r}.")
         model = models[self.part]
         assert isinstance(model, Model)  # as the constructor took it
-        part = _Part(model, optimization.data, optimization.counters)
-        check_requirements(self.evaluator, part)
-        return part
+        return _Part(model, optimization.data, optimization.counters)

@@ -1,10 +1,11 @@
 """What every procedure has, however it updates its model."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import Any, cast
 
 import torch
-from pytorch_lightning import LightningModule
+from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -42,7 +43,10 @@ class Procedure(LightningModule):
             get_split(data, "train"), batch_size, torch.initial_seed(), num_workers, pin_memory
         )
         self._schedules = {name: part for name, part in model.named_modules() if isinstance(part, Schedule)}
-        self._clocks = {name: Clock(Interval.parse(schedule.over)) for name, schedule in self._schedules.items()}
+        self._clocks: dict[str, Clock] = {}
+        for name, schedule in self._schedules.items():
+            with _told_as(f"{name}.over"):
+                self._clocks[name] = Clock(Interval.parse(schedule.over))
 
     def check(self) -> None:
         """Check, before any training, that what the schedules are measured in is counted.
@@ -50,8 +54,22 @@ class Procedure(LightningModule):
         Raises:
             ValueError: It is not.
         """
-        for clock in self._clocks.values():
-            clock.interval.check_unit(self.counters)
+        for name, clock in self._clocks.items():
+            with _told_as(f"{name}.over"):
+                clock.interval.check_unit(self.counters)
+
+    def check_trainer(self, trainer: Trainer) -> None:
+        """Check, before any training, that a trainer asks for nothing that this procedure can't do.
+
+        Raises:
+            ValueError: It does.
+        """
+        overfit_batches: float = cast(Any, trainer).overfit_batches
+        if overfit_batches:
+            raise ValueError(
+                f"`trainer.overfit_batches` must be 0, got {overfit_batches!r}: it takes the place of what "
+                "chooses the batches. `trainer.limit_train_batches` trains on so many of them."
+            )
 
     def train_dataloader(self) -> DataLoader[Any]:
         return self._loader
@@ -59,9 +77,12 @@ class Procedure(LightningModule):
     def on_train_batch_start(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:
         for name, schedule in self._schedules.items():
             schedule.advance_to(self._read_fraction(self._clocks[name], batch_idx))
+        self.counters["iteration"] += 1  # here: an optimizer may ask for the loss of a batch several times
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["counters"] = dict(self.counters)
+        batches = cast(Any, self.trainer).fit_loop.epoch_loop.batch_progress.current
+        n_broken_off = batches.ready - batches.processed  # a batch that is not over is done again after a resume
+        checkpoint["counters"] = {**self.counters, "iteration": self.counters["iteration"] - n_broken_off}
         checkpoint["schedules"] = {name: clock.state_dict() for name, clock in self._clocks.items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -76,3 +97,12 @@ class Procedure(LightningModule):
             return reading / clock.interval.amount
         clock.advance(reading)
         return clock.fraction
+
+
+@contextmanager
+def _told_as(name: str) -> Generator[None]:
+    """Name what a value error is about."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"`{name}`: {error}") from error
