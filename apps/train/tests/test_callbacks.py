@@ -292,7 +292,7 @@ def test_the_best_checkpoint_is_that_at_which_the_metric_was_best(mode: Any, ste
     values = [2.0, 1.0, 3.0, -1.0, float("nan")]
     evaluation = EvaluationCallback("A/B", "1 iteration", SequenceEvaluation(*values))
     fit([evaluation, BestCheckpoint(str(tmp_path), "A/B/x", mode)], max_epochs=1, checkpoint=True)
-    assert [path.name for path in tmp_path.iterdir()] == ["best.ckpt"]
+    assert [path.name for path in tmp_path.glob("*.ckpt")] == ["best.ckpt"]
     assert read_step(tmp_path / "best.ckpt") == step
 
 
@@ -317,7 +317,7 @@ def test_checkpoints_are_kept_every_so_often_or_the_last_alone(tmp_path: Any) ->
     every = PeriodicCheckpoint(str(tmp_path), "2 iterations", keep_all=True)
     fit([every, PeriodicCheckpoint(str(tmp_path), "3 iterations")], max_epochs=1, checkpoint=True)
     names = ["last.ckpt", "step-00000002.ckpt", "step-00000004.ckpt", "step-00000005.ckpt"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    assert sorted(path.name for path in tmp_path.glob("*.ckpt")) == names
     assert [read_step(tmp_path / name) for name in names] == [5, 2, 4, 5]
 
 
@@ -410,7 +410,7 @@ def test_weights_that_are_not_finite_take_no_checkpoint_s_place(tmp_path: Any) -
 def test_a_checkpoint_is_saved_at_a_whole_optimizer_step_alone(tmp_path: Any) -> None:
     options: dict[str, Any] = {"max_epochs": 1, "checkpoint": True, "accumulate_grad_batches": 2}
     fit([PeriodicCheckpoint(str(tmp_path / "every"), "1 iteration", keep_all=True)], **options)
-    assert sorted(read_step(path) for path in (tmp_path / "every").iterdir()) == [1, 2, 3]
+    assert sorted(read_step(path) for path in (tmp_path / "every").glob("*.ckpt")) == [1, 2, 3]
     for hook, steps in (("on_train_batch_start", [1]), ("on_after_backward", [])):  # gradients are gathered by then
         place = tmp_path / hook
         breaker = Breaker(2, RuntimeError("broken"), hook=hook)

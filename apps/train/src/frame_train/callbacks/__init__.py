@@ -4,6 +4,7 @@ from frame_train.callbacks.checkpoints import BestCheckpoint, PeriodicCheckpoint
 from frame_train.callbacks.cumulative_log import CumulativeLogCallback
 from frame_train.callbacks.evaluation import EvaluationCallback
 from frame_train.callbacks.progress_bar import ProgressBar
+from frame_train.callbacks.stopping import StopOnSignal
 from frame_train.callbacks.train_duration import TrainDurationCallback
 
 __all__ = [
@@ -12,5 +13,6 @@ __all__ = [
     "EvaluationCallback",
     "PeriodicCheckpoint",
     "ProgressBar",
+    "StopOnSignal",
     "TrainDurationCallback",
 ]

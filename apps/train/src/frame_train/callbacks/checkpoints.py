@@ -1,6 +1,6 @@
 """Weights on disk: the latest, every so often, the best by a metric."""
 
-import os
+import logging
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast, runtime_checkable
 
@@ -11,6 +11,10 @@ from torch.optim import Optimizer
 from frame_core import SCALAR_ENTRY, SCALARS_ENTRY, LogEntry
 from frame_train.callbacks.averaging import is_averaged_after
 from frame_train.callbacks.clocked import ClockedCallback
+from frame_train.callbacks.stopping import is_stopped
+from frame_train.checkpoint_files import write_checkpoint
+
+_log = logging.getLogger("frame_train")
 
 
 @runtime_checkable
@@ -25,8 +29,9 @@ class CheckpointLogger(Protocol):
 class PeriodicCheckpoint(ClockedCallback, Checkpoint):
     """Saves a checkpoint every so often, and once more when the training ends or breaks off.
 
-    It is saved when an optimizer step is done, and none whose gradients are still gathered has begun. Where the
-    training broke off over weights that are not finite, the checkpoint before is left as it is.
+    It is saved when an optimizer step is done, and none whose gradients are still gathered has begun; after the last
+    batch of an epoch it is saved when the next one begins, so that a training that goes on from it finds every
+    schedule where it was. Weights that are not finite never take the place of a checkpoint.
 
     Args:
         directory: Where checkpoints are written.
@@ -43,11 +48,12 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
         self._directory = Path(directory)
         self._keep_all = keep_all
         self._saved_step: int | None = None
+        self._is_due = False
         self._began_at: int | None = None  # the global step at which the latest optimizer step began
 
     @property
     def state_key(self) -> str:
-        return f"PeriodicCheckpoint[{self._directory}, {self._save_every}, keep_all={self._keep_all}]"
+        return f"PeriodicCheckpoint[{self._directory.name}, {self._save_every}, keep_all={self._keep_all}]"
 
     def on_before_zero_grad(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         if trainer.accumulate_grad_batches > 1:  # from now on gradients are gathered, which are in no checkpoint
@@ -61,10 +67,17 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
     ) -> None:
         if self.is_over(trainer, batch_idx) and self._is_whole(trainer):
             self.begin_again(trainer, batch_idx)  # before: the clock is in the checkpoint
+            self._is_due = True
+        is_last = batch_idx + 1 == trainer.num_training_batches
+        if (self._is_due or is_stopped(trainer)) and not is_last:
+            self._save(trainer)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._is_due:
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if is_averaged_after(trainer):
+        if is_averaged_after(trainer) and not is_stopped(trainer):
             self._saved_step = None
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -73,8 +86,7 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
         self._log_last(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        is_new = trainer.global_step not in (0, self._saved_step)
-        if is_new and self._is_whole(trainer) and _is_finite(pl_module):
+        if trainer.global_step not in (0, self._saved_step) and self._is_whole(trainer):
             self._save(trainer)
         self._log_last(trainer)
 
@@ -88,6 +100,7 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
             log_checkpoint(path, trainer)
 
     def _save(self, trainer: Trainer) -> None:
+        self._is_due = False
         self._saved_step = trainer.global_step
         name = f"step-{trainer.global_step:08d}.ckpt" if self._keep_all else "last.ckpt"
         save_checkpoint(self._directory / name, trainer)
@@ -130,7 +143,7 @@ class BestCheckpoint(Checkpoint):
 
     @property
     def state_key(self) -> str:
-        return f"BestCheckpoint[{self._path}, {self.monitor}, {self._mode}]"
+        return f"BestCheckpoint[{self._path.name}, {self.monitor}, {self._mode}]"
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Refuse another callback that would write to the same file.
@@ -182,11 +195,11 @@ class BestCheckpoint(Checkpoint):
 
 
 def save_checkpoint(path: Path, trainer: Trainer) -> None:
-    """Save a checkpoint beside its place and move it there, so that the one before is kept until it is whole."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    trainer.save_checkpoint(temporary)
-    if trainer.is_global_zero:
-        os.replace(temporary, path)
+    """Save a checkpoint whole or not at all; weights that are not finite are not saved."""
+    if not _is_finite(trainer.lightning_module):
+        _log.warning("%s is left as it is: the weights at step %d are not finite.", path.name, trainer.global_step)
+    elif trainer.is_global_zero:
+        write_checkpoint(path, trainer.global_step, trainer.save_checkpoint)
 
 
 def _is_finite(module: LightningModule) -> bool:

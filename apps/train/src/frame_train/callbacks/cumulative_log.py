@@ -8,6 +8,7 @@ from torch import Tensor
 
 from frame_core import SCALARS_ENTRY, LogEntry
 from frame_train.callbacks.clocked import ClockedCallback
+from frame_train.callbacks.stopping import is_stopped
 from frame_train.progress import log_entry, read_quantities
 
 
@@ -45,7 +46,7 @@ class CumulativeLogCallback(ClockedCallback):
             self.begin_again(trainer, batch_idx)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self._sums:
+        if self._sums and not is_stopped(trainer):
             self._log(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:

@@ -11,6 +11,7 @@ from pytorch_lightning import LightningModule, Trainer
 from frame_core import TEXT_ENTRY, Evaluation, LogEntry, Optimization, check_requirements, run_evaluation
 from frame_train.callbacks.averaging import averaged_weights, is_averaged_after, update_averages
 from frame_train.callbacks.clocked import ClockedCallback
+from frame_train.callbacks.stopping import is_stopped
 from frame_train.progress import get_optimization, log_entry
 
 _log = logging.getLogger("frame_train")
@@ -92,8 +93,15 @@ class EvaluationCallback(ClockedCallback):
             self._last_step = None
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self._last_step != trainer.global_step:
+        if self._last_step != trainer.global_step and not is_stopped(trainer):
             self._evaluate(trainer)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "last_step": self._last_step}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        self._last_step = state_dict["last_step"]
 
     def evaluate(self, optimization: Optimization, global_step: int, log: Callable[[str, LogEntry], None]) -> None:
         """Evaluate, and log the entry, or the traceback where that raises.

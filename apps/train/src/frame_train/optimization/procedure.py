@@ -11,7 +11,8 @@ from torch.utils.data import DataLoader
 
 from frame_core import Model, Schedule, SizedDataset, get_split
 from frame_train.interval import Clock, Interval
-from frame_train.loaders import make_train_loader
+from frame_train.keys import make_key, seed_generators
+from frame_train.loaders import ShuffledBatches, make_train_loader
 from frame_train.progress import read_progress
 
 
@@ -39,9 +40,11 @@ class Procedure(LightningModule):
         self.model = model
         self.data = data
         self.counters = {"iteration": 0}
+        self._epoch = 0
         self._loader = make_train_loader(
             get_split(data, "train"), batch_size, torch.initial_seed(), num_workers, pin_memory
         )
+        self._sampler = cast(ShuffledBatches, self._loader.sampler)
         self._schedules = {name: part for name, part in model.named_modules() if isinstance(part, Schedule)}
         self._clocks: dict[str, Clock] = {}
         for name, schedule in self._schedules.items():
@@ -75,6 +78,8 @@ class Procedure(LightningModule):
         return self._loader
 
     def on_train_batch_start(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:
+        self._epoch = self.current_epoch
+        seed_generators(make_key(self._sampler.seed, "noise", self.global_rank, self.current_epoch, batch_idx))
         for name, schedule in self._schedules.items():
             schedule.advance_to(self._read_fraction(self._clocks[name], batch_idx))
         self.counters["iteration"] += 1  # here: an optimizer may ask for the loss of a batch several times
@@ -84,11 +89,17 @@ class Procedure(LightningModule):
         n_broken_off = batches.ready - batches.processed  # a batch that is not over is done again after a resume
         checkpoint["counters"] = {**self.counters, "iteration": self.counters["iteration"] - n_broken_off}
         checkpoint["schedules"] = {name: clock.state_dict() for name, clock in self._clocks.items()}
+        is_over = batches.processed == self.trainer.num_training_batches
+        epoch, batch = (self._epoch + 1, 0) if is_over else (self._epoch, batches.processed)
+        checkpoint["position"] = {"epoch": epoch, "batch": batch}
+        _write_position(checkpoint["loops"]["fit_loop"], epoch, batch)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.counters.update(checkpoint["counters"])
         for name, state in checkpoint["schedules"].items():
             self._clocks[name].load_state_dict(state)
+        self._epoch = checkpoint["position"]["epoch"]
+        self._sampler.start_at(**checkpoint["position"])
 
     def _read_fraction(self, clock: Clock, n_batches: int) -> float:
         """Read how much of a schedule has passed; what is counted is known after a resume, time is not."""
@@ -97,6 +108,21 @@ class Procedure(LightningModule):
             return reading / clock.interval.amount
         clock.advance(reading)
         return clock.fraction
+
+
+def _write_position(fit_loop: dict[str, Any], epoch: int, batch: int) -> None:
+    """Write the progress of Lightning's loops as it is before a batch of an epoch, whatever led there.
+
+    Lightning knows several states between two batches and between two epochs; going on from some of them, it leaves
+    out a batch or an epoch.
+    """
+    begun = {"ready": epoch + (batch > 0), "started": epoch + (batch > 0)}
+    for counts in fit_loop["epoch_progress"].values():
+        counts.update({"processed": epoch, "completed": epoch, **begun})
+    batches = fit_loop["epoch_loop.batch_progress"]
+    batches["is_last_batch"] = False
+    batches["total"].update(dict.fromkeys(batches["total"], batches["total"]["processed"]))
+    batches["current"].update(dict.fromkeys(batches["current"], batch))
 
 
 @contextmanager
