@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,9 @@ def test_an_evaluation_that_the_run_did_not_have_is_appended_to_its_own_logs(
     assert events.Scalars("ELBO/Test")[0].value == pytest.approx(elbo["ELBO/Test"])
     assert {"ELBO/Validation", "Train/loss"} < set(events.Tags()["scalars"])  # those of the training are still there
     assert "ELBO/Test" in (run / "report.html").read_text()
+    description = json.loads((run / "run.json").read_text())  # what is logged now does not lengthen the training
+    (last,) = {line["time"] for line in read_lines(trained)[-1:]}
+    assert datetime.fromisoformat(description["ended"]).timestamp() == int(last)
     assert "ELBO/Test" in result.output
     assert str(run) in result.output
 

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,8 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from frame_core import Model
+from frame_core import Model, run_evaluation
+from frame_eval import ELBOEvaluation
 from frame_train import load_run
 from frame_train.composition import Composition
 
@@ -152,3 +154,16 @@ def test_what_is_shared_is_one_variable_and_what_is_not_is_written_in_place(tmp_
         "shared = Linear(in_features=2, out_features=2)",
         "model = Sequential(shared, Sequential(Identity(), shared), shared)",
     ]
+
+
+def test_a_model_of_double_precision_is_loaded_and_exported_as_one(train: Callable[..., Any], tmp_path: Path) -> None:
+    train("+experiment=DIGITS_VAE", "logging=none", "trainer.precision=64-true", "trainer.max_steps=2")
+    (directory,) = (tmp_path / "runs" / "DIGITS" / "VAE").iterdir()
+    run = load_run(directory)
+    bound = run_evaluation(ELBOEvaluation("valid"), run).value
+    assert bound == run.metrics["ELBO/Validation"].dropna().iloc[-1]
+    names: dict[str, Any] = {}
+    exec(run.export(tmp_path / "double.safetensors"), names)
+    for name, value in run.model.state_dict().items():
+        assert value.dtype == torch.float64
+        assert torch.equal(names["model"].state_dict()[name], value)

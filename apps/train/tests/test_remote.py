@@ -247,3 +247,18 @@ def test_a_server_that_does_not_answer_or_may_not_be_asked_is_told(
     assert len(str(error.value).splitlines()) == 1
     assert capfd.readouterr() == ("", "")
     assert not here.exists()
+
+
+def test_evaluate_finds_elsewhere_what_the_training_found_and_appends_it_to_the_run(
+    trained: Trained, tmp_path: Path
+) -> None:
+    n_before = len(trained.run["history"])
+    command = ("-c", "from frame_train.evaluate import main; main()", f"run={trained.path}", "device.runs_root=runs")
+    run_python(trained.server, tmp_path / "machine", *command)
+    lines = [json.loads(line) for line in (trained.directory / "metrics.jsonl").read_text().splitlines()]
+    at_the_end = {name: line[name] for line in lines for name in line if name.startswith("ELBO/")}
+    assert set(at_the_end) == {"ELBO/Validation", "ELBO/Train"}
+    new = trained.run["history"][n_before:]
+    assert {name: entry[name] for entry in new for name in entry if name.startswith("ELBO/")} == at_the_end
+    assert {entry["trainer/global_step"] for entry in new} == {2}
+    assert list((tmp_path / "machine" / "runs" / "downloaded").rglob("report.html"))

@@ -14,6 +14,7 @@ from frame_loggers.wandb_run import read_wandb_run
 from frame_train.callbacks import EvaluationCallback
 from frame_train.errors import CompositionError, suggest
 from frame_train.report import write_report
+from frame_train.run import write_end
 from frame_train.stored.checkpoint import Checkpoint
 from frame_train.stored.run import Run, open_run
 from frame_train.terminal import print_closing, print_notice, print_values, quiet_libraries
@@ -50,6 +51,7 @@ def _evaluate(
     run: Run, checkpoints: Sequence[Checkpoint], evaluations: Sequence[EvaluationCallback], others: Sequence[Logger]
 ) -> None:
     """Evaluate each checkpoint, and write what was found so far also where an evaluation fails."""
+    write_end(run.directory)
     file_logger = FileLogger(run.directory)
     loggers = [file_logger, *others]
     values: dict[tuple[str, int], float] = {}

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from frame_train.errors import CompositionError
 from frame_train.folders import made_folder
+from frame_train.report.record import read_record
 from frame_train.settings import workspace
 
 _PACKAGES = (
@@ -64,7 +65,7 @@ def write_description(directory: Path, config: DictConfig, overrides: Sequence[s
     (directory / "overrides.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(list(overrides))))
     description = {
         "format": FORMAT,
-        "started": _now(),
+        "started": _tell_time(datetime.now()),
         "command": ["train", *overrides],
         "seed": config.seed,
         "device": config.device.name,
@@ -78,16 +79,19 @@ def write_description(directory: Path, config: DictConfig, overrides: Sequence[s
 
 
 def write_end(directory: Path) -> None:
-    """Add to ``run.json`` when the training ended: entries of a later evaluation have later times."""
+    """Add to ``run.json`` when the training ended, unless it is there: what is logged from now on is not of it."""
     path = directory / "run.json"
-    description = {**json.loads(path.read_text()), "ended": _now()}
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(description, indent=2) + "\n")
-    temporary.replace(path)
+    description = json.loads(path.read_text())
+    last_time = read_record(directory).last_time
+    if "ended" not in description and last_time is not None:
+        description["ended"] = _tell_time(datetime.fromtimestamp(last_time))
+        temporary = path.with_name(f".{path.name}.tmp")
+        temporary.write_text(json.dumps(description, indent=2) + "\n")
+        temporary.replace(path)
 
 
-def _now() -> str:
-    return datetime.now().astimezone().isoformat(timespec="seconds")
+def _tell_time(time: datetime) -> str:
+    return time.astimezone().isoformat(timespec="seconds")
 
 
 def _folder(config: DictConfig, key: str) -> str:

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from frame_train.errors import CompositionError, raise_any
 from frame_train.experiment import Experiment, build_experiment
 from frame_train.report import write_report
-from frame_train.run import make_run_directory, write_description, write_end
+from frame_train.run import make_run_directory, write_description
 from frame_train.settings import resolve_without_environment
 from frame_train.static_checks import find_static_problems
 from frame_train.terminal import print_closing, print_config, print_notice, quiet_libraries
@@ -40,7 +40,6 @@ def train(config: DictConfig, overrides: Sequence[str]) -> Mapping[str, float]:
     try:
         _fit(experiment)
     finally:
-        write_end(directory)
         write_report(directory)
         print_closing(experiment.file_logger.last_values, directory)
     return {name: value for name, (value, _) in experiment.file_logger.last_values.items()}

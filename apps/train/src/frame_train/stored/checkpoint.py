@@ -75,7 +75,7 @@ def _read(path: Path) -> Checkpoint:
 
 
 def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
-    """Put the weights of a checkpoint into a model.
+    """Put the weights of a checkpoint into a model, in the precision in which they were trained.
 
     Raises:
         CompositionError: They are those of another model.
@@ -96,4 +96,6 @@ def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
             f"`weights`: {str(checkpoint.path)!r} does not fit the `{type(model).__name__}` that the config describes: "
             f"{'; '.join(misfits[:_N_SHOWN])}{more}."
         )
+    for name, value in own.items():
+        value.data = value.data.to(checkpoint.weights[name].dtype)
     model.load_state_dict(checkpoint.weights)

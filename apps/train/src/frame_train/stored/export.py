@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import cast
 
+import torch
 from omegaconf import DictConfig
 from safetensors.torch import save_model
 from torch import nn
@@ -28,6 +29,8 @@ def export_model(model: nn.Module, config: DictConfig, path: Path) -> str:
         )
         model = cast(nn.Module, model.models)
     save_model(model, str(path))
+    for dtype in {parameter.dtype for parameter in model.parameters()} - {torch.get_default_dtype()}:
+        source.lines.append(f"{name}.to({source.use(str(dtype))})")
     source.lines.append(f"{source.use('safetensors.torch.load_model')}({name}, {write_value(str(path))})")
     source.lines.append(f"{name}.eval()")
     return source.render()
