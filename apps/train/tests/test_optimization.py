@@ -14,6 +14,7 @@ from frame_core import AdversarialModel, LinearWarmup, Model, Optimization, Size
 from frame_core.testing import TinyModel, check_evaluation, check_model, make_tiny_data
 from frame_eval import ELBOEvaluation, ImageSampleEvaluation, LinearProbeEvaluation
 from frame_train.data import InMemoryDataset
+from frame_train.keys import make_key, seed_generators
 from frame_train.optimization import (
     AdamBatchOptimization,
     AdversarialOptimization,
@@ -297,6 +298,7 @@ def test_adversarial_training_is_two_optimizers_in_turn() -> None:
     for epoch in range(2):
         loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
         for index, batch in enumerate(loader):
+            seed_generators(make_key(loader.sampler.seed, "noise", 0, epoch, index))  # type: ignore[attr-defined]
             of_discriminator.zero_grad()
             model.compute_discriminator_loss(batch, index)["loss"].backward()
             of_discriminator.step()

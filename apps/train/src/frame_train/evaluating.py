@@ -10,11 +10,10 @@ from pytorch_lightning.loggers import Logger
 
 from frame_core import EntryLogger, LogEntry
 from frame_loggers import FileLogger
-from frame_loggers.wandb_run import read_wandb_run
 from frame_train.callbacks import EvaluationCallback
 from frame_train.errors import CompositionError, suggest
 from frame_train.report import write_report
-from frame_train.run import write_end
+from frame_train.run import continue_wandb_runs, write_missing_end
 from frame_train.stored.checkpoint import Checkpoint
 from frame_train.stored.run import Run, open_run
 from frame_train.terminal import print_closing, print_notice, print_values, quiet_libraries
@@ -51,7 +50,7 @@ def _evaluate(
     run: Run, checkpoints: Sequence[Checkpoint], evaluations: Sequence[EvaluationCallback], others: Sequence[Logger]
 ) -> None:
     """Evaluate each checkpoint, and write what was found so far also where an evaluation fails."""
-    write_end(run.directory)
+    write_missing_end(run.directory)
     file_logger = FileLogger(run.directory)
     loggers = [file_logger, *others]
     values: dict[tuple[str, int], float] = {}
@@ -130,14 +129,9 @@ def _tell_of_other_splits(evaluations: Mapping[str, EvaluationCallback], own: Ma
 def _build_loggers(run: Run) -> list[Logger]:
     """Build the loggers of the run again, so that they go on where they ended."""
     run.config.logger = _as_mapping(run.config.get("logger"))
-    for name, options in run.config.logger.items():
-        if options is not None and options.get("_target_") == "frame_loggers.WandbLogger":
-            known = read_wandb_run(run.directory)
-            if known is None:
-                print_notice(f"`logger.{name}`: nothing in the run directory says which run on W&B it is; left out.")
-                run.config.logger[name] = None
-            else:
-                options.run_id = known.id
+    for name in continue_wandb_runs(run.config, run.directory):
+        print_notice(f"`logger.{name}`: nothing in the run directory says which run on W&B it is; left out.")
+        run.config.logger[name] = None
     return [logger for logger in run.instantiate("logger").values() if logger is not None]
 
 

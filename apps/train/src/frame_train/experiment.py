@@ -13,7 +13,13 @@ from pytorch_lightning.loggers import Logger
 
 from frame_core import Optimization
 from frame_loggers import FileLogger
-from frame_train.callbacks import BestCheckpoint, CumulativeLogCallback, EvaluationCallback, TrainDurationCallback
+from frame_train.callbacks import (
+    BestCheckpoint,
+    CumulativeLogCallback,
+    EvaluationCallback,
+    StopOnSignal,
+    TrainDurationCallback,
+)
 from frame_train.composition import Composition, construct_target, trace_in
 from frame_train.errors import CompositionError, raise_any, suggest
 from frame_train.trial import find_networks, make_optimizers, try_loss
@@ -44,11 +50,12 @@ _NOT_FOR_THE_TRAINER = {
 
 @dataclass(frozen=True)
 class Experiment:
-    """What a config composes: a procedure, the trainer that runs it, and the log that is always written."""
+    """What a config composes: a procedure, the trainer that runs it, the log that is always written, what stops it."""
 
     optimization: LightningModule
     trainer: Trainer
     file_logger: FileLogger
+    stop: StopOnSignal
 
 
 @dataclass
@@ -84,12 +91,14 @@ def build_experiment(config: DictConfig, directory: Path) -> Experiment:
     except CompositionError as error:
         raise trace_in(config, error) from error
     file_logger = FileLogger(directory)
-    trainer = build_trainer(parts.make_trainer, parts.callbacks, [file_logger, *parts.loggers.values()], directory)
+    stop = StopOnSignal()
+    callbacks = {"stop": stop, **parts.callbacks}
+    trainer = build_trainer(parts.make_trainer, callbacks, [file_logger, *parts.loggers.values()], directory)
     check_trainer(parts.optimization, trainer)
     if trainer.world_size > 1:
         message = f"`trainer.devices`: one process trains a run, got {trainer.world_size}."
         raise CompositionError(message, "trainer.devices")
-    return Experiment(parts.optimization, trainer, file_logger)
+    return Experiment(parts.optimization, trainer, file_logger, stop)
 
 
 def build_parts(config: DictConfig, composition: Composition, problems: list[CompositionError]) -> Parts:

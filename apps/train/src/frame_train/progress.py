@@ -1,7 +1,7 @@
 """How far a training has come, and where what it finds goes."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, cast, runtime_checkable
 
 from pytorch_lightning import Trainer
@@ -25,6 +25,24 @@ class EntryListener(Protocol):
     def on_log_entry(self, name: str, entry: LogEntry) -> None:
         """Take notice of an entry, at the step at which it is logged."""
         ...
+
+
+@runtime_checkable
+class ResumableLog(Protocol):
+    """A logger that can tell how far its log has come, and take back what came after."""
+
+    def get_position(self) -> Any:
+        """Tell how far the log has come, in plain values; what was logged until now is on the disk then."""
+        ...
+
+    def cut_back(self, position: Any) -> None:
+        """Take back everything that was logged after a position, before anything is logged."""
+        ...
+
+
+def list_logs(loggers: Sequence[Any]) -> dict[str, ResumableLog]:
+    """List the loggers whose logs can be cut back, by the name of their class."""
+    return {type(logger).__name__: logger for logger in loggers if isinstance(logger, ResumableLog)}
 
 
 def get_optimization(trainer: Trainer) -> Optimization:

@@ -1,19 +1,22 @@
 """The directory of a run, and what it tells about itself."""
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from frame_loggers.wandb_run import read_wandb_run
 from frame_train.errors import CompositionError
 from frame_train.folders import made_folder
 from frame_train.report.record import read_record
@@ -78,16 +81,71 @@ def write_description(directory: Path, config: DictConfig, overrides: Sequence[s
     (directory / "run.json").write_text(json.dumps(description, indent=2) + "\n")
 
 
-def write_end(directory: Path) -> None:
-    """Add to ``run.json`` when the training ended, unless it is there: what is logged from now on is not of it."""
-    path = directory / "run.json"
-    description = json.loads(path.read_text())
+def write_end(directory: Path, is_complete: bool) -> None:
+    """Add to ``run.json`` when the training ended, and whether it came to its end: otherwise it can be resumed."""
+    _update_description(directory, {"ended": _tell_time(datetime.now()), "complete": is_complete})
+
+
+def write_missing_end(directory: Path) -> None:
+    """Add to ``run.json`` when a training ended that was killed: what is logged from now on is not of it."""
     last_time = read_record(directory).last_time
-    if "ended" not in description and last_time is not None:
-        description["ended"] = _tell_time(datetime.fromtimestamp(last_time))
-        temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_text(json.dumps(description, indent=2) + "\n")
-        temporary.replace(path)
+    if "ended" not in read_description(directory) and last_time is not None:
+        _update_description(directory, {"ended": _tell_time(datetime.fromtimestamp(last_time)), "complete": False})
+
+
+def write_resumption(directory: Path, config: DictConfig, global_step: int, changes: Sequence[str]) -> None:
+    """Write the config of a run that goes on, and add to ``run.json`` from which step, and what changed."""
+    (directory / "config.yaml").write_text(OmegaConf.to_yaml(config))
+    resumed = read_description(directory).get("resumed", [])
+    entry = {"time": _tell_time(datetime.now()), "global_step": global_step, "changes": list(changes)}
+    _update_description(directory, {"resumed": [*resumed, entry]})
+
+
+def read_description(directory: Path) -> dict[str, Any]:
+    """Read ``run.json``."""
+    return json.loads((directory / "run.json").read_text())
+
+
+def continue_wandb_runs(config: DictConfig, directory: Path) -> list[str]:
+    """Let the loggers of W&B go on with the run that a directory belongs to, and name those of which none is known.
+
+    Args:
+        config: The config of the run; it is changed.
+        directory: The run directory.
+    """
+    known = read_wandb_run(directory)
+    names = [
+        str(name)
+        for name, options in config.logger.items()
+        if options is not None and options.get("_target_") == "frame_loggers.WandbLogger"
+    ]
+    if known is None:
+        return names
+    for name in names:
+        config.logger[name].run_id = known.id
+    return []
+
+
+@contextlib.contextmanager
+def claimed(directory: Path) -> Generator[None]:
+    """Claim a run directory for this process, which alone may train in it.
+
+    Raises:
+        CompositionError: Another process is training in it.
+    """
+    with (directory / ".lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CompositionError(f"`resume`: another process trains in {str(directory)!r}.") from error
+        yield
+
+
+def _update_description(directory: Path, more: Mapping[str, Any]) -> None:
+    path = directory / "run.json"
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(json.dumps({**read_description(directory), **more}, indent=2) + "\n")
+    temporary.replace(path)
 
 
 def _tell_time(time: datetime) -> str:

@@ -65,10 +65,24 @@ def _run(flags: Namespace, arguments: Sequence[str], show_traceback: bool) -> in
         from frame_train.check_command import check, check_all  # torch and Lightning are imported only where needed
 
         return check_all(arguments) if flags.check_all else check(arguments)
-    return _compose_and_train(arguments, show_traceback)
+    where = next((argument[7:] for argument in arguments if argument.startswith("resume=")), None)
+    others = [argument for argument in arguments if not argument.startswith("resume=")]
+    if where in (None, "auto"):
+        return _compose_and_train(others, show_traceback, resumes=where == "auto")
+    _resume(where, [argument for argument in others if is_override(argument)])
+    return 0
 
 
-def _compose_and_train(arguments: Sequence[str], show_traceback: bool) -> int:
+def _resume(where: str, overrides: Sequence[str]) -> Mapping[str, float]:
+    from frame_train.resuming import read_resumption  # torch and Lightning are imported only where needed
+    from frame_train.training import resume
+
+    config, resumption = read_resumption(where, overrides)
+    prepare_config(config)
+    return resume(config, resumption)
+
+
+def _compose_and_train(arguments: Sequence[str], show_traceback: bool, resumes: bool) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves its errors to us
     sys.argv[1:] = normalize_overrides(arguments)
     jobs: list[Job] = []
@@ -80,7 +94,7 @@ def _compose_and_train(arguments: Sequence[str], show_traceback: bool) -> int:
         own = [argument for argument in arguments if not is_override(argument)]
         with told_errors(show_traceback, [*own, *overrides]):  # Hydra announces an error that it sees, and ends a grid
             try:
-                jobs[-1].last_values = _train(config, overrides)
+                jobs[-1].last_values = _train(config, overrides, resumes)
             except EXPLAINED:
                 raise
             except Exception:
@@ -102,9 +116,15 @@ def _compose_and_train(arguments: Sequence[str], show_traceback: bool) -> int:
     return 2 if any(job.last_values is None for job in jobs) else 0
 
 
-def _train(config: DictConfig, overrides: Sequence[str]) -> Mapping[str, float]:
+def _train(config: DictConfig, overrides: Sequence[str], resumes: bool) -> Mapping[str, float]:
     for line in prepare_config(config):
         print_notice(line)
-    from frame_train.training import train  # torch and Lightning are imported only where needed
+    if resumes:
+        from frame_train.resuming import find_unfinished  # torch and Lightning are imported only where needed
+
+        unfinished = find_unfinished(config, overrides)
+        if unfinished is not None:
+            return _resume(str(unfinished), ())
+    from frame_train.training import train
 
     return train(config, overrides)

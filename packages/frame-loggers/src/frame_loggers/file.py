@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import time
 from argparse import Namespace
@@ -99,6 +100,26 @@ class FileLogger(Logger):
                 columns = {key: [make_plain(cell) for cell in cells] for key, cells in log_entry.value.items()}
                 self._write({name: columns}, global_step, counters)
 
+    def get_position(self) -> dict[str, int]:
+        """Tell how far the log has come: the length of ``metrics.jsonl``, in bytes."""
+        path = self._directory / "metrics.jsonl"
+        return {"bytes": path.stat().st_size if path.exists() else 0}
+
+    def cut_back(self, position: Mapping[str, int]) -> None:
+        """Take back the lines after a position, and the pictures that they speak of."""
+        path = self._directory / "metrics.jsonl"
+        if path.exists():
+            os.truncate(path, position["bytes"])
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+        kept = {value for line in lines for value in line.values() if isinstance(value, str)}
+        for picture in self._directory.glob("images/*.png"):
+            if picture.relative_to(self._directory).as_posix() not in kept:
+                picture.unlink()
+        for line in lines:
+            step = line.pop(GLOBAL_STEP)
+            numbers = {name: value for name, value in line.items() if _is_value(name, value)}
+            self._last_values.update({name: (float(value), step) for name, value in numbers.items()})
+
     @override
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
@@ -151,3 +172,9 @@ def _as_strict_json(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return value
+
+
+def _is_value(name: str, value: Any) -> bool:
+    """Say whether an entry of a line is a number that was logged."""
+    is_number = isinstance(value, int | float) or value in ("NaN", "Infinity", "-Infinity")
+    return is_number and name != "time" and not name.startswith("counters/")

@@ -1,6 +1,7 @@
 """Entries as TensorBoard's event files."""
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,22 @@ class TensorBoardLogger(LightningTensorBoardLogger):
                 self._tell_about_tables()
                 writer.add_text(name, _make_markdown(log_entry.value), global_step)
         self.log_metrics(prefix_counters(counters), global_step)
+
+    def get_position(self) -> dict[str, int]:
+        """Tell how far the log has come: the length of each event file, in bytes."""
+        self.save()
+        return {path.name: path.stat().st_size for path in self._find_event_files()}
+
+    def cut_back(self, position: Mapping[str, int]) -> None:
+        """Take back what event files hold after a position, and those that came after it."""
+        for path in self._find_event_files():
+            if path.name in position:
+                os.truncate(path, position[path.name])
+            else:
+                path.unlink()
+
+    def _find_event_files(self) -> list[Path]:
+        return sorted(Path(self._directory).glob("events.out.tfevents.*"))
 
     @override
     @rank_zero_only

@@ -94,6 +94,8 @@ class WandbLogger(LightningWandbLogger):
                 finish_timeout_raises=True,
             ),
         )
+        self._position: int | None = None
+        self._n_there = 0
         del self._wandb_init["anonymous"]  # wandb warns about it, whatever its value
         self._in_sweep = wandb_setup.singleton().settings.sweep_id is not None
         if self._in_sweep:  # they come from the agent
@@ -117,6 +119,28 @@ class WandbLogger(LightningWandbLogger):
     ) -> None:
         """Log one entry, as `frame_core.EntryLogger` says."""
         self.log_metrics({**_make_values(name, log_entry), **prefix_counters(counters)}, global_step)
+
+    @override
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        run = self.experiment  # starts it
+        if self._n_there > 0:
+            self._n_there -= 1
+        elif run is not None:
+            super().log_metrics(metrics, step)
+
+    @rank_zero_only
+    def get_position(self) -> dict[str, int]:
+        """Tell how many entries there are."""
+        return {"entries": int(self.experiment.step)}
+
+    def cut_back(self, position: Mapping[str, int]) -> None:
+        """Go on after a position: what the server has of what came after it is not sent again.
+
+        W&B takes nothing back; a training that is resumed logs the same entries again, and as many as are there
+        are left out. Offline, nobody knows how many are there: they stand twice, with the same steps.
+        """
+        self._position = position["entries"]
 
     @rank_zero_only
     def log_checkpoint(self, path: Path, name: str) -> None:
@@ -178,6 +202,8 @@ class WandbLogger(LightningWandbLogger):
                 _get_command(),
                 _sync_command(_list_offline_directories(run)),
             )
+        elif self._position is not None:
+            self._n_there = max(0, int(run.step) - self._position)
         if not run.disabled:
             directory = Path(self._wandb_init["dir"])
             write_wandb_run(directory, WandbRun(run.entity or None, run.project, run.id))

@@ -13,7 +13,7 @@ from frame_core import Model, Schedule, SizedDataset, get_split
 from frame_train.interval import Clock, Interval
 from frame_train.keys import make_key, seed_generators
 from frame_train.loaders import ShuffledBatches, make_train_loader
-from frame_train.progress import read_progress
+from frame_train.progress import list_logs, read_progress
 
 
 class Procedure(LightningModule):
@@ -91,6 +91,7 @@ class Procedure(LightningModule):
         checkpoint["schedules"] = {name: clock.state_dict() for name, clock in self._clocks.items()}
         is_over = batches.processed == self.trainer.num_training_batches
         epoch, batch = (self._epoch + 1, 0) if is_over else (self._epoch, batches.processed)
+        checkpoint["logs"] = {key: log.get_position() for key, log in list_logs(self.trainer.loggers).items()}
         checkpoint["position"] = {"epoch": epoch, "batch": batch}
         _write_position(checkpoint["loops"]["fit_loop"], epoch, batch)
 

@@ -1,0 +1,81 @@
+"""Which run is gone on with, from which checkpoint, and with what changed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from frame_train.checkpoint_files import WholeCheckpoint, find_newest
+from frame_train.command_line import normalize_overrides
+from frame_train.errors import CompositionError, suggest
+from frame_train.run import read_description
+from frame_train.stored.location import locate
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """A run that is gone on with."""
+
+    directory: Path
+    checkpoint: WholeCheckpoint
+    passed_over: Sequence[str]
+    changes: Sequence[str]
+
+
+def read_resumption(where: str, overrides: Sequence[str]) -> tuple[DictConfig, Resumption]:
+    """Read the config of a run and the newest checkpoint that is whole.
+
+    Args:
+        where: The run directory.
+        overrides: What of the stored config is to be other, as ``key=value`` and ``~key``.
+
+    Raises:
+        CompositionError: There is no such run, nothing in it to go on from, or no such key.
+    """
+    directory, _ = locate(where, "last", needs_checkpoint=False)
+    config = cast(DictConfig, OmegaConf.load(directory / "config.yaml"))
+    changes = [_apply(override, config) for override in normalize_overrides(overrides)]
+    checkpoint, passed_over = find_newest(directory / "checkpoints")
+    if checkpoint is None:
+        told = "".join(f"\n{line}" for line in passed_over)
+        raise CompositionError(f"`resume`: {str(directory)!r} has no whole checkpoint to go on from.{told}")
+    config.run.directory = str(directory)
+    return config, Resumption(directory, checkpoint, passed_over, [change for change in changes if change])
+
+
+def find_unfinished(config: DictConfig, overrides: Sequence[str]) -> Path | None:
+    """Find the newest run of a command that did not come to its end and has a whole checkpoint.
+
+    Args:
+        config: The composed config.
+        overrides: The overrides of the command: those of the run were the same.
+    """
+    parent = Path(config.device.runs_root) / str(config.run.project) / str(config.run.name)
+    for description in sorted(parent.glob("*/run.json"), reverse=True):
+        directory = description.parent
+        same = OmegaConf.to_container(OmegaConf.load(directory / "overrides.yaml")) == list(overrides)
+        if same and not read_description(directory).get("complete") and find_newest(directory / "checkpoints")[0]:
+            return directory
+    return None
+
+
+def _apply(text: str, config: DictConfig) -> str:
+    """Apply an override to a stored config, and say what it changes; nothing where it changes nothing."""
+    override = OverridesParser.create().parse_override(text)
+    key, value = override.key_or_group, None if override.is_delete() else override.value()
+    parent = OmegaConf.select(config, key.rpartition(".")[0]) if "." in key else config
+    name = key.rpartition(".")[2]
+    is_there = isinstance(parent, DictConfig) and name in parent
+    if not isinstance(parent, DictConfig) or (not is_there and not override.is_add() and not override.is_force_add()):
+        known = [*(f"{key.rpartition('.')[0]}.{other}" for other in parent or ())]
+        raise CompositionError(f"`resume`: the run's config has no key `{key}`.{suggest(key, known)}", key)
+    before = cast(Any, OmegaConf.to_container(parent, resolve=False)).get(name)
+    with open_dict(parent):
+        if override.is_delete():
+            del parent[name]
+        else:
+            parent[name] = value
+    return "" if before == value else f"{key}: {before!r} → {'left out' if override.is_delete() else repr(value)}"
