@@ -159,6 +159,12 @@ def test_what_two_optimizers_cannot_do_is_found(train: Train) -> None:
     assert "`trainer.accumulate_grad_batches` must be 1" in result.errors
 
 
+def test_a_metric_that_is_no_number_is_found(train: Train) -> None:
+    result = train("--check", "+experiment=DIGITS_VAE", "monitor.metric=Images/Samples")
+    assert result.code == 2
+    assert "nothing logs 'Images/Samples'; what is logged: 'ELBO/Validation', 'ELBO/Train', 'Train'" in result.errors
+
+
 def test_the_origin_of_a_key_is_the_file_that_counts() -> None:
     origins = Origins(["experiment=FashionMNIST_VAE", "logging=tensorboard", "params.beta=3"])
     assert origins.find("params.beta") == ["the command line"]

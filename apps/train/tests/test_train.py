@@ -251,3 +251,19 @@ def test_a_run_that_is_interrupted_keeps_what_it_has_and_says_so(tmp_path: Path)
     assert "Traceback" not in errors
     steps = [entry["trainer/global_step"] for entry in read_entries(find_run(tmp_path))]
     assert f"interrupted at global step {steps[-1]}" in errors  # nothing that was computed is lost
+
+
+def test_callbacks_of_lightnings_find_the_numbers_of_evaluations(train: Train, tmp_path: Path) -> None:
+    stopping = (
+        "{_target_:pytorch_lightning.callbacks.EarlyStopping,monitor:ELBO/Validation,mode:max,stopping_threshold:-1e6}"
+    )
+    result = train(
+        "+experiment=DIGITS_VAE",
+        "logging=none",
+        "trainer.max_epochs=5",
+        "trainer.limit_train_batches=2",
+        "evaluation.elbo_validation.evaluate_every=1 epoch",
+        f"+callbacks.stopping={stopping}",
+    )
+    assert result.code == 0, result
+    assert read_entries(find_run(tmp_path))[-1]["trainer/global_step"] == 2

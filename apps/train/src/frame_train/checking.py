@@ -16,7 +16,15 @@ from frame_core import BatchedDataset
 from frame_train.composition import Composition, construct_target, get_key, read_entry, trace_in
 from frame_train.data import DeclaredDataset, SyntheticDataset
 from frame_train.errors import CompositionError, drop_repeated
-from frame_train.experiment import Parts, build_parts, build_trainer, check_trainer, find_mismatches, list_logged
+from frame_train.experiment import (
+    Parts,
+    build_parts,
+    build_trainer,
+    check_trainer,
+    find_mismatches,
+    find_unknown_metrics,
+    list_logged,
+)
 from frame_train.static_checks import find_static_problems, iterate_components
 from frame_train.trial import View, find_networks, try_evaluations, try_loss, try_training
 
@@ -62,7 +70,12 @@ def check_config(config: DictConfig) -> Findings:
         tried = try_training(parts.optimization, find_networks(composition))
         findings.problems += [trace_in(config, problem) for problem in tried]
         if not tried:
-            findings.problems += try_evaluations(parts.optimization, parts.callbacks)
+            failed, numbers = try_evaluations(parts.optimization, parts.callbacks)
+            findings.problems += failed
+            if not failed and not mismatches:
+                findings.logged = [*numbers, *(name for name in findings.logged if name == "Train")]
+                unlogged = find_unknown_metrics(parts.callbacks, findings.logged)
+                findings.problems += [trace_in(config, problem) for problem in unlogged]
     elif "model" in config.optimization:  # the model may be wrong too
         _collect(lambda: _try_model(config, composition), findings.problems)
     findings.notes += _find_twins(config, composition)

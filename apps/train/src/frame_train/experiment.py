@@ -143,7 +143,11 @@ def find_mismatches(parts: Parts) -> list[CompositionError]:
         problems += _check("optimization", parts.optimization)
         for key, callback in parts.callbacks.items():
             problems += _check(key, callback, parts.optimization)
-    return [*problems, *_find_names_used_twice(parts.callbacks), *_find_unknown_metrics(parts.callbacks)]
+    return [
+        *problems,
+        *_find_names_used_twice(parts.callbacks),
+        *find_unknown_metrics(parts.callbacks, list_logged(parts.callbacks)),
+    ]
 
 
 def list_logged(callbacks: Mapping[str, Callback]) -> list[str]:
@@ -159,6 +163,21 @@ def find_unlogged(key: str, metric: str, names: Sequence[str]) -> list[Compositi
         return []
     message = f"`{key}`: nothing logs {metric!r}; what is logged: {', '.join(map(repr, names))}."
     return [CompositionError(message + suggest(metric, names), key)]
+
+
+def find_unknown_metrics(callbacks: Mapping[str, Callback], names: Sequence[str]) -> list[CompositionError]:
+    """Find the metrics that checkpoints monitor and nothing logs.
+
+    Args:
+        callbacks: The callbacks by their keys.
+        names: The names under which something is logged.
+    """
+    return [
+        problem
+        for key, callback in callbacks.items()
+        if isinstance(callback, BestCheckpoint) and callback.monitor is not None
+        for problem in find_unlogged(f"{key}.monitor", callback.monitor, names)
+    ]
 
 
 def check_trainer(optimization: LightningModule, trainer: Trainer) -> None:
@@ -258,13 +277,3 @@ def _find_names_used_twice(callbacks: Mapping[str, Callback]) -> list[Compositio
                 message = f"`{key}.name`: {callback.name!r} is the name of what every entry has; choose another."
                 problems.append(CompositionError(message, f"{key}.name"))
     return problems
-
-
-def _find_unknown_metrics(callbacks: Mapping[str, Callback]) -> list[CompositionError]:
-    names = list_logged(callbacks)
-    return [
-        problem
-        for key, callback in callbacks.items()
-        if isinstance(callback, BestCheckpoint) and callback.monitor is not None
-        for problem in find_unlogged(f"{key}.monitor", callback.monitor, names)
-    ]

@@ -4,10 +4,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, cast, runtime_checkable
 
+import torch
 from pytorch_lightning import Trainer
 from torch import Tensor
 
-from frame_core import EntryLogger, LogEntry, Optimization
+from frame_core import EntryLogger, LogEntry, Optimization, name_numbers
 from frame_train.interval import Interval
 
 
@@ -68,7 +69,11 @@ def read_progress(interval: Interval, trainer: Trainer, n_batches: int) -> float
 
 
 def log_entry(name: str, entry: LogEntry, trainer: Trainer) -> None:
-    """Give an entry to every logger that takes entries, and to every callback that listens to them."""
+    """Give an entry to every logger that takes entries, and to every callback that listens to them.
+
+    Its numbers are also where Lightning's own callbacks, such as `EarlyStopping`, look for what they monitor.
+    """
+    trainer.callback_metrics.update({key: torch.tensor(value) for key, value in name_numbers(name, entry).items()})
     for logger in trainer.loggers:
         if isinstance(logger, EntryLogger):
             logger.log(name, entry, trainer.global_step, get_optimization(trainer).counters)

@@ -11,6 +11,7 @@ import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 
+from frame_train.callbacks.stopping import is_stopped
 from frame_train.errors import CompositionError, raise_any
 from frame_train.experiment import Experiment, build_experiment
 from frame_train.progress import list_logs
@@ -96,14 +97,14 @@ def _run(
     is_complete = False
     try:
         experiment.trainer.fit(experiment.optimization, ckpt_path=checkpoint, weights_only=True)
-        is_complete = experiment.stop.received is None
+        is_complete = not is_stopped(experiment.trainer)
     except MisconfigurationException as error:
         raise CompositionError(f"`trainer`: {error}", "trainer") from error
     finally:
         write_end(directory, is_complete)
         write_report(directory)
         print_closing(experiment.file_logger.last_values, directory)
-    if experiment.stop.received is not None:
+    if not is_complete and experiment.stop.received is not None:
         name, step = experiment.stop.received.name, experiment.trainer.global_step
         print_notice(f"stopped by {name} at global step {step}; `train resume={directory}` goes on")
         sys.exit(130 if experiment.stop.received == signal.SIGINT else 143)

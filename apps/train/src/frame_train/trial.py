@@ -10,7 +10,16 @@ from pytorch_lightning import Callback, LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from frame_core import Model, Optimization, SizedDataset, get_batch, get_split, run_evaluation, undisturbed
+from frame_core import (
+    Model,
+    Optimization,
+    SizedDataset,
+    get_batch,
+    get_split,
+    name_numbers,
+    run_evaluation,
+    undisturbed,
+)
 from frame_train.callbacks import EvaluationCallback
 from frame_train.composition import Composition
 from frame_train.errors import CompositionError
@@ -65,20 +74,23 @@ def try_training(procedure: LightningModule, keys: Mapping[nn.Module, str]) -> l
     return [*_find_unoptimized(model, optimizers), *_find_without_gradient(model)]
 
 
-def try_evaluations(procedure: LightningModule, callbacks: Mapping[str, Callback]) -> list[CompositionError]:
-    """Find the evaluations that fail on two data."""
+def try_evaluations(
+    procedure: LightningModule, callbacks: Mapping[str, Callback]
+) -> tuple[list[CompositionError], list[str]]:
+    """Find the evaluations that fail on two data, and the full names of the numbers that the others give."""
     optimization = cast(Optimization, procedure)
     data = {name: _FirstTwo(data_set) for name, data_set in optimization.data.items()}
     view = View(optimization.model, data, optimization.counters)
     problems: list[CompositionError] = []
+    numbers: list[str] = []
     for key, callback in callbacks.items():
         if isinstance(callback, EvaluationCallback):
             try:
-                run_evaluation(callback.evaluator, view)
+                numbers += name_numbers(callback.name, run_evaluation(callback.evaluator, view))
             except Exception as error:
                 kind = type(callback.evaluator).__name__
                 problems.append(CompositionError(f"`{key}` ({kind}): {error}", f"{key}.evaluator"))
-    return problems
+    return problems, numbers
 
 
 class _FirstTwo:

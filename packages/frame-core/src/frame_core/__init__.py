@@ -24,6 +24,7 @@ from frame_core.log_entry import (
     TEXT_ENTRY,
     EntryType,
     LogEntry,
+    name_numbers,
 )
 from frame_core.models import (
     AdversarialModel,
@@ -80,6 +81,7 @@ __all__ = [
     "get_value",
     "iterate_batches",
     "kl_divergence",
+    "name_numbers",
     "reparametrize",
     "run_evaluation",
     "sample_or_mean",

@@ -82,6 +82,19 @@ class LogEntry:
         object.__setattr__(self, "value", _NORMALIZE[data_type](self.value))
 
 
+def name_numbers(name: str, log_entry: LogEntry) -> dict[str, float]:
+    """Give the numbers of an entry under their full names; none of an entry that holds something else.
+
+    >>> name_numbers("Accuracy", LogEntry(SCALARS_ENTRY, {"mean": 0.5}))
+    {'Accuracy/mean': 0.5}
+    """
+    if log_entry.data_type == SCALAR_ENTRY:
+        return {name: log_entry.value}
+    if log_entry.data_type == SCALARS_ENTRY:
+        return {f"{name}/{key}": value for key, value in log_entry.value.items()}
+    return {}
+
+
 def _normalize_scalar(value: Any) -> float:
     if not isinstance(value, SupportsFloat):
         raise TypeError(f"A scalar entry must be a number, got {type(value).__name__}.")

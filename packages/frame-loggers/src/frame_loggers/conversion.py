@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from frame_core import IMAGE_ENTRY, SCALAR_ENTRY, LogEntry
+from frame_core import IMAGE_ENTRY, LogEntry
 
 GLOBAL_STEP = "trainer/global_step"
 """The step axis, under the name that Lightning gives it on W&B."""
@@ -19,13 +19,6 @@ GLOBAL_STEP = "trainer/global_step"
 def prefix_counters(counters: Mapping[str, int] | None) -> dict[str, int]:
     """Give the counters under the names they are logged by."""
     return {f"counters/{name}": count for name, count in (counters or {}).items()}
-
-
-def name_scalars(name: str, log_entry: LogEntry) -> dict[str, float]:
-    """Give the number of a scalar entry, or the numbers of a scalars entry, under their full names."""
-    if log_entry.data_type == SCALAR_ENTRY:
-        return {name: log_entry.value}
-    return {f"{name}/{key}": value for key, value in log_entry.value.items()}
 
 
 def make_image(log_entry: LogEntry) -> Tensor:

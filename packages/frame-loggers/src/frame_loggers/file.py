@@ -16,8 +16,8 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 from typing_extensions import override
 
-from frame_core import SCALAR_ENTRY, EntryType, LogEntry
-from frame_loggers.conversion import GLOBAL_STEP, make_bins, make_picture, make_plain, name_scalars, prefix_counters
+from frame_core import SCALAR_ENTRY, EntryType, LogEntry, name_numbers
+from frame_loggers.conversion import GLOBAL_STEP, make_bins, make_picture, make_plain, prefix_counters
 
 
 class FileLogger(Logger):
@@ -83,7 +83,7 @@ class FileLogger(Logger):
         """
         match log_entry.data_type:
             case EntryType.SCALAR | EntryType.SCALARS:
-                self._write_scalars(name_scalars(name, log_entry), global_step, counters)
+                self._write_scalars(name_numbers(name, log_entry), global_step, counters)
             case EntryType.IMAGE | EntryType.PLOT:
                 self._write({name: self._save_picture(name, log_entry, global_step)}, global_step, counters)
             case EntryType.HISTOGRAM:

@@ -11,8 +11,8 @@ from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 from typing_extensions import override
 
-from frame_core import EntryType, LogEntry
-from frame_loggers.conversion import make_bins, make_image, make_plain, name_scalars, prefix_counters
+from frame_core import EntryType, LogEntry, name_numbers
+from frame_loggers.conversion import make_bins, make_image, make_plain, prefix_counters
 
 try:
     from torch.utils.tensorboard.writer import SummaryWriter
@@ -62,7 +62,7 @@ class TensorBoardLogger(LightningTensorBoardLogger):
         writer = self.experiment
         match log_entry.data_type:
             case EntryType.SCALAR | EntryType.SCALARS:
-                self.log_metrics(name_scalars(name, log_entry), global_step)
+                self.log_metrics(name_numbers(name, log_entry), global_step)
             case EntryType.IMAGE | EntryType.PLOT:
                 writer.add_image(name, make_image(log_entry), global_step)
             case EntryType.HISTOGRAM:

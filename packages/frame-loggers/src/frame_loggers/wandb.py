@@ -13,8 +13,8 @@ from pytorch_lightning.loggers.wandb import WandbLogger as LightningWandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 from typing_extensions import override
 
-from frame_core import EntryType, LogEntry
-from frame_loggers.conversion import make_bins, make_picture, make_plain, name_scalars, prefix_counters
+from frame_core import EntryType, LogEntry, name_numbers
+from frame_loggers.conversion import make_bins, make_picture, make_plain, prefix_counters
 from frame_loggers.wandb_run import WandbRun, read_wandb_run, write_wandb_run
 
 try:
@@ -283,7 +283,7 @@ def _get_command() -> str:
 def _make_values(name: str, log_entry: LogEntry) -> dict[str, Any]:
     match log_entry.data_type:
         case EntryType.SCALAR | EntryType.SCALARS:
-            return name_scalars(name, log_entry)
+            return name_numbers(name, log_entry)
         case EntryType.IMAGE | EntryType.PLOT:
             return {name: wandb.Image(make_picture(log_entry))}  # of a float tensor it would make a black picture
         case EntryType.HISTOGRAM:

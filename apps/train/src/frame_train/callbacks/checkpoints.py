@@ -8,7 +8,7 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 from torch.optim import Optimizer
 
-from frame_core import SCALAR_ENTRY, SCALARS_ENTRY, LogEntry
+from frame_core import LogEntry, name_numbers
 from frame_train.callbacks.averaging import is_averaged_after
 from frame_train.callbacks.clocked import ClockedCallback
 from frame_train.callbacks.stopping import is_stopped
@@ -73,7 +73,7 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
             self._save(trainer)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self._is_due:
+        if self._is_due or is_stopped(trainer):
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -140,6 +140,7 @@ class BestCheckpoint(Checkpoint):
         self._sign = 1.0 if mode == "max" else -1.0
         self._best = float("-inf")
         self._is_due = False
+        self._was_logged = False
 
     @property
     def state_key(self) -> str:
@@ -160,11 +161,8 @@ class BestCheckpoint(Checkpoint):
 
     def on_log_entry(self, name: str, entry: LogEntry) -> None:
         """Take notice of what is logged: a new best value is saved when all callbacks have seen the step."""
-        values: dict[str, float] = {}
-        if entry.data_type == SCALAR_ENTRY:
-            values = {name: entry.value}
-        elif entry.data_type == SCALARS_ENTRY:
-            values = {f"{name}/{key}": value for key, value in entry.value.items()}
+        values = name_numbers(name, entry)
+        self._was_logged |= self.monitor in values
         if self.monitor in values and self._sign * values[self.monitor] > self._best:
             self._best = self._sign * values[self.monitor]
             self._is_due = True
@@ -178,6 +176,8 @@ class BestCheckpoint(Checkpoint):
         self._save_if_due(trainer)
         if self._path.exists():
             log_checkpoint(self._path, trainer)
+        if self.monitor is not None and not self._was_logged and not is_stopped(trainer):
+            _log.warning("%s: no number was logged as %r.", self._path.name, self.monitor)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self.on_train_end(trainer, pl_module)

@@ -13,7 +13,7 @@ class StopOnSignal(Callback):
     """Ends the training after the step at which SIGINT, SIGTERM or SIGUSR1 came; a second signal changes nothing.
 
     Gradients that are still gathered are in no checkpoint: with accumulation it is the optimizer step that is
-    finished.
+    finished. After the last batch of an epoch it waits for the next epoch to begin.
     """
 
     def __init__(self) -> None:
@@ -24,13 +24,18 @@ class StopOnSignal(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._handlers = {number: signal.signal(number, self._receive) for number in SIGNALS}
 
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.received is not None:
+            trainer.should_stop = True
+
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         self._global_step = trainer.global_step
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if self.received is not None and trainer.global_step > self._global_step:
+        is_last = batch_idx + 1 == trainer.num_training_batches
+        if self.received is not None and trainer.global_step > self._global_step and not is_last:
             trainer.should_stop = True
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
