@@ -36,6 +36,7 @@ from frame_core.models import (
     VariationalModel,
 )
 from frame_core.optimization import Optimization
+from frame_core.options import check_count
 from frame_core.schedules import ExponentialWarmup, LinearWarmup, Schedule, check_non_negative, get_value
 
 __all__ = [
@@ -69,6 +70,7 @@ __all__ = [
     "VariationalModel",
     "add_losses",
     "call_frozen",
+    "check_count",
     "check_non_negative",
     "check_requirements",
     "check_scores",
