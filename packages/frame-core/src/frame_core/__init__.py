@@ -1,7 +1,7 @@
 """The contracts between models, architectures, evaluations, procedures and loggers."""
 
 from frame_core.adversarial import add_losses, call_frozen, check_scores, generate_like
-from frame_core.data import BatchedDataset, SizedDataset, get_batch, get_split, iterate_batches
+from frame_core.data import BatchedDataset, SizedDataset, get_batch, get_split, get_tensor, iterate_batches
 from frame_core.distributions import (
     ConditionalDistribution,
     Delta,
@@ -79,6 +79,7 @@ __all__ = [
     "get_batch",
     "get_mean",
     "get_split",
+    "get_tensor",
     "get_value",
     "iterate_batches",
     "kl_divergence",

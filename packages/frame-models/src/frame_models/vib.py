@@ -13,6 +13,7 @@ from frame_core import (
     check_count,
     check_non_negative,
     check_shapes,
+    get_tensor,
     get_value,
     kl_divergence,
     reparametrize,
@@ -58,7 +59,7 @@ class VariationalInformationBottleneck(RepresentationLearningModel, Classificati
             TypeError: The encoder's distribution can't be reparametrised.
             ValueError: The distributions do not fit one another or the data.
         """
-        x, y = data["x"], data["y"]
+        x, y = get_tensor(data, "x"), get_tensor(data, "y")
         q_z, p_z = self.encode(x), self.prior()
         z = reparametrize(q_z, "encoder", torch.Size([self.n_samples]))
         check_shapes("encoder", q_z, x.shape[:1], z.shape[2:])
