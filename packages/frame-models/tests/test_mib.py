@@ -193,7 +193,7 @@ def test_beta_may_be_a_schedule() -> None:
 
 
 def test_a_single_datum_has_no_other_to_be_told_from() -> None:
-    with pytest.raises(ValueError, match="A batch must hold two data or more, .*, got 1"):
+    with pytest.raises(ValueError, match=r"A batch must hold two data or more, .*, got 1"):
         make_model().compute_loss(make_batch(1), 0)
 
 

@@ -5,7 +5,7 @@ from functools import partial
 from itertools import pairwise
 from math import prod
 
-from torch import nn
+from torch import Tensor, nn
 
 from frame_architectures.choices import check_choice
 from frame_architectures.layers import AnyBatch, Flatten, make_stack
@@ -108,7 +108,19 @@ def make_mlp_generator(z_dim: int, layers: Sequence[int], output_shape: Sequence
 
 
 def _make_normalized_layer(in_features: int, out_features: int) -> tuple[nn.Module, ...]:
-    return nn.Linear(in_features, out_features), nn.BatchNorm1d(out_features), _make_leaky_relu()
+    return nn.Linear(in_features, out_features), _BatchNorm(out_features), _make_leaky_relu()
+
+
+class _BatchNorm(nn.BatchNorm1d):
+    """Says in words that one datum is too few."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # as torch has it
+        if self.training and len(input) < 2:
+            raise ValueError(
+                "A network that normalizes over the batch must be given two data or more in train mode, got "
+                f"{len(input)}: use a larger `batch_size`."
+            )
+        return super().forward(input)
 
 
 def make_mlp_score(input_shape: Sequence[int], layers: Sequence[int], dropout: float = 0.0) -> nn.Sequential:
