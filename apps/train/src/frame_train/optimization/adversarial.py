@@ -71,6 +71,9 @@ class AdversarialOptimization(Procedure):
                 f"{trainer.gradient_clip_val!r}."
             )
 
+    def count_batches(self, n_steps: int) -> int:
+        return -(-n_steps * self._n_critic // (self._n_critic + 1))  # a step for each, and one for every `n_critic`
+
     def configure_optimizers(self) -> list[Optimizer]:
         of_discriminator = list(self.model.discriminator.parameters())
         known = {id(parameter) for parameter in of_discriminator}
