@@ -90,9 +90,15 @@ def test_views_without_any_change_are_the_datum() -> None:
     torch.testing.assert_close(batch["v1"], batch["x"])
 
 
-def test_views_of_what_gives_no_batches_are_refused() -> None:
-    with pytest.raises(TypeError, match="whole batches"):
-        TwoViews([{"x": torch.zeros(1, 8, 8)}])  # type: ignore[arg-type]
+def test_views_of_a_data_set_without_batches_of_its_own_are_those_of_its_data() -> None:
+    digits = Digits("valid")
+    batches: list[dict[str, torch.Tensor]] = []
+    for data_set in (digits, [(datum["x"], int(datum["y"])) for datum in map(digits.__getitem__, range(5))]):
+        torch.manual_seed(0)
+        batches.append(TwoViews(data_set).get_batch(torch.arange(5)))
+    assert batches[0].keys() == batches[1].keys()
+    for name, value in batches[0].items():
+        assert torch.equal(batches[1][name], value)
 
 
 @pytest.mark.parametrize("name", ["MNIST", "Digits"])

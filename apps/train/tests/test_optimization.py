@@ -13,6 +13,7 @@ from torch.utils.data import default_collate
 from frame_core import AdversarialModel, LinearWarmup, Model, Optimization, SizedDataset, check_requirements
 from frame_core.testing import TinyModel, check_evaluation, check_model, make_tiny_data
 from frame_eval import ELBOEvaluation, ImageSampleEvaluation, LinearProbeEvaluation
+from frame_train.callbacks import ProgressBar
 from frame_train.data import InMemoryDataset
 from frame_train.keys import make_key, seed_generators
 from frame_train.optimization import (
@@ -111,9 +112,8 @@ def make_trainer(**options: Any) -> Trainer:
         accelerator="cpu",
         logger=False,
         enable_checkpointing=False,
-        enable_progress_bar=False,
         enable_model_summary=False,
-        **options,
+        **{"enable_progress_bar": False, **options},
     )
 
 
@@ -281,6 +281,18 @@ def test_the_generator_steps_after_every_n_critic_steps_of_the_discriminator(
     trainer.fit(optimization)
     assert optimization.counters == {"iteration": 6, "discriminator_step": 6, "generator_step": n_generator_steps}
     assert trainer.global_step == 6 + n_generator_steps
+
+
+@pytest.mark.parametrize("max_steps", [1, 2, 5, 6, 7])
+@pytest.mark.parametrize("n_critic", [1, 2, 5])
+def test_the_bar_knows_how_many_batches_the_steps_of_two_optimizers_take(
+    n_critic: int, max_steps: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    optimization = make_adversarial(n_critic=n_critic)
+    options: dict[str, Any] = {"enable_progress_bar": True, "callbacks": [ProgressBar()]}
+    make_trainer(max_epochs=-1, max_steps=max_steps, **options).fit(optimization)
+    n_batches = optimization.counters["iteration"]
+    assert f"{n_batches}/{n_batches} " in capsys.readouterr().out
 
 
 def test_adversarial_training_is_two_optimizers_in_turn() -> None:

@@ -26,6 +26,13 @@ def apply_by_hand(network: nn.Module, x: Tensor, negative_slope: float = 0.0) ->
     return x @ weights[-2].T + weights[-1]
 
 
+def test_a_generator_that_normalizes_over_the_batch_refuses_one_datum_in_train_mode() -> None:
+    generator = make_mlp_generator(4, [5], INPUT_SHAPE)
+    with pytest.raises(ValueError, match="must be given two data or more in train mode, got 1: use a larger"):
+        generator(torch.randn(1, 4))
+    assert generator.eval()(torch.randn(1, 4)).shape == (1, *INPUT_SHAPE)
+
+
 @pytest.mark.parametrize("layers", [[], [5], [5, 7]])
 def test_encoder_is_a_perceptron_to_mean_and_scale(layers: list[int]) -> None:
     encoder, x = make_mlp_encoder(INPUT_SHAPE, 4, layers), torch.rand(6, *INPUT_SHAPE)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
-from frame_core import BatchedDataset, get_batch, get_split, iterate_batches
+from frame_core import BatchedDataset, get_batch, get_split, get_tensor, iterate_batches
 
 
 class Slices:
@@ -92,6 +92,30 @@ def test_a_data_set_without_batches_of_its_own_is_covered_as_well() -> None:
 def test_a_batch_size_that_is_not_positive_is_refused(batch_size: int) -> None:
     with pytest.raises(ValueError, match=f"`batch_size` must be positive, got {batch_size}"):
         next(iterate_batches(Slices(3), batch_size))
+
+
+class Picture:
+    __module__ = "PIL.Image"
+
+
+def test_what_cannot_be_put_into_a_tensor_is_named_with_the_transform_that_makes_one() -> None:
+    expected = r"`x` of a datum must be a tensor, .*, got PIL\.Image\.Picture\..*torchvision\.transforms\.ToTensor"
+    with pytest.raises(TypeError, match=expected):
+        get_batch([(Picture(), 3)], torch.tensor([0]))
+    with pytest.raises(TypeError, match=r"`y` of a datum must be .*, got builtins\.NoneType\.$"):
+        get_batch([(torch.zeros(1), None)], torch.tensor([0]))
+
+
+def test_what_a_batch_lacks_is_told_with_what_it_has() -> None:
+    batch = {"x": torch.zeros(2), "y": torch.zeros(2)}
+    assert get_tensor(batch, "y") is batch["y"]
+    with pytest.raises(ValueError, match="The batch has no `v1`; it has `x`, `y`"):
+        get_tensor(batch, "v1")
+
+
+def test_a_split_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="Split 'valid' of `data` must be a data set, got None"):
+        get_split({"valid": None}, "valid")  # type: ignore[dict-item]
 
 
 def test_a_split_is_given_by_its_name() -> None:

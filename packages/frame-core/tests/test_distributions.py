@@ -27,6 +27,14 @@ from frame_core import (
 )
 
 
+@pytest.mark.parametrize("deterministic_first", [True, False])
+def test_a_divergence_of_what_has_no_density_is_refused(deterministic_first: bool) -> None:
+    pair = [Delta(torch.zeros(3, 2), 1), Independent(Normal(torch.zeros(2), 1.0), 1)]
+    q, p = pair if deterministic_first else pair[::-1]
+    with pytest.raises(TypeError, match="needs densities, and a `Delta` has none"):
+        kl_divergence(q, p, torch.zeros(3, 2))
+
+
 def divergence_of_normals(mean: Tensor, scale: Tensor) -> Tensor:
     """KL(N(mean, scale²) || N(0, 1)), summed over the event: (scale² + mean² - 1) / 2 - log scale."""
     return ((scale**2 + mean**2 - 1) / 2 - scale.log()).sum(-1)

@@ -71,7 +71,7 @@ def test_split_with_one_datum_is_refused() -> None:
 
 
 def test_likelihood_without_a_mean_is_refused() -> None:
-    with pytest.raises(TypeError, match="`decode` gives a `TransformedDistribution`, which has no mean"):
+    with pytest.raises(TypeError, match="`decode` must give a distribution that has a mean, got Transformed"):
         interpolate(4, 2, 3, MeanlessDecoderModel())
 
 

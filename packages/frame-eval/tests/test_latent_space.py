@@ -137,7 +137,7 @@ def test_representation_that_is_not_finite_is_refused() -> None:
 
 
 def test_representation_without_a_mean_is_refused() -> None:
-    with pytest.raises(TypeError, match="`encode` gives a `TransformedDistribution`, which has no mean"):
+    with pytest.raises(TypeError, match="`encode` must give a distribution that has a mean, got Transformed"):
         run_evaluation(LatentSpaceEvaluation("valid"), TinyOptimization(model=MeanlessModel()))
 
 

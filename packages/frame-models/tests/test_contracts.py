@@ -129,5 +129,18 @@ def test_a_step_reads_no_value_that_a_gpu_would_be_waited_for(name: str, monkeyp
 
 
 @pytest.mark.parametrize("name", frame_models.__all__)
+def test_what_a_batch_lacks_is_named(name: str) -> None:
+    missing = "v1" if name == "MultiViewInformationBottleneck" else "x"
+    with pytest.raises(ValueError, match=f"The batch has no `{missing}`; it has `other`"):
+        MODELS[name].compute_loss({"other": torch.rand(5, *X_SHAPE)}, 0)
+
+
+@pytest.mark.parametrize("name", ["Classifier", "VariationalInformationBottleneck"])
+def test_a_batch_without_labels_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="The batch has no `y`; it has `x`"):
+        MODELS[name].compute_loss({"x": torch.rand(5, *X_SHAPE)}, 0)
+
+
+@pytest.mark.parametrize("name", frame_models.__all__)
 def test_a_model_is_known_by_its_paper(name: str) -> None:
     assert "References:" in (getattr(frame_models, name).__doc__ or "")

@@ -192,6 +192,11 @@ def test_beta_may_be_a_schedule() -> None:
     torch.testing.assert_close(quantities["loss"].detach(), expected)
 
 
+def test_a_single_datum_has_no_other_to_be_told_from() -> None:
+    with pytest.raises(ValueError, match=r"A batch must hold two data or more, .*, got 1"):
+        make_model().compute_loss(make_batch(1), 0)
+
+
 def test_data_without_views_are_encoded_as_the_first() -> None:
     model, x = make_model(), torch.randn(8, V1_DIM)
     torch.testing.assert_close(model.encode(x).mean, model.encoder_v1(x).mean)

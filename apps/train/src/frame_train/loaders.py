@@ -22,9 +22,12 @@ class Batch(NamedTuple):
 class ShuffledBatches(Sampler[Batch]):
     """The batches of an epoch, in a permutation that is a function of (seed, epoch).
 
+    The last batch may be smaller than the others. A single datum that would be left for it is added to the batch
+    before: nothing can be normalized over it, nor told from others, and no datum is left out.
+
     Args:
         n_data: Number of data.
-        batch_size: Number of data in a batch; the last batch may be smaller.
+        batch_size: Number of data in a batch.
         seed: The seed.
     """
 
@@ -47,12 +50,18 @@ class ShuffledBatches(Sampler[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:
         generator = torch.Generator().manual_seed(make_key(self.seed, "order", self.epoch))
-        batches = torch.randperm(self.n_data, generator=generator).split(self.batch_size)
+        batches = list(torch.randperm(self.n_data, generator=generator).split(self.batch_size))
+        if self._leaves_one:
+            batches[-2:] = [torch.cat(batches[-2:])]
         keys = (make_key(self.seed, "data", self.epoch, index) for index in range(len(batches)))
         return islice(map(Batch, batches, keys), self._first_batch, None)
 
     def __len__(self) -> int:
-        return -(-self.n_data // self.batch_size)
+        return -(-self.n_data // self.batch_size) - self._leaves_one
+
+    @property
+    def _leaves_one(self) -> bool:
+        return self.n_data > self.batch_size > 1 and self.n_data % self.batch_size == 1
 
 
 class _Batches(Dataset[Mapping[str, Tensor]]):
@@ -79,7 +88,7 @@ def make_train_loader(
 
     Args:
         data_set: The data.
-        batch_size: Number of data in a batch.
+        batch_size: Number of data in a batch; `ShuffledBatches` says what the last one holds.
         seed: Seed of the permutations.
         num_workers: Number of processes that read a data set that is not in memory.
         pin_memory: Whether batches lie in pinned memory; without effect where there is no GPU.

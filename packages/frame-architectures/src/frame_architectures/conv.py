@@ -9,9 +9,9 @@ from torch.distributions import Distribution
 
 from frame_architectures.layers import AnyBatch, Flatten
 from frame_architectures.mlp import make_posterior
-from frame_architectures.sizes import check_size, check_sizes
+from frame_architectures.sizes import check_sizes
 from frame_architectures.stochastic import make_distribution
-from frame_core import ConditionalDistribution
+from frame_core import ConditionalDistribution, check_count
 
 KERNEL_SIZE, STRIDE, PADDING = 4, 2, 1
 """A convolution of these halves a picture, rounding down, and every pixel counts in as many outputs as any other."""
@@ -70,7 +70,7 @@ def make_conv_decoder(z_dim: int, channels: Sequence[int], output_shape: Sequenc
     for pair, (size, larger) in zip(pairwise([*n_channels, output_shape[0]]), pairwise(sizes)):
         rest = (larger[0] - 2 * size[0], larger[1] - 2 * size[1])  # what halving rounded off
         layers += [nn.ReLU(), nn.ConvTranspose2d(*pair, KERNEL_SIZE, STRIDE, PADDING, output_padding=rest)]
-    first = nn.Sequential(nn.Linear(check_size("z_dim", z_dim), prod(small_shape)), nn.Unflatten(-1, small_shape))
+    first = nn.Sequential(nn.Linear(check_count("z_dim", z_dim), prod(small_shape)), nn.Unflatten(-1, small_shape))
     return _BernoulliPictures(nn.Sequential(first, AnyBatch(nn.Sequential(*layers), 3)))
 
 

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from frame_architectures.layers import make_stack
-from frame_architectures.sizes import check_size, check_sizes
+from frame_architectures.sizes import check_sizes
+from frame_core import check_count
 
 
 class BilinearCritic(nn.Module):
@@ -32,7 +33,7 @@ class BilinearCritic(nn.Module):
 
     def __init__(self, z_dim: int) -> None:
         super().__init__()
-        self.bilinear = nn.Bilinear(check_size("z_dim", z_dim), z_dim, 1)
+        self.bilinear = nn.Bilinear(check_count("z_dim", z_dim), z_dim, 1)
 
     def forward(self, z_1: Tensor, z_2: Tensor) -> Tensor:
         return self.bilinear(z_1, z_2).squeeze(-1)
@@ -55,7 +56,7 @@ class PairCritic(nn.Module):
 
     def __init__(self, z_dim: int, layers: Sequence[int]) -> None:
         super().__init__()
-        sizes = [2 * check_size("z_dim", z_dim), *check_sizes("layers", layers)]
+        sizes = [2 * check_count("z_dim", z_dim), *check_sizes("layers", layers)]
         self.network = nn.Sequential(make_stack(sizes), nn.Linear(sizes[-1], 1))
 
     def forward(self, z_1: Tensor, z_2: Tensor) -> Tensor:

@@ -7,8 +7,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from frame_architectures.mlp import make_mlp_decoder, make_mlp_encoder, make_mlp_predictor
-from frame_architectures.sizes import check_size
-from frame_core import ConditionalDistribution
+from frame_core import ConditionalDistribution, check_count
 
 __all__ = [
     "INPUT_SHAPE",
@@ -81,7 +80,7 @@ class LabelPredictor(ConditionalDistribution):
 
     def __init__(self, z_dim: int, layers: Sequence[int]) -> None:
         super().__init__()
-        self.network = make_mlp_predictor((check_size("z_dim", z_dim),), layers, N_LABELS)
+        self.network = make_mlp_predictor((check_count("z_dim", z_dim),), layers, N_LABELS)
 
     def forward(self, z: Tensor) -> Distribution:
         return self.network(z)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from torch.distributions import Distribution
 
 from frame_architectures.priors import DiagonalNormal
-from frame_architectures.sizes import check_size, check_sizes
-from frame_core import MarginalDistribution
+from frame_architectures.sizes import check_sizes
+from frame_core import MarginalDistribution, check_count
 
 _validate_args = Distribution._validate_args  # pyright: ignore[reportPrivateUsage]
 try:
@@ -42,7 +42,7 @@ class Flow(MarginalDistribution):
         self.base = DiagonalNormal(z_dim)
         self.transform = zuko.flows.NSF(
             features=z_dim,
-            transforms=check_size("n_transforms", n_transforms),
+            transforms=check_count("n_transforms", n_transforms),
             hidden_features=check_sizes("layers", layers),
         ).transform
 

@@ -6,7 +6,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from frame_architectures.sizes import check_size, check_sizes
+from frame_architectures.sizes import check_sizes
+from frame_core import check_count
 
 
 def make_stack(sizes: Sequence[int], activation: Callable[[], nn.Module] = nn.ReLU) -> nn.Sequential:
@@ -92,7 +93,7 @@ class AnyBatch(nn.Module):
     def __init__(self, module: nn.Module, n_event_dims: int) -> None:
         super().__init__()
         self.module = module
-        self.n_event_dims = check_size("n_event_dims", n_event_dims)
+        self.n_event_dims = check_count("n_event_dims", n_event_dims)
 
     def forward(self, x: Tensor) -> Tensor:
         n_batch_dims = x.ndim - self.n_event_dims

@@ -5,12 +5,13 @@ from functools import partial
 from itertools import pairwise
 from math import prod
 
-from torch import nn
+from torch import Tensor, nn
 
 from frame_architectures.choices import check_choice
 from frame_architectures.layers import AnyBatch, Flatten, make_stack
-from frame_architectures.sizes import check_size, check_sizes
+from frame_architectures.sizes import check_sizes
 from frame_architectures.stochastic import StochasticLinear
+from frame_core import check_count
 
 POSTERIORS = ("Normal", "Laplace", "Delta")
 """The distributions of a representation: of those of `StochasticLinear`, the ones over real numbers."""
@@ -48,7 +49,7 @@ def make_posterior(n_features: int, z_dim: int, posterior: str, scale_offset: fl
         ValueError: A size is not positive, there is no such posterior, or it has no scale to be offset.
     """
     check_choice("posterior", posterior, POSTERIORS)
-    return StochasticLinear(n_features, check_size("z_dim", z_dim), posterior, scale_offset)
+    return StochasticLinear(n_features, check_count("z_dim", z_dim), posterior, scale_offset)
 
 
 def make_mlp_decoder(z_dim: int, layers: Sequence[int], output_shape: Sequence[int]) -> nn.Sequential:
@@ -63,7 +64,7 @@ def make_mlp_decoder(z_dim: int, layers: Sequence[int], output_shape: Sequence[i
         TypeError: A size is no integer.
         ValueError: A size is not positive.
     """
-    sizes = [check_size("z_dim", z_dim), *check_sizes("layers", layers)]
+    sizes = [check_count("z_dim", z_dim), *check_sizes("layers", layers)]
     return nn.Sequential(make_stack(sizes), StochasticLinear(sizes[-1], output_shape, "Bernoulli"))
 
 
@@ -99,7 +100,7 @@ def make_mlp_generator(z_dim: int, layers: Sequence[int], output_shape: Sequence
         TypeError: A size is no integer.
         ValueError: A size is not positive.
     """
-    sizes = [check_size("z_dim", z_dim), *check_sizes("layers", layers)]
+    sizes = [check_count("z_dim", z_dim), *check_sizes("layers", layers)]
     shape = check_sizes("output_shape", output_shape)
     last = nn.Linear(sizes[-1], prod(shape))
     hidden = [layer for pair in pairwise(sizes) for layer in _make_normalized_layer(*pair)]
@@ -107,7 +108,19 @@ def make_mlp_generator(z_dim: int, layers: Sequence[int], output_shape: Sequence
 
 
 def _make_normalized_layer(in_features: int, out_features: int) -> tuple[nn.Module, ...]:
-    return nn.Linear(in_features, out_features), nn.BatchNorm1d(out_features), _make_leaky_relu()
+    return nn.Linear(in_features, out_features), _BatchNorm(out_features), _make_leaky_relu()
+
+
+class _BatchNorm(nn.BatchNorm1d):
+    """Says in words that one datum is too few."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # as torch has it
+        if self.training and len(input) < 2:
+            raise ValueError(
+                "A network that normalizes over the batch must be given two data or more in train mode, got "
+                f"{len(input)}: use a larger `batch_size`."
+            )
+        return super().forward(input)
 
 
 def make_mlp_score(input_shape: Sequence[int], layers: Sequence[int], dropout: float = 0.0) -> nn.Sequential:

@@ -14,8 +14,7 @@ from frame_architectures.mlp import (
     make_mlp_predictor,
     make_mlp_score,
 )
-from frame_architectures.sizes import check_size
-from frame_core import ConditionalDistribution, Delta
+from frame_core import ConditionalDistribution, Delta, check_count
 
 __all__ = [
     "INPUT_SHAPE",
@@ -139,7 +138,7 @@ class LabelPredictor(ConditionalDistribution):
 
     def __init__(self, z_dim: int, layers: Sequence[int]) -> None:
         super().__init__()
-        self.network = make_mlp_predictor((check_size("z_dim", z_dim),), layers, N_LABELS)
+        self.network = make_mlp_predictor((check_count("z_dim", z_dim),), layers, N_LABELS)
 
     def forward(self, z: Tensor) -> Distribution:
         return self.network(z)

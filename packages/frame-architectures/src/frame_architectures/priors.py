@@ -5,9 +5,8 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent, MixtureSameFamily, Normal
 from torch.nn.functional import softplus
 
-from frame_architectures.sizes import check_size
 from frame_architectures.stochastic import MIN_SCALE
-from frame_core import MarginalDistribution
+from frame_core import MarginalDistribution, check_count
 
 
 class DiagonalNormal(MarginalDistribution):
@@ -26,7 +25,7 @@ class DiagonalNormal(MarginalDistribution):
 
     def __init__(self, z_dim: int) -> None:
         super().__init__()
-        check_size("z_dim", z_dim)
+        check_count("z_dim", z_dim)
         self.register_buffer("loc", torch.zeros(z_dim))
         self.register_buffer("scale", torch.ones(z_dim))
 
@@ -50,7 +49,7 @@ class MixtureOfGaussians(MarginalDistribution):
 
     def __init__(self, z_dim: int, n_components: int) -> None:
         super().__init__()
-        shape = (check_size("n_components", n_components), check_size("z_dim", z_dim))
+        shape = (check_count("n_components", n_components), check_count("z_dim", z_dim))
         self.logits = nn.Parameter(torch.zeros(n_components))
         self.loc = nn.Parameter(torch.randn(shape))
         self.raw_scale = nn.Parameter(torch.ones(shape).expm1().log())  # whose softplus is one

@@ -17,8 +17,8 @@ from torch.distributions import (
 from torch.nn.functional import softplus
 
 from frame_architectures.choices import check_choice
-from frame_architectures.sizes import check_size, check_sizes
-from frame_core import ConditionalDistribution, Delta
+from frame_architectures.sizes import check_sizes
+from frame_core import ConditionalDistribution, Delta, check_count
 
 MIN_SCALE = 1e-6
 """Floor of a scale, so that a density stays finite."""
@@ -68,7 +68,7 @@ class StochasticLinear(ConditionalDistribution):
         scale_offset: float = 0.0,
     ) -> None:
         super().__init__()
-        self.in_features = check_size("in_features", in_features)
+        self.in_features = check_count("in_features", in_features)
         self.out_shape = torch.Size(_as_shape(out_features))
         self.distribution = check_choice("distribution", distribution, _FAMILIES)
         self.scale_offset = _check_scale_offset(scale_offset, distribution)
@@ -149,7 +149,7 @@ _FAMILIES = {
 
 def _as_shape(out_features: int | Sequence[int]) -> tuple[int, ...]:
     if isinstance(out_features, str) or not isinstance(out_features, Sequence):
-        return (check_size("out_features", out_features),)
+        return (check_count("out_features", out_features),)
     if not out_features:
         raise ValueError("`out_features` must hold at least one size, got none.")
     return check_sizes("out_features", out_features)

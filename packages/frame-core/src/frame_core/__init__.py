@@ -1,7 +1,7 @@
 """The contracts between models, architectures, evaluations, procedures and loggers."""
 
 from frame_core.adversarial import add_losses, call_frozen, check_scores, generate_like
-from frame_core.data import BatchedDataset, SizedDataset, get_batch, get_split, iterate_batches
+from frame_core.data import BatchedDataset, SizedDataset, get_batch, get_split, get_tensor, iterate_batches
 from frame_core.distributions import (
     ConditionalDistribution,
     Delta,
@@ -37,6 +37,7 @@ from frame_core.models import (
     VariationalModel,
 )
 from frame_core.optimization import Optimization
+from frame_core.options import check_count
 from frame_core.schedules import ExponentialWarmup, LinearWarmup, Schedule, check_non_negative, get_value
 
 __all__ = [
@@ -70,6 +71,7 @@ __all__ = [
     "VariationalModel",
     "add_losses",
     "call_frozen",
+    "check_count",
     "check_non_negative",
     "check_requirements",
     "check_scores",
@@ -78,6 +80,7 @@ __all__ = [
     "get_batch",
     "get_mean",
     "get_split",
+    "get_tensor",
     "get_value",
     "iterate_batches",
     "kl_divergence",

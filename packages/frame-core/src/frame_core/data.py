@@ -40,11 +40,29 @@ def get_batch(data_set: SizedDataset, indices: Tensor) -> dict[str, Tensor]:
         A dictionary of tensors of shape (batch, ...).
 
     Raises:
-        TypeError: The data are neither dictionaries nor tuples of one or two parts.
+        TypeError: The data are neither dictionaries nor tuples of one or two parts, or hold what can't be put into
+            a tensor, as pictures of PIL.
     """
     if isinstance(data_set, BatchedDataset):
         return data_set.get_batch(indices)
-    return default_collate([_as_dictionary(data_set[index]) for index in indices.tolist()])
+    data = [_as_dictionary(data_set[index]) for index in indices.tolist()]
+    try:
+        return default_collate(data)
+    except TypeError:
+        for name, value in data[0].items():
+            _check_collatable(name, value)
+        raise
+
+
+def get_tensor(batch: Mapping[str, Tensor], name: str) -> Tensor:
+    """Give what a batch holds under a name.
+
+    Raises:
+        ValueError: It holds nothing there, and what it does hold is listed.
+    """
+    if name not in batch:
+        raise ValueError(f"The batch has no `{name}`; it has {', '.join(f'`{other}`' for other in batch)}.")
+    return batch[name]
 
 
 def iterate_batches(data_set: SizedDataset, batch_size: int) -> Iterator[dict[str, Tensor]]:
@@ -68,6 +86,8 @@ def get_split(data: Mapping[str, SizedDataset], split: str) -> SizedDataset:
     """
     if split not in data:
         raise ValueError(f"`data` has no split {split!r}; it has {', '.join(map(repr, data))}.")
+    if data[split] is None:  # pyright: ignore[reportUnnecessaryComparison]  # as a config may say
+        raise ValueError(f"Split {split!r} of `data` must be a data set, got None (`null`).")
     if len(data[split]) == 0:
         raise ValueError(f"Split {split!r} of `data` is empty.")
     return data[split]
@@ -79,6 +99,17 @@ def _as_dictionary(datum: Any) -> Mapping[str, Any]:
     if isinstance(datum, tuple | list) and len(datum) in (1, 2):
         return dict(zip(("x", "y"), datum))
     raise TypeError(f"A datum must be a dictionary or a tuple, (x,) or (x, y), got {_describe(datum)}.")
+
+
+def _check_collatable(name: str, value: Any) -> None:
+    try:
+        default_collate([value])
+    except TypeError:
+        kind = f"{type(value).__module__}.{type(value).__qualname__}"
+        message = f"`{name}` of a datum must be a tensor, an array or a number, got {kind}."
+        if kind.startswith("PIL."):
+            message += " `transform: {_target_: torchvision.transforms.ToTensor}` makes tensors of pictures."
+        raise TypeError(message) from None
 
 
 def _describe(datum: Any) -> str:

@@ -46,7 +46,16 @@ def kl_divergence(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
 
     Returns:
         Tensor of shape (batch,).
+
+    Raises:
+        TypeError: One of them has no density, as a `Delta`.
     """
+    for distribution in (q, p):
+        if isinstance(distribution, Delta):
+            raise TypeError(
+                "The divergence of two distributions needs densities, and a `Delta` has none: take a stochastic one, "
+                "such as an encoder with `posterior='Normal'`."
+            )
     try:
         return torch.distributions.kl_divergence(q, p)
     except NotImplementedError:

@@ -1,8 +1,7 @@
 """How often a classifier is right."""
 
-from frame_core import SCALAR_ENTRY, ClassificationModel, Evaluation, LogEntry, Optimization
+from frame_core import SCALAR_ENTRY, ClassificationModel, Evaluation, LogEntry, Optimization, check_count
 from frame_eval.labels import check_labels
-from frame_eval.options import check_count
 from frame_eval.predictions import predict_split
 
 

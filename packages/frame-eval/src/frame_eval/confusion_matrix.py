@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from frame_core import PLOT_ENTRY, ClassificationModel, Evaluation, LogEntry, Optimization
+from frame_core import PLOT_ENTRY, ClassificationModel, Evaluation, LogEntry, Optimization, check_count
 from frame_eval.labels import check_labels
-from frame_eval.options import check_count
 from frame_eval.predictions import Predictions, predict_split
 
 if TYPE_CHECKING:

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from frame_core import SCALAR_ENTRY, Evaluation, LogEntry, Optimization, VariationalModel
+from frame_core import SCALAR_ENTRY, Evaluation, LogEntry, Optimization, VariationalModel, check_count
 from frame_eval.batches import BATCH_SIZE, iterate_split
 from frame_eval.device import get_device
-from frame_eval.options import check_count
 
 
 class ELBOEvaluation(Evaluation):

@@ -3,11 +3,18 @@
 import torch
 from torch import Tensor
 
-from frame_core import Evaluation, LatentVariableModel, LogEntry, Optimization, get_batch, get_split
+from frame_core import (
+    Evaluation,
+    LatentVariableModel,
+    LogEntry,
+    Optimization,
+    check_count,
+    get_batch,
+    get_mean,
+    get_split,
+)
 from frame_eval.device import move_to_model
-from frame_eval.options import check_count
 from frame_eval.pictures import make_grid_entry, spread_indices
-from frame_eval.representations import get_mean
 
 
 class InterpolationEvaluation(Evaluation):

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from frame_core import Optimization, get_batch, get_split
+from frame_core import Optimization, get_batch, get_split, get_tensor
 
 
 def find_labels(batch: Mapping[str, Tensor]) -> Tensor | None:
     """Give the labels of a batch, an integer tensor of shape (batch,), or None where it has no such ``y``."""
     y = batch.get("y")
-    if y is None or y.shape != batch["x"].shape[:1] or y.is_floating_point() or y.is_complex():
+    if y is None or y.shape != get_tensor(batch, "x").shape[:1] or y.is_floating_point() or y.is_complex():
         return None
     return y.long()
 

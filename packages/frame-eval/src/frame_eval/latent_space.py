@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from frame_core import PLOT_ENTRY, Evaluation, LogEntry, Optimization, RepresentationLearningModel
-from frame_eval.options import check_count
+from frame_core import PLOT_ENTRY, Evaluation, LogEntry, Optimization, RepresentationLearningModel, check_count
 from frame_eval.representations import encode_split
 
 if TYPE_CHECKING:

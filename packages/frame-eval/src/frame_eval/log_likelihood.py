@@ -5,9 +5,8 @@ from math import log
 import torch
 from torch import Tensor
 
-from frame_core import SCALAR_ENTRY, Evaluation, LogEntry, Optimization, VariationalModel
+from frame_core import SCALAR_ENTRY, Evaluation, LogEntry, Optimization, VariationalModel, check_count
 from frame_eval.batches import get_batch_size, iterate_split, split_draws
-from frame_eval.options import check_count
 
 
 class LogLikelihoodEvaluation(Evaluation):

@@ -2,9 +2,8 @@
 
 import torch
 
-from frame_core import Evaluation, LogEntry, Optimization, ReconstructionModel, get_batch, get_split
+from frame_core import Evaluation, LogEntry, Optimization, ReconstructionModel, check_count, get_batch, get_split
 from frame_eval.device import move_to_model
-from frame_eval.options import check_count
 from frame_eval.pictures import make_grid_entry, spread_indices
 
 

@@ -2,9 +2,8 @@
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 
-from frame_core import Optimization, RepresentationLearningModel
+from frame_core import Optimization, RepresentationLearningModel, get_mean
 from frame_eval.batches import get_batch_size, iterate_split
 from frame_eval.labels import find_labels
 
@@ -38,19 +37,3 @@ def encode_split(optimization: Optimization, split: str, n_data: int | None = No
         raise ValueError(f"`{type(model).__name__}` represents some data of split {split!r} by what is not finite.")
     y = [label for label in labels if label is not None]
     return z.reshape(len(z), -1), torch.cat(y) if len(y) == len(labels) else None
-
-
-def get_mean(distribution: Distribution, method: str) -> Tensor:
-    """Give the mean of a distribution.
-
-    Args:
-        distribution: The distribution.
-        method: Name of the model's method that gave it, for the message.
-
-    Raises:
-        TypeError: It has none, as a normalizing flow.
-    """
-    try:
-        return distribution.mean
-    except NotImplementedError:
-        raise TypeError(f"`{method}` gives a `{type(distribution).__name__}`, which has no mean to look at.") from None

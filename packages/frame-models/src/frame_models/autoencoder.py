@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from frame_core import LatentVariableModel, ReconstructionModel, check_shapes, get_mean, sample_or_mean
+from frame_core import LatentVariableModel, ReconstructionModel, check_shapes, get_mean, get_tensor, sample_or_mean
 
 
 class Autoencoder(LatentVariableModel, ReconstructionModel):
@@ -33,7 +33,7 @@ class Autoencoder(LatentVariableModel, ReconstructionModel):
             TypeError: The encoder's distribution has no mean.
             ValueError: The distributions do not fit the data.
         """
-        x = data["x"]
+        x = get_tensor(data, "x")
         z = get_mean(self.encode(x), "encoder")
         p_x = self.decode(z)
         check_shapes("decoder", p_x, x.shape[:1], x.shape[1:])

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from frame_core import ClassificationModel, check_shapes
+from frame_core import ClassificationModel, check_shapes, get_tensor
 
 
 class Classifier(ClassificationModel):
@@ -30,8 +30,8 @@ class Classifier(ClassificationModel):
         Raises:
             ValueError: The predictor's distribution does not fit the labels.
         """
-        y = data["y"]
-        p_y = self.classify(data["x"])
+        x, y = get_tensor(data, "x"), get_tensor(data, "y")
+        p_y = self.classify(x)
         check_shapes("predictor", p_y, y.shape, torch.Size([]))
         return {"loss": -p_y.log_prob(y).mean()}
 

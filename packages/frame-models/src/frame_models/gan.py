@@ -6,7 +6,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from frame_core import AdversarialModel, add_losses, call_frozen, check_scores, generate_like, sample_or_mean
+from frame_core import (
+    AdversarialModel,
+    add_losses,
+    call_frozen,
+    check_scores,
+    generate_like,
+    get_tensor,
+    sample_or_mean,
+)
 
 
 class GenerativeAdversarialNetwork(AdversarialModel):
@@ -47,7 +55,7 @@ class GenerativeAdversarialNetwork(AdversarialModel):
 
     def compute_generator_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
         """Compute the loss of the generator on as many draws as the batch has data."""
-        fake = generate_like(data["x"], self.generator, self.prior)
+        fake = generate_like(get_tensor(data, "x"), self.generator, self.prior)
         logits = check_scores("discriminator", call_frozen(self.discriminator, fake), fake)
         return {"loss": softplus(-logits).mean()}
 
@@ -57,7 +65,7 @@ class GenerativeAdversarialNetwork(AdversarialModel):
         Returns:
             ``loss``, ``real_probability`` of the batch and ``fake_probability`` of as many generated data.
         """
-        x = data["x"]
+        x = get_tensor(data, "x")
         with torch.no_grad():
             fake = generate_like(x, self.generator, self.prior)
         logits = check_scores("discriminator", self.discriminator(x), x)

@@ -12,6 +12,7 @@ from frame_core import (
     check_non_negative,
     check_scores,
     check_shapes,
+    get_tensor,
     get_value,
     kl_divergence,
     reparametrize,
@@ -62,12 +63,16 @@ class MultiViewInformationBottleneck(RepresentationLearningModel):
 
         Raises:
             TypeError: An encoder's distribution can't be reparametrised.
-            ValueError: The distributions do not fit one another or the data.
+            ValueError: The distributions do not fit one another or the data, or the batch lacks a view, or is of
+                less than two data.
         """
-        q_1, q_2 = self.encoder_v1(data["v1"]), self.encoder_v2(data["v2"])
+        v_1, v_2 = get_tensor(data, "v1"), get_tensor(data, "v2")
+        if len(v_1) < 2:
+            raise ValueError(f"A batch must hold two data or more, as views of others are told apart, got {len(v_1)}.")
+        q_1, q_2 = self.encoder_v1(v_1), self.encoder_v2(v_2)
         z_1, z_2 = reparametrize(q_1, "encoder_v1"), reparametrize(q_2, "encoder_v2")
-        check_shapes("encoder_v1", q_1, data["v1"].shape[:1], z_1.shape[1:])
-        check_shapes("encoder_v2", q_2, data["v1"].shape[:1], z_1.shape[1:])
+        check_shapes("encoder_v1", q_1, v_1.shape[:1], z_1.shape[1:])
+        check_shapes("encoder_v2", q_2, v_1.shape[:1], z_1.shape[1:])
         scores = check_scores("critic", self.critic(z_1, z_2), z_1)
         # Each z1 beside the z2 of the next datum: pairs whose parts are independent, from a batch of two on.
         scores_of_others = self.critic(z_1, z_2.roll(-1, 0))

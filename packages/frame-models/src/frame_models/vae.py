@@ -14,6 +14,7 @@ from frame_core import (
     VariationalModel,
     check_non_negative,
     check_shapes,
+    get_tensor,
     get_value,
     kl_divergence,
     reparametrize,
@@ -65,7 +66,7 @@ class VariationalAutoencoder(GenerativeModel, LatentVariableModel, Reconstructio
         return {"loss": loss, **{name: term.detach() for name, term in terms.items()}}
 
     def compute_loss_components(self, data: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        x = data["x"]
+        x = get_tensor(data, "x")
         q_z, p_z = self.encode(x), self.prior()
         z = reparametrize(q_z, "encoder")
         check_shapes("encoder", q_z, x.shape[:1], z.shape[1:])

@@ -10,8 +10,10 @@ from frame_core import (
     ClassificationModel,
     RepresentationLearningModel,
     Schedule,
+    check_count,
     check_non_negative,
     check_shapes,
+    get_tensor,
     get_value,
     kl_divergence,
     reparametrize,
@@ -48,7 +50,7 @@ class VariationalInformationBottleneck(RepresentationLearningModel, Classificati
         self.predictor = predictor
         self.prior = prior
         self.beta = check_non_negative("beta", beta)
-        self.n_samples = _check_n_samples(n_samples)
+        self.n_samples = check_count("n_samples", n_samples)
 
     def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
         """Compute the loss ``prediction + beta * regularization`` of a batch with ``x`` and labels ``y``.
@@ -57,7 +59,7 @@ class VariationalInformationBottleneck(RepresentationLearningModel, Classificati
             TypeError: The encoder's distribution can't be reparametrised.
             ValueError: The distributions do not fit one another or the data.
         """
-        x, y = data["x"], data["y"]
+        x, y = get_tensor(data, "x"), get_tensor(data, "y")
         q_z, p_z = self.encode(x), self.prior()
         z = reparametrize(q_z, "encoder", torch.Size([self.n_samples]))
         check_shapes("encoder", q_z, x.shape[:1], z.shape[2:])
@@ -77,15 +79,7 @@ class VariationalInformationBottleneck(RepresentationLearningModel, Classificati
 
     def classify(self, x: Tensor, n_samples: int = 1) -> Distribution:
         """Give the mean of q(y | z) over draws of z; the encoder is run once."""
-        z = self.encode(x).sample(torch.Size([_check_n_samples(n_samples)]))
+        z = self.encode(x).sample(torch.Size([check_count("n_samples", n_samples)]))
         logits = self.predictor(z.flatten(0, 1)).logits.unflatten(0, z.shape[:2])
         # Of logits that are log probabilities, this is the log of their mean but for a constant.
         return Categorical(logits=logits.logsumexp(0), validate_args=False)
-
-
-def _check_n_samples(n_samples: int) -> int:
-    if not isinstance(n_samples, int):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"`n_samples` must be an integer, got {n_samples!r}.")
-    if n_samples < 1:
-        raise ValueError(f"`n_samples` must be positive, got {n_samples!r}.")
-    return n_samples

@@ -13,6 +13,7 @@ from frame_core import (
     check_non_negative,
     check_scores,
     generate_like,
+    get_tensor,
     get_value,
     sample_or_mean,
 )
@@ -67,7 +68,7 @@ class WassersteinGAN(AdversarialModel):
 
     def compute_generator_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
         """Compute the loss of the generator on as many draws as the batch has data."""
-        fake = generate_like(data["x"], self.generator, self.prior)
+        fake = generate_like(get_tensor(data, "x"), self.generator, self.prior)
         return {"loss": -check_scores("critic", call_frozen(self.discriminator, fake), fake).mean()}
 
     def compute_discriminator_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
@@ -76,7 +77,7 @@ class WassersteinGAN(AdversarialModel):
         Returns:
             ``loss``, the ``distance`` E[c(x)] - E[c(G(z))] and the ``penalty`` before it is weighted.
         """
-        x = data["x"]
+        x = get_tensor(data, "x")
         with torch.no_grad():
             fake = generate_like(x, self.generator, self.prior)
         scores = check_scores("critic", self.discriminator(x), x)

@@ -7,6 +7,7 @@ from typing import Any
 from pytorch_lightning import LightningModule, Trainer, callbacks
 from tqdm import tqdm
 
+from frame_train.optimization.procedure import Procedure
 from frame_train.progress import read_quantities
 
 
@@ -79,5 +80,13 @@ def _count_batches(trainer: Trainer) -> int | None:
     if trainer.max_epochs not in (None, -1):
         limits.append(trainer.num_training_batches * trainer.max_epochs)
     if trainer.max_steps != -1:
-        limits.append(trainer.max_steps * trainer.accumulate_grad_batches)
+        limits.append(_count_batches_of_steps(trainer))
     return None if not limits or min(limits) == float("inf") else int(min(limits))
+
+
+def _count_batches_of_steps(trainer: Trainer) -> float:
+    """Give the number of batches of ``max_steps``, infinite where a procedure does not tell."""
+    procedure = trainer.lightning_module
+    if isinstance(procedure, Procedure):
+        return procedure.count_batches(trainer.max_steps) * trainer.accumulate_grad_batches
+    return trainer.max_steps * trainer.accumulate_grad_batches if procedure.automatic_optimization else float("inf")

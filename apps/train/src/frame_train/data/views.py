@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
-from frame_core import BatchedDataset
+from frame_core import SizedDataset, get_batch, get_tensor
 
 
 class TwoViews:
-    """A data set in memory whose batches carry two views of ``x``, ``v1`` and ``v2``, beside the rest.
+    """A data set whose batches carry two views of ``x``, ``v1`` and ``v2``, beside the rest.
 
     Each view is ``x`` after a random rotation, scaling and shift of its own, with some pixels set to zero.
 
@@ -21,9 +21,6 @@ class TwoViews:
         shift: Greatest shift in each direction, as a fraction of the picture.
         corruption: Probability that a pixel is set to zero.
 
-    Raises:
-        TypeError: The data set is not one that gives whole batches.
-
     References:
         The views of MNIST in Learning Robust Representations via Multi-View Information Bottleneck
         (Federici et al., 2020), https://arxiv.org/abs/2002.07017
@@ -31,14 +28,12 @@ class TwoViews:
 
     def __init__(
         self,
-        data_set: BatchedDataset,
+        data_set: SizedDataset,
         rotation: float = 15.0,
         scaling: float = 0.1,
         shift: float = 0.1,
         corruption: float = 0.2,
     ) -> None:
-        if not isinstance(data_set, BatchedDataset):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"`data_set` must give whole batches (`get_batch`), got {type(data_set).__name__}.")
         self._data_set = data_set
         self._rotation = math.radians(rotation)
         self._scaling = scaling
@@ -53,8 +48,9 @@ class TwoViews:
 
     def get_batch(self, indices: Tensor) -> dict[str, Tensor]:
         """Give the data at ``indices``, an integer tensor of shape (batch,), each with two views."""
-        batch = self._data_set.get_batch(indices)
-        return {**batch, "v1": self._view(batch["x"]), "v2": self._view(batch["x"])}
+        batch = get_batch(self._data_set, indices)
+        x = get_tensor(batch, "x")
+        return {**batch, "v1": self._view(x), "v2": self._view(x)}
 
     def _view(self, x: Tensor) -> Tensor:
         n_data = len(x)

@@ -6,7 +6,7 @@ from pytorch_lightning import Trainer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from frame_core import AdversarialModel, SizedDataset
+from frame_core import AdversarialModel, SizedDataset, check_count
 from frame_train.optimization.procedure import Procedure
 
 
@@ -46,14 +46,12 @@ class AdversarialOptimization(Procedure):
     ) -> None:
         if not isinstance(model, AdversarialModel):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"`model` must be an `AdversarialModel`, and `{type(model).__name__}` is none.")
-        if n_critic < 1:
-            raise ValueError(f"`n_critic` must be positive, got {n_critic!r}.")
         super().__init__(model, data, num_workers, batch_size, pin_memory)
         self.automatic_optimization = False
         self.counters.update(discriminator_step=0, generator_step=0)
         self._make_generator_optimizer = generator_optimizer
         self._make_discriminator_optimizer = discriminator_optimizer
-        self._n_critic = n_critic
+        self._n_critic = check_count("n_critic", n_critic)
 
     def check_trainer(self, trainer: Trainer) -> None:
         """Check, before any training, that a trainer asks for nothing that two optimizers in turn can't do.
@@ -72,6 +70,9 @@ class AdversarialOptimization(Procedure):
                 f"`trainer.gradient_clip_val` must be null where two optimizers step in turn, got "
                 f"{trainer.gradient_clip_val!r}."
             )
+
+    def count_batches(self, n_steps: int) -> int:
+        return -(-n_steps * self._n_critic // (self._n_critic + 1))  # a step for each, and one for every `n_critic`
 
     def configure_optimizers(self) -> list[Optimizer]:
         of_discriminator = list(self.model.discriminator.parameters())

@@ -74,6 +74,10 @@ class Procedure(LightningModule):
                 "chooses the batches. `trainer.limit_train_batches` trains on so many of them."
             )
 
+    def count_batches(self, n_steps: int) -> int:
+        """Give the number of batches that so many global steps take, of a training without accumulation."""
+        return n_steps
+
     def train_dataloader(self) -> DataLoader[Any]:
         return self._loader
 

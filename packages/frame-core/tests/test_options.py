@@ -1,0 +1,24 @@
+from typing import Any
+
+import pytest
+
+from frame_core import check_count
+
+
+@pytest.mark.parametrize(("count", "minimum"), [(1, 1), (5, 2), (2, 2)])
+def test_a_count_that_is_large_enough_is_given_back(count: int, minimum: int) -> None:
+    assert check_count("n_data", count, minimum) == count
+
+
+@pytest.mark.parametrize(
+    ("count", "minimum", "error", "message"),
+    [
+        (0, 1, ValueError, "`n_data` must be positive, got 0"),
+        (1, 2, ValueError, "`n_data` must be at least 2, got 1"),
+        (2.0, 1, TypeError, r"`n_data` must be an integer, got 2\.0"),
+        ("2", 1, TypeError, "`n_data` must be an integer, got '2'"),
+    ],
+)
+def test_another_count_is_refused(count: Any, minimum: int, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        check_count("n_data", count, minimum)
