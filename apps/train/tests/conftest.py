@@ -10,11 +10,15 @@ from typing import NamedTuple
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
+from hypothesis import settings
 
 from frame_train.data.mnist import FILES
 from frame_train.evaluate import main as evaluate_main
 from frame_train.settings import workspace
 from frame_train.train import main as train_main
+
+settings.register_profile("unhurried", deadline=None)  # a busy machine is no fault
+settings.load_profile("unhurried")
 
 _DATA_ROOT = Path(os.environ.get("FRAME_DATA_ROOT", workspace() / ".." / "shared" / "data")).resolve()
 

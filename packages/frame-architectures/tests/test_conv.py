@@ -14,7 +14,7 @@ from frame_core import Delta
 INPUT_SHAPE = (2, 9, 6)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     height=st.integers(8, 20),
     width=st.integers(8, 20),

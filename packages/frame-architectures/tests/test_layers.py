@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -65,7 +65,6 @@ def test_stack_of_bad_sizes_is_refused(sizes: Any, error: type[Exception], messa
         make_stack(sizes)
 
 
-@settings(deadline=None)
 @given(batch_shape=SHAPES, event_shape=SHAPES)
 def test_flatten_keeps_the_batch_and_the_order_of_the_numbers(
     batch_shape: tuple[int, ...], event_shape: tuple[int, ...]

@@ -86,7 +86,7 @@ def test_probabilities_sum_to_one(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     batch_shape=st.lists(st.integers(1, 3), max_size=3), out_shape=st.lists(st.integers(1, 3), min_size=1, max_size=3)
 )

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -61,7 +61,6 @@ def test_originals_are_above_and_reconstructions_below(n_channels: int) -> None:
         assert torch.equal(reconstruction, (255 * (1 - x)).round().byte())
 
 
-@settings(deadline=None)
 @given(n_data=st.integers(1, 255), n_pictures=st.integers(1, 300))
 def test_pictures_are_spread_evenly_over_the_split(n_data: int, n_pictures: int) -> None:
     optimization = TinyOptimization(model=NegativeModel(), data={"valid": make_shaded_data(n_data)})

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -26,7 +26,6 @@ class ShadeModel(GenerativeModel):
         return offset + torch.arange(sample_shape.numel()).reshape(*sample_shape, 1, 1, 1) / 255
 
 
-@settings(deadline=None)
 @given(n_pictures=st.integers(2, 255))
 def test_grid_is_as_near_to_a_square_as_the_number_of_pictures_allows(n_pictures: int) -> None:
     entry = run_evaluation(ImageSampleEvaluation(n_pictures), TinyOptimization(model=ShadeModel()))
