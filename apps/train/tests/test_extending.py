@@ -38,7 +38,7 @@ trainer:
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Path]:
     """The project of the guide, in a folder outside of the workspace."""
-    (code,) = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
+    code = "\n\n".join(re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL))
     (config,) = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
     (tmp_path / "my_blocks.py").write_text(code)
     experiment = tmp_path / "my_config" / "experiment" / "mine.yaml"
@@ -56,6 +56,17 @@ def test_a_project_of_ones_own_runs_as_the_guide_says(train: Callable[..., Any],
     assert len(values) == 2
     assert values[1] < values[0]
     assert (project / "runs" / "my_project" / "mine").is_dir()
+
+
+def test_a_data_set_that_tells_its_form_is_made_up_for_a_check(train: Callable[..., Any], project: Path) -> None:
+    arguments = ("data.train._target_=my_blocks.Spectra", "+data.train.folder=nowhere", "model.density.shape=[1,256]")
+    removals = ("~data.train.size", "~data.train.image_size", "~data.train.transform")
+    result = train("--check", "--config-dir", "my_config", "+experiment=mine", *arguments, *removals)
+    assert result.code == 0, result
+    assert result.errors == ""
+    result = train("--check", "--config-dir", "my_config", "+experiment=mine", arguments[0], arguments[1], *removals)
+    assert "the loss of two training data can't be computed" in result.errors
+    assert "256" in result.errors
 
 
 def test_a_mistake_in_an_own_experiment_is_told_with_the_own_options(train: Callable[..., Any], project: Path) -> None:

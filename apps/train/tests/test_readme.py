@@ -22,7 +22,7 @@ def test_the_example_of_the_app_runs() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [command for command in COMMANDS if not re.search(r"--config-dir|--check-all|^-m", command)]
+    "command", [command for command in COMMANDS if not re.search(r"--config-dir|--check-all|resume=|^-m", command)]
 )
 def test_every_command_that_is_printed_composes(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
