@@ -60,7 +60,7 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     ([DIGITS, "trainer=none"], ["`trainer`", "'none'"]),
     ([DIGITS, "trainer.logger=false"], ["`trainer.logger`", "`logger:`"]),
     ([DIGITS, "trainer.devices=2", "trainer.accelerator=cpu"], ["`trainer.devices`", "got 2"]),
-    ([DIGITS, "callbacks=null"], ["Config group override"]),
+    ([DIGITS, "callbacks=null"], ["`callbacks=null`", "`~callbacks`"]),
     ([DIGITS, "device.data_root=null"], ["`device.data_root`", "None"]),
     ([DIGITS, "architectures.prior.z_dim=3"], ["`prior`", "event shape (16,)", "(3,)"]),
     (
@@ -117,6 +117,17 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     ([DIGITS, "architectures.encoder=${model}"], ["`model.encoder`: Interpolation to parent"]),
     ([DIGITS, "params.beta=${oc.env:NOT_SET}"], ["`params.beta`", "'NOT_SET'"]),
     ([DIGITS, "params.beta=${nothing:3}"], ["`params.beta`", "nothing"]),
+    ([DIGITS, "seed=99999999999999"], ["`seed`", "2**32", "got 99999999999999"]),
+    ([DIGITS, "params=5"], ["`params` must be a mapping, got 5"]),
+    ([DIGITS, "logger=5"], ["`logger` must be a mapping", "got 5"]),
+    ([DIGITS, "evaluation=null"], ["`evaluation=null`", "the name of an option"]),
+    ([DIGITS, "+model._args_=5"], ["`model._args_` must be of type list, got 5"]),
+    ([DIGITS, "+model._partial_=maybe"], ["`model._partial_` must be of type bool, got 'maybe'"]),
+    ([DIGITS, "evaluation.samples.evaluator=5"], ["`evaluator` must be a `frame_core.Evaluation`, got 5"]),
+    ([DIGITS, "optimization=batch", "optimization.optimizer=5"], ["`optimization.optimizer`", "`_partial_: true`"]),
+    ([DIGITS, "optimization._target_=torch.nn.Identity"], ["`optimization` must be a LightningModule", "Identity()"]),
+    ([DIGITS, "evaluation.samples.evaluator={sort: 1}"], ["`evaluation.samples.evaluator.sort`"]),
+    (["--config-dir=my", "+experiment=nowhere"], ["`experiment`", "# @package _global_", "nowhere.yaml"]),
     # What does not fit the rest
     ([DIGITS, "architectures.decoder.z_dim=5"], ["`architectures.decoder` was given (2, 16)", "5x"]),
     ([DIGITS, "architectures=MNIST"], ["`architectures.encoder`", "(1, 28, 28)", "(2, 1, 8, 8)"]),
@@ -142,6 +153,20 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
 ]
 
 
+NAMES = [" ".join(arguments)[-60:] for arguments, _ in MISTAKES]
+OF_A_MACHINE = (
+    "accelerator",
+    "devices=2",
+    "data_root",
+    "runs_root",
+    "run.name",
+    "run.project",
+    "--list",
+    "--compatible",
+)
+"""What is not looked at without that machine, or is no config."""
+
+
 @pytest.fixture(autouse=True)
 def own_options(tmp_path: Path) -> None:
     """Experiments of one's own that are wrong in themselves."""
@@ -149,11 +174,10 @@ def own_options(tmp_path: Path) -> None:
     for name, text in OWN_EXPERIMENTS.items():
         head = "# @package _global_\ndefaults: [DIGITS_VAE, _self_]\n"
         (tmp_path / "my" / "experiment" / f"{name}.yaml").write_text(head + text)
+    (tmp_path / "my" / "experiment" / "nowhere.yaml").write_text("defaults: [DIGITS_VAE]\nparams: {z_dim: 3}\n")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "messages"), MISTAKES, ids=[" ".join(arguments)[-60:] for arguments, _ in MISTAKES]
-)
+@pytest.mark.parametrize(("arguments", "messages"), MISTAKES, ids=NAMES)
 def test_a_mistake_ends_in_a_few_lines_and_leaves_nothing(
     train: Train, tmp_path: Path, arguments: list[str], messages: list[str]
 ) -> None:
@@ -164,6 +188,20 @@ def test_a_mistake_ends_in_a_few_lines_and_leaves_nothing(
     for message in messages:
         assert message in errors
     assert output == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["my"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("arguments", "messages"), MISTAKES, ids=NAMES)
+def test_a_check_tells_each_mistake_too(
+    train: Train, tmp_path: Path, arguments: list[str], messages: list[str]
+) -> None:
+    result = train("--check", "logging=none", *arguments)
+    assert "Traceback" not in result.errors
+    assert all(len(told.splitlines()) <= 10 for told in result.errors.split("error: "))
+    if not any(word in " ".join(arguments) for word in OF_A_MACHINE):
+        assert result.code == 2
+        assert any(message in result.errors for message in messages)
     assert [path.name for path in tmp_path.iterdir()] == ["my"]
 
 

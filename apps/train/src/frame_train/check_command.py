@@ -9,7 +9,7 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from frame_train.checking import Findings, check_config
-from frame_train.command_line import own_folders
+from frame_train.command_line import is_override, own_folders
 from frame_train.composing import compose_what_can_be
 from frame_train.composition import Composition
 from frame_train.errors import CompositionError, suggest
@@ -29,6 +29,9 @@ def check(arguments: Sequence[str]) -> int:
         arguments: The command line.
     """
     start = time.monotonic()
+    stray = [word for word, before in zip(arguments, ["", *arguments]) if _is_stray(word, before)]
+    if stray:
+        raise CompositionError(f"`{stray[0]}` can't be read as `key=value`.")
     findings = check_arguments(arguments)
     return _tell("This config", findings, arguments, start)
 
@@ -107,6 +110,11 @@ def check_sweep(path: Path, arguments: Sequence[str] = ()) -> tuple[Findings, li
         problems += find_unlogged(f"{path.name}: metric.name", metric, findings.logged)
     findings.problems = [*problems, *findings.problems]
     return findings, chosen
+
+
+def _is_stray(word: str, before: str) -> bool:
+    """Say whether a word of the command line is neither an override nor a flag, nor the value of a flag."""
+    return not is_override(word) and not word.startswith("-") and before not in ("--config-dir", "-cd")
 
 
 def _check_with_logger(arguments: Sequence[str]) -> list[CompositionError]:

@@ -5,28 +5,31 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from pytorch_lightning import Callback
 from torch import nn
 from torch.utils.data import Dataset
 
-from frame_core import BatchedDataset
+from frame_core import BatchedDataset, Model
 from frame_train.composition import Composition, construct_target, get_key, read_entry, trace_in
 from frame_train.data import DeclaredDataset, SyntheticDataset
-from frame_train.errors import CompositionError, drop_repeated
+from frame_train.errors import CompositionError, drop_repeated, raise_any
 from frame_train.experiment import (
     Parts,
     build_parts,
     build_trainer,
     check_trainer,
+    find_misfits,
     find_mismatches,
     find_unknown_metrics,
     list_logged,
 )
+from frame_train.signatures import find_argument_problems
 from frame_train.static_checks import find_static_problems, iterate_components
-from frame_train.trial import View, find_networks, try_evaluations, try_loss, try_training
+from frame_train.trial import View, find_networks, try_evaluations, try_loss, try_optimizers, try_training
 
 _ROOTS = ("optimization", "callbacks", "evaluation", "logger", "trainer")
 _ANY_MACHINE: dict[str, Any] = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "strategy": "auto"}
@@ -76,8 +79,10 @@ def check_config(config: DictConfig) -> Findings:
                 findings.logged = [*numbers, *(name for name in findings.logged if name == "Train")]
                 unlogged = find_unknown_metrics(parts.callbacks, findings.logged)
                 findings.problems += [trace_in(config, problem) for problem in unlogged]
-    elif "model" in config.optimization:  # the model may be wrong too
-        _collect(lambda: _try_model(config, composition), findings.problems)
+    if parts.optimization is not None:
+        findings.problems += try_optimizers(parts.optimization)
+    elif isinstance(config.optimization, DictConfig) and "model" in config.optimization:  # it may be wrong too
+        _collect(lambda: _try_model(config, composition, parts.callbacks, findings.problems), findings.problems)
     findings.notes += _find_twins(config, composition)
     findings.problems = drop_repeated(findings.problems)
     return findings
@@ -92,26 +97,35 @@ class _SyntheticData:
 
     def __init__(self, config: DictConfig) -> None:
         self.undeclared: list[str] = []
-        self._keys: set[str] = set()
-        with suppress(OmegaConfBaseException):
-            self._keys = {get_key(node) for node in iterate_components(config.optimization.data)}
+        self._splits: set[str] = set()
+        with suppress(OmegaConfBaseException, AttributeError):
+            splits = config.optimization.data
+            self._splits = {get_key(splits[name]) for name in splits if isinstance(splits[name], DictConfig)}
 
     def construct(
         self, target: Callable[..., Any], positional: Sequence[Any], arguments: Mapping[str, Any], key: str
     ) -> Any:
         """Call a target, or for a data set what makes up data of its form."""
         if isinstance(target, DeclaredDataset):
+            raise_any(find_argument_problems(cast(Any, target), positional, arguments, key))
             return construct_target(target.synthesize, positional, arguments, key)
-        if key in self._keys and _is_source(target, [*positional, *arguments.values()]):
+        if _is_source(target, [*positional, *arguments.values()], is_split=key in self._splits):
             self.undeclared.append(key)
             return SyntheticDataset(1, x_shape=())
         return construct_target(target, positional, arguments, key)
 
 
-def _is_source(target: Callable[..., Any], arguments: Iterable[Any]) -> bool:
-    """Say whether a target reads data itself: a data set, and none that is made of another."""
-    is_data_set = isinstance(target, type) and hasattr(target, "__getitem__")
-    return is_data_set and not any(isinstance(argument, Dataset | BatchedDataset) for argument in arguments)
+def _is_source(target: Callable[..., Any], arguments: Sequence[Any], is_split: bool) -> bool:
+    """Say whether a target reads data itself: a data set or what makes a split, and not of other data."""
+    is_data_set = isinstance(target, type) and issubclass(target, Dataset)
+    return (is_data_set or is_split) and not any(map(_holds_data, arguments))
+
+
+def _holds_data(value: Any) -> bool:
+    if isinstance(value, list | dict):
+        items = cast(Any, value)
+        return any(map(_holds_data, items.values() if isinstance(value, dict) else items))
+    return isinstance(value, Dataset | BatchedDataset)
 
 
 def _iterate_built(config: DictConfig) -> Iterable[DictConfig]:
@@ -127,13 +141,21 @@ def _collect(action: Callable[[], Any], problems: list[CompositionError]) -> Non
         problems.append(error)
 
 
-def _try_model(config: DictConfig, composition: Composition) -> None:
-    """Try the model of a procedure that can't be built.
+def _try_model(
+    config: DictConfig,
+    composition: Composition,
+    callbacks: Mapping[str, Callback],
+    problems: list[CompositionError],
+) -> None:
+    """Try the model of a procedure that can't be built, and what its evaluations ask for.
 
     Raises:
         CompositionError: The model can't be built either, or its loss can't be computed.
     """
     model, data = (composition.instantiate(read_entry(config.optimization, name)) for name in ("model", "data"))
+    if not isinstance(model, Model):
+        return
+    problems += find_misfits(callbacks, View(model, data, {}))
     try:
         try_loss(View(model, data, {}), find_networks(composition))
     except CompositionError as error:

@@ -12,11 +12,14 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from frame_train.command_line import is_override, normalize_overrides, own_folders
+from frame_train.errors import CompositionError
 from frame_train.settings import config_directory, workspace
 
 COMMAND_LINE = "the command line"
+_GROUP_WITHOUT_OPTION = re.compile(r"\+?[a-z/]+=(null|true|false|[\d.]+|\{.*\})")
 
 
 def compose_config(arguments: Sequence[str]) -> DictConfig:
@@ -28,9 +31,23 @@ def compose_config(arguments: Sequence[str]) -> DictConfig:
     Raises:
         HydraException: It can't be composed.
         OmegaConfBaseException: The same.
+        CompositionError: An option file can't be read, or a group is given what is no option.
     """
-    with _initialized_hydra():
-        return compose("train", _get_overrides(arguments))
+    try:
+        with _initialized_hydra():
+            return compose("train", _get_overrides(arguments))
+    except (HydraException, OmegaConfBaseException):
+        raise
+    except (OSError, ValueError, YAMLError) as error:
+        raise CompositionError(tell_why_not(error, arguments)) from error
+
+
+def tell_why_not(error: Exception, arguments: Sequence[str]) -> str:
+    """Tell why Hydra could not compose a config, where it raises none of its own errors."""
+    wrong = [argument for argument in arguments if _GROUP_WITHOUT_OPTION.fullmatch(argument)]
+    if "Config group override must be" in str(error) and wrong:
+        return f"`{wrong[0]}`: a group takes the name of an option; `~{wrong[0].partition('=')[0]}` leaves it out."
+    return f"The config can't be composed: {error}"
 
 
 def compose_what_can_be(arguments: Sequence[str]) -> tuple[DictConfig, list[Exception]]:
@@ -40,7 +57,7 @@ def compose_what_can_be(arguments: Sequence[str]) -> tuple[DictConfig, list[Exce
     while True:
         try:
             return compose_config(kept), errors
-        except (HydraException, OmegaConfBaseException) as error:
+        except (HydraException, OmegaConfBaseException, CompositionError) as error:
             errors.append(error)
             kept = _drop_wrong(kept, str(error))
 
@@ -65,7 +82,8 @@ class Origins:
                 content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
                 self._contents.append((_shorten(path), _nest(default.package or "", content)))
         keys = [re.sub(r"^[+~]*", "", override).partition("=")[0] for override in overrides]
-        self._contents += [(COMMAND_LINE, _nest(key, None)) for key in keys]
+        values = [key for key in keys if not any((folder / key).is_dir() for folder in folders)]
+        self._contents += [(COMMAND_LINE, _nest(key, None)) for key in values]
 
     def find(self, key: str) -> list[str]:
         """Give what a key, or else what it is part of, is written in: files, and ``COMMAND_LINE``.
@@ -94,7 +112,11 @@ def _initialized_hydra() -> Generator[None]:
 
 
 def _get_overrides(arguments: Sequence[str]) -> list[str]:
-    folders = [folder.resolve().as_uri() for folder in own_folders(arguments)]
+    own = list(own_folders(arguments))
+    missing = [folder for folder in own if not folder.is_dir()]
+    if missing:
+        raise CompositionError(f"`--config-dir`: there is no folder {str(missing[0])!r}: it was not found.")
+    folders = [folder.resolve().as_uri() for folder in own]
     return [f"hydra.searchpath=[{','.join(folders)}]", *filter(is_override, normalize_overrides(arguments))]
 
 

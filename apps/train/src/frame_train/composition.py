@@ -102,7 +102,10 @@ class Composition:
         names = [str(name) for name in node if name not in RESERVED_KEYS]
         build = self.instantiate if node.get("_recursive_", True) else _identity
         arguments = {name: build(read_entry(node, name)) for name in names}
-        positional = self.instantiate(node.get("_args_", []))
+        positional = self.instantiate(read_entry(node, "_args_")) if "_args_" in node else []
+        if not isinstance(positional, list):
+            key = get_key(node, "_args_")
+            raise CompositionError(f"`{key}` must be of type list, got {positional!r}.", key)
         target = find_target(read_entry(node, "_target_"), get_key(node), self._allowed)
         try:
             if node.get("_partial_"):

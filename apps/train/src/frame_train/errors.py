@@ -1,7 +1,7 @@
 """What a person composed wrongly, told without a traceback."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 
 
@@ -46,10 +46,18 @@ def raise_any(problems: Sequence[CompositionError]) -> None:
 def drop_repeated(problems: Sequence[CompositionError]) -> list[CompositionError]:
     """Keep one of those that say the same, and one of those that one value causes in several places."""
     kept: dict[str, CompositionError] = {}
-    for problem in problems:
+    for problem in _flatten(problems):
         message = str(problem)
         kept.setdefault(re.sub("^`.*?`", "", message) if "It comes from" in message else message, problem)
     return list(kept.values())
+
+
+def _flatten(problems: Sequence[CompositionError]) -> Iterator[CompositionError]:
+    for problem in problems:
+        if isinstance(problem, JoinedCompositionError):
+            yield from _flatten(problem.problems)
+        else:
+            yield problem
 
 
 def suggest(name: str, choices: Iterable[str]) -> str:

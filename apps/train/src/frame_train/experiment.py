@@ -14,7 +14,6 @@ from pytorch_lightning.loggers import Logger
 from frame_core import Optimization
 from frame_loggers import FileLogger
 from frame_train.callbacks import (
-    BestCheckpoint,
     CumulativeLogCallback,
     EvaluationCallback,
     StopOnSignal,
@@ -112,9 +111,21 @@ def build_parts(config: DictConfig, composition: Composition, problems: list[Com
         except CompositionError as error:
             problems.append(error)
 
-    parts.optimization = build("optimization", config.optimization)
+    def find(group: str) -> dict[str, Any]:
+        try:
+            return _by_key(config, group)
+        except CompositionError as error:
+            problems.append(error)
+            return {}
+
+    optimization = build("optimization", config.optimization)
+    if isinstance(optimization, LightningModule) and isinstance(optimization, Optimization):
+        parts.optimization = optimization
+    elif optimization is not None:
+        message = f"`optimization` must be a LightningModule with `model`, `data` and `counters`, got {optimization!r}."
+        problems.append(CompositionError(message, "optimization"))
     for group, place in (("callbacks", parts.callbacks), ("evaluation", parts.callbacks), ("logger", parts.loggers)):
-        for key, node in _by_key(config, group).items():
+        for key, node in find(group).items():
             component = build(key, node)
             kind = _KINDS[group]
             if isinstance(component, kind):
@@ -150,6 +161,15 @@ def find_mismatches(parts: Parts) -> list[CompositionError]:
     ]
 
 
+def find_misfits(callbacks: Mapping[str, Callback], optimization: Optimization) -> list[CompositionError]:
+    """Find the evaluations that ask for what a model or its data do not have, whatever the procedure counts."""
+    return [
+        problem
+        for key, callback in callbacks.items()
+        for problem in _check(key, callback, optimization, method="check_evaluator")
+    ]
+
+
 def list_logged(callbacks: Mapping[str, Callback]) -> list[str]:
     """List the names under which callbacks log."""
     logging = [callback for callback in callbacks.values() if isinstance(callback, EvaluationCallback)]
@@ -159,6 +179,7 @@ def list_logged(callbacks: Mapping[str, Callback]) -> list[str]:
 
 def find_unlogged(key: str, metric: str, names: Sequence[str]) -> list[CompositionError]:
     """Find whether a metric is one that nothing logs: no number under one of the names, nor below it."""
+    metric = str(metric)
     if any(metric == name or metric.startswith(f"{name}/") for name in names):
         return []
     message = f"`{key}`: nothing logs {metric!r}; what is logged: {', '.join(map(repr, names))}."
@@ -166,7 +187,7 @@ def find_unlogged(key: str, metric: str, names: Sequence[str]) -> list[Compositi
 
 
 def find_unknown_metrics(callbacks: Mapping[str, Callback], names: Sequence[str]) -> list[CompositionError]:
-    """Find the metrics that checkpoints monitor and nothing logs.
+    """Find the metrics that callbacks, Lightning's own too, monitor and nothing logs.
 
     Args:
         callbacks: The callbacks by their keys.
@@ -175,8 +196,8 @@ def find_unknown_metrics(callbacks: Mapping[str, Callback], names: Sequence[str]
     return [
         problem
         for key, callback in callbacks.items()
-        if isinstance(callback, BestCheckpoint) and callback.monitor is not None
-        for problem in find_unlogged(f"{key}.monitor", callback.monitor, names)
+        if getattr(callback, "monitor", None) is not None
+        for problem in find_unlogged(f"{key}.monitor", cast(Any, callback).monitor, names)
     ]
 
 
@@ -241,7 +262,11 @@ def build_trainer(
 def _by_key(config: DictConfig, group: str) -> dict[str, Any]:
     """Name each node of a group, a mapping or a list, by its key; what was set to null is left out."""
     nodes = config[group]
-    names: Sequence[Any] = range(len(nodes)) if isinstance(nodes, ListConfig) else list(nodes or {})
+    if nodes is not None and not isinstance(nodes, DictConfig | ListConfig):
+        raise CompositionError(f"`{group}` must be a mapping of names to components, got {nodes!r}.", group)
+    if nodes is None:
+        return {}
+    names: Sequence[Any] = range(len(nodes)) if isinstance(nodes, ListConfig) else list(nodes)
     return {f"{group}.{name}": nodes[name] for name in names if nodes[name] is not None}
 
 

@@ -15,6 +15,7 @@ EXPLAINED = (CompositionError, HydraException, OmegaConfBaseException)
 """What a person did wrong; everything else is a fault of the program and keeps its traceback."""
 
 _MOST_SHOWN = 4
+_MOST_LINES = 6
 
 
 def explain(error: Exception, arguments: Sequence[str]) -> str:
@@ -35,6 +36,9 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
     if isinstance(error, OverrideParseException):
         hint = "" if "=" in error.override else '; a value with spaces is written in quotes, "train_for=30 minutes"'
         return f"`{error.override}` can't be read as `key=value`: {_first_line(error)}{hint}."
+    full_key = getattr(error.__cause__, "full_key", None)
+    if full_key and str(error).startswith("Could not override"):  # of a mapping, it is one of its keys that is wrong
+        return _explain_missing_key(full_key, arguments)
     for pattern, explain_match in _HYDRA_SAYS.items():
         match = re.match(pattern, str(error))
         if match is not None:
@@ -49,7 +53,9 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
 def _explain_problem(problem: CompositionError, arguments: Sequence[str]) -> str:
     """Give the message of a problem, and where its key is written."""
     origins = Origins(arguments).find(problem.key) if problem.key else []
-    return f"{problem}\n  in {', '.join(origins)}" if origins else str(problem)
+    lines = str(problem).splitlines()
+    message = "\n".join([*lines[:_MOST_LINES], *(["  …"] if len(lines) > _MOST_LINES else [])])
+    return f"{message}\n  in {', '.join(origins)}" if origins else message
 
 
 def _explain_missing_option(option: str, options: Sequence[str]) -> str:
@@ -90,7 +96,7 @@ _HYDRA_SAYS: dict[str, Callable[[str, Sequence[str]], str]] = {
     "Could not delete from config. '(.+)' does not exist": _explain_missing_deletion,
     "Ambiguous value for argument '(.+)'": _explain_ambiguous_value,
     r"Multiple values for (\S+)\.": _explain_choice_made_twice,
-    "(In '.+'): .*Cannot merge DictConfig with ListConfig": _explain_kinds_that_differ,
+    r"(In '.+'):[\s\S]*Cannot merge DictConfig with ListConfig": _explain_kinds_that_differ,
 }
 
 

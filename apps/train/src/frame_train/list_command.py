@@ -33,6 +33,8 @@ def list_options(group: str, compatible_with: str | None, arguments: Sequence[st
     if compatible_with is None:
         print_options(options)
         return
+    if "experiment" not in (group, compatible_with.lstrip("+").partition("=")[0]):
+        raise CompositionError("`--compatible-with`: one of the two must be `experiment`, which holds all the rest.")
     other_group, _, other = compatible_with.lstrip("+").partition("=")
     if other not in read_options(other_group, folders):
         raise CompositionError(

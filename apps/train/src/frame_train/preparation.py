@@ -25,14 +25,19 @@ def prepare_config(config: DictConfig) -> list[str]:
     if OmegaConf.is_missing(config, "optimization"):
         names = ", ".join(read_options("experiment", [config_directory()]))
         raise CompositionError(f"There is nothing to train: choose one with +experiment=, of {names}.")
-    for key in ("run", "device"):
+    if "experiment" in config:
+        message = "`experiment`: the file of an experiment begins with `# @package _global_`; without, it does nothing."
+        raise CompositionError(message, "experiment")
+    for key in ("run", "device", "params", "monitor"):
         if not isinstance(config.get(key), DictConfig):
             raise CompositionError(f"`{key}` must be a mapping, got {config.get(key)!r}.", key)
     if not isinstance(config.get("trainer"), DictConfig):
         message = f"`trainer` must be a mapping with the arguments of the Trainer, got {config.trainer!r}."
         raise CompositionError(message, "trainer")
-    if type(config.seed) is not int or config.seed < 0:
-        raise CompositionError(f"`seed` must be an integer that is not negative, got {config.seed!r}.", "seed")
+    if type(config.seed) is not int or not 0 <= config.seed < 2**32:
+        bound = "below 2**32" if type(config.seed) is int and config.seed > 0 else "not negative"
+        message = f"`seed` must be an integer that is {bound}, got {config.seed!r}."
+        raise CompositionError(message, "seed")
     for name in ("data_root", "runs_root"):
         folder = config.device[name]
         if not isinstance(folder, str):

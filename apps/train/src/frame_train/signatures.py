@@ -4,12 +4,14 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from types import NoneType, UnionType
-from typing import Any, Final, Literal, Union, get_args, get_origin
+from typing import Any, Final, Literal, Union, cast, get_args, get_origin
 
 from frame_train.errors import CompositionError, suggest
 
 COMPONENT: Final = object()
 """Stands for an argument that is an object still to be built: it may be of any type."""
+
+_CONTAINERS = (list, Sequence, tuple, dict, Mapping)
 
 
 def find_argument_problems(
@@ -70,8 +72,10 @@ def _describe_expected(annotation: Any, value: Any) -> str:
 
 
 def _is_simple(kind: Any) -> bool:
-    is_plain = kind in (int, float, bool, str, NoneType) or get_origin(kind) is Literal
-    return is_plain or _get_item_kind(kind) is not None or _is_module(kind)
+    if get_origin(kind) in _CONTAINERS:
+        return all(item is Ellipsis or _is_simple(item) for item in get_args(kind))
+    is_plain = kind in (int, float, bool, str, NoneType) or get_origin(kind) in (Literal, Callable)
+    return is_plain or _is_module(kind)
 
 
 def _is_module(kind: Any) -> bool:
@@ -80,18 +84,13 @@ def _is_module(kind: Any) -> bool:
     return any((base.__module__, base.__qualname__) == ("torch.nn.modules.module", "Module") for base in bases)
 
 
-def _get_item_kind(kind: Any) -> Any:
-    """Give the simple type of the items of a list; None for what is no list of a simple type."""
-    items = get_args(kind) if get_origin(kind) in (list, Sequence) else ()
-    return items[0] if items and items[0] in (int, float, str) else None
-
-
 def _is_of(value: Any, kind: Any) -> bool:
     if get_origin(kind) is Literal:
         return value in get_args(kind)
-    item_kind = _get_item_kind(kind)
-    if item_kind is not None:
-        return isinstance(value, list | tuple) and all(item is COMPONENT or _is_of(item, item_kind) for item in value)
+    if get_origin(kind) is Callable:
+        return callable(value)
+    if get_origin(kind) in _CONTAINERS:
+        return _is_container_of(value, kind)
     if _is_module(kind):
         return isinstance(value, kind)
     if kind is str:  # a name that YAML reads as a number is one too
@@ -99,11 +98,32 @@ def _is_of(value: Any, kind: Any) -> bool:
     return type(value) is kind or (type(value) is int and kind is float)
 
 
+def _is_container_of(value: Any, kind: Any) -> bool:
+    kinds = [item for item in get_args(kind) if item is not Ellipsis]
+    if get_origin(kind) in (dict, Mapping):
+        is_mapping = isinstance(value, Mapping)
+        return is_mapping and all(_is_item_of(item, kinds[1]) for item in cast(Mapping[Any, Any], value).values())
+    if not isinstance(value, list | tuple):
+        return False
+    items = cast(Sequence[Any], value)
+    if get_origin(kind) is tuple and Ellipsis not in get_args(kind):
+        return len(items) == len(kinds) and all(map(_is_item_of, items, kinds))
+    return all(_is_item_of(item, kinds[0]) for item in items)
+
+
+def _is_item_of(value: Any, kind: Any) -> bool:
+    return value is COMPONENT or _is_of(value, kind)
+
+
 def _name(kind: Any) -> str:
     if get_origin(kind) is Literal:
         return f"one of {', '.join(map(repr, get_args(kind)))}"
-    item_kind = _get_item_kind(kind)
-    return f"of type {kind.__name__}" if item_kind is None else f"a list of {item_kind.__name__}"
+    if get_origin(kind) is Callable:
+        return "a component with `_partial_: true`"
+    if get_origin(kind) in _CONTAINERS:
+        kinds = ", ".join(_name(item).removeprefix("of type ") for item in get_args(kind) if item is not Ellipsis)
+        return f"a {'mapping' if get_origin(kind) in (dict, Mapping) else 'list'} of {kinds}"
+    return f"of type {kind.__name__}"
 
 
 def _find_unbound(
@@ -127,6 +147,7 @@ def _find_unbound(
     try:
         (signature.bind_partial if partial else signature.bind)(*positional, **known)
     except TypeError as error:
-        hint = next((suggest(name, arguments) for name in named if f"'{name}'" in str(error)), "")
+        unknown = [name for name in arguments if name not in named]
+        hint = next((suggest(name, unknown) for name in named if f"'{name}'" in str(error)), "")
         problems.append(CompositionError(f"`{key}` ({target}): {error}; {takes}.{hint}", f"{key}._target_"))
     return problems

@@ -94,8 +94,22 @@ def _check_component(node: DictConfig) -> list[CompositionError]:
         return [error]
     arguments = {str(name): _make_stand_in(node, name) for name in node if name not in RESERVED_KEYS}
     positional = _make_stand_in(node, "_args_") if "_args_" in node else []
+    flags = _check_flags(node)
+    if flags or not isinstance(positional, list):
+        return flags
     problems = find_argument_problems(target, positional, arguments, get_key(node), bool(node.get("_partial_")))
     return [trace_origin(problem, node) for problem in problems]
+
+
+def _check_flags(node: DictConfig) -> list[CompositionError]:
+    """Check the keys that say how a target is called."""
+    problems: list[CompositionError] = []
+    for name, kind in {"_partial_": bool, "_copy_": bool, "_recursive_": bool, "_args_": list}.items():
+        value = _make_stand_in(node, name) if name in node else COMPONENT
+        if value is not COMPONENT and not isinstance(value, kind):
+            key = get_key(node, name)
+            problems.append(CompositionError(f"`{key}` must be of type {kind.__name__}, got {value!r}.", key))
+    return problems
 
 
 def _make_stand_in(node: Node, name: Any) -> Any:

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
 from frame_train.command_line import is_override, normalize_overrides, take_flags
+from frame_train.composing import tell_why_not
 from frame_train.errors import CompositionError
 from frame_train.explanation import EXPLAINED, explain
 from frame_train.list_command import list_options
@@ -108,7 +109,7 @@ def _compose_and_train(arguments: Sequence[str], show_traceback: bool, resumes: 
     except (OSError, ValueError, YAMLError) as error:
         if jobs or isinstance(error, EXPLAINED):
             raise
-        raise CompositionError(f"The config can't be composed: {error}") from error
+        raise CompositionError(tell_why_not(error, arguments)) from error
     if len(jobs) > 1:
         print_jobs(jobs)
     if any(job.crashed for job in jobs):

@@ -54,7 +54,7 @@ def find_networks(composition: Composition) -> dict[nn.Module, str]:
 
 
 def try_training(procedure: LightningModule, keys: Mapping[nn.Module, str]) -> list[CompositionError]:
-    """Find what is wrong with the loss of two training data, its gradient and the optimizers.
+    """Find what is wrong with the loss of two training data and its gradient.
 
     The gradients stay in the parameters.
 
@@ -65,13 +65,24 @@ def try_training(procedure: LightningModule, keys: Mapping[nn.Module, str]) -> l
     model = cast(Optimization, procedure).model
     model.train()
     try:
-        _compute_loss(cast(Optimization, procedure), keys).backward()
-        optimizers = make_optimizers(procedure)
+        loss = _compute_loss(cast(Optimization, procedure), keys)
+        if not bool(loss.isfinite().all()):
+            message = f"`optimization`: the loss of two training data is {loss.detach().tolist()}."
+            return [CompositionError(message, "optimization")]
+        loss.backward()
     except CompositionError as error:
         return [error]
     except RuntimeError as error:
         return [CompositionError(f"`optimization`: the loss has no gradient: {error}", "optimization")]
-    return [*_find_unoptimized(model, optimizers), *_find_without_gradient(model)]
+    return _find_without_gradient(model)
+
+
+def try_optimizers(procedure: LightningModule) -> list[CompositionError]:
+    """Find what is wrong with the optimizers: the parameters that belong to none of them, or to more than one."""
+    try:
+        return _find_unoptimized(procedure, make_optimizers(procedure))
+    except CompositionError as error:
+        return [error]
 
 
 def try_evaluations(
@@ -89,7 +100,7 @@ def try_evaluations(
                 numbers += name_numbers(callback.name, run_evaluation(callback.evaluator, view))
             except Exception as error:
                 kind = type(callback.evaluator).__name__
-                problems.append(CompositionError(f"`{key}` ({kind}): {error}", f"{key}.evaluator"))
+                problems.append(CompositionError(f"`{key}` ({kind}): {describe_error(error)}", f"{key}.evaluator"))
     return problems, numbers
 
 
@@ -131,8 +142,13 @@ def _compute_loss(optimization: Optimization, keys: Mapping[nn.Module, str]) -> 
             return optimization.model.compute_loss(batch, 0)["loss"]
     except Exception as error:
         key, given = calls[-1] if calls else (keys.get(optimization.model, "optimization"), "")
-        message = f"`{key}`{given}: the loss of two training data can't be computed: {error}"
+        message = f"`{key}`{given}: the loss of two training data can't be computed: {describe_error(error)}"
         raise CompositionError(message, key) from error
+
+
+def describe_error(error: Exception) -> str:
+    """Give the message of an error, with its type where the message alone says little."""
+    return f"{type(error).__name__}: {error}" if isinstance(error, KeyError | AttributeError) else str(error)
 
 
 @contextmanager
@@ -169,14 +185,18 @@ def _iterate_optimizers(configured: Any) -> Iterator[Optimizer]:
             yield from _iterate_optimizers(part)
 
 
-def _find_unoptimized(model: Model, optimizers: Iterable[Optimizer]) -> list[CompositionError]:
+def _find_unoptimized(model: nn.Module, optimizers: Iterable[Optimizer]) -> list[CompositionError]:
     """Find the trainable parameters that belong to no optimizer, or to more than one."""
     counts: dict[int, int] = {}
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             for parameter in group["params"]:
                 counts[id(parameter)] = counts.get(id(parameter), 0) + 1
-    trainable = {name: counts.get(id(part), 0) for name, part in model.named_parameters() if part.requires_grad}
+    trainable = {
+        name.removeprefix("model."): counts.get(id(part), 0)
+        for name, part in model.named_parameters()
+        if part.requires_grad
+    }
     without = [name for name, count in trainable.items() if count == 0]
     shared = [name for name, count in trainable.items() if count > 1]
     return [

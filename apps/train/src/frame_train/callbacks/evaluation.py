@@ -33,7 +33,7 @@ class EvaluationCallback(ClockedCallback):
             traceback is logged as ``<name>/Error`` in either case.
 
     Raises:
-        TypeError: ``name`` is no text.
+        TypeError: ``name`` is no text, or ``evaluator`` no evaluation.
         ValueError: ``name`` is empty, ``evaluate_every`` no interval, or ``on_error`` none of the two.
     """
 
@@ -48,6 +48,8 @@ class EvaluationCallback(ClockedCallback):
             raise TypeError(f"`name` must be a text, such as 'ELBO/Validation', got {name!r}.")
         if not name:
             raise ValueError("`name` must not be empty: it is what the evaluation is logged as.")
+        if not isinstance(evaluator, Evaluation):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"`evaluator` must be a `frame_core.Evaluation`, got {evaluator!r}.")
         if on_error not in ("stop", "continue"):
             raise ValueError(f"`on_error` must be 'stop' or 'continue', got {on_error!r}.")
         super().__init__(evaluate_every)
