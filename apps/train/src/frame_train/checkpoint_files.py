@@ -17,7 +17,7 @@ class WholeCheckpoint:
     global_step: int
 
 
-def write_checkpoint(path: Path, global_step: int, write: Callable[[Path], None]) -> None:
+def write_checkpoint(path: Path, global_step: int, is_resumable: bool, write: Callable[[Path], None]) -> None:
     """Write a checkpoint and its manifest; at every moment a whole one with its manifest is there.
 
     The file is written beside its place and renamed; the one before is kept as ``.<name>.before`` until the
@@ -26,6 +26,7 @@ def write_checkpoint(path: Path, global_step: int, write: Callable[[Path], None]
     Args:
         path: The file, such as ``checkpoints/last.ckpt``; its manifest is ``checkpoints/last.ckpt.json``.
         global_step: The global step that it is of.
+        is_resumable: Whether a training may go on from it.
         write: Writes the content to a path.
 
     Raises:
@@ -37,7 +38,12 @@ def write_checkpoint(path: Path, global_step: int, write: Callable[[Path], None]
     try:
         write(temporary)
         _flush(temporary)
-        manifest = {"global_step": global_step, "bytes": temporary.stat().st_size, "sha256": _hash(temporary)}
+        manifest = {
+            "global_step": global_step,
+            "resumable": is_resumable,
+            "bytes": temporary.stat().st_size,
+            "sha256": _hash(temporary),
+        }
         if path.exists():
             before.unlink(missing_ok=True)
             os.link(path, before)
@@ -50,7 +56,7 @@ def write_checkpoint(path: Path, global_step: int, write: Callable[[Path], None]
 
 
 def find_newest(directory: Path) -> tuple[WholeCheckpoint | None, list[str]]:
-    """Find the newest checkpoint that is whole, and tell of each newer one why it is passed over.
+    """Find the newest checkpoint to go on from that is whole, and tell of each newer one why it is passed over.
 
     Args:
         directory: The folder of the checkpoints.
@@ -62,12 +68,24 @@ def find_newest(directory: Path) -> tuple[WholeCheckpoint | None, list[str]]:
     )
     passed_over: list[str] = []
     for content, manifest in candidates:
+        if content.get("resumable") is False:
+            continue
         path = manifest.with_suffix("")
         for file in (path, _get_before(path)):
             if _fits(file, content):
                 return WholeCheckpoint(file, content["global_step"]), passed_over
         passed_over.append(f"{str(path)!r} is passed over: it is not what its manifest says was written.")
     return None, passed_over
+
+
+def put_back(checkpoint: WholeCheckpoint) -> WholeCheckpoint:
+    """Put a checkpoint that was kept aside in its place again, so that the next one to be written keeps it too."""
+    name = checkpoint.path.name
+    if not name.endswith(".before"):
+        return checkpoint
+    path = checkpoint.path.with_name(name.removeprefix(".").removesuffix(".before"))
+    checkpoint.path.replace(path)
+    return WholeCheckpoint(path, checkpoint.global_step)
 
 
 def _get_manifest(path: Path) -> Path:

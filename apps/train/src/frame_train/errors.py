@@ -30,6 +30,10 @@ class JoinedCompositionError(CompositionError):
         self.problems = problems
 
 
+class TrainingError(RuntimeError):
+    """What ends a training that can't go on: told in a few lines, with exit code 1."""
+
+
 def raise_any(problems: Sequence[CompositionError]) -> None:
     """Raise what was found, if anything.
 

@@ -1,5 +1,6 @@
 """Loaders: whole batches by index, in an order that depends on the seed and the epoch alone."""
 
+import os
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
@@ -78,6 +79,11 @@ class _Batches(Dataset[Mapping[str, Tensor]]):
         return len(self.data_set)
 
 
+def _leave_group(worker: int) -> None:
+    """Leave the group of the training: Ctrl-C goes to all of one, and the step that it comes in is to be finished."""
+    os.setpgrp()
+
+
 def make_train_loader(
     data_set: SizedDataset, batch_size: int, seed: int, num_workers: int = 0, pin_memory: bool = False
 ) -> DataLoader[Any]:
@@ -107,5 +113,6 @@ def make_train_loader(
         sampler=ShuffledBatches(len(data_set), batch_size, seed),
         num_workers=n_processes,
         persistent_workers=n_processes > 0,
+        worker_init_fn=_leave_group if n_processes > 0 else None,
         pin_memory=pin_memory and torch.cuda.is_available(),
     )

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
@@ -44,6 +45,14 @@ class ResumableLog(Protocol):
 def list_logs(loggers: Sequence[Any]) -> dict[str, ResumableLog]:
     """List the loggers whose logs can be cut back, by the name of their class."""
     return {type(logger).__name__: logger for logger in loggers if isinstance(logger, ResumableLog)}
+
+
+def cut_logs_back(loggers: Sequence[Any], checkpoint: Path) -> None:
+    """Take back what was logged after a checkpoint, before a training goes on from it."""
+    positions = torch.load(checkpoint, weights_only=True, mmap=True)["logs"]
+    for key, logger in list_logs(loggers).items():
+        if key in positions:
+            logger.cut_back(positions[key])
 
 
 def get_optimization(trainer: Trainer) -> Optimization:

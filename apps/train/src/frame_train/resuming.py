@@ -11,18 +11,30 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from frame_train.checkpoint_files import WholeCheckpoint, find_newest
 from frame_train.command_line import normalize_overrides
 from frame_train.errors import CompositionError, suggest
+from frame_train.explanation import iterate_keys
 from frame_train.run import read_description
 from frame_train.stored.location import locate
+
+_LENGTHS = ("max_epochs", "max_steps", "max_time", "min_epochs", "min_steps")
 
 
 @dataclass(frozen=True)
 class Resumption:
-    """A run that is gone on with."""
+    """A run that is gone on with.
+
+    Args:
+        directory: The run directory.
+        checkpoint: What it goes on from.
+        passed_over: A line for each newer checkpoint that is not whole.
+        changes: A line for each value of its config that is other than it was.
+        is_over: Whether it came to its end, and nothing that changed says that it is longer.
+    """
 
     directory: Path
     checkpoint: WholeCheckpoint
     passed_over: Sequence[str]
     changes: Sequence[str]
+    is_over: bool
 
 
 def read_resumption(where: str, overrides: Sequence[str]) -> tuple[DictConfig, Resumption]:
@@ -37,13 +49,15 @@ def read_resumption(where: str, overrides: Sequence[str]) -> tuple[DictConfig, R
     """
     directory, _ = locate(where, "last", needs_checkpoint=False)
     config = cast(DictConfig, OmegaConf.load(directory / "config.yaml"))
+    length = _read_length(config)
     changes = [_apply(override, config) for override in normalize_overrides(overrides)]
     checkpoint, passed_over = find_newest(directory / "checkpoints")
     if checkpoint is None:
         told = "".join(f"\n{line}" for line in passed_over)
         raise CompositionError(f"`resume`: {str(directory)!r} has no whole checkpoint to go on from.{told}")
     config.run.directory = str(directory)
-    return config, Resumption(directory, checkpoint, passed_over, [change for change in changes if change])
+    is_over = bool(read_description(directory).get("complete")) and _read_length(config) == length
+    return config, Resumption(directory, checkpoint, passed_over, [change for change in changes if change], is_over)
 
 
 def find_unfinished(config: DictConfig, overrides: Sequence[str]) -> Path | None:
@@ -62,6 +76,11 @@ def find_unfinished(config: DictConfig, overrides: Sequence[str]) -> Path | None
     return None
 
 
+def _read_length(config: DictConfig) -> list[Any]:
+    """Read all that says how long a training is."""
+    return [config.get("train_for"), *(config.trainer.get(name) for name in _LENGTHS)]
+
+
 def _apply(text: str, config: DictConfig) -> str:
     """Apply an override to a stored config, and say what it changes; nothing where it changes nothing."""
     override = OverridesParser.create().parse_override(text)
@@ -70,8 +89,11 @@ def _apply(text: str, config: DictConfig) -> str:
     name = key.rpartition(".")[2]
     is_there = isinstance(parent, DictConfig) and name in parent
     if not isinstance(parent, DictConfig) or (not is_there and not override.is_add() and not override.is_force_add()):
-        known = [*(f"{key.rpartition('.')[0]}.{other}" for other in parent or ())]
-        raise CompositionError(f"`resume`: the run's config has no key `{key}`.{suggest(key, known)}", key)
+        raise CompositionError(
+            f"`resume`: the run's config has no key `{key}`.{suggest(key, iterate_keys(config))}", key
+        )
+    if is_there and isinstance(value, str) and OmegaConf.is_dict(OmegaConf.select(parent, name)):
+        raise CompositionError(f"`resume`: the run has its `{key}`; set the keys in it.", key)
     before = cast(Any, OmegaConf.to_container(parent, resolve=False)).get(name)
     with open_dict(parent):
         if override.is_delete():

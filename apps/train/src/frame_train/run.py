@@ -78,7 +78,7 @@ def write_description(directory: Path, config: DictConfig, overrides: Sequence[s
         "git": _describe_git(),
         "uv_lock_sha256": _hash_lock(),
     }
-    (directory / "run.json").write_text(json.dumps(description, indent=2) + "\n")
+    _replace_description(directory, description)
 
 
 def write_end(directory: Path, is_complete: bool) -> None:
@@ -95,10 +95,11 @@ def write_missing_end(directory: Path) -> None:
 
 def write_resumption(directory: Path, config: DictConfig, global_step: int, changes: Sequence[str]) -> None:
     """Write the config of a run that goes on, and add to ``run.json`` from which step, and what changed."""
-    (directory / "config.yaml").write_text(OmegaConf.to_yaml(config))
-    resumed = read_description(directory).get("resumed", [])
+    _replace_text(directory / "config.yaml", OmegaConf.to_yaml(config))
+    description = read_description(directory)
     entry = {"time": _tell_time(datetime.now()), "global_step": global_step, "changes": list(changes)}
-    _update_description(directory, {"resumed": [*resumed, entry]})
+    description["resumed"] = [*description.get("resumed", []), entry]
+    _replace_description(directory, {key: description[key] for key in description if key not in ("ended", "complete")})
 
 
 def read_description(directory: Path) -> dict[str, Any]:
@@ -142,9 +143,16 @@ def claimed(directory: Path) -> Generator[None]:
 
 
 def _update_description(directory: Path, more: Mapping[str, Any]) -> None:
-    path = directory / "run.json"
+    _replace_description(directory, {**read_description(directory), **more})
+
+
+def _replace_description(directory: Path, description: Mapping[str, Any]) -> None:
+    _replace_text(directory / "run.json", json.dumps(description, indent=2) + "\n")
+
+
+def _replace_text(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps({**read_description(directory), **more}, indent=2) + "\n")
+    temporary.write_text(text)
     temporary.replace(path)
 
 

@@ -16,7 +16,7 @@ from yaml import YAMLError
 
 from frame_train.command_line import is_override, normalize_overrides, take_flags
 from frame_train.composing import tell_why_not
-from frame_train.errors import CompositionError
+from frame_train.errors import CompositionError, TrainingError
 from frame_train.explanation import EXPLAINED, explain
 from frame_train.list_command import list_options
 from frame_train.preparation import prepare_config
@@ -28,7 +28,8 @@ def main() -> None:
     """Compose a config from the command line and train it, or with ``-m`` one for each job of a grid.
 
     ``--check``, ``--check-all`` and ``--list`` tell about configs instead. A mistake in the config ends with a
-    message of a few lines and exit code 2; ``--traceback`` shows where it was found.
+    message of a few lines and exit code 2, a training that can't go on with one and exit code 1; ``--traceback``
+    shows where it was found.
     """
     sys.path.insert(0, os.getcwd())  # classes of one's own, beside one's own option files
     register_resolvers()
@@ -70,7 +71,13 @@ def _run(flags: Namespace, arguments: Sequence[str], show_traceback: bool) -> in
     others = [argument for argument in arguments if not argument.startswith("resume=")]
     if where in (None, "auto"):
         return _compose_and_train(others, show_traceback, resumes=where == "auto")
-    _resume(where, [argument for argument in others if is_override(argument)])
+    try:
+        _resume(where, [argument for argument in others if is_override(argument)])
+    except TrainingError as error:
+        if show_traceback:
+            raise
+        print_error(str(error))
+        return 1
     return 0
 
 
@@ -78,9 +85,14 @@ def _resume(where: str, overrides: Sequence[str]) -> Mapping[str, float]:
     from frame_train.resuming import read_resumption  # torch and Lightning are imported only where needed
     from frame_train.training import resume
 
-    config, resumption = read_resumption(where, overrides)
-    prepare_config(config)
-    return resume(config, resumption)
+    try:
+        config, resumption = read_resumption(where, overrides)
+        prepare_config(config)
+        return resume(config, resumption)
+    except CompositionError as error:
+        raise CompositionError(
+            str(error)
+        ) from error  # without its key, which is in no option file but the run's config
 
 
 def _compose_and_train(arguments: Sequence[str], show_traceback: bool, resumes: bool) -> int:
@@ -98,6 +110,11 @@ def _compose_and_train(arguments: Sequence[str], show_traceback: bool, resumes: 
                 jobs[-1].last_values = _train(config, overrides, resumes)
             except EXPLAINED:
                 raise
+            except TrainingError as error:
+                if show_traceback:
+                    raise
+                print_error(str(error))
+                jobs[-1].crashed = True
             except Exception:
                 if HydraConfig.get().mode != RunMode.MULTIRUN:
                     raise

@@ -1,9 +1,10 @@
 """A run, from its composed config to its last page."""
 
+import errno
 import signal
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 
 from frame_train.callbacks.stopping import is_stopped
-from frame_train.errors import CompositionError, raise_any
+from frame_train.checkpoint_files import find_newest, put_back
+from frame_train.errors import CompositionError, TrainingError, raise_any
 from frame_train.experiment import Experiment, build_experiment
-from frame_train.progress import list_logs
+from frame_train.progress import cut_logs_back
 from frame_train.report import write_report
 from frame_train.resuming import Resumption
 from frame_train.run import (
@@ -29,6 +31,8 @@ from frame_train.settings import resolve_without_environment
 from frame_train.static_checks import find_static_problems
 from frame_train.terminal import print_closing, print_config, print_notice, quiet_libraries
 
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+
 
 def train(config: DictConfig, overrides: Sequence[str]) -> Mapping[str, float]:
     """Build an experiment and train it; a run directory remains only if the training began.
@@ -38,6 +42,7 @@ def train(config: DictConfig, overrides: Sequence[str]) -> Mapping[str, float]:
 
     Raises:
         CompositionError: The experiment can't be built, or its directory can't be written.
+        TrainingError: The training can't go on.
     """
     quiet_libraries()
     with ExitStack() as claim:
@@ -51,7 +56,8 @@ def train(config: DictConfig, overrides: Sequence[str]) -> Mapping[str, float]:
         except OSError as error:
             message = f"`device.runs_root`: {config.device.runs_root!r} can't be written: {error}."
             raise CompositionError(message) from error
-        return _run(experiment, config, directory)
+        with _told_disk_errors(directory):
+            return _run(experiment, config, directory)
 
 
 def resume(config: DictConfig, resumption: Resumption) -> Mapping[str, float]:
@@ -64,23 +70,39 @@ def resume(config: DictConfig, resumption: Resumption) -> Mapping[str, float]:
 
     Raises:
         CompositionError: Another process trains in its directory, or the experiment can't be built.
+        TrainingError: The training can't go on.
     """
     quiet_libraries()
-    directory, checkpoint = resumption.directory, resumption.checkpoint
-    with claimed(directory):
+    directory = resumption.directory
+    if resumption.is_over:
+        print_notice(
+            f"{str(directory)!r} has come to its end: there is nothing to do; `trainer.max_epochs=…` lengthens it"
+        )
+        return {}
+    with _told_disk_errors(directory), claimed(directory):
+        checkpoint = put_back(resumption.checkpoint)
         continued = deepcopy(config)
         continue_wandb_runs(continued, directory)
         experiment = _build(continued, directory)
+        _check_length(experiment, checkpoint.path)
         print_config(config)
         for line in (*resumption.passed_over, *resumption.changes):
             print_notice(line)
         print_notice(f"resumed at global step {checkpoint.global_step}")
-        positions = torch.load(checkpoint.path, weights_only=True, mmap=True)["logs"]
-        for key, logger in list_logs(experiment.trainer.loggers).items():
-            if key in positions:
-                logger.cut_back(positions[key])
+        cut_logs_back(experiment.trainer.loggers, checkpoint.path)
         write_resumption(directory, config, checkpoint.global_step, resumption.changes)
         return _run(experiment, config, directory, checkpoint.path)
+
+
+def _check_length(experiment: Experiment, checkpoint: Path) -> None:
+    """Check that a run has not come farther than it is to go."""
+    epoch, end = (
+        torch.load(checkpoint, weights_only=True, mmap=True)["position"]["epoch"],
+        experiment.trainer.max_epochs,
+    )
+    if end is not None and -1 < end < epoch:
+        message = f"`trainer.max_epochs`: {epoch} epochs are done, which is more than max_epochs={end}."
+        raise CompositionError(message, "trainer.max_epochs")
 
 
 def _build(config: DictConfig, directory: Path) -> Experiment:
@@ -95,17 +117,44 @@ def _run(
     for logger in experiment.trainer.loggers:
         logger.log_hyperparams(resolve_without_environment(config))
     is_complete = False
-    try:
-        experiment.trainer.fit(experiment.optimization, ckpt_path=checkpoint, weights_only=True)
-        is_complete = not is_stopped(experiment.trainer)
-    except MisconfigurationException as error:
-        raise CompositionError(f"`trainer`: {error}", "trainer") from error
-    finally:
-        write_end(directory, is_complete)
-        write_report(directory)
-        print_closing(experiment.file_logger.last_values, directory)
+    with experiment.stop.listening():
+        try:
+            experiment.trainer.fit(experiment.optimization, ckpt_path=checkpoint, weights_only=True)
+            is_complete = not is_stopped(experiment.trainer)
+        except MisconfigurationException as error:
+            raise CompositionError(f"`trainer`: {error}", "trainer") from error
+        except TrainingError as error:
+            raise TrainingError(f"{error}\n{_tell_newest(directory)}") from error
+        finally:
+            write_end(directory, is_complete)
+            write_report(directory)
+            print_closing(experiment.file_logger.last_values, directory)
     if not is_complete and experiment.stop.received is not None:
         name, step = experiment.stop.received.name, experiment.trainer.global_step
         print_notice(f"stopped by {name} at global step {step}; `train resume={directory}` goes on")
         sys.exit(130 if experiment.stop.received == signal.SIGINT else 143)
     return {name: value for name, (value, _) in experiment.file_logger.last_values.items()}
+
+
+@contextmanager
+def _told_disk_errors(directory: Path) -> Generator[None]:
+    """Tell of a disk that is full, or of a run directory that can't be written any more, and what is left.
+
+    Raises:
+        TrainingError: It is so.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS and str(directory) not in str(error.filename):
+            raise
+        message = f"{str(directory)!r} can't be written: {error.strerror}.\n{_tell_newest(directory)}"
+        raise TrainingError(message) from error
+
+
+def _tell_newest(directory: Path) -> str:
+    """Tell of the newest whole checkpoint."""
+    newest, _ = find_newest(directory / "checkpoints")
+    if newest is None:
+        return "There is no checkpoint."
+    return f"The last checkpoint is of global step {newest.global_step}; `train resume={directory}` goes on from it."

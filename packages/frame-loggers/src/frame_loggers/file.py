@@ -109,7 +109,7 @@ class FileLogger(Logger):
         """Take back the lines after a position, and the pictures that they speak of."""
         path = self._directory / "metrics.jsonl"
         if path.exists():
-            os.truncate(path, position["bytes"])
+            os.truncate(path, min(path.stat().st_size, position["bytes"]))
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
         kept = {value for line in lines for value in line.values() if isinstance(value, str)}
         for picture in self._directory.glob("images/*.png"):
@@ -142,8 +142,14 @@ class FileLogger(Logger):
                 raise ValueError(f"`metrics.jsonl` has {name!r} on every line: log the value under another name.")
         text = json.dumps(_as_strict_json({**line, **values}), allow_nan=False)
         self._directory.mkdir(parents=True, exist_ok=True)
-        with (self._directory / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(text + "\n")
+        path, n_bytes = self._directory / "metrics.jsonl", self.get_position()["bytes"]
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(text + "\n")
+        except OSError:
+            if path.exists():
+                os.truncate(path, n_bytes)  # half a line would spoil the file
+            raise
 
     def _save_picture(self, name: str, log_entry: LogEntry, global_step: int | None) -> str:
         """Save a picture whole or not at all, under a name that was free, and give its relative path."""

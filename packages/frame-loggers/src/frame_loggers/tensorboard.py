@@ -83,7 +83,7 @@ class TensorBoardLogger(LightningTensorBoardLogger):
         """Take back what event files hold after a position, and those that came after it."""
         for path in self._find_event_files():
             if path.name in position:
-                os.truncate(path, position[path.name])
+                os.truncate(path, min(path.stat().st_size, position[path.name]))
             else:
                 path.unlink()
 

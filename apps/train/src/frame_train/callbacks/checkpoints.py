@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast, runtime_checkable
+from typing import Any, Literal, Protocol, TypeVar, cast, runtime_checkable
 
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
@@ -11,8 +11,10 @@ from torch.optim import Optimizer
 from frame_core import LogEntry, name_numbers
 from frame_train.callbacks.averaging import is_averaged_after
 from frame_train.callbacks.clocked import ClockedCallback
+from frame_train.callbacks.finiteness import is_finite
 from frame_train.callbacks.stopping import is_stopped
 from frame_train.checkpoint_files import write_checkpoint
+from frame_train.errors import TrainingError
 
 _log = logging.getLogger("frame_train")
 
@@ -50,10 +52,14 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
         self._saved_step: int | None = None
         self._is_due = False
         self._began_at: int | None = None  # the global step at which the latest optimizer step began
+        self._batch_began_at = 0  # the global step after the last batch that is over
 
     @property
     def state_key(self) -> str:
         return f"PeriodicCheckpoint[{self._directory.name}, {self._save_every}, keep_all={self._keep_all}]"
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._batch_began_at = trainer.global_step
 
     def on_before_zero_grad(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         if trainer.accumulate_grad_batches > 1:  # from now on gradients are gathered, which are in no checkpoint
@@ -65,9 +71,9 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if self.is_over(trainer, batch_idx) and self._is_whole(trainer):
-            self.begin_again(trainer, batch_idx)  # before: the clock is in the checkpoint
-            self._is_due = True
+        self._batch_began_at = trainer.global_step
+        for other in _find(PeriodicCheckpoint, trainer):  # before any of them saves: the clocks of all are in it
+            other._see_clock(trainer, batch_idx)
         is_last = batch_idx + 1 == trainer.num_training_batches
         if (self._is_due or is_stopped(trainer)) and not is_last:
             self._save(trainer)
@@ -86,12 +92,21 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
         self._log_last(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        if trainer.global_step not in (0, self._saved_step) and self._is_whole(trainer):
+        is_new = trainer.global_step not in (0, self._saved_step)
+        if is_new and self._is_whole(trainer) and not isinstance(exception, TrainingError):
             self._save(trainer)
         self._log_last(trainer)
 
+    def _see_clock(self, trainer: Trainer, batch_idx: int) -> None:
+        if self.is_over(trainer, batch_idx) and self._is_whole(trainer):
+            self.begin_again(trainer, batch_idx)
+            self._is_due = True
+
     def _is_whole(self, trainer: Trainer) -> bool:
-        """Say whether the optimizer step that began last is done."""
+        """Say whether the optimizer step that began last is done, and no other of a batch that is not over."""
+        batches = cast(Any, trainer).fit_loop.epoch_loop.batch_progress.current
+        if batches.ready > batches.processed and trainer.global_step > self._batch_began_at:
+            return False
         return self._began_at is None or trainer.global_step > self._began_at
 
     def _log_last(self, trainer: Trainer) -> None:
@@ -102,8 +117,10 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
     def _save(self, trainer: Trainer) -> None:
         self._is_due = False
         self._saved_step = trainer.global_step
+        for best in _find(BestCheckpoint, trainer):  # before: what is said here to be the best is there then
+            best.save_if_due(trainer)
         name = f"step-{trainer.global_step:08d}.ckpt" if self._keep_all else "last.ckpt"
-        save_checkpoint(self._directory / name, trainer)
+        save_checkpoint(self._directory / name, trainer, is_resumable=True)
         if self._keep_all:
             log_checkpoint(self._directory / name, trainer)
 
@@ -111,7 +128,8 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
 class BestCheckpoint(Checkpoint):
     """Keeps the checkpoint at which a logged metric was best, as ``<filename>.ckpt``.
 
-    The metric is any number that an evaluation logs; the weights are those that were evaluated.
+    The metric is any number that an evaluation logs; the weights are those that were evaluated. A training does not go
+    on from it: other callbacks may not have seen the step yet, and gradients may still be gathered.
 
     Args:
         directory: Where the checkpoint is written.
@@ -170,10 +188,10 @@ class BestCheckpoint(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self._save_if_due(trainer)
+        self.save_if_due(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._save_if_due(trainer)
+        self.save_if_due(trainer)
         if self._path.exists():
             log_checkpoint(self._path, trainer)
         if self.monitor is not None and not self._was_logged and not is_stopped(trainer):
@@ -183,27 +201,32 @@ class BestCheckpoint(Checkpoint):
         self.on_train_end(trainer, pl_module)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self._best}
+        return {"best": self._best, "was_logged": self._was_logged}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._best = state_dict["best"]
+        self._was_logged = state_dict["was_logged"]
 
-    def _save_if_due(self, trainer: Trainer) -> None:
+    def save_if_due(self, trainer: Trainer) -> None:
+        """Save the weights if they are the best and not saved yet."""
         if self._is_due:
             self._is_due = False
-            save_checkpoint(self._path, trainer)
+            save_checkpoint(self._path, trainer, is_resumable=False)
 
 
-def save_checkpoint(path: Path, trainer: Trainer) -> None:
+_Kept = TypeVar("_Kept", bound=Checkpoint)
+
+
+def _find(kind: type[_Kept], trainer: Trainer) -> list[_Kept]:
+    return [callback for callback in cast(list[Any], cast(Any, trainer).callbacks) if isinstance(callback, kind)]
+
+
+def save_checkpoint(path: Path, trainer: Trainer, is_resumable: bool) -> None:
     """Save a checkpoint whole or not at all; weights that are not finite are not saved."""
-    if not _is_finite(trainer.lightning_module):
+    if not is_finite(trainer.lightning_module):
         _log.warning("%s is left as it is: the weights at step %d are not finite.", path.name, trainer.global_step)
     elif trainer.is_global_zero:
-        write_checkpoint(path, trainer.global_step, trainer.save_checkpoint)
-
-
-def _is_finite(module: LightningModule) -> bool:
-    return all(bool(value.isfinite().all()) for value in module.state_dict().values())
+        write_checkpoint(path, trainer.global_step, is_resumable, trainer.save_checkpoint)
 
 
 def log_checkpoint(path: Path, trainer: Trainer) -> None:

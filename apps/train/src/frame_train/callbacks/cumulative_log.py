@@ -8,6 +8,7 @@ from torch import Tensor
 
 from frame_core import SCALARS_ENTRY, LogEntry
 from frame_train.callbacks.clocked import ClockedCallback
+from frame_train.callbacks.finiteness import check_losses
 from frame_train.callbacks.stopping import is_stopped
 from frame_train.progress import log_entry, read_quantities
 
@@ -16,7 +17,7 @@ class CumulativeLogCallback(ClockedCallback):
     """Logs the means of the training quantities since the last entry, as ``Train/<name>``.
 
     A mean is taken over the steps that gave the quantity. The sums stay on the device until they are
-    logged, so that no step waits for it.
+    logged, so that no step waits for it. A loss that is not finite ends the training when it is logged.
 
     Args:
         log_every: How often, such as ``"100 iterations"``; any interval that `EvaluationCallback` takes.
@@ -30,10 +31,14 @@ class CumulativeLogCallback(ClockedCallback):
         self._log_every = log_every
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
+        self._since = 0
 
     @property
     def state_key(self) -> str:
         return f"CumulativeLogCallback[{self._log_every}]"
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._since = trainer.global_step
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -42,12 +47,12 @@ class CumulativeLogCallback(ClockedCallback):
             self._sums[name] = self._sums[name] + value if name in self._sums else value.detach()
             self._counts[name] = self._counts.get(name, 0) + 1
         if self.is_over(trainer, batch_idx):
-            self._log(trainer)
+            self._log_and_check(trainer)
             self.begin_again(trainer, batch_idx)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._sums and not is_stopped(trainer):
-            self._log(trainer)
+            self._log_and_check(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         if self._sums:
@@ -61,10 +66,15 @@ class CumulativeLogCallback(ClockedCallback):
         self._sums = state_dict["sums"]
         self._counts = state_dict["counts"]
 
-    def _log(self, trainer: Trainer) -> None:
+    def _log_and_check(self, trainer: Trainer) -> None:
+        check_losses(self._log(trainer), trainer, self._since)
+        self._since = trainer.global_step
+
+    def _log(self, trainer: Trainer) -> dict[str, float]:
         sums = torch.stack(list(self._sums.values())).tolist()
         means = {name: value / self._counts[name] for name, value in zip(self._sums, sums)}
         entry = LogEntry(data_type=SCALARS_ENTRY, value=means)
         log_entry("Train", entry, trainer)
         self._sums = {}
         self._counts = {}
+        return means

@@ -1,6 +1,8 @@
 """Stops a training when it is told to by a signal, at a moment from which it can go on."""
 
 import signal
+from collections.abc import Generator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, cast
 
@@ -18,15 +20,24 @@ class StopOnSignal(Callback):
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
-        self._handlers: dict[signal.Signals, Any] = {}
         self._global_step = 0
 
+    @contextmanager
+    def listening(self) -> Generator[None]:
+        """Take notice of signals, from before a training begins until all that follows on it is written."""
+        handlers = self._listen()
+        try:
+            yield
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._handlers = {number: signal.signal(number, self._receive) for number in SIGNALS}
+        self._listen()  # once more: Lightning's own handler would end the training between any two batches
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.received is not None:
-            trainer.should_stop = True
+            _stop(trainer)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         self._global_step = trainer.global_step
@@ -36,15 +47,21 @@ class StopOnSignal(Callback):
     ) -> None:
         is_last = batch_idx + 1 == trainer.num_training_batches
         if self.received is not None and trainer.global_step > self._global_step and not is_last:
-            trainer.should_stop = True
+            _stop(trainer)
 
-    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
+    def _listen(self) -> dict[signal.Signals, Any]:
+        return {number: signal.signal(number, self._receive) for number in SIGNALS}
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self.received is None:
             self.received = signal.Signals(number)
+
+
+def _stop(trainer: Trainer) -> None:
+    """End a training, also one that has not yet come as far as it must otherwise."""
+    trainer.fit_loop.min_epochs = None
+    trainer.fit_loop.epoch_loop.min_steps = None
+    trainer.should_stop = True
 
 
 def is_stopped(trainer: Trainer) -> bool:

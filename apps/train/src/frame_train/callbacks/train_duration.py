@@ -20,6 +20,10 @@ class TrainDurationCallback(ClockedCallback):
     def __init__(self, train_for: str) -> None:
         super().__init__(train_for)
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._clock.fraction >= 1:  # it was over when it was stopped
+            trainer.should_stop = True
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:

@@ -11,8 +11,6 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from frame_core import Model, SizedDataset
 from frame_train.optimization.procedure import Procedure
 
-_LOSS = "loss"  # what a schedule that watches the training is told
-
 
 class BatchOptimization(Procedure):
     """Minimizes a model's loss on shuffled batches of ``data["train"]`` with any optimizer of torch.
@@ -53,6 +51,7 @@ class BatchOptimization(Procedure):
         self._make_scheduler = scheduler
         self._scheduler_interval = scheduler_interval
         self._watches_loss = False
+        self._watched: dict[str, Any] = {}
 
     def check_trainer(self, trainer: Trainer) -> None:
         """Check, before any training, that a trainer asks for nothing that the optimizer can't do.
@@ -74,14 +73,35 @@ class BatchOptimization(Procedure):
             return optimizer
         scheduler = self._make_scheduler(optimizer)
         self._watches_loss = isinstance(scheduler, ReduceLROnPlateau)
-        options = {"scheduler": scheduler, "interval": self._scheduler_interval, "monitor": _LOSS}
+        options = {"scheduler": scheduler, "interval": self._scheduler_interval}
+        if self._watches_loss:  # Lightning's own way forgets, after a resume, what the epoch's first batches lost
+            options = {"scheduler": scheduler, "interval": "step", "reduce_on_plateau": False}
         return {"optimizer": optimizer, "lr_scheduler": options}
 
     def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
         quantities = self.model.compute_loss(batch, batch_idx)
         if self._watches_loss:
-            of_epoch = self._scheduler_interval == "epoch"
-            n_data = len(next(iter(batch.values())))
-            loss = quantities["loss"].detach()
-            self.log(_LOSS, loss, on_step=not of_epoch, on_epoch=of_epoch, logger=False, batch_size=n_data)
+            self._watch(quantities["loss"].detach(), len(next(iter(batch.values()))), batch_idx)
         return quantities
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        if not self._watches_loss:
+            super().lr_scheduler_step(scheduler, metric)
+        elif self._scheduler_interval == "step" or self.trainer.is_last_batch:
+            scheduler.step(self._watched["sum"] / self._watched["n_data"])
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["watched"] = self._watched
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_load_checkpoint(checkpoint)
+        self._watched = checkpoint["watched"]
+
+    def _watch(self, loss: Tensor, n_data: int, batch_idx: int) -> None:
+        """Take in the loss of a batch, once also where an optimizer asks for it several times."""
+        if batch_idx == 0 or self._scheduler_interval == "step":
+            self._watched = {"sum": 0.0, "n_data": 0, "batch": -1}
+        if batch_idx > self._watched["batch"]:
+            sums = {"sum": self._watched["sum"] + n_data * loss, "n_data": self._watched["n_data"] + n_data}
+            self._watched = {**sums, "batch": batch_idx}

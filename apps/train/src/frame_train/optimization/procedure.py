@@ -19,7 +19,7 @@ from frame_train.progress import list_logs, read_progress
 class Procedure(LightningModule):
     """A model, its data, a loader of shuffled training batches, counters, and the schedules of the model.
 
-    Counters and schedules are in the checkpoint.
+    Counters and schedules are in the checkpoint, and so are the numbers that callbacks monitor.
 
     Args:
         model: The model.
@@ -47,6 +47,7 @@ class Procedure(LightningModule):
         self._sampler = cast(ShuffledBatches, self._loader.sampler)
         self._schedules = {name: part for name, part in model.named_modules() if isinstance(part, Schedule)}
         self._clocks: dict[str, Clock] = {}
+        self._metrics: dict[str, Tensor] = {}
         for name, schedule in self._schedules.items():
             with _told_as(f"{name}.over"):
                 self._clocks[name] = Clock(Interval.parse(schedule.over))
@@ -81,6 +82,9 @@ class Procedure(LightningModule):
     def train_dataloader(self) -> DataLoader[Any]:
         return self._loader
 
+    def on_train_start(self) -> None:
+        self.trainer.callback_metrics.update(self._metrics)
+
     def on_train_batch_start(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:
         self._epoch = self.current_epoch
         seed_generators(make_key(self._sampler.seed, "noise", self.global_rank, self.current_epoch, batch_idx))
@@ -96,6 +100,7 @@ class Procedure(LightningModule):
         is_over = batches.processed == self.trainer.num_training_batches
         epoch, batch = (self._epoch + 1, 0) if is_over else (self._epoch, batches.processed)
         checkpoint["logs"] = {key: log.get_position() for key, log in list_logs(self.trainer.loggers).items()}
+        checkpoint["metrics"] = dict(self.trainer.callback_metrics)
         checkpoint["position"] = {"epoch": epoch, "batch": batch}
         _write_position(checkpoint["loops"]["fit_loop"], epoch, batch)
 
@@ -103,6 +108,7 @@ class Procedure(LightningModule):
         self.counters.update(checkpoint["counters"])
         for name, state in checkpoint["schedules"].items():
             self._clocks[name].load_state_dict(state)
+        self._metrics = checkpoint["metrics"]
         self._epoch = checkpoint["position"]["epoch"]
         self._sampler.start_at(**checkpoint["position"])
 
