@@ -66,7 +66,7 @@ def test_an_evaluation_that_the_run_did_not_have_is_appended_to_its_own_logs(
     assert "ELBO/Test" in (run / "report.html").read_text()
     description = json.loads((run / "run.json").read_text())  # what is logged now does not lengthen the training
     (last,) = {line["time"] for line in read_lines(trained)[-1:]}
-    assert datetime.fromisoformat(description["ended"]).timestamp() == int(last)
+    assert 0 <= datetime.fromisoformat(description["ended"]).timestamp() - int(last) <= 1
     assert "ELBO/Test" in result.output
     assert str(run) in result.output
 
@@ -122,6 +122,39 @@ def test_an_evaluation_of_ones_own_looks_at_the_runs_params_and_its_model(
     result = evaluate("--config-dir", "own", f"run={run}", "weights=all", "+evaluation=weight")
     assert result.code == 0, result
     assert [line["Own"] for line in read_new(run, trained)] == [32, 64]
+
+
+def run_installed(command: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command as it is installed, in a process of its own."""
+    path = Path(sys.executable).with_name(command)
+    keep = {name: os.environ[name] for name in ("PATH", "LANG", "OMP_NUM_THREADS") if name in os.environ}
+    return subprocess.run([path, *arguments], capture_output=True, text=True, env=keep, cwd=folder)
+
+
+@pytest.mark.parametrize("command", ["evaluate run=.", "evaluate run=. allow=[own]", "train --list"])
+def test_a_package_that_a_run_from_elsewhere_brings_does_not_take_the_place_of_one_installed(
+    run: Path, command: str
+) -> None:
+    for name in ("torchvision", "pandas", "hydra", "frame_train"):
+        (run / name).mkdir()
+        (run / name / "__init__.py").write_text(f"open({str(run / 'planted')!r}, 'w')")
+    result = run_installed(*command.split(), folder=run)
+    assert result.returncode == 0, result
+    assert not (run / "planted").exists()
+
+
+def test_the_current_folder_is_searched_only_where_code_of_ones_own_is_asked_for(run: Path) -> None:
+    (run / "own_prior.py").write_text(
+        "from frame_architectures import DiagonalNormal\nclass Own(DiagonalNormal): ...\n"
+    )
+    config = OmegaConf.load(run / "config.yaml")
+    config.architectures.prior._target_ = "own_prior.Own"
+    OmegaConf.save(config, run / "config.yaml")
+    result = run_installed("evaluate", "run=.", "evaluation.own._target_=own_prior.Own", folder=run)
+    assert result.returncode == 2, result
+    assert "there is no `own_prior.Own`" in result.stderr
+    result = run_installed("evaluate", "run=.", "allow=[own_prior]", folder=run)
+    assert result.returncode == 0, result
 
 
 def spoil_target(run: Path) -> None:

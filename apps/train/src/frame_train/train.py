@@ -29,7 +29,7 @@ def main() -> None:
     ``--check``, ``--check-all`` and ``--list`` tell about configs instead. A mistake in the config ends with a
     message of a few lines and exit code 2; ``--traceback`` shows where it was found.
     """
-    sys.path.insert(0, os.getcwd())  # classes of one's own, beside one's own option files
+    sys.path.append(os.getcwd())  # classes of one's own, beside one's own option files, behind what is installed
     register_resolvers()
     show_traceback = "--traceback" in sys.argv or os.environ.get("HYDRA_FULL_ERROR") == "1"
     with told_errors(show_traceback, sys.argv[1:]):
