@@ -157,6 +157,80 @@ def test_the_current_folder_is_searched_only_where_code_of_ones_own_is_asked_for
     assert result.returncode == 0, result
 
 
+JOINT = """# @package _global_
+# Two models of digits that share their encoder.
+defaults: [/data: Digits, /architectures: Digits, /model@models.vae: VAE, /model@models.ae: VAE]
+run: {project: DIGITS, name: Joint}
+params: {z_dim: 4, beta: 1.0, encoder_layers: [8], decoder_layers: [8], batch_size: 64}
+optimization:
+  _target_: frame_train.optimization.JointOptimization
+  models: ${models}
+  data: ${data}
+  batch_size: 64
+  num_workers: 0
+  optimizer: {_target_: torch.optim.Adam, _partial_: true}
+evaluation:
+  elbo:
+    _target_: frame_train.callbacks.EvaluationCallback
+    name: ELBO
+    evaluate_every: 1 epoch
+    evaluator:
+      _target_: frame_train.optimization.PartEvaluation
+      part: vae
+      evaluator: {_target_: frame_eval.ELBOEvaluation, evaluate_on: valid}
+"""
+
+ADVERSARIAL = """# @package _global_
+# Generated digits.
+defaults: [/data: Digits, /model: GAN, /optimization: adversarial_ADAM, /evaluation: samples]
+run: {project: DIGITS, name: GAN}
+params: {z_dim: 4, n_critic: 1, generator_lr: 1.0e-3, discriminator_lr: 1.0e-3, betas: [0.5, 0.9], batch_size: 64}
+architectures:
+  generator:
+    _target_: own_generator_of_digits.Generator
+  discriminator:
+    _target_: torch.nn.Sequential
+    _args_:
+      - {_target_: torch.nn.Flatten}
+      - {_target_: torch.nn.Linear, in_features: 64, out_features: 1}
+      - {_target_: torch.nn.Flatten, start_dim: 0}
+  prior: {_target_: frame_architectures.DiagonalNormal, z_dim: 4}
+"""
+
+GENERATOR = """
+from frame_core import ConditionalDistribution, Delta
+from torch import nn
+
+class Generator(ConditionalDistribution):
+    def __init__(self):
+        super().__init__()
+        self.network = nn.Sequential(nn.Linear(4, 64), nn.Unflatten(-1, (1, 8, 8)))
+
+    def forward(self, z):
+        return Delta(self.network(z), 3)
+"""
+
+
+@pytest.mark.parametrize(("experiment", "name"), [(JOINT, "ELBO"), (ADVERSARIAL, "Images/Samples")])
+def test_a_run_of_several_networks_is_evaluated(
+    train: Command, evaluate: Command, tmp_path: Path, experiment: str, name: str
+) -> None:
+    (tmp_path / "own" / "experiment").mkdir(parents=True)
+    (tmp_path / "own" / "experiment" / "Small.yaml").write_text(experiment)
+    (tmp_path / "own_generator_of_digits.py").write_text(GENERATOR)
+    arguments = ("logging=none", "trainer.max_epochs=1", "trainer.limit_train_batches=2")
+    result = train("--config-dir", "own", "+experiment=Small", *arguments)
+    assert result.code == 0, result
+    (run,) = (tmp_path / "runs" / "DIGITS").glob("*/*")
+    before = read_lines(run)
+    result = evaluate(f"run={run}", "allow=own_generator_of_digits")
+    assert result.code == 0, result
+    assert result.errors == ""
+    (new,) = read_lines(run)[len(before) :]
+    at_the_end = [line[name] for line in before if name in line][-1]
+    assert new[name] == at_the_end or name.startswith("Images/")
+
+
 def spoil_target(run: Path) -> None:
     config = OmegaConf.load(run / "config.yaml")
     config.architectures.prior._target_ = "subprocess.Popen"
