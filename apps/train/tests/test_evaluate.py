@@ -66,7 +66,7 @@ def test_an_evaluation_that_the_run_did_not_have_is_appended_to_its_own_logs(
     assert "ELBO/Test" in (run / "report.html").read_text()
     description = json.loads((run / "run.json").read_text())  # what is logged now does not lengthen the training
     (last,) = {line["time"] for line in read_lines(trained)[-1:]}
-    assert datetime.fromisoformat(description["ended"]).timestamp() == int(last)
+    assert 0 <= datetime.fromisoformat(description["ended"]).timestamp() - int(last) <= 1
     assert "ELBO/Test" in result.output
     assert str(run) in result.output
 
@@ -122,6 +122,113 @@ def test_an_evaluation_of_ones_own_looks_at_the_runs_params_and_its_model(
     result = evaluate("--config-dir", "own", f"run={run}", "weights=all", "+evaluation=weight")
     assert result.code == 0, result
     assert [line["Own"] for line in read_new(run, trained)] == [32, 64]
+
+
+def run_installed(command: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command as it is installed, in a process of its own."""
+    path = Path(sys.executable).with_name(command)
+    keep = {name: os.environ[name] for name in ("PATH", "LANG", "OMP_NUM_THREADS") if name in os.environ}
+    return subprocess.run([path, *arguments], capture_output=True, text=True, env=keep, cwd=folder)
+
+
+@pytest.mark.parametrize("command", ["evaluate run=.", "evaluate run=. allow=[own]", "train --list"])
+def test_a_package_that_a_run_from_elsewhere_brings_does_not_take_the_place_of_one_installed(
+    run: Path, command: str
+) -> None:
+    for name in ("torchvision", "pandas", "hydra", "frame_train"):
+        (run / name).mkdir()
+        (run / name / "__init__.py").write_text(f"open({str(run / 'planted')!r}, 'w')")
+    result = run_installed(*command.split(), folder=run)
+    assert result.returncode == 0, result
+    assert not (run / "planted").exists()
+
+
+def test_the_current_folder_is_searched_only_where_code_of_ones_own_is_asked_for(run: Path) -> None:
+    (run / "own_prior.py").write_text(
+        "from frame_architectures import DiagonalNormal\nclass Own(DiagonalNormal): ...\n"
+    )
+    config = OmegaConf.load(run / "config.yaml")
+    config.architectures.prior._target_ = "own_prior.Own"
+    OmegaConf.save(config, run / "config.yaml")
+    result = run_installed("evaluate", "run=.", "evaluation.own._target_=own_prior.Own", folder=run)
+    assert result.returncode == 2, result
+    assert "there is no `own_prior.Own`" in result.stderr
+    result = run_installed("evaluate", "run=.", "allow=[own_prior]", folder=run)
+    assert result.returncode == 0, result
+
+
+JOINT = """# @package _global_
+# Two models of digits that share their encoder.
+defaults: [/data: Digits, /architectures: Digits, /model@models.vae: VAE, /model@models.ae: VAE]
+run: {project: DIGITS, name: Joint}
+params: {z_dim: 4, beta: 1.0, encoder_layers: [8], decoder_layers: [8], batch_size: 64}
+optimization:
+  _target_: frame_train.optimization.JointOptimization
+  models: ${models}
+  data: ${data}
+  batch_size: 64
+  num_workers: 0
+  optimizer: {_target_: torch.optim.Adam, _partial_: true}
+evaluation:
+  elbo:
+    _target_: frame_train.callbacks.EvaluationCallback
+    name: ELBO
+    evaluate_every: 1 epoch
+    evaluator:
+      _target_: frame_train.optimization.PartEvaluation
+      part: vae
+      evaluator: {_target_: frame_eval.ELBOEvaluation, evaluate_on: valid}
+"""
+
+ADVERSARIAL = """# @package _global_
+# Generated digits.
+defaults: [/data: Digits, /model: GAN, /optimization: adversarial_ADAM, /evaluation: samples]
+run: {project: DIGITS, name: GAN}
+params: {z_dim: 4, n_critic: 1, generator_lr: 1.0e-3, discriminator_lr: 1.0e-3, betas: [0.5, 0.9], batch_size: 64}
+architectures:
+  generator:
+    _target_: own_generator_of_digits.Generator
+  discriminator:
+    _target_: torch.nn.Sequential
+    _args_:
+      - {_target_: torch.nn.Flatten}
+      - {_target_: torch.nn.Linear, in_features: 64, out_features: 1}
+      - {_target_: torch.nn.Flatten, start_dim: 0}
+  prior: {_target_: frame_architectures.DiagonalNormal, z_dim: 4}
+"""
+
+GENERATOR = """
+from frame_core import ConditionalDistribution, Delta
+from torch import nn
+
+class Generator(ConditionalDistribution):
+    def __init__(self):
+        super().__init__()
+        self.network = nn.Sequential(nn.Linear(4, 64), nn.Unflatten(-1, (1, 8, 8)))
+
+    def forward(self, z):
+        return Delta(self.network(z), 3)
+"""
+
+
+@pytest.mark.parametrize(("experiment", "name"), [(JOINT, "ELBO"), (ADVERSARIAL, "Images/Samples")])
+def test_a_run_of_several_networks_is_evaluated(
+    train: Command, evaluate: Command, tmp_path: Path, experiment: str, name: str
+) -> None:
+    (tmp_path / "own" / "experiment").mkdir(parents=True)
+    (tmp_path / "own" / "experiment" / "Small.yaml").write_text(experiment)
+    (tmp_path / "own_generator_of_digits.py").write_text(GENERATOR)
+    arguments = ("logging=none", "trainer.max_epochs=1", "trainer.limit_train_batches=2")
+    result = train("--config-dir", "own", "+experiment=Small", *arguments)
+    assert result.code == 0, result
+    (run,) = (tmp_path / "runs" / "DIGITS").glob("*/*")
+    before = read_lines(run)
+    result = evaluate(f"run={run}", "allow=own_generator_of_digits")
+    assert result.code == 0, result
+    assert result.errors == ""
+    (new,) = read_lines(run)[len(before) :]
+    at_the_end = [line[name] for line in before if name in line][-1]
+    assert new[name] == at_the_end or name.startswith("Images/")
 
 
 def spoil_target(run: Path) -> None:

@@ -18,6 +18,7 @@ from frame_train.settings import config_directory, register_resolvers
 from frame_train.train import told_errors
 
 _KEYS = ("run", "weights", "allow", "evaluation", "device", "trainer", "hydra")
+_OWN_CODE = ("allow=", "--config-dir", "-cd")  # what asks for classes of one's own, in the current folder
 
 
 def main() -> None:
@@ -25,9 +26,10 @@ def main() -> None:
 
     A mistake ends with a message of a few lines and exit code 2; ``--traceback`` shows where it was found.
     """
-    sys.path.insert(0, os.getcwd())  # classes of one's own, beside one's own option files
     register_resolvers()
     flags, arguments = _take_flags(sys.argv[1:])
+    if any(argument.startswith(_OWN_CODE) for argument in arguments):
+        sys.path.append(os.getcwd())  # behind what is installed: the folder may be a run from elsewhere
     show_traceback = flags.traceback or os.environ.get("HYDRA_FULL_ERROR") == "1"
     with told_errors(show_traceback, ()):
         if flags.diff is None:

@@ -33,6 +33,8 @@ def evaluate(config: DictConfig, adds_evaluations: bool, sets_device: bool) -> N
     quiet_libraries()
     options = cast(dict[str, Any], OmegaConf.to_container(config.evaluation, resolve=False))
     run, checkpoints = _open(config, list(_iterate_targets(options)))
+    for checkpoint in checkpoints:
+        run.load(checkpoint)  # each fits, or nothing is evaluated
     if sets_device:
         run.move_data(config.device)
     own = _as_mapping(run.config.get("evaluation"))
@@ -41,8 +43,6 @@ def evaluate(config: DictConfig, adds_evaluations: bool, sets_device: bool) -> N
     _tell_of_other_splits(evaluations, own)
     loggers = _build_loggers(run)
     run.model.to(_choose_device(config.trainer.accelerator))
-    for checkpoint in checkpoints:
-        run.load(checkpoint)  # each fits, or nothing is evaluated
     _evaluate(run, checkpoints, list(evaluations.values()), loggers)
 
 

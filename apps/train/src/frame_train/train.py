@@ -31,7 +31,7 @@ def main() -> None:
     message of a few lines and exit code 2, a training that can't go on with one and exit code 1; ``--traceback``
     shows where it was found.
     """
-    sys.path.insert(0, os.getcwd())  # classes of one's own, beside one's own option files
+    sys.path.append(os.getcwd())  # classes of one's own, beside one's own option files, behind what is installed
     register_resolvers()
     show_traceback = "--traceback" in sys.argv or os.environ.get("HYDRA_FULL_ERROR") == "1"
     with told_errors(show_traceback, sys.argv[1:]):
