@@ -22,6 +22,7 @@ from frame_train.callbacks import (
 )
 from frame_train.composition import Composition, construct_target, trace_in
 from frame_train.errors import CompositionError, raise_any, suggest
+from frame_train.profiling import NoProfiler
 from frame_train.trial import find_networks, make_optimizers, try_loss
 
 _OPTIONAL_CALLBACKS = {"enable_checkpointing": Checkpoint, "enable_progress_bar": ProgressBar}
@@ -221,6 +222,7 @@ def build_trainer(
         "callbacks": listed,
         "logger": loggers,
         "default_root_dir": directory,
+        "profiler": told.get("profiler") or NoProfiler(),
         **others,
         **{
             option: any(isinstance(callback, kind) for callback in listed)
