@@ -21,6 +21,7 @@ from frame_train.callbacks import (
     TrainDurationCallback,
 )
 from frame_train.composition import Composition, construct_target, trace_in
+from frame_train.drivers import remember_that_there_is_none
 from frame_train.errors import CompositionError, raise_any, suggest
 from frame_train.profiling import NoProfiler
 from frame_train.trial import find_networks, make_optimizers, try_loss
@@ -99,6 +100,7 @@ def build_experiment(config: DictConfig, directory: Path) -> Experiment:
     if trainer.world_size > 1:
         message = f"`trainer.devices`: one process trains a run, got {trainer.world_size}."
         raise CompositionError(message, "trainer.devices")
+    remember_that_there_is_none()
     return Experiment(parts.optimization, trainer, file_logger, stop)
 
 
