@@ -29,7 +29,7 @@ from frame_train.trial import find_networks, make_optimizers, try_loss
 _OPTIONAL_CALLBACKS = {"enable_checkpointing": Checkpoint, "enable_progress_bar": ProgressBar}
 
 _KINDS: dict[str, type] = {"callbacks": Callback, "evaluation": Callback, "logger": Logger}
-_RESERVED_NAMES = ("time", "trainer/global_step", "Train")
+_RESERVED_NAMES = ("time", "seconds", "trainer/global_step", "Train")
 _NO_LOOP = "there is no loop of validation or test; each evaluation has `evaluate_every`"
 _NOT_FOR_THE_TRAINER = {
     "logger": "loggers stand under `logger:`, and `logging=none` leaves all out",

@@ -155,7 +155,7 @@ def _read_idx(path: Path, rows: range) -> Tensor:
                 f"{header.hex()}, got {n_found:,} bytes that begin with {start.hex()}. "
                 "Remove it, and it can be downloaded again."
             )
-        content = torch.empty((len(rows), *row_shape), dtype=torch.uint8)
+        content = bytearray(len(rows) * n_row_bytes)
         file.seek(len(header) + rows.start * n_row_bytes)
-        file.readinto(content.numpy())
-    return content
+        file.readinto(content)
+    return torch.frombuffer(content, dtype=torch.uint8).view(len(rows), *row_shape)
