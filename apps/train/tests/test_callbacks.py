@@ -40,11 +40,13 @@ class RecordingLogger(DummyLogger):
     def __init__(self) -> None:
         super().__init__()
         self.entries: list[tuple[str, Any, int | None, dict[str, int]]] = []
+        self.seconds: list[float | None] = []
 
     def log(
         self, name: str, log_entry: LogEntry, global_step: int | None = None, counters: Mapping[str, int] | None = None
     ) -> None:
         self.entries.append((name, log_entry.value, global_step, dict(counters or {})))
+        self.seconds.append(log_entry.seconds)
 
     @property
     def steps(self) -> list[int | None]:
@@ -139,6 +141,58 @@ def test_time_is_counted_from_the_end_of_an_evaluation() -> None:
     logger = RecordingLogger()
     fit([EvaluationCallback("A", "0.000001 seconds", DisturbingEvaluation())], logger, max_epochs=1)
     assert logger.steps == [1, 2, 3, 4, 5]
+
+
+class Time:
+    """Time that passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class TimedStep(Callback):
+    """Lets a second pass in each step."""
+
+    def __init__(self, time: Time) -> None:
+        self._time = time
+
+    def on_train_batch_end(self, *arguments: Any) -> None:
+        self._time.now += 1
+
+
+class TimedEvaluation(DisturbingEvaluation):
+    """Takes nine seconds."""
+
+    def __init__(self, time: Time) -> None:
+        self._time = time
+
+    def evaluate(self, optimization: Optimization) -> LogEntry:
+        self._time.now += 9
+        return super().evaluate(optimization)
+
+
+@pytest.mark.parametrize(
+    ("max_fraction", "steps"),
+    [(None, [*range(2, 21, 2)]), (1.0, [*range(2, 21, 2)]), (0.75, [*range(2, 21, 3)]), (0.5, [2, 11, 20])],
+)
+def test_an_evaluation_comes_less_often_where_it_takes_more_than_its_part_of_the_time(
+    max_fraction: float | None, steps: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    time, logger = Time(), RecordingLogger()
+    monkeypatch.setattr("frame_train.callbacks.evaluation.time", time)
+    evaluation = EvaluationCallback("A", "2 iterations", TimedEvaluation(time), max_fraction=max_fraction)
+    fit([TimedStep(time), evaluation], logger, max_epochs=4)
+    assert logger.steps == steps
+    assert logger.seconds == [9.0] * len(steps)
+
+
+@pytest.mark.parametrize("max_fraction", [0, -0.1, 1.1, float("nan")])
+def test_a_fraction_that_is_none_is_refused(max_fraction: float) -> None:
+    with pytest.raises(ValueError, match="`max_fraction` must be greater than 0 and at most 1, got"):
+        EvaluationCallback("A", "1 epoch", DisturbingEvaluation(), max_fraction=max_fraction)
 
 
 def test_the_counters_are_logged_beside_the_step() -> None:

@@ -410,14 +410,21 @@ def test_an_older_page_remains_whole_when_a_new_one_can_not_be_written(
 def test_what_is_evaluated_after_the_run_stands_at_its_step_and_does_not_lengthen_it(tmp_path: Path) -> None:
     lines = [
         {"trainer/global_step": 10, "time": 110.0, "counters/iteration": 10, "ELBO": -3.0, "Note": "early"},
-        {"trainer/global_step": 20, "time": 120.0, "counters/iteration": 20, "ELBO": -1.0, "Note": "late"},
+        {
+            "trainer/global_step": 20,
+            "time": 120.0,
+            "counters/iteration": 20,
+            "seconds": 3.0,
+            "ELBO": -1.0,
+            "Note": "late",
+        },
         {"trainer/global_step": 10, "time": 9e9, "counters/iteration": 10, "ELBO": -2.0, "Note": "early again"},
     ]
     (tmp_path / "metrics.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     times = {"started": "1970-01-01T00:01:40+00:00", "ended": "1970-01-01T00:02:01+00:00"}
     (tmp_path / "run.json").write_text(json.dumps(times))
     record = read_record(tmp_path)
-    assert record.metrics["ELBO"] == [Point(10, -3.0), Point(10, -2.0), Point(20, -1.0)]
+    assert record.metrics == {"ELBO": [Point(10, -3.0), Point(10, -2.0), Point(20, -1.0)]}
     assert (record.last_step, record.counters) == (20, {"iteration": 20})
     assert (record.others["Note"].value, record.others["Note"].n_values) == ("late", 3)
     assert "21 s" in Page(write_report(tmp_path)).text

@@ -45,6 +45,14 @@ def test_a_line_has_the_step_the_time_the_counters_and_the_value(tmp_path: Path)
     assert line == {"trainer/global_step": 3, "counters/iteration": 7, "Loss": 1.5}
 
 
+def test_a_line_tells_what_its_entry_cost_where_that_was_measured(tmp_path: Path) -> None:
+    logger = FileLogger(tmp_path)
+    logger.log("Loss", LogEntry(SCALAR_ENTRY, 1.5, seconds=0.25))
+    (line,) = read(tmp_path)
+    assert line["seconds"] == 0.25
+    assert dict(logger.last_values) == {"Loss": (1.5, None)}
+
+
 def test_an_unknown_step_is_null(tmp_path: Path) -> None:
     FileLogger(tmp_path).log("Loss", LogEntry(SCALAR_ENTRY, 1.5))
     assert read(tmp_path)[0]["trainer/global_step"] is None
@@ -84,8 +92,8 @@ def test_last_values_are_the_latest_with_their_steps(tmp_path: Path) -> None:
     assert dict(logger.last_values) == {"ELBO/valid": (2.0, 9), "loss": (0.5, 10)}
 
 
-@pytest.mark.parametrize("name", ["time", "trainer/global_step", "counters/iteration"])
-def test_a_name_that_every_line_has_is_refused(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["time", "seconds", "trainer/global_step", "counters/iteration"])
+def test_a_name_that_lines_have_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match=name):
         FileLogger(tmp_path).log(name, LogEntry(SCALAR_ENTRY, 1.0), counters={"iteration": 1})
     assert list(tmp_path.iterdir()) == []

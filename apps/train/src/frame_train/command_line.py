@@ -18,13 +18,14 @@ def take_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]
     """Take the flags that are not Hydra's off a command line.
 
     Returns:
-        ``check``, ``check_all``, ``list`` (a group, empty for all of them, None where it is not asked for),
-        ``compatible_with`` and ``traceback``; and the rest of the command line.
+        ``help``, ``check``, ``check_all``, ``list`` (a group, empty for all of them, None where it is not asked
+        for), ``compatible_with`` and ``traceback``; and the rest of the command line.
 
     Raises:
         CompositionError: There is no such flag.
     """
     parser = argparse.ArgumentParser("train", add_help=False, allow_abbrev=False)
+    parser.add_argument("--help", "-h", action="store_true")
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--check-all", action="store_true")
     parser.add_argument("--list", nargs="?", const="", metavar="GROUP")

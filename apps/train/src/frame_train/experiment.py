@@ -20,13 +20,15 @@ from frame_train.callbacks import (
     TrainDurationCallback,
 )
 from frame_train.composition import Composition, construct_target, trace_in
+from frame_train.drivers import remember_that_there_is_none
 from frame_train.errors import CompositionError, raise_any, suggest
+from frame_train.profiling import NoProfiler
 from frame_train.trial import find_networks, make_optimizers, try_loss
 
 _OPTIONAL_CALLBACKS = {"enable_checkpointing": Checkpoint, "enable_progress_bar": ProgressBar}
 
 _KINDS: dict[str, type] = {"callbacks": Callback, "evaluation": Callback, "logger": Logger}
-_RESERVED_NAMES = ("time", "trainer/global_step", "Train")
+_RESERVED_NAMES = ("time", "seconds", "trainer/global_step", "Train")
 _NO_LOOP = "there is no loop of validation or test; each evaluation has `evaluate_every`"
 _NOT_FOR_THE_TRAINER = {
     "logger": "loggers stand under `logger:`, and `logging=none` leaves all out",
@@ -97,6 +99,7 @@ def build_experiment(config: DictConfig, directory: Path) -> Experiment:
     if trainer.world_size > 1:
         message = f"`trainer.devices`: one process trains a run, got {trainer.world_size}."
         raise CompositionError(message, "trainer.devices")
+    remember_that_there_is_none()
     return Experiment(parts.optimization, trainer, file_logger, stop)
 
 
@@ -242,6 +245,7 @@ def build_trainer(
         "callbacks": listed,
         "logger": loggers,
         "default_root_dir": directory,
+        "profiler": told.get("profiler") or NoProfiler(),
         **others,
         **{
             option: any(isinstance(callback, kind) for callback in listed)

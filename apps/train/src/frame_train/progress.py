@@ -15,7 +15,7 @@ from frame_train.interval import Interval
 
 def read_quantities(outputs: Mapping[str, Tensor], trainer: Trainer) -> dict[str, Tensor]:
     """Give what a training step computed, its loss as it was before Lightning divided it for accumulation."""
-    if not trainer.lightning_module.automatic_optimization:
+    if trainer.accumulate_grad_batches == 1 or not trainer.lightning_module.automatic_optimization:
         return dict(outputs)
     return {**outputs, "loss": outputs["loss"] * trainer.accumulate_grad_batches}
 

@@ -34,13 +34,13 @@ def resolve_without_environment(config: DictConfig) -> dict[str, Any]:
 
 
 def _resolve(node: Any) -> Any:
+    if not isinstance(node, ListConfig | DictConfig):
+        return node
+    raw = cast(Any, OmegaConf.to_container(node, resolve=False))
     if isinstance(node, ListConfig):
-        return [_resolve_entry(node, index) for index in range(len(node))]
-    if isinstance(node, DictConfig):
-        return {str(name): _resolve_entry(node, name) for name in node}
-    return node
+        return [_resolve_entry(node, index, raw[index]) for index in range(len(node))]
+    return {str(name): _resolve_entry(node, name, raw[name]) for name in node}
 
 
-def _resolve_entry(node: DictConfig | ListConfig, name: Any) -> Any:
-    raw = cast(Any, OmegaConf.to_container(node, resolve=False))[name]
+def _resolve_entry(node: DictConfig | ListConfig, name: Any, raw: Any) -> Any:
     return raw if isinstance(raw, str) and "${oc.env:" in raw else _resolve(node[name])

@@ -126,6 +126,11 @@ def print_differences(directories: Sequence[Path], differences: Mapping[str, Seq
             console.print(f"{title}: nothing differs")
 
 
+def print_text(text: str) -> None:
+    """Print a text as it is."""
+    Console().print(Text(text), soft_wrap=True)
+
+
 def print_notice(line: str) -> None:
     """Print a line that a person should know of."""
     Console(stderr=True).print(Text(line), soft_wrap=True)

@@ -18,6 +18,7 @@ from frame_train.command_line import is_override, normalize_overrides, take_flag
 from frame_train.composing import tell_why_not
 from frame_train.errors import CompositionError, TrainingError
 from frame_train.explanation import EXPLAINED, explain
+from frame_train.help_command import print_help
 from frame_train.list_command import list_options
 from frame_train.preparation import prepare_config
 from frame_train.settings import config_directory, register_resolvers
@@ -58,6 +59,9 @@ def told_errors(show_traceback: bool, arguments: Sequence[str]) -> Generator[Non
 
 def _run(flags: Namespace, arguments: Sequence[str], show_traceback: bool) -> int:
     """Do what the command line asks for, and give the exit code."""
+    if flags.help:
+        print_help(arguments)
+        return 0
     if flags.list is not None:
         list_options(flags.list, flags.compatible_with, arguments)
         return 0

@@ -78,7 +78,9 @@ class StochasticLinear(ConditionalDistribution):
     def forward(self, condition: Tensor) -> Distribution:
         n_batch_dims = condition.ndim - 1
         n_parameters = len(_FAMILIES[self.distribution].parameters)
-        parameters = self.linear(condition).unflatten(-1, (n_parameters, *self.out_shape)).unbind(n_batch_dims)
+        output = self.linear(condition).unflatten(-1, (n_parameters, *self.out_shape))
+        # the gradient of a view is none to compute, and that of `unbind` a copy
+        parameters = output.unbind(n_batch_dims) if n_parameters > 1 else [output.squeeze(n_batch_dims)]
         return make_distribution(self.distribution, parameters, n_batch_dims, self.scale_offset)
 
     def extra_repr(self) -> str:

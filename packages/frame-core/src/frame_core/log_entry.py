@@ -59,6 +59,7 @@ class LogEntry:
     Args:
         data_type: One of the types above, or its name.
         value: The value.
+        seconds: How long it took to make, None where that was not measured.
 
     Raises:
         ValueError: There is no such type, or the value can't be shown as it.
@@ -70,6 +71,7 @@ class LogEntry:
 
     data_type: EntryType
     value: Any
+    seconds: float | None = None
 
     def __post_init__(self) -> None:
         try:

@@ -19,12 +19,16 @@ from typing_extensions import override
 from frame_core import SCALAR_ENTRY, EntryType, LogEntry, name_numbers
 from frame_loggers.conversion import GLOBAL_STEP, make_bins, make_picture, make_plain, prefix_counters
 
+SECONDS = "seconds"
+"""What the cost of an entry is called on its line."""
+
 
 class FileLogger(Logger):
     """Writes a line per entry to ``metrics.jsonl``, and pictures as PNG to ``images/``.
 
     A line is a JSON object, written at once: ``trainer/global_step`` (null when it is not known), ``time``
-    in seconds since the epoch, the counters as ``counters/<name>``, and each value under its full name:
+    in seconds since the epoch, the counters as ``counters/<name>``, ``seconds`` that the entry took to make
+    where that was measured, and each value under its full name:
 
     - a number; one that is not finite is the string ``"NaN"``, ``"Infinity"`` or ``"-Infinity"``, which
       `float` reads back, because JSON has no such numbers,
@@ -83,9 +87,9 @@ class FileLogger(Logger):
         """
         match log_entry.data_type:
             case EntryType.SCALAR | EntryType.SCALARS:
-                self._write_scalars(name_numbers(name, log_entry), global_step, counters)
+                values = name_numbers(name, log_entry)
             case EntryType.IMAGE | EntryType.PLOT:
-                self._write({name: self._save_picture(name, log_entry, global_step)}, global_step, counters)
+                values = {name: self._save_picture(name, log_entry, global_step)}
             case EntryType.HISTOGRAM:
                 bins = make_bins(log_entry.value)
                 histogram = {
@@ -93,12 +97,15 @@ class FileLogger(Logger):
                     "counts": bins.counts.tolist(),
                     "non_finite": bins.n_non_finite,
                 }
-                self._write({name: histogram}, global_step, counters)
+                values = {name: histogram}
             case EntryType.TEXT:
-                self._write({name: log_entry.value}, global_step, counters)
+                values = {name: log_entry.value}
             case EntryType.TABLE:
                 columns = {key: [make_plain(cell) for cell in cells] for key, cells in log_entry.value.items()}
-                self._write({name: columns}, global_step, counters)
+                values = {name: columns}
+        cost = {} if log_entry.seconds is None else {SECONDS: log_entry.seconds}
+        self._write(values, global_step, {**prefix_counters(counters), **cost})
+        self._remember(name_numbers(name, log_entry), global_step)
 
     def get_position(self) -> dict[str, int]:
         """Tell how far the log has come: the length of ``metrics.jsonl``, in bytes."""
@@ -123,23 +130,22 @@ class FileLogger(Logger):
     @override
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        self._write_scalars({name: LogEntry(SCALAR_ENTRY, value).value for name, value in metrics.items()}, step, None)
+        values = {name: LogEntry(SCALAR_ENTRY, value).value for name, value in metrics.items()}
+        self._write(values, step, {})
+        self._remember(values, step)
 
     @override
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         """Do nothing: the composed config stands in the run directory, beside what is written here."""
 
-    def _write_scalars(
-        self, values: Mapping[str, float], global_step: int | None, counters: Mapping[str, int] | None
-    ) -> None:
-        self._write(values, global_step, counters)
+    def _remember(self, values: Mapping[str, float], global_step: int | None) -> None:
         self._last_values.update({name: (value, global_step) for name, value in values.items()})
 
-    def _write(self, values: Mapping[str, Any], global_step: int | None, counters: Mapping[str, int] | None) -> None:
-        line = {GLOBAL_STEP: global_step, "time": time.time(), **prefix_counters(counters)}
+    def _write(self, values: Mapping[str, Any], global_step: int | None, others: Mapping[str, float]) -> None:
+        line = {GLOBAL_STEP: global_step, "time": time.time(), **others}
         for name in values:
-            if name in line:
-                raise ValueError(f"`metrics.jsonl` has {name!r} on every line: log the value under another name.")
+            if name in line or name == SECONDS:
+                raise ValueError(f"`metrics.jsonl` has {name!r} on its lines: log the value under another name.")
         text = json.dumps(_as_strict_json({**line, **values}), allow_nan=False)
         self._directory.mkdir(parents=True, exist_ok=True)
         path, n_bytes = self._directory / "metrics.jsonl", self.get_position()["bytes"]
@@ -183,4 +189,4 @@ def _as_strict_json(value: Any) -> Any:
 def _is_value(name: str, value: Any) -> bool:
     """Say whether an entry of a line is a number that was logged."""
     is_number = isinstance(value, int | float) or value in ("NaN", "Infinity", "-Infinity")
-    return is_number and name != "time" and not name.startswith("counters/")
+    return is_number and name not in ("time", SECONDS) and not name.startswith("counters/")

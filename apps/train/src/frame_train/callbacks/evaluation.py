@@ -1,8 +1,10 @@
 """Runs an evaluation every so often."""
 
 import logging
+import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -31,10 +33,13 @@ class EvaluationCallback(ClockedCallback):
         evaluator: What is evaluated.
         on_error: Whether an evaluation that raises makes the run ``stop`` or lets it ``continue``; its
             traceback is logged as ``<name>/Error`` in either case.
+        max_fraction: Greatest part of the wall time that the evaluation may take, such as 0.1: where it takes
+            longer, it comes less often than ``evaluate_every`` says. None for no bound.
 
     Raises:
         TypeError: ``name`` is no text, or ``evaluator`` no evaluation.
-        ValueError: ``name`` is empty, ``evaluate_every`` no interval, or ``on_error`` none of the two.
+        ValueError: ``name`` is empty, ``evaluate_every`` no interval, ``on_error`` none of the two, or
+            ``max_fraction`` not in (0, 1].
     """
 
     def __init__(
@@ -43,6 +48,7 @@ class EvaluationCallback(ClockedCallback):
         evaluate_every: str,
         evaluator: Evaluation,
         on_error: Literal["stop", "continue"] = "stop",
+        max_fraction: float | None = None,
     ) -> None:
         if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"`name` must be a text, such as 'ELBO/Validation', got {name!r}.")
@@ -52,11 +58,15 @@ class EvaluationCallback(ClockedCallback):
             raise TypeError(f"`evaluator` must be a `frame_core.Evaluation`, got {evaluator!r}.")
         if on_error not in ("stop", "continue"):
             raise ValueError(f"`on_error` must be 'stop' or 'continue', got {on_error!r}.")
+        if max_fraction is not None and not 0 < max_fraction <= 1:
+            raise ValueError(f"`max_fraction` must be greater than 0 and at most 1, got {max_fraction!r}.")
         super().__init__(evaluate_every)
         self.name = name
         self.on_error = on_error
         self.evaluator = evaluator
+        self.max_fraction = max_fraction
         self._last_step: int | None = None
+        self._not_before = 0.0
 
     @property
     def state_key(self) -> str:
@@ -85,7 +95,7 @@ class EvaluationCallback(ClockedCallback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if self.is_over(trainer, batch_idx):
+        if self.is_over(trainer, batch_idx) and time.monotonic() >= self._not_before:
             update_averages(trainer, outputs, batch, batch_idx)
             self._evaluate(trainer)
             self.begin_again(trainer, batch_idx)
@@ -113,6 +123,7 @@ class EvaluationCallback(ClockedCallback):
             global_step: How far it has come.
             log: Takes the name of an entry and the entry.
         """
+        start = time.monotonic()
         try:
             entry = run_evaluation(self.evaluator, optimization)
         except Exception:
@@ -121,10 +132,14 @@ class EvaluationCallback(ClockedCallback):
                 raise
             _log.exception("The evaluation %r failed at step %d; the rest goes on.", self.name, global_step)
         else:
-            log(self.name, entry)
+            log(self.name, replace(entry, seconds=time.monotonic() - start))
 
     def _evaluate(self, trainer: Trainer) -> None:
         self._last_step = trainer.global_step
         log = partial(log_entry, trainer=trainer)
+        start = time.monotonic()
         with averaged_weights(trainer):
             self.evaluate(get_optimization(trainer), trainer.global_step, log)
+        if self.max_fraction is not None:
+            end = time.monotonic()
+            self._not_before = end + (end - start) * (1 / self.max_fraction - 1)

@@ -34,7 +34,7 @@ class InMemoryDataset(Dataset[dict[str, Tensor]]):
 
     def get_batch(self, indices: Tensor) -> dict[str, Tensor]:
         """Give the data at ``indices``, an integer tensor of shape (batch,)."""
-        return {name: _to_float(tensor[indices]) for name, tensor in self._tensors.items()}
+        return {name: _to_float(tensor.index_select(0, indices)) for name, tensor in self._tensors.items()}
 
 
 def _to_float(tensor: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import tempfile
+from math import prod
 from pathlib import Path
 
 import torch
@@ -99,11 +100,10 @@ def _load(name: str, root: Path, split: str, download: bool) -> dict[str, Tensor
     indices = get_range(split, _RANGES)
     _provide(name, root, download)
     prefix = "t10k" if split == "test" else "train"
-    rows = slice(indices.start, indices.stop)
     folder = root / name / "raw"
-    x = _read_idx(folder / f"{prefix}-images-idx3-ubyte")[rows]
-    y = _read_idx(folder / f"{prefix}-labels-idx1-ubyte")[rows]
-    return {"x": x.unsqueeze(1).clone(), "y": y.long()}
+    x = _read_idx(folder / f"{prefix}-images-idx3-ubyte", indices)
+    y = _read_idx(folder / f"{prefix}-labels-idx1-ubyte", indices)
+    return {"x": x.unsqueeze(1), "y": y.long()}
 
 
 def _provide(name: str, root: Path, download: bool) -> None:
@@ -141,16 +141,21 @@ def _download(name: str, root: Path) -> str | None:
     return None
 
 
-def _read_idx(path: Path) -> Tensor:
-    """Read a file of bytes in the IDX format: a big-endian header, then the bytes."""
-    content = path.read_bytes()
-    shape = _SHAPES[path.name]
-    header = bytes((0, 0, 8, len(shape))) + b"".join(size.to_bytes(4, "big") for size in shape)
-    n_expected = len(header) + torch.Size(shape).numel()
-    if not content.startswith(header) or len(content) != n_expected:
-        raise ValueError(
-            f"{str(path)!r} is not the published file: expected {n_expected:,} bytes that begin with "
-            f"{header.hex()}, got {len(content):,} bytes that begin with {content[: len(header)].hex()}. "
-            "Remove it, and it can be downloaded again."
-        )
-    return torch.frombuffer(bytearray(content), dtype=torch.uint8, offset=len(header)).view(shape)
+def _read_idx(path: Path, rows: range) -> Tensor:
+    """Read some rows of a file of bytes in the IDX format: a big-endian header, then the bytes."""
+    n_rows, *row_shape = _SHAPES[path.name]
+    header = bytes((0, 0, 8, 1 + len(row_shape))) + b"".join(size.to_bytes(4, "big") for size in (n_rows, *row_shape))
+    n_row_bytes = prod(row_shape)
+    n_expected, n_found = len(header) + n_rows * n_row_bytes, path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(len(header))
+        if start != header or n_found != n_expected:
+            raise ValueError(
+                f"{str(path)!r} is not the published file: expected {n_expected:,} bytes that begin with "
+                f"{header.hex()}, got {n_found:,} bytes that begin with {start.hex()}. "
+                "Remove it, and it can be downloaded again."
+            )
+        content = bytearray(len(rows) * n_row_bytes)
+        file.seek(len(header) + rows.start * n_row_bytes)
+        file.readinto(content)
+    return torch.frombuffer(content, dtype=torch.uint8).view(len(rows), *row_shape)

@@ -87,7 +87,7 @@ class Record:
             if name.startswith(_COUNTER) and isinstance(value, int):
                 if is_latest:
                     self.counters[name.removeprefix(_COUNTER)] = value
-            elif name not in (_STEP, "time"):
+            elif name not in (_STEP, "time", "seconds"):
                 self._add_value(name, value)
 
     def _add_value(self, name: str, value: Any) -> None:

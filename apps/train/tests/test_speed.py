@@ -1,0 +1,138 @@
+"""What a command imports and what a step does: counts, never seconds."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pytorch_lightning import Callback
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from frame_train.composing import compose_config
+from frame_train.experiment import Experiment, build_experiment
+from frame_train.preparation import prepare_config
+from frame_train.profiling import NoProfiler
+from frame_train.settings import register_resolvers
+
+LIBRARIES = {"torch", "torchvision", "pytorch_lightning", "matplotlib", "scipy", "sklearn", "wandb", "tensorboard"}
+OF_LIGHTNING = {"torch", "torchvision", "pytorch_lightning", "matplotlib", "scipy"}
+"""What Lightning imports itself, all but the first two through torchmetrics."""
+SCRIPT = """
+import atexit, pathlib, sys
+path = pathlib.Path(sys.argv.pop(1))
+atexit.register(lambda: path.write_text(" ".join(sys.modules)))
+from frame_train.train import main
+main()
+"""
+
+
+def find_imports(directory: Path, *arguments: str) -> set[str]:
+    """Run `train` in a process of its own, and tell which large libraries it has imported."""
+    modules = directory / "modules"
+    command = [sys.executable, "-c", SCRIPT, str(modules), *arguments]
+    environment = {**os.environ, "WANDB_MODE": "offline"}
+    result = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode in (0, 2), result.stderr
+    return LIBRARIES & set(modules.read_text().split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--list"],
+        ["--list", "experiment"],
+        ["--cfg", "job", "+experiment=MNIST_VAE"],
+        ["+experiment=MNIST_VAE", "params.beat=1"],
+        ["+experiment=NO_SUCH"],
+        ["--no-such-flag"],
+        [],
+    ],
+    ids=" ".join,
+)
+def test_what_needs_no_training_imports_no_library_of_it(arguments: list[str], tmp_path: Path) -> None:
+    assert find_imports(tmp_path, *arguments) == set()
+
+
+@pytest.mark.parametrize(
+    ("experiment", "logging", "others"),
+    [
+        ("MNIST_VAE", "none", set()),
+        ("DIGITS_VAE", "tensorboard", {"sklearn", "tensorboard"}),
+        ("DIGITS_VAE", "wandb", {"sklearn", "wandb"}),
+    ],
+)
+def test_a_training_imports_what_it_uses_beside_what_lightning_imports(
+    experiment: str, logging: str, others: set[str], data_root: Path, tmp_path: Path
+) -> None:
+    arguments = [f"+experiment={experiment}", f"logging={logging}", "trainer.max_steps=1"]
+    places = [f"device.data_root={data_root}", f"device.runs_root={tmp_path}", "device.download_files=false"]
+    assert find_imports(tmp_path, *arguments, *places) == OF_LIGHTNING | others
+
+
+# A step
+
+
+class Operations(TorchDispatchMode):
+    """Counts the operations that torch carries out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.counts[str(func)] += 1
+        return func(*args, **(kwargs or {}))
+
+
+class Window(Callback):
+    """Counts operations from the end of one step to the end of another."""
+
+    def __init__(self, first: int, last: int) -> None:
+        self.operations = Operations()
+        self._first = first
+        self._last = last
+
+    def on_train_batch_end(self, trainer: Any, *arguments: Any) -> None:
+        if trainer.global_step == self._first:
+            self.operations.__enter__()
+        if trainer.global_step == self._last:
+            self.operations.__exit__(None, None, None)
+
+
+def build(directory: Path, *overrides: str) -> Experiment:
+    register_resolvers()
+    config = compose_config(["+experiment=DIGITS_VAE", "logging=none", *overrides])
+    prepare_config(config)
+    config.run.directory = str(directory)
+    return build_experiment(config, directory)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
+def test_no_step_reads_a_number_off_the_device(tmp_path: Path) -> None:
+    experiment = build(tmp_path, "trainer.max_steps=6")  # an epoch has more
+    window = Window(1, 5)
+    experiment.trainer.callbacks.append(window)
+    experiment.trainer.fit(experiment.optimization)
+    counts = window.operations.counts
+    assert counts["aten.mm.default"] >= 4  # of what a step does, each is counted
+    assert counts["aten.index_select.default"] == 4 * 2  # of pictures and labels, one for a batch
+    assert {name for name in counts if "local_scalar" in name or "is_nonzero" in name or "item" in name} == set()
+
+
+def test_nothing_is_spent_on_a_profiler_that_is_not_asked_for(tmp_path: Path) -> None:
+    profiler = build(tmp_path).trainer.profiler
+    assert isinstance(profiler, NoProfiler)
+    assert profiler.profile("one") is profiler.profile("another")
+    assert not isinstance(build(tmp_path, "trainer.profiler=simple").trainer.profiler, NoProfiler)
+
+
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="there is a driver")
+def test_no_step_looks_for_a_driver_where_there_is_none(tmp_path: Path) -> None:
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # as Lightning sets it
+    build(tmp_path)
+    assert "PYTORCH_NVML_BASED_CUDA_CHECK" not in os.environ

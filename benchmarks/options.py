@@ -1,0 +1,18 @@
+"""What every benchmark can be told."""
+
+import argparse
+from pathlib import Path
+
+
+def make_parser(description: str | None, n_rounds: int) -> argparse.ArgumentParser:
+    """Make the parser of a benchmark's command line.
+
+    Args:
+        description: What is measured.
+        n_rounds: Number of rounds that are made where it is not told.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--json", action="store_true", help="print numbers instead of tables")
+    parser.add_argument("--rounds", type=int, default=n_rounds, help=f"turns of each contender, by default {n_rounds}")
+    parser.add_argument("--data-root", type=Path, default=Path("data"), help="folder of MNIST, by default data")
+    return parser

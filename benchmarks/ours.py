@@ -1,0 +1,46 @@
+"""`train +experiment=MNIST_VAE` as it is shipped, built as the command builds it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.floor import BATCH_SIZE
+from benchmarks.ticker import Ticker
+from frame_train.composing import compose_config
+from frame_train.data import MNIST
+from frame_train.experiment import build_experiment
+from frame_train.loaders import make_train_loader
+from frame_train.preparation import prepare_config
+from frame_train.settings import register_resolvers
+from frame_train.terminal import quiet_libraries
+
+
+def train(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
+    """Train for ever, with evaluations that never come due, and tick after each step."""
+    _train(data_root, directory, tick, evaluate=False)
+
+
+def train_and_evaluate(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
+    """Train for ever, with every evaluation at the interval that it is shipped with, and tick after each step."""
+    _train(data_root, directory, tick, evaluate=True)
+
+
+def load(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
+    """Load batches for ever, and tick after each."""
+    loader = make_train_loader(MNIST(str(data_root), "train"), BATCH_SIZE, seed=0)
+    while True:
+        for _ in loader:
+            tick()
+
+
+def _train(data_root: Path, directory: Path, tick: Callable[[], None], evaluate: bool) -> None:
+    register_resolvers()
+    quiet_libraries()
+    config = compose_config(["+experiment=MNIST_VAE", f"device.data_root={data_root}", "trainer.max_epochs=-1"])
+    prepare_config(config)
+    config.run.directory = str(directory)
+    if not evaluate:
+        for name in config.evaluation:
+            config.evaluation[name].evaluate_every = "1000000 epochs"
+    experiment = build_experiment(config, directory)
+    experiment.trainer.callbacks.append(Ticker(tick))
+    experiment.trainer.fit(experiment.optimization)

@@ -1,0 +1,49 @@
+"""What a training step costs: the floor, the usual tutorial, and `train +experiment=MNIST_VAE`."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+
+from benchmarks.comparison import compare
+from benchmarks.options import make_parser
+from benchmarks.report import Cell, Table, report
+from benchmarks.turns import Turn, take_turns
+
+CONTENDERS = {
+    "floor": "benchmarks.floor.train",
+    "tutorial": "benchmarks.tutorial.train",
+    "ours": "benchmarks.ours.train",
+}
+BATCH_SIZE = 128
+
+
+def main() -> None:
+    """Measure, and print a table."""
+    parser = make_parser(__doc__, n_rounds=20)
+    parser.add_argument("--steps", type=int, default=100, help="training steps in a turn, by default 100")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
+        turns = take_turns(CONTENDERS, options.data_root.resolve(), Path(place), options.rounds, options.steps)
+    rows = {name: _make_row(name, turns) for name in CONTENDERS}
+    report([Table("A training step of MNIST_VAE, batch 128", rows)], options.json)
+
+
+def _make_row(name: str, turns: Mapping[str, Sequence[Turn]]) -> dict[str, Cell]:
+    """Give the costs of a contender, and their ratios to those of the floor and the tutorial."""
+    cpu, wall, memory = (
+        {key: [getattr(turn, part) for turn in turns[key]] for key in turns} for part in ("cpu", "wall", "memory")
+    )
+    return {
+        "CPU ms": 1000 * median(cpu[name]),
+        "CPU / floor": compare(cpu[name], cpu["floor"]),
+        "wall / floor": compare(wall[name], wall["floor"]),
+        "images/s": BATCH_SIZE / median(wall[name]),
+        "images/s / tutorial": compare(wall["tutorial"], wall[name]),
+        "memory MiB": memory[name][-1],
+        "memory / floor": memory[name][-1] / memory["floor"][-1],
+    }
+
+
+if __name__ == "__main__":
+    main()
