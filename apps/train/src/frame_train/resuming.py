@@ -13,6 +13,7 @@ from frame_train.command_line import normalize_overrides
 from frame_train.errors import CompositionError, suggest
 from frame_train.run import read_description
 from frame_train.stored.location import locate
+from frame_train.stored.run import read_config
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,12 @@ def read_resumption(where: str, overrides: Sequence[str]) -> tuple[DictConfig, R
         CompositionError: There is no such run, nothing in it to go on from, or no such key.
     """
     directory, _ = locate(where, "last", needs_checkpoint=False)
-    config = cast(DictConfig, OmegaConf.load(directory / "config.yaml"))
+    config = read_config(directory)
     changes = [_apply(override, config) for override in normalize_overrides(overrides)]
     checkpoint, passed_over = find_newest(directory / "checkpoints")
     if checkpoint is None:
         told = "".join(f"\n{line}" for line in passed_over)
         raise CompositionError(f"`resume`: {str(directory)!r} has no whole checkpoint to go on from.{told}")
-    config.run.directory = str(directory)
     return config, Resumption(directory, checkpoint, passed_over, [change for change in changes if change])
 
 
