@@ -33,7 +33,7 @@ class EvaluationCallback(ClockedCallback):
             traceback is logged as ``<name>/Error`` in either case.
 
     Raises:
-        TypeError: ``name`` is no text.
+        TypeError: ``name`` is no text, or ``evaluator`` no evaluation.
         ValueError: ``name`` is empty, ``evaluate_every`` no interval, or ``on_error`` none of the two.
     """
 
@@ -50,6 +50,8 @@ class EvaluationCallback(ClockedCallback):
             raise ValueError("`name` must not be empty: it is what the evaluation is logged as.")
         if on_error not in ("stop", "continue"):
             raise ValueError(f"`on_error` must be 'stop' or 'continue', got {on_error!r}.")
+        if not isinstance(evaluator, Evaluation):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"`evaluator` must be an `Evaluation`, got {evaluator!r}.")
         super().__init__(evaluate_every)
         self.name = name
         self.on_error = on_error
