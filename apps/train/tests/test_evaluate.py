@@ -241,6 +241,12 @@ def spoil_target(run: Path) -> None:
     ("arguments", "messages"),
     [
         ([], ["`run` is missing"]),
+        (["run={run}", "allow=5"], ["`allow` must be names", "got 5"]),
+        (["run={run}", "allow=null"], ["`allow` must be names", "got None"]),
+        (["run={run}", "evaluation.elbo_train.evaluator=5"], ["`evaluator` must be an `Evaluation`, got 5"]),
+        (["run={run}", "evaluation.elbo_train.name=time"], ["`evaluation.elbo_train.name`: 'time'", "choose another"]),
+        (["run={run}", "~evaluation.elbo_tain"], ["no `elbo_tain` to leave out", "Did you mean `elbo_train`?"]),
+        (["run={run}", "~evaluation.elbo_train.nam"], ["`evaluation.elbo_train` has no `nam`", "`name`?"]),
         (["run=runs/nowhere"], ["`run`: there is no 'runs/nowhere'"]),
         (["run={run}", "weights=bst"], ["`weights`", "best, last, step-00000002, step-00000004", "`best`?"]),
         (["run={run}", "wieghts=best"], ["takes no `wieghts`", "Did you mean `weights`?"]),
@@ -276,6 +282,75 @@ def test_a_mistake_ends_in_a_few_lines_and_logs_nothing(
         assert message in result.errors
     assert result.output == ""
     assert read_new(run, trained) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("logger", "abc", "`logger` must be a mapping of names to components, got 'abc'"),
+        ("evaluation", "abc", "`evaluation` must be a mapping of names to components, got 'abc'"),
+        ("logger.tensorboard", 5, "`logger.tensorboard` must be a component with a `_target_`, got 5"),
+        ("logger.tensorboard", {"a": 1}, "`logger.tensorboard` must be a `Logger`, got {'a': 1}"),
+        ("evaluation.elbo_train.evaluator", 5, "`evaluator` must be an `Evaluation`, got 5"),
+    ],
+)
+def test_a_stored_config_of_another_form_is_told(
+    evaluate: Command, run: Path, trained: Path, key: str, value: Any, message: str
+) -> None:
+    config = OmegaConf.load(run / "config.yaml")
+    OmegaConf.update(config, key, value, merge=False)
+    OmegaConf.save(config, run / "config.yaml")
+    result = evaluate(f"run={run}")
+    assert result.code == 2
+    assert message in result.errors
+    assert len(result.errors.splitlines()) <= 3
+    assert read_new(run, trained) == []
+
+
+@pytest.mark.parametrize("text", ["5", "", "- 1", "a: [1\nb: {"])
+def test_a_config_that_can_not_be_read_is_told(evaluate: Command, run: Path, trained: Path, text: str) -> None:
+    (run / "config.yaml").write_text(text)
+    for arguments in ([f"run={run}"], ["--diff", str(trained), str(run)]):
+        result = evaluate(*arguments)
+        assert result.code == 2
+        assert "config.yaml" in result.errors
+        assert len(result.errors.splitlines()) <= 3
+        assert result.output == ""
+
+
+def test_an_evaluation_of_the_run_can_be_left_out(evaluate: Command, run: Path, trained: Path) -> None:
+    result = evaluate(f"run={run}", "~evaluation.elbo_train", "~evaluation.samples")
+    assert result.code == 0, result
+    names = {name for line in read_new(run, trained) for name in line}
+    assert names >= {"ELBO/Validation", "Images/Reconstructions"}
+    assert not names & {"ELBO/Train", "Images/Samples"}
+
+
+FAILING = """
+from frame_core import Evaluation
+
+class Failing(Evaluation):
+    def __init__(self, evaluate_on, n_samples):
+        pass
+
+    def evaluate(self, optimization):
+        raise KeyError("nothing there")
+"""
+
+
+def test_an_evaluation_that_raises_is_told_when_the_others_have_run(
+    evaluate: Command, run: Path, trained: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "own_failing_evaluation.py").write_text(FAILING)
+    evaluator = "evaluation.elbo_train.evaluator._target_=own_failing_evaluation.Failing"
+    arguments = (f"run={run}", "allow=[own_failing_evaluation]", "+evaluation=elbo", *ON_TEST)
+    result = evaluate(*arguments, "evaluation.elbo_train.on_error=continue", evaluator)
+    assert result.code == 1, result
+    assert "`evaluation.elbo_train` failed at step 4: KeyError: 'nothing there'" in result.errors
+    assert "Traceback" not in result.errors
+    assert "ELBO/Test" in result.output
+    assert {name for line in read_new(run, trained) for name in line} >= {"ELBO/Test", "ELBO/Train/Error"}
+    assert "in evaluate\n" in evaluate(*arguments, evaluator, "--traceback").errors
 
 
 def test_a_traceback_is_shown_where_it_is_asked_for(evaluate: Command) -> None:

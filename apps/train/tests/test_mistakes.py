@@ -123,7 +123,7 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     ([DIGITS, "evaluation=null"], ["`evaluation=null`", "the name of an option"]),
     ([DIGITS, "+model._args_=5"], ["`model._args_` must be of type list, got 5"]),
     ([DIGITS, "+model._partial_=maybe"], ["`model._partial_` must be of type bool, got 'maybe'"]),
-    ([DIGITS, "evaluation.samples.evaluator=5"], ["`evaluator` must be a `frame_core.Evaluation`, got 5"]),
+    ([DIGITS, "evaluation.samples.evaluator=5"], ["`evaluator` must be an `Evaluation`, got 5"]),
     ([DIGITS, "optimization=batch", "optimization.optimizer=5"], ["`optimization.optimizer`", "`_partial_: true`"]),
     ([DIGITS, "optimization._target_=torch.nn.Identity"], ["`optimization` must be a LightningModule", "Identity()"]),
     ([DIGITS, "evaluation.samples.evaluator={sort: 1}"], ["`evaluation.samples.evaluator.sort`"]),

@@ -160,7 +160,9 @@ def fit(kind: Kind, directory: Path, *callbacks: Callback, resumes: bool = False
 def read_entries(directory: Path) -> list[dict[str, Any]]:
     """Read what was logged, but for the time."""
     lines = (directory / "metrics.jsonl").read_text().splitlines()
-    return [{name: value for name, value in json.loads(line).items() if name not in ("time", "seconds")} for line in lines]
+    return [
+        {name: value for name, value in json.loads(line).items() if name not in ("time", "seconds")} for line in lines
+    ]
 
 
 def assert_equal(directory: Path, expected: Path) -> None:

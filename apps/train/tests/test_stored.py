@@ -139,6 +139,12 @@ def cut_off(run: Path) -> None:
     checkpoint.write_bytes(checkpoint.read_bytes()[:-1000])
 
 
+def replace_by_folder(run: Path) -> None:
+    checkpoint = run / "checkpoints" / "last.ckpt"
+    checkpoint.unlink()
+    checkpoint.mkdir()
+
+
 def change(key: str, value: Any) -> Callable[[Path], None]:
     def spoil(run: Path) -> None:
         config = OmegaConf.load(run / "config.yaml")
@@ -172,8 +178,12 @@ def keep(run: Path) -> None:
             ["it has `config.yaml`", "no `run.json`, `checkpoints/*.ckpt`"],
         ),
         (write("run.json", '{"format": 2}'), ".", "last", ["is of format 2", "reads up to 1"]),
+        (write("run.json", '{"format": "x"}'), ".", "last", ["`format`", "must be a whole number from 1, got 'x'"]),
+        (write("run.json", '{"format": 0}'), ".", "last", ["must be a whole number from 1, got 0"]),
         (write("run.json", '{"format'), ".", "last", ["run.json' can't be read"]),
         (write("config.yaml", "a: [1\nb: {"), ".", "last", ["config.yaml' can't be read as a config", "line 2"]),
+        (write("config.yaml", "5"), ".", "last", ["config.yaml' can't be read as a config"]),
+        (write("config.yaml", ""), ".", "last", ["must hold a mapping, got {}"]),
         (write("config.yaml", "- 1"), ".", "last", ["must hold a mapping"]),
         (
             write("config.yaml", "a: 1"),
@@ -183,6 +193,7 @@ def keep(run: Path) -> None:
         ),
         (cut_off, ".", "last", ["last.ckpt' can't be read as a checkpoint: it is cut off"]),
         (write("checkpoints/last.ckpt", "weights"), ".", "last", ["last.ckpt' can't be read as a checkpoint"]),
+        (replace_by_folder, ".", "last", ["last.ckpt' is a folder, expected a file"]),
         (keep, "config.yaml", "last", ["config.yaml' can't be read as a checkpoint"]),
         (keep, ".", "bset", ["no checkpoint 'bset'", "best, last, step-00000002", "Did you mean `best`?"]),
         (
@@ -216,6 +227,26 @@ def test_a_run_that_can_not_be_brought_back_is_told_in_a_few_lines(
     assert len(str(error.value).splitlines()) <= 3
     for message in messages:
         assert message in str(error.value)
+
+
+@pytest.mark.parametrize(("where", "weights", "name"), [(None, "last", "run"), (".", None, "weights")])
+def test_what_names_no_run_and_no_weights_is_told(where: Any, weights: Any, name: str) -> None:
+    with pytest.raises(CompositionError, match=f"`{name}` must be .*, got None"):
+        load_run(where, weights)
+
+
+def test_data_that_a_config_does_not_describe_are_told(run: Path) -> None:
+    config = OmegaConf.load(run / "config.yaml")
+    del config.optimization.data
+    OmegaConf.save(config, run / "config.yaml")
+    loaded = load_run(run)
+    with pytest.raises(CompositionError, match=r"`optimization.data` must be a mapping of splits, got None"):
+        _ = loaded.data
+
+
+def test_a_file_that_can_not_be_written_is_told(trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(CompositionError, match=r"`path`: '.*nowhere/a' can't be written"):
+        load_run(trained).export(tmp_path / "nowhere" / "a")
 
 
 def test_a_checkpoint_that_lies_alone_is_told(trained: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from frame_train.report.record import Record, read_record
 from frame_train.stored.location import locate
+from frame_train.stored.run import read_config
 from frame_train.terminal import print_differences
 
 _CODE = ("git", "versions", "uv_lock_sha256")
@@ -20,9 +21,11 @@ def tell_difference(first: str, second: str) -> None:
     """Print what differs between two runs: in config, code version, environment and final metrics.
 
     Raises:
-        CompositionError: There is no such run.
+        CompositionError: There is no such run, or its config can't be read.
     """
     directories = [locate(where, "last", needs_checkpoint=False)[0] for where in (first, second)]
+    for directory in directories:
+        read_config(directory)  # a page leaves out what can't be read, and here it would seem to differ
     print_differences(directories, find_differences(*directories))
 
 

@@ -4,6 +4,7 @@ import argparse
 import os
 import re
 import sys
+import traceback
 from collections.abc import Sequence
 
 import hydra
@@ -15,16 +16,19 @@ from frame_train.command_line import is_override
 from frame_train.errors import CompositionError, suggest
 from frame_train.explanation import EXPLAINED
 from frame_train.settings import config_directory, register_resolvers
+from frame_train.terminal import print_error
 from frame_train.train import told_errors
 
 _KEYS = ("run", "weights", "allow", "evaluation", "device", "trainer", "hydra")
 _OWN_CODE = ("allow=", "--config-dir", "-cd")  # what asks for classes of one's own, in the current folder
+_DELETION = "~evaluation."
 
 
 def main() -> None:
     """Evaluate a run that was trained, or with ``--diff`` tell what differs between two.
 
-    A mistake ends with a message of a few lines and exit code 2; ``--traceback`` shows where it was found.
+    A mistake ends with a message of a few lines and exit code 2, an evaluation that raises with exit code 1 when the
+    others have run; ``--traceback`` shows where.
     """
     register_resolvers()
     flags, arguments = _take_flags(sys.argv[1:])
@@ -58,7 +62,8 @@ def _tell_difference(runs: Sequence[str]) -> None:
 
 def _compose_and_evaluate(arguments: Sequence[str], show_traceback: bool) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves its errors to us
-    sys.argv[1:] = arguments
+    deletions = [argument for argument in arguments if argument.startswith(_DELETION)]  # of evaluations of the run too
+    sys.argv[1:] = [argument for argument in arguments if argument not in deletions]
 
     @hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="evaluate")
     def run(config: DictConfig) -> None:
@@ -68,10 +73,15 @@ def _compose_and_evaluate(arguments: Sequence[str], show_traceback: bool) -> Non
         sets_device = any(argument.startswith(("device=", "device.")) for argument in arguments)
         with told_errors(show_traceback, ()):  # here too: Hydra announces an error that it sees
             try:
-                evaluate(config, adds_evaluations, sets_device)
+                keys = [argument[1:].partition("=")[0] for argument in deletions]
+                failures = evaluate(config, adds_evaluations, sets_device, keys)
             except CompositionError as error:  # its key is one of the run's config, and of no option file
                 raise CompositionError(str(error)) from error
-            sys.exit(0)
+            for failure in failures:
+                if show_traceback:
+                    traceback.print_exception(failure.error)
+                print_error(str(failure) if show_traceback else f"{failure} (--traceback shows where.)")
+            sys.exit(1 if failures else 0)
         sys.exit(2)
 
     try:

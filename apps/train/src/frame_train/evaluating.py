@@ -1,6 +1,7 @@
 """A run that was trained, evaluated: from its directory to its last page."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
@@ -11,21 +12,43 @@ from pytorch_lightning.loggers import Logger
 from frame_core import EntryLogger, LogEntry
 from frame_loggers import FileLogger
 from frame_train.callbacks import EvaluationCallback
-from frame_train.errors import CompositionError, suggest
+from frame_train.errors import CompositionError, raise_any, suggest
+from frame_train.experiment import Parts, find_mismatches
 from frame_train.report import write_report
 from frame_train.run import continue_wandb_runs, write_missing_end
 from frame_train.stored.checkpoint import Checkpoint
 from frame_train.stored.run import Run, open_run
 from frame_train.terminal import print_closing, print_notice, print_values, quiet_libraries
 
+_N_LINES = 3
 
-def evaluate(config: DictConfig, adds_evaluations: bool, sets_device: bool) -> None:
+
+@dataclass(frozen=True)
+class Failure:
+    """An evaluation that raised, and at which global step."""
+
+    key: str
+    global_step: int
+    error: Exception
+
+    def __str__(self) -> str:
+        text = "\n".join(str(self.error).splitlines()[:_N_LINES])
+        return f"`{self.key}` failed at step {self.global_step}: {type(self.error).__name__}: {text}"
+
+
+def evaluate(
+    config: DictConfig, adds_evaluations: bool, sets_device: bool, deletions: Sequence[str] = ()
+) -> list[Failure]:
     """Evaluate the checkpoints of a run, and append what is found to its logs.
 
     Args:
         config: The composed config of the command.
         adds_evaluations: Whether it has evaluations of its own, in place of those of the run.
         sets_device: Whether it says where the data are, in place of what the run says.
+        deletions: Keys of what is left out, such as ``evaluation.elbo_train``.
+
+    Returns:
+        The evaluations that raised; what the others found is logged.
 
     Raises:
         CompositionError: The run can't be brought back, or an evaluation does not fit it.
@@ -37,28 +60,38 @@ def evaluate(config: DictConfig, adds_evaluations: bool, sets_device: bool) -> N
         run.load(checkpoint)  # each fits, or nothing is evaluated
     if sets_device:
         run.move_data(config.device)
-    own = _as_mapping(run.config.get("evaluation"))
+    own = _as_mapping(run.config, "evaluation")
     run.config.evaluation = options if adds_evaluations else OmegaConf.merge(own, options)
+    for key in deletions:
+        _delete(run.config, key)
     evaluations = _build_evaluations(run)
     _tell_of_other_splits(evaluations, own)
     loggers = _build_loggers(run)
     run.model.to(_choose_device(config.trainer.accelerator))
-    _evaluate(run, checkpoints, list(evaluations.values()), loggers)
+    return _evaluate(run, checkpoints, evaluations, loggers)
 
 
 def _evaluate(
-    run: Run, checkpoints: Sequence[Checkpoint], evaluations: Sequence[EvaluationCallback], others: Sequence[Logger]
-) -> None:
+    run: Run,
+    checkpoints: Sequence[Checkpoint],
+    evaluations: Mapping[str, EvaluationCallback],
+    others: Sequence[Logger],
+) -> list[Failure]:
     """Evaluate each checkpoint, and write what was found so far also where an evaluation fails."""
     write_missing_end(run.directory)
     file_logger = FileLogger(run.directory)
     loggers = [file_logger, *others]
     values: dict[tuple[str, int], float] = {}
+    failures: list[Failure] = []
     try:
         for checkpoint in checkpoints:
             run.load(checkpoint)
-            for evaluation in evaluations:
-                evaluation.evaluate(run, run.global_step, partial(_log, run=run, loggers=loggers))
+            for key, evaluation in evaluations.items():
+                evaluation.on_error = "stop"  # it raises, and the others go on here
+                try:
+                    evaluation.evaluate(run, run.global_step, partial(_log, run=run, loggers=loggers))
+                except Exception as error:
+                    failures.append(Failure(key, run.global_step, error))
             values |= {(name, run.global_step): value for name, (value, _) in file_logger.last_values.items()}
     finally:
         for logger in loggers:
@@ -66,14 +99,17 @@ def _evaluate(
         write_report(run.directory)
         print_values([(name, value, step) for (name, step), value in sorted(values.items())])
         print_closing({}, run.directory)
+    return failures
 
 
 def _open(config: DictConfig, targets: Sequence[str]) -> tuple[Run, list[Checkpoint]]:
     """Open the run; the command line allows what it names itself."""
     if OmegaConf.is_missing(config, "run"):
         raise CompositionError("`run` is missing: `run=FOLDER` names a run directory, a checkpoint, or a run on W&B.")
-    allow = [config.allow] if isinstance(config.allow, str) else list(config.allow)
-    return open_run(str(config.run), str(config.weights), [*map(str, allow), *targets], config.device)
+    allow = [config.allow] if isinstance(config.allow, str) else config.allow
+    if not isinstance(allow, list | ListConfig) or not all(isinstance(name, str) for name in allow):
+        raise CompositionError(f"`allow` must be names, such as `allow=[my_package]`, got {config.allow!r}.")
+    return open_run(str(config.run), str(config.weights), [*allow, *targets], config.device)
 
 
 def _iterate_targets(options: Any) -> Iterator[str]:
@@ -86,31 +122,53 @@ def _iterate_targets(options: Any) -> Iterator[str]:
             yield from _iterate_targets(option)
 
 
-def _as_mapping(node: DictConfig | ListConfig | None) -> DictConfig:
+def _as_mapping(config: DictConfig, group: str) -> DictConfig:
     """Give the components of a group by name, of a list by position."""
+    node: Any = config.get(group)
     if isinstance(node, ListConfig):
         items = cast(list[Any], OmegaConf.to_container(node, resolve=False))
-        return OmegaConf.create({str(index): item for index, item in enumerate(items)})
-    return OmegaConf.create({}) if node is None else node
+        node = OmegaConf.create({str(index): item for index, item in enumerate(items)})
+    if node is None:
+        return OmegaConf.create({})
+    if not isinstance(node, DictConfig):
+        raise CompositionError(f"`{group}` must be a mapping of names to components, got {node!r}.")
+    for name, item in node.items():
+        if not isinstance(item, DictConfig | None):
+            raise CompositionError(f"`{group}.{name}` must be a component with a `_target_`, got {item!r}.")
+    return node
+
+
+def _delete(config: DictConfig, key: str) -> None:
+    """Leave something out of the evaluations.
+
+    Raises:
+        CompositionError: There is no such key.
+    """
+    parent, _, name = key.rpartition(".")
+    node = OmegaConf.select(config, parent)
+    names = [str(other) for other in node] if isinstance(node, DictConfig) else []
+    if name not in names:
+        there = ", ".join(names) or "nothing"
+        raise CompositionError(f"`{parent}` has no `{name}` to leave out, only {there}.{suggest(name, names)}")
+    del node[name]
 
 
 def _build_evaluations(run: Run) -> dict[str, EvaluationCallback]:
     """Build the evaluations, and find before any of them runs what would fail: a capability, a split, a name."""
     built = {f"evaluation.{name}": item for name, item in run.instantiate("evaluation").items() if item is not None}
     if not built:
-        raise CompositionError("`evaluation`: the run has none of its own; `+evaluation=elbo` adds one.")
-    keys_by_name: dict[str, str] = {}
+        raise CompositionError("`evaluation`: there is nothing to evaluate; `+evaluation=elbo` adds something.")
+    problems: list[CompositionError] = []
     for key, evaluation in built.items():
         if not isinstance(evaluation, EvaluationCallback):
             hint = suggest(key, [other for other in built if other != key])
             raise CompositionError(f"`{key}` must be an `EvaluationCallback`, got {evaluation!r}.{hint}")
-        if keys_by_name.setdefault(evaluation.name, key) != key:
-            other = keys_by_name[evaluation.name]
-            raise CompositionError(f"`{key}.name`: {evaluation.name!r} is the name of `{other}` too.")
         try:
             evaluation.check_evaluator(run)
-        except (TypeError, ValueError) as error:
-            raise CompositionError(f"`{key}`: {error}") from error
+        except Exception as error:
+            kind = "" if isinstance(error, TypeError | ValueError) else f"{type(error).__name__}: "
+            problems.append(CompositionError(f"`{key}`: {kind}{error}"))
+    raise_any([*problems, *find_mismatches(Parts(callbacks=dict(built)))])
     return built
 
 
@@ -128,11 +186,15 @@ def _tell_of_other_splits(evaluations: Mapping[str, EvaluationCallback], own: Ma
 
 def _build_loggers(run: Run) -> list[Logger]:
     """Build the loggers of the run again, so that they go on where they ended."""
-    run.config.logger = _as_mapping(run.config.get("logger"))
+    run.config.logger = _as_mapping(run.config, "logger")
     for name in continue_wandb_runs(run.config, run.directory):
         print_notice(f"`logger.{name}`: nothing in the run directory says which run on W&B it is; left out.")
         run.config.logger[name] = None
-    return [logger for logger in run.instantiate("logger").values() if logger is not None]
+    loggers = {name: logger for name, logger in run.instantiate("logger").items() if logger is not None}
+    for name, logger in loggers.items():
+        if not isinstance(logger, Logger):
+            raise CompositionError(f"`logger.{name}` must be a `Logger`, got {logger!r}.")
+    return list(loggers.values())
 
 
 def _choose_device(accelerator: str) -> torch.device:

@@ -14,6 +14,7 @@ from frame_train.errors import CompositionError, suggest
 from frame_train.explanation import iterate_keys
 from frame_train.run import read_description
 from frame_train.stored.location import locate
+from frame_train.stored.run import read_config
 
 _LENGTHS = ("max_epochs", "max_steps", "max_time", "min_epochs", "min_steps")
 
@@ -48,7 +49,7 @@ def read_resumption(where: str, overrides: Sequence[str]) -> tuple[DictConfig, R
         CompositionError: There is no such run, nothing in it to go on from, or no such key.
     """
     directory, _ = locate(where, "last", needs_checkpoint=False)
-    config = cast(DictConfig, OmegaConf.load(directory / "config.yaml"))
+    config = read_config(directory)
     length = _read_length(config)
     changes = [_apply(override, config) for override in normalize_overrides(overrides)]
     checkpoint, passed_over = find_newest(directory / "checkpoints")

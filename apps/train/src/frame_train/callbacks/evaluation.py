@@ -55,7 +55,7 @@ class EvaluationCallback(ClockedCallback):
         if not name:
             raise ValueError("`name` must not be empty: it is what the evaluation is logged as.")
         if not isinstance(evaluator, Evaluation):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"`evaluator` must be a `frame_core.Evaluation`, got {evaluator!r}.")
+            raise TypeError(f"`evaluator` must be an `Evaluation`, got {evaluator!r}.")
         if on_error not in ("stop", "continue"):
             raise ValueError(f"`on_error` must be 'stop' or 'continue', got {on_error!r}.")
         if max_fraction is not None and not 0 < max_fraction <= 1:

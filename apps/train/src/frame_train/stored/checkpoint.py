@@ -42,7 +42,7 @@ def read_checkpoints(directory: Path, weights: str) -> list[Checkpoint]:
 
 
 def _list(directory: Path) -> list[Path]:
-    return sorted(directory.glob("checkpoints/*.ckpt"))
+    return sorted(path for path in directory.glob("checkpoints/*.ckpt") if path.is_file())
 
 
 def _find(directory: Path, weights: str) -> Path:
@@ -50,6 +50,8 @@ def _find(directory: Path, weights: str) -> Path:
     for path in candidates:
         if path.is_file():
             return path
+    if candidates[0].is_dir():
+        raise CompositionError(f"`weights`: {str(candidates[0])!r} is a folder, expected a file of weights.")
     names = [path.stem for path in _list(directory)]
     raise CompositionError(
         f"`weights`: there is no checkpoint {weights!r}; the run has {', '.join(names)}.{suggest(weights, names)}"

@@ -5,9 +5,11 @@ from typing import cast
 
 import torch
 from omegaconf import DictConfig
+from safetensors import SafetensorError
 from safetensors.torch import save_model
 from torch import nn
 
+from frame_train.errors import CompositionError
 from frame_train.stored.source import Source, write_value
 
 
@@ -18,6 +20,9 @@ def export_model(model: nn.Module, config: DictConfig, path: Path) -> str:
         model: The model; of several that were trained jointly, the model that holds them as ``models``.
         config: The config that describes it under ``optimization.model``, or ``optimization.models``.
         path: The file to write.
+
+    Raises:
+        CompositionError: It can't be written.
     """
     optimization = config.optimization
     source = Source()
@@ -28,7 +33,10 @@ def export_model(model: nn.Module, config: DictConfig, path: Path) -> str:
             "models", f"{source.use('torch.nn.ModuleDict')}({source.write(optimization.models)})"
         )
         model = cast(nn.Module, model.models)
-    save_model(model, str(path))
+    try:
+        save_model(model, str(path))
+    except (OSError, SafetensorError) as error:
+        raise CompositionError(f"`path`: {str(path)!r} can't be written: {error}.") from error
     for dtype in {parameter.dtype for parameter in model.parameters()} - {torch.get_default_dtype()}:
         source.lines.append(f"{name}.to({source.use(str(dtype))})")
     source.lines.append(f"{source.use('safetensors.torch.load_model')}({name}, {write_value(str(path))})")

@@ -87,7 +87,9 @@ def _check_format(path: Path) -> None:
         number = description.get("format", FORMAT)
     except (ValueError, AttributeError) as error:
         raise CompositionError(f"`run`: {str(path)!r} can't be read as a description of a run: {error}.") from error
-    if number not in range(1, FORMAT + 1):
+    if type(number) is not int or number < 1:
+        raise CompositionError(f"`run`: `format` in {str(path)!r} must be a whole number from 1, got {number!r}.")
+    if number > FORMAT:
         raise CompositionError(
             f"`run`: {str(path)!r} is of format {number!r}, and this version reads up to {FORMAT}: "
             "a newer frame-train has written it, and reads it."

@@ -49,9 +49,13 @@ def open_run(
     where: str | Path, weights: str, allow: Sequence[str], device: DictConfig | None = None
 ) -> tuple["Run", list[Checkpoint]]:
     """Bring back a run, and the checkpoints that are meant, none of which is loaded yet; ``all`` are all it has."""
+    if not isinstance(where, str | Path):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise CompositionError(f"`run` must be a run directory, a checkpoint, or a run on W&B, got {where!r}.")
+    if not isinstance(weights, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise CompositionError(f"`weights` must be 'best', 'last', the name of a file, or a path, got {weights!r}.")
     directory, weights = locate(where, weights, device)
     checkpoints = read_checkpoints(directory, weights)
-    return Run(directory, _read_config(directory), Composition(allowed=AllowList(allow)), device), checkpoints
+    return Run(directory, read_config(directory), Composition(allowed=AllowList(allow)), device), checkpoints
 
 
 class Run:
@@ -98,12 +102,21 @@ class Run:
         """The splits of the data, built when they are first asked for.
 
         Data that are no longer where ``device.data_root`` says are looked for where this machine has its own.
+
+        Raises:
+            CompositionError: The config describes none, or they can't be built.
         """
         if self._data is None:
             data_root = OmegaConf.select(self.config, "device.data_root")
             if data_root is not None and not Path(data_root).is_dir():
                 self.move_data(self._device or read_device())
-            self._data = cast(Mapping[str, SizedDataset], self.instantiate("optimization.data"))
+            data = self.instantiate("optimization.data")
+            if not isinstance(data, Mapping):
+                raise CompositionError(
+                    f"`optimization.data` must be a mapping of splits, got {data!r} "
+                    f"in {str(self.directory / 'config.yaml')!r}."
+                )
+            self._data = cast(Mapping[str, SizedDataset], data)
         return self._data
 
     @property
@@ -146,6 +159,9 @@ class Run:
 
         Args:
             path: The file to write.
+
+        Raises:
+            CompositionError: It can't be written.
         """
         lines = export_model(self.model, self.config, Path(path))
         print(lines)  # noqa: T201
@@ -170,16 +186,20 @@ class Run:
         return cast(Model, model)
 
 
-def _read_config(directory: Path) -> DictConfig:
-    """Read the config of a run."""
+def read_config(directory: Path) -> DictConfig:
+    """Read the config of a run.
+
+    Raises:
+        CompositionError: It can't be read, or holds something else.
+    """
     register_resolvers()
     path = directory / "config.yaml"
     try:
         config = OmegaConf.load(path)
-    except (YAMLError, ValueError, OmegaConfBaseException) as error:
+    except (OSError, YAMLError, ValueError, OmegaConfBaseException) as error:
         reason = " ".join(str(error).split())
         raise CompositionError(f"`run`: {str(path)!r} can't be read as a config: {reason}.") from error
-    if not isinstance(config, DictConfig):
+    if not isinstance(config, DictConfig) or not config:
         raise CompositionError(f"`run`: {str(path)!r} must hold a mapping, got {config!r}.")
     OmegaConf.update(config, "run.directory", str(directory))
     return config
