@@ -13,7 +13,6 @@ from typing import Any, Self
 
 _IMPORTED = (
     "sklearn.datasets",
-    "wandb",
     "frame_architectures.digits",
     "frame_eval",
     "frame_loggers.tensorboard",

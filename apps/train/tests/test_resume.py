@@ -225,6 +225,7 @@ def test_a_training_that_is_told_to_stop_ends_as_if_it_had_never_been_stopped(na
 # From here on with processes, and the command that a person types.
 
 Commands = runpy.run_path(str(Path(__file__).with_name("processes.py")))["Commands"]
+WandbServer = runpy.run_path(str(Path(__file__).with_name("wandb_server.py")))["WandbServer"]
 RUN = (
     "+experiment=DIGITS_VAE",
     "logging=tensorboard",
@@ -471,3 +472,43 @@ def test_a_crash_while_a_checkpoint_is_written_leaves_a_whole_one(
         assert second in (1, 2)
         write(3, n_then)
         assert read() in (second, 3)
+
+
+def read_history(run: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Read what a stand-in for the server of W&B has of a run, but for the times and the contents of pictures."""
+    lines = [{name: value for name, value in line.items() if not name.startswith("_")} for line in run["history"]]
+    return [{name: value if isinstance(value, int | float) else "" for name, value in line.items()} for line in lines]
+
+
+@pytest.mark.slow
+def test_on_wandb_a_resumed_run_is_the_same_run_with_every_entry_once(tmp_path: Path) -> None:
+    """Where the server had not been sent all, and where it had been sent more than what the checkpoint knows of."""
+    arguments = [argument for argument in RUN if not argument.startswith(("logging", "trainer"))]
+    arguments += ["trainer.max_epochs=3", f"device.runs_root={tmp_path}"]
+    (tmp_path / "home").mkdir()
+    with WandbServer() as server, Commands(tmp_path, server.make_environment(tmp_path / "home")) as commands:
+        command = commands.start(*arguments)
+        command.wait_until(partial(has_checkpoint, tmp_path, 21))
+        command.send(signal.SIGKILL)
+        assert command.wait() == -signal.SIGKILL
+        directory = find_run(tmp_path)
+        shutil.copytree(directory, tmp_path / "killed")
+        (run,) = server.runs.values()
+        for _ in range(2):
+            command = commands.run(f"resume={directory}")
+            assert command.code == 0, command.output
+            assert list(server.runs.values()) == [run]
+            history, entries = read_history(run), read_entries(directory)
+            assert [line.keys() for line in history] == [line.keys() for line in entries]
+            for line, entry in zip(history, entries):
+                assert all(line[name] == entry[name] for name in entry if not isinstance(entry[name], str))
+            shutil.copyfile(directory / "metrics.jsonl", tmp_path / "killed" / "metrics.jsonl")
+            shutil.rmtree(directory)
+            shutil.copytree(tmp_path / "killed", directory)
+    assert server.problems == []
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_twenty_times_is_the_run_that_never_was(tmp_path: Path) -> None:
+    told = runpy.run_path(str(Path(__file__).with_name("chaos.py")))["run_chaos"](tmp_path, seed=0)
+    assert len(told) == 20

@@ -50,7 +50,7 @@ def list_logs(loggers: Sequence[Any]) -> dict[str, ResumableLog]:
 def cut_logs_back(loggers: Sequence[Any], checkpoint: Path) -> None:
     """Take back what was logged after a checkpoint, before a training goes on from it."""
     positions = torch.load(checkpoint, weights_only=True, mmap=True)["logs"]
-    for key, logger in list_logs(loggers).items():
+    for key, logger in reversed(list_logs(loggers).items()):  # the files are last: others look into them
         if key in positions:
             logger.cut_back(positions[key])
 

@@ -1,6 +1,7 @@
 """Entries on Weights & Biases, with an account or, offline, without."""
 
 import html
+import json
 import logging
 import os
 import re
@@ -14,7 +15,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from typing_extensions import override
 
 from frame_core import EntryType, LogEntry, name_numbers
-from frame_loggers.conversion import make_bins, make_picture, make_plain, prefix_counters
+from frame_loggers.conversion import GLOBAL_STEP, make_bins, make_picture, make_plain, prefix_counters
 from frame_loggers.wandb_run import WandbRun, read_wandb_run, write_wandb_run
 
 try:
@@ -95,7 +96,8 @@ class WandbLogger(LightningWandbLogger):
             ),
         )
         self._position: int | None = None
-        self._n_there = 0
+        self._lines: list[dict[str, Any]] = []
+        self._there: list[dict[str, Any]] = []
         del self._wandb_init["anonymous"]  # wandb warns about it, whatever its value
         self._in_sweep = wandb_setup.singleton().settings.sweep_id is not None
         if self._in_sweep:  # they come from the agent
@@ -124,8 +126,9 @@ class WandbLogger(LightningWandbLogger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         run = self.experiment  # starts it
-        if self._n_there > 0:
-            self._n_there -= 1
+        same = next((line for line in self._there if _is_of(line, metrics, step)), None)
+        if same is not None:
+            self._there.remove(same)
         elif run is not None:
             super().log_metrics(metrics, step)
 
@@ -135,12 +138,17 @@ class WandbLogger(LightningWandbLogger):
         return {"entries": int(self.experiment.step)}
 
     def cut_back(self, position: Mapping[str, int]) -> None:
-        """Go on after a position: what the server has of what came after it is not sent again.
+        """Go on after a position: what the server has of what came after it is not sent again, what it lacks is.
 
-        W&B takes nothing back; a training that is resumed logs the same entries again, and as many as are there
-        are left out. Offline, nobody knows how many are there: they stand twice, with the same steps.
+        W&B takes nothing back: of what a resumed training logs again, entries that are there, by step and names, are
+        left out. What had not been sent when a process was killed is sent now, as ``metrics.jsonl`` in the directory
+        has it, which is read here and must not be cut back before. Offline, nobody knows what is there: entries that
+        came after the position stand twice, with the same steps.
         """
         self._position = position["entries"]
+        path = Path(self._wandb_init["dir"], "metrics.jsonl")
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        self._lines = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
     @rank_zero_only
     def log_checkpoint(self, path: Path, name: str) -> None:
@@ -203,7 +211,9 @@ class WandbLogger(LightningWandbLogger):
                 _sync_command(_list_offline_directories(run)),
             )
         elif self._position is not None:
-            self._n_there = max(0, int(run.step) - self._position)
+            for line in self._lines[run.step : self._position]:
+                super().log_metrics(_restore_values(line, Path(self._wandb_init["dir"])), line[GLOBAL_STEP])
+            self._there = self._lines[self._position : run.step]
         if not run.disabled:
             directory = Path(self._wandb_init["dir"])
             write_wandb_run(directory, WandbRun(run.entity or None, run.project, run.id))
@@ -290,10 +300,39 @@ def _make_values(name: str, log_entry: LogEntry) -> dict[str, Any]:
             bins = make_bins(log_entry.value)
             return {name: wandb.Histogram(np_histogram=(bins.counts.numpy(), bins.edges.numpy()))}
         case EntryType.TEXT:
-            text = f'<pre style="white-space: pre-wrap">{html.escape(log_entry.value)}</pre>'
-            return {name: wandb.Html(text, data_is_not_path=True)}
+            return {name: _make_html(log_entry.value)}
         case EntryType.TABLE:
             return {name: _make_table(log_entry.value)}
+
+
+def _is_of(line: Mapping[str, Any], metrics: Mapping[str, Any], step: int | None) -> bool:
+    """Say whether a line of ``metrics.jsonl`` is of an entry."""
+    return line[GLOBAL_STEP] == step and set(line) - {GLOBAL_STEP, "time"} == set(metrics)
+
+
+def _restore_values(line: Mapping[str, Any], directory: Path) -> dict[str, Any]:
+    """Give what `_make_values` had given for a line of ``metrics.jsonl``."""
+    return {name: _restore(value, directory) for name, value in line.items() if name not in (GLOBAL_STEP, "time")}
+
+
+def _restore(value: Any, directory: Path) -> Any:
+    match value:
+        case "NaN" | "Infinity" | "-Infinity":
+            return float(value)
+        case str() if value.startswith("images/") and (directory / value).is_file():
+            return wandb.Image(str(directory / value))
+        case str():
+            return _make_html(value)
+        case {"edges": edges, "counts": counts, "non_finite": _}:
+            return wandb.Histogram(np_histogram=(counts, edges))
+        case dict():
+            return _make_table(value)
+        case _:
+            return value
+
+
+def _make_html(text: str) -> wandb.Html:
+    return wandb.Html(f'<pre style="white-space: pre-wrap">{html.escape(text)}</pre>', data_is_not_path=True)
 
 
 def _make_table(columns: Mapping[str, Sequence[Any]]) -> wandb.Table:
