@@ -7,6 +7,7 @@ from benchmarks.floor import BATCH_SIZE
 from benchmarks.ticker import Ticker
 from frame_train.composing import compose_config
 from frame_train.data import MNIST
+from frame_train.drivers import remember_that_there_is_none
 from frame_train.experiment import build_experiment
 from frame_train.loaders import make_train_loader
 from frame_train.preparation import prepare_config
@@ -26,6 +27,7 @@ def train_and_evaluate(data_root: Path, directory: Path, tick: Callable[[], None
 
 def load(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
     """Load batches for ever, and tick after each."""
+    remember_that_there_is_none()
     loader = make_train_loader(MNIST(str(data_root), "train"), BATCH_SIZE, seed=0)
     while True:
         for _ in loader:
