@@ -17,6 +17,7 @@ from frame_train.evaluate import main as evaluate_main
 from frame_train.settings import workspace
 from frame_train.train import main as train_main
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the networks are small, and there is a test on every core
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no fault
 settings.load_profile("unhurried")
 
