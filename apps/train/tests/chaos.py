@@ -10,6 +10,7 @@ import runpy
 import signal
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def run_chaos(folder: Path, seed: int) -> list[str]:
         for step in steps:
             number = chance.choice((signal.SIGKILL, signal.SIGTERM))
             command = commands.start(*arguments)
-            command.wait_until(lambda: read_step(folder / "killed") >= step)
+            command.wait_until(partial(has_come, folder / "killed", step))
             command.send(number)
             assert command.wait() in (-signal.SIGKILL, 143), command.output
             told.append(f"{number.name} at step {step}: goes on from {read_step(folder / 'killed', 'last.ckpt.json')}")
@@ -63,6 +64,10 @@ def run_chaos(folder: Path, seed: int) -> list[str]:
     assert read_entries(killed) == read_entries(whole)
     assert read_weights(killed) == read_weights(whole)
     return told
+
+
+def has_come(folder: Path, step: int) -> bool:
+    return read_step(folder) >= step
 
 
 def read_step(folder: Path, name: str = "metrics.jsonl") -> int:

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Mapping
 
 import pytest
@@ -134,3 +135,16 @@ def test_any_other_data_set_gives_the_same_batches_with_and_without_workers(num_
 def test_a_number_out_of_range_is_refused(arguments: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make_train_loader(InMemoryDataset(make_data()), seed=0, **arguments)
+
+
+def test_a_worker_is_in_no_group_that_ctrl_c_goes_to() -> None:
+    class Groups:
+        def __len__(self) -> int:
+            return 4
+
+        def __getitem__(self, index: int) -> dict[str, Tensor]:
+            return {"group": torch.tensor(os.getpgrp())}
+
+    groups = {group for batch in make_train_loader(Groups(), 2, 0, num_workers=2) for group in batch["group"].tolist()}
+    assert len(groups) == 2
+    assert os.getpgrp() not in groups

@@ -102,7 +102,7 @@ KINDS = {
         lambda: make_batch(partial(torch.optim.lr_scheduler.ReduceLROnPlateau, patience=0, threshold=10.0))
     ),
     "adversarial": Kind(make_adversarial),
-    "accumulation": Kind(make_batch, {"accumulate_grad_batches": 2}),
+    "accumulation": Kind(make_batch, {"accumulate_grad_batches": 2, "min_epochs": N_EPOCHS}),
     "workers": Kind(lambda: AdamBatchOptimization(make_vae(), {"train": NoisyDigits()}, 2, 20, 1e-3)),
     "averaging": Kind(make_batch, callbacks=lambda: [EMAWeightAveraging(decay=0.9)]),
     "early_stopping": Kind(make_batch, callbacks=lambda: [EarlyStopping("Noise", patience=5, mode="max")]),
@@ -214,9 +214,14 @@ def test_a_killed_training_ends_as_if_it_had_never_been_stopped(name: str, tmp_p
 def test_a_training_that_is_told_to_stop_ends_as_if_it_had_never_been_stopped(name: str, tmp_path: Path) -> None:
     kind = KINDS[name]
     fit(kind, tmp_path / "whole")
-    for n in (7, 2 * N_BATCHES, 13, N_EPOCHS * N_BATCHES):  # in an epoch, at the end of one, the last step
+    for n, number in (  # in an epoch, at the end of one, in the last, at the last step
+        (7, signal.SIGTERM),
+        (2 * N_BATCHES, signal.SIGUSR1),
+        (13, signal.SIGINT),
+        (N_EPOCHS * N_BATCHES, signal.SIGTERM),
+    ):
         directory = tmp_path / str(n)
-        killer = At("on_train_batch_start", n, partial(os.kill, os.getpid(), signal.SIGTERM))
+        killer = At("on_train_batch_start", n, partial(os.kill, os.getpid(), number))
         fit(kind, directory, killer)
         fit(kind, directory, resumes=True)
         assert_equal(directory, tmp_path / "whole")

@@ -110,7 +110,11 @@ class FileLogger(Logger):
     def get_position(self) -> dict[str, int]:
         """Tell how far the log has come: the length of ``metrics.jsonl``, in bytes."""
         path = self._directory / "metrics.jsonl"
-        return {"bytes": path.stat().st_size if path.exists() else 0}
+        if not path.exists():
+            return {"bytes": 0}
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+        return {"bytes": path.stat().st_size}
 
     def cut_back(self, position: Mapping[str, int]) -> None:
         """Take back the lines after a position, and the pictures that they speak of."""
@@ -148,7 +152,8 @@ class FileLogger(Logger):
                 raise ValueError(f"`metrics.jsonl` has {name!r} on its lines: log the value under another name.")
         text = json.dumps(_as_strict_json({**line, **values}), allow_nan=False)
         self._directory.mkdir(parents=True, exist_ok=True)
-        path, n_bytes = self._directory / "metrics.jsonl", self.get_position()["bytes"]
+        path = self._directory / "metrics.jsonl"
+        n_bytes = path.stat().st_size if path.exists() else 0
         try:
             with path.open("a", encoding="utf-8") as file:
                 file.write(text + "\n")

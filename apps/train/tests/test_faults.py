@@ -1,0 +1,272 @@
+"""What a run does when something breaks: docs/reliability.md says what is promised."""
+
+import contextlib
+import errno
+import itertools
+import json
+import os
+import resource
+import runpy
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+import wandb
+from pytorch_lightning import Trainer
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from frame_core import SCALAR_ENTRY, LogEntry
+from frame_core.testing import TinyModel
+from frame_loggers import FileLogger, WandbLogger
+from frame_train.callbacks import CumulativeLogCallback, PeriodicCheckpoint
+from frame_train.checkpoint_files import find_newest
+from frame_train.optimization import AdamBatchOptimization
+
+WandbServer = runpy.run_path(str(Path(__file__).with_name("wandb_server.py")))["WandbServer"]
+SMALL = (
+    "+experiment=DIGITS_VAE",
+    "logging=none",
+    "params.encoder_layers=[8]",
+    "params.decoder_layers=[8]",
+    "callbacks.last_checkpoint.save_every=3 iterations",
+    "callbacks.training_log.log_every=5 iterations",
+    "trainer.max_epochs=2",
+)
+Train = Callable[..., Any]
+
+
+def find_run(root: Path) -> Path:
+    (description,) = root.rglob("run.json")
+    return description.parent
+
+
+def assert_told(result: Any, *parts: str) -> None:
+    """Hold a command to a message of a few lines, and to exit code 1."""
+    assert result.code == 1, result
+    assert "Traceback" not in result.errors
+    assert len(result.errors.strip().splitlines()) <= 3, result.errors
+    for part in parts:
+        assert part in result.errors
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_good_checkpoint(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = torch.optim.Adam.step
+    n_steps = 0
+
+    def spoil(optimizer: torch.optim.Adam, closure: Callable[[], Any]) -> Any:
+        nonlocal n_steps
+        n_steps += 1
+        loss = step(optimizer, closure)
+        if n_steps == 7:
+            optimizer.param_groups[0]["params"][2].data.fill_(torch.nan)
+        return loss
+
+    monkeypatch.setattr(torch.optim.Adam, "step", spoil)
+    result = train(*SMALL)
+    run = find_run(tmp_path)
+    assert_told(
+        result,
+        "The loss is not finite between the global steps 5 and 10: `loss` is nan, `reconstruction` is nan",
+        "The first parameter that is not finite: `model.encoder.network",
+        f"The last checkpoint is of global step 6; `train resume={run}` goes on from it.",
+    )
+    newest, _ = find_newest(run / "checkpoints")
+    assert newest is not None
+    assert newest.global_step == 6
+    monkeypatch.undo()
+    assert train(f"resume={run}").code == 0
+
+
+def test_no_step_waits_for_the_device_to_see_whether_its_loss_is_finite() -> None:
+    callback: Any = CumulativeLogCallback("5 iterations")
+    optimization = SimpleNamespace(automatic_optimization=False, counters={"iteration": 0})
+    trainer = SimpleNamespace(lightning_module=optimization, global_step=0)
+    outputs = {"loss": torch.empty((), device="meta")}  # whoever looks at its value raises
+    callback.on_train_batch_start(trainer, optimization, None, 0)
+    for index in range(4):
+        optimization.counters["iteration"] += 1
+        callback.on_train_batch_end(trainer, optimization, outputs, None, index)
+    optimization.counters["iteration"] += 1
+    with pytest.raises(NotImplementedError):  # when it is logged
+        callback.on_train_batch_end(trainer, optimization, outputs, None, 4)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_cannot_be_written_ends_the_run_and_keeps_the_last_checkpoint(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    save = Trainer.save_checkpoint
+
+    def save_half(trainer: Trainer, path: Path, *arguments: Any) -> None:
+        save(trainer, path, *arguments)
+        if trainer.global_step > 6:
+            os.truncate(path, path.stat().st_size // 2)
+            raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Trainer, "save_checkpoint", save_half)
+    result = train(*SMALL)
+    run = find_run(tmp_path)
+    assert_told(
+        result, f"{str(run)!r} can't be written: {os.strerror(number)}", "The last checkpoint is of global step 6;"
+    )
+    monkeypatch.undo()
+    assert train(f"resume={run}").code == 0
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Give a disk of its own, which only root can mount."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("no disk can be mounted here")
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_a_real_disk_that_is_full_ends_the_run(train: Train, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save = Trainer.save_checkpoint
+
+    def fill_and_save(trainer: Trainer, *arguments: Any) -> None:
+        if trainer.global_step == 9:
+            with contextlib.suppress(OSError), (small_disk / "filling").open("wb", buffering=0) as file:
+                while True:
+                    file.write(bytes(4096))
+        save(trainer, *arguments)
+
+    monkeypatch.setattr(Trainer, "save_checkpoint", fill_and_save)
+    result = train(*SMALL, f"device.runs_root={small_disk}")
+    assert_told(result, "can't be written: No space left on device", "The last checkpoint is of global step 6;")
+    monkeypatch.undo()
+    (small_disk / "filling").unlink()
+    assert train(f"resume={find_run(small_disk)}").code == 0
+
+
+def test_half_a_line_never_stays_in_the_log(tmp_path: Path) -> None:
+    logger = FileLogger(tmp_path)
+    logger.log("A", LogEntry(SCALAR_ENTRY, 1.0), 1)
+    size = (tmp_path / "metrics.jsonl").stat().st_size
+    pid = os.fork()
+    if pid == 0:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, size + 10))
+        try:
+            logger.log("A", LogEntry(SCALAR_ENTRY, 2.0), 2)
+        except OSError as error:
+            os._exit(error.errno or 0)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == errno.EFBIG
+    assert (tmp_path / "metrics.jsonl").stat().st_size == size
+
+
+class Deadly(Dataset[Mapping[str, Tensor]]):
+    """Kills the worker that reads one of its data, as long as a file is there."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __len__(self) -> int:
+        return 100
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        if index == 50 and self.file.exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {"x": torch.full((1, 4, 4), index / 100), "y": torch.tensor(index % 3)}
+
+
+def fit(directory: Path, data: Deadly, resumes: bool = False) -> Trainer:
+    torch.manual_seed(0)
+    trainer = Trainer(
+        max_epochs=2,
+        accelerator="cpu",
+        logger=False,
+        callbacks=[PeriodicCheckpoint(str(directory), "1 iteration")],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    checkpoint, _ = find_newest(directory) if resumes else (None, None)
+    path = checkpoint.path if checkpoint is not None else None
+    trainer.fit(AdamBatchOptimization(TinyModel(), {"train": data}, 2, 5, lr=0.01), ckpt_path=path, weights_only=True)
+    return trainer
+
+
+@pytest.mark.filterwarnings("ignore:.*your dataloader is not resumable", "ignore::FutureWarning:pytorch_lightning")
+def test_a_data_worker_that_dies_is_an_error_and_the_run_goes_on_from_its_last_step(tmp_path: Path) -> None:
+    data = Deadly(tmp_path / "deadly")
+    expected = fit(tmp_path / "whole", data).lightning_module.state_dict()
+    data.file.touch()
+    with pytest.raises((RuntimeError, ConnectionError, EOFError)):
+        fit(tmp_path / "broken", data)
+    data.file.unlink()
+    state = fit(tmp_path / "broken", data, resumes=True).lightning_module.state_dict()
+    torch.testing.assert_close(state, expected, rtol=0, atol=0)
+
+
+def test_a_clock_that_jumps_back_changes_nothing(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    hours = itertools.count()
+    monkeypatch.setattr(time, "time", lambda: now - 3600 * next(hours))
+    result = train(*SMALL, "evaluation.elbo_validation.evaluate_every=0.000001 seconds")
+    assert result.code == 0, result
+    entries = [json.loads(line) for line in (find_run(tmp_path) / "metrics.jsonl").read_text().splitlines()]
+    steps = [entry["trainer/global_step"] for entry in entries if "ELBO/Validation" in entry]
+    assert steps == list(range(1, 43))
+
+
+@pytest.fixture
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give a home of its own, and a wandb that knows no other server before or after."""
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
+    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
+    monkeypatch.chdir(tmp_path)
+    wandb.teardown()
+    yield
+    wandb.teardown()
+
+
+def hang_up(*request: Any) -> None:
+    raise ConnectionError
+
+
+@pytest.mark.usefixtures("_alone")
+def test_a_server_of_wandb_that_vanishes_holds_up_nothing_and_what_was_not_sent_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("frame_loggers.wandb.FINISH_TIMEOUT", 1.0)
+    with WandbServer() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        logger = WandbLogger("project", "name", tmp_path / "run")
+        logger.log("A", LogEntry(SCALAR_ENTRY, 0.0), 0)
+        monkeypatch.setattr(server, "answer", hang_up)
+    for step in range(1, 100):
+        logger.log("A", LogEntry(SCALAR_ENTRY, 0.0), step)
+    logger.finalize("success")
+    (folder,) = (tmp_path / "run" / "wandb").glob("run-*")
+    assert f"wandb sync {folder}` uploads the rest" in caplog.text
+    assert list(folder.glob("*.wandb"))
+
+
+@pytest.mark.usefixtures("_alone")
+def test_a_server_of_wandb_that_never_answers_makes_the_run_an_offline_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("frame_loggers.wandb.INIT_TIMEOUT", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        logger = WandbLogger("project", "name", tmp_path / "run")
+        logger.log("A", LogEntry(SCALAR_ENTRY, 0.0), 0)
+        logger.finalize("success")
+    assert "the server could not be reached" in caplog.text
+    assert list((tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb"))
