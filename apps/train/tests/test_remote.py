@@ -100,11 +100,15 @@ def here(trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 def test_an_artifact_has_all_that_the_run_directory_tells(trained: Trained, elsewhere: Path) -> None:
     (downloaded,) = (elsewhere / "runs" / "somebody" / "DIGITS").iterdir()
     assert downloaded.name == f"{trained.path.rpartition('/')[2]}-last-v0"
-    names = ("config.yaml", "overrides.yaml", "run.json", "metrics.jsonl", "checkpoints/last.ckpt")
+    names = ("config.yaml", "overrides.yaml", "metrics.jsonl", "checkpoints/last.ckpt")
     for name in names:
         assert (downloaded / name).read_bytes() == (trained.directory / name).read_bytes(), name
+    description = json.loads((trained.directory / "run.json").read_text())
+    assert description.pop("complete")  # that it ended is written when all is uploaded
+    assert description.pop("ended")
+    assert json.loads((downloaded / "run.json").read_text()) == description
     files = {path.relative_to(downloaded).as_posix() for path in downloaded.rglob("*") if path.is_file()}
-    assert {file for file in files if not file.startswith("wandb/")} == set(names)
+    assert {file for file in files if not file.startswith("wandb/")} == {*names, "run.json"}
     assert read_wandb_run(downloaded) == read_wandb_run(trained.directory) == WandbRun(*trained.path.split("/"))
 
 

@@ -34,7 +34,7 @@ def find_imports(directory: Path, *arguments: str) -> set[str]:
     """Run `train` in a process of its own, and tell which large libraries it has imported."""
     modules = directory / "modules"
     command = [sys.executable, "-c", SCRIPT, str(modules), *arguments]
-    environment = {**os.environ, "WANDB_MODE": "offline"}
+    environment = {**os.environ, "WANDB_MODE": "offline", "HYDRA_FULL_ERROR": "0"}
     result = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode in (0, 2), result.stderr
     return LIBRARIES & set(modules.read_text().split())

@@ -114,7 +114,7 @@ def check_sweep(path: Path, arguments: Sequence[str] = ()) -> tuple[Findings, li
 
 def _is_stray(word: str, before: str) -> bool:
     """Say whether a word of the command line is neither an override nor a flag, nor the value of a flag."""
-    return not is_override(word) and not word.startswith("-") and before not in ("--config-dir", "-cd")
+    return not is_override(word) and not word.startswith("-") and not before.startswith("-")
 
 
 def _check_with_logger(arguments: Sequence[str]) -> list[CompositionError]:
