@@ -90,6 +90,7 @@ BLOCKS = """
 import torch
 from torch import nn
 from frame_architectures import digits
+from frame_core import SCALAR_ENTRY, Evaluation, LogEntry, get_split
 from frame_models import VariationalAutoencoder
 from frame_train.optimization import BatchOptimization
 
@@ -97,6 +98,15 @@ class EncoderWithSpare(digits.Encoder):
     def __init__(self, z_dim, layers):
         super().__init__(z_dim, layers)
         self.spare = nn.Linear(2, 3)
+
+class TenDataEvaluation(Evaluation):
+    evaluate_on = "valid"
+
+    def evaluate(self, optimization):
+        n_data = len(get_split(optimization.data, self.evaluate_on))
+        if n_data < 10:
+            raise ValueError(f"needs 10 data, has {n_data}")
+        return LogEntry(SCALAR_ENTRY, n_data)
 
 class TwoEncoders(VariationalAutoencoder):
     def __init__(self, encoder, decoder, prior, beta, other):
@@ -147,6 +157,14 @@ def test_data_that_declare_no_form_are_named_and_not_read(tmp_path: Path, train:
     result = train("--check", "--config-dir=my", "+experiment=mine", "~data.train.split")
     assert result.code == 0, result
     assert "`data.train` do not declare their form" in result.errors
+
+
+@pytest.mark.usefixtures("own_blocks")
+def test_an_evaluation_that_needs_more_than_two_data_is_no_mistake(tmp_path: Path, train: Train) -> None:
+    write_own(tmp_path, "evaluation: {samples: {evaluator: {_target_: check_blocks.TenDataEvaluation}}}", BLOCKS)
+    removals = ("~evaluation.samples.evaluator.n_pictures", "~evaluation.samples.evaluator.sampling_params")
+    result = train("--check", "--config-dir=my", "+experiment=mine", *removals)
+    assert result.code == 0, result
 
 
 def test_a_config_for_a_gpu_is_checked_without_one(train: Train) -> None:

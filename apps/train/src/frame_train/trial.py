@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from frame_core import (
+    LogEntry,
     Model,
     Optimization,
     SizedDataset,
@@ -88,30 +89,40 @@ def try_optimizers(procedure: LightningModule) -> list[CompositionError]:
 def try_evaluations(
     procedure: LightningModule, callbacks: Mapping[str, Callback]
 ) -> tuple[list[CompositionError], list[str]]:
-    """Find the evaluations that fail on two data, and the full names of the numbers that the others give."""
-    optimization = cast(Optimization, procedure)
-    data = {name: _FirstTwo(data_set) for name, data_set in optimization.data.items()}
-    view = View(optimization.model, data, optimization.counters)
+    """Find the evaluations that fail, and the full names of the numbers that the others give.
+
+    One that fails on two data may need more: it is tried again on a hundred.
+    """
     problems: list[CompositionError] = []
     numbers: list[str] = []
     for key, callback in callbacks.items():
         if isinstance(callback, EvaluationCallback):
             try:
-                numbers += name_numbers(callback.name, run_evaluation(callback.evaluator, view))
-            except Exception as error:
-                kind = type(callback.evaluator).__name__
-                problems.append(CompositionError(f"`{key}` ({kind}): {describe_error(error)}", f"{key}.evaluator"))
+                numbers += name_numbers(callback.name, _evaluate(callback, procedure, n_data=2))
+            except Exception:
+                try:
+                    numbers += name_numbers(callback.name, _evaluate(callback, procedure, n_data=100))
+                except Exception as error:
+                    message = f"`{key}` ({type(callback.evaluator).__name__}): {describe_error(error)}"
+                    problems.append(CompositionError(message, f"{key}.evaluator"))
     return problems, numbers
 
 
-class _FirstTwo:
-    """The first two data of a data set."""
+def _evaluate(callback: EvaluationCallback, procedure: LightningModule, n_data: int) -> LogEntry:
+    optimization = cast(Optimization, procedure)
+    data = {name: _FirstData(data_set, n_data) for name, data_set in optimization.data.items()}
+    return run_evaluation(callback.evaluator, View(optimization.model, data, optimization.counters))
 
-    def __init__(self, data_set: SizedDataset) -> None:
+
+class _FirstData:
+    """The first data of a data set."""
+
+    def __init__(self, data_set: SizedDataset, n_data: int) -> None:
         self._data_set = data_set
+        self._n_data = n_data
 
     def __len__(self) -> int:
-        return min(2, len(self._data_set))
+        return min(self._n_data, len(self._data_set))
 
     def __getitem__(self, index: int) -> Any:
         return self._data_set[index]
