@@ -78,9 +78,11 @@ def read_step(folder: Path, name: str = "metrics.jsonl") -> int:
 
 
 def read_entries(directory: Path) -> list[dict[str, Any]]:
-    """Read what was logged, but for the time."""
+    """Read what was logged, but for the times."""
     lines = (directory / "metrics.jsonl").read_text().splitlines()
-    return [{name: value for name, value in json.loads(line).items() if name != "time"} for line in lines]
+    return [
+        {name: value for name, value in json.loads(line).items() if name not in ("time", "seconds")} for line in lines
+    ]
 
 
 def read_weights(directory: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from frame_core import EntryType, LogEntry, name_numbers
 from frame_loggers.conversion import GLOBAL_STEP, make_bins, make_picture, make_plain, prefix_counters
+from frame_loggers.file import SECONDS
 from frame_loggers.wandb_run import WandbRun, read_wandb_run, write_wandb_run
 
 try:
@@ -38,6 +39,8 @@ FINISH_TIMEOUT = 300.0
 
 DESCRIPTION_FILES = ("config.yaml", "overrides.yaml", "run.json", "metrics.jsonl")
 """What a run directory tells about its run: as far as they are there, they go into the artifact of each checkpoint."""
+
+_OF_FILES = (GLOBAL_STEP, "time", SECONDS)  # on a line of `metrics.jsonl`, and no part of an entry here
 
 _MODES = ("online", "offline", "dryrun", "disabled", "shared", "run")
 
@@ -96,6 +99,7 @@ class WandbLogger(LightningWandbLogger):
             ),
         )
         self._position: int | None = None
+        self._n_entries: int | None = None
         self._lines: list[dict[str, Any]] = []
         self._there: list[dict[str, Any]] = []
         del self._wandb_init["anonymous"]  # wandb warns about it, whatever its value
@@ -126,6 +130,7 @@ class WandbLogger(LightningWandbLogger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         run = self.experiment  # starts it
+        self._n_entries = (self._n_entries or 0) + 1
         same = next((line for line in self._there if _is_of(line, metrics, step)), None)
         if same is not None:
             self._there.remove(same)
@@ -135,7 +140,8 @@ class WandbLogger(LightningWandbLogger):
     @rank_zero_only
     def get_position(self) -> dict[str, int]:
         """Tell how many entries there are."""
-        return {"entries": int(self.experiment.step)}
+        assert self.experiment is not None  # which knows how many there were
+        return {"entries": self._n_entries or 0}
 
     def cut_back(self, position: Mapping[str, int]) -> None:
         """Go on after a position: what the server has of what came after it is not sent again, what it lacks is.
@@ -211,9 +217,13 @@ class WandbLogger(LightningWandbLogger):
                 _sync_command(_list_offline_directories(run)),
             )
         elif self._position is not None:
-            for line in self._lines[run.step : self._position]:
+            n_there = run.starting_step  # the run's `step` is 0 until something is logged
+            for line in self._lines[n_there : self._position]:
                 super().log_metrics(_restore_values(line, Path(self._wandb_init["dir"])), line[GLOBAL_STEP])
-            self._there = self._lines[self._position : run.step]
+            self._there = self._lines[self._position : n_there]
+        if self._n_entries is None:
+            self._n_entries = self._position if self._position is not None else run.starting_step
+        self._position = None
         if not run.disabled:
             directory = Path(self._wandb_init["dir"])
             write_wandb_run(directory, WandbRun(run.entity or None, run.project, run.id))
@@ -307,12 +317,12 @@ def _make_values(name: str, log_entry: LogEntry) -> dict[str, Any]:
 
 def _is_of(line: Mapping[str, Any], metrics: Mapping[str, Any], step: int | None) -> bool:
     """Say whether a line of ``metrics.jsonl`` is of an entry."""
-    return line[GLOBAL_STEP] == step and set(line) - {GLOBAL_STEP, "time"} == set(metrics)
+    return line[GLOBAL_STEP] == step and set(line) - set(_OF_FILES) == set(metrics)
 
 
 def _restore_values(line: Mapping[str, Any], directory: Path) -> dict[str, Any]:
     """Give what `_make_values` had given for a line of ``metrics.jsonl``."""
-    return {name: _restore(value, directory) for name, value in line.items() if name not in (GLOBAL_STEP, "time")}
+    return {name: _restore(value, directory) for name, value in line.items() if name not in _OF_FILES}
 
 
 def _restore(value: Any, directory: Path) -> Any:
