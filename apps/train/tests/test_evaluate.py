@@ -131,7 +131,14 @@ def run_installed(command: str, *arguments: str, folder: Path) -> subprocess.Com
     return subprocess.run([path, *arguments], capture_output=True, text=True, env=keep, cwd=folder)
 
 
-@pytest.mark.parametrize("command", ["evaluate run=.", "evaluate run=. allow=[own]", "train --list"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "evaluate run=. allow=[own]",
+        pytest.param("evaluate run=.", marks=pytest.mark.slow),
+        pytest.param("train --list", marks=pytest.mark.slow),
+    ],
+)
 def test_a_package_that_a_run_from_elsewhere_brings_does_not_take_the_place_of_one_installed(
     run: Path, command: str
 ) -> None:

@@ -61,9 +61,9 @@ def test_what_needs_no_training_imports_no_library_of_it(arguments: list[str], t
 @pytest.mark.parametrize(
     ("experiment", "logging", "others"),
     [
-        ("MNIST_VAE", "none", set()),
+        pytest.param("MNIST_VAE", "none", set(), marks=pytest.mark.slow),
         ("DIGITS_VAE", "tensorboard", {"sklearn", "tensorboard"}),
-        ("DIGITS_VAE", "wandb", {"sklearn", "wandb"}),
+        pytest.param("DIGITS_VAE", "wandb", {"sklearn", "wandb"}, marks=pytest.mark.slow),
     ],
 )
 def test_a_training_imports_what_it_uses_beside_what_lightning_imports(
