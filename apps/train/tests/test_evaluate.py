@@ -150,6 +150,7 @@ def test_a_package_that_a_run_from_elsewhere_brings_does_not_take_the_place_of_o
     assert not (run / "planted").exists()
 
 
+@pytest.mark.slow
 def test_the_current_folder_is_searched_only_where_code_of_ones_own_is_asked_for(run: Path) -> None:
     (run / "own_prior.py").write_text(
         "from frame_architectures import DiagonalNormal\nclass Own(DiagonalNormal): ...\n"
