@@ -318,7 +318,7 @@ def test_an_evaluation_that_raises_lets_the_run_go_on_where_it_may(caplog: pytes
 
 def test_what_else_to_do_about_an_error_is_refused() -> None:
     with pytest.raises(ValueError, match="`on_error` must be 'stop' or 'continue', got 'ignore'"):
-        EvaluationCallback("A", "1 epoch", DisturbingEvaluation(), on_error="ignore")  # type: ignore[arg-type]
+        EvaluationCallback("A", "1 epoch", DisturbingEvaluation(), on_error="ignore")
 
 
 @pytest.mark.parametrize(("name", "error"), [(None, TypeError), (3, TypeError), ("", ValueError)])

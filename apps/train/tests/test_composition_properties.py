@@ -22,7 +22,7 @@ class Part:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Part) and (self.positional, self.named) == (other.positional, other.named)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
 
 TARGET = f"{Part.__module__}.{Part.__qualname__}"

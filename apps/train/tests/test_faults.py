@@ -97,7 +97,7 @@ def test_no_step_waits_for_the_device_to_see_whether_its_loss_is_finite() -> Non
         optimization.counters["iteration"] += 1
         callback.on_train_batch_end(trainer, optimization, outputs, None, index)
     optimization.counters["iteration"] += 1
-    with pytest.raises(NotImplementedError):  # when it is logged
+    with pytest.raises(NotImplementedError):  # torch's, of a tensor without a value: it is read to be logged
         callback.on_train_batch_end(trainer, optimization, outputs, None, 4)
 
 

@@ -14,7 +14,7 @@ from frame_train.legacy import rename_old_keys
         ({"max_epochs": 3}, {"max_epochs": 3}),
     ],
 )
-def test_old_names_are_understood_and_answered_with_the_present_ones(old: dict, new: dict) -> None:  # type: ignore[type-arg]
+def test_old_names_are_understood_and_answered_with_the_present_ones(old: dict, new: dict) -> None:
     trainer = OmegaConf.create(old)
     lines = rename_old_keys(trainer)
     assert trainer == new

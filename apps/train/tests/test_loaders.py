@@ -32,8 +32,8 @@ def make_data(n_data: int = 10) -> dict[str, Tensor]:
 
 
 def read_epoch(loader: object, epoch: int) -> list[list[int]]:
-    loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
-    return [batch["y"].tolist() for batch in loader]  # type: ignore[attr-defined]
+    loader.sampler.set_epoch(epoch)
+    return [batch["y"].tolist() for batch in loader]
 
 
 @given(st.integers(1, 50), st.integers(1, 60), st.integers(0, 2**63), st.integers(0, 100))
@@ -103,7 +103,7 @@ def test_what_is_random_in_a_batch_depends_on_its_place_alone(num_workers: int) 
     loader = make_train_loader(OneByOne(NoisyDataset(make_data())), 3, seed=0)
     expected = [batch["x"].tolist() for batch in loader]
     resumed = make_train_loader(OneByOne(NoisyDataset(make_data())), 3, seed=0, num_workers=num_workers)
-    resumed.sampler.start_at(0, 2)  # type: ignore[attr-defined]
+    resumed.sampler.start_at(0, 2)
     assert [batch["x"].tolist() for batch in resumed] == expected[2:]
 
 

@@ -120,7 +120,7 @@ def make_trainer(**options: Any) -> Trainer:
 def train_by_hand(model: Model, optimizer: torch.optim.Optimizer, n_epochs: int) -> None:
     loader = make_optimization().train_dataloader()
     for epoch in range(n_epochs):
-        loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
+        loader.sampler.set_epoch(epoch)
         for index, batch in enumerate(loader):
             optimizer.zero_grad()
             model.compute_loss(batch, index)["loss"].backward()
@@ -223,7 +223,7 @@ def test_features_of_the_trainer_work(options: dict[str, Any], is_fused: bool) -
     trainer = make_trainer(max_epochs=1, **options)
     trainer.fit(optimization)
     assert trainer.optimizers[0].defaults["fused"] == is_fused
-    assert not torch.equal(optimization.model.shift, before.shift)  # type: ignore[arg-type]
+    assert not torch.equal(optimization.model.shift, before.shift)
 
 
 @pytest.mark.parametrize(
@@ -308,9 +308,9 @@ def test_adversarial_training_is_two_optimizers_in_turn() -> None:
     torch.manual_seed(1)
     n_steps = 0
     for epoch in range(2):
-        loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
+        loader.sampler.set_epoch(epoch)
         for index, batch in enumerate(loader):
-            seed_generators(make_key(loader.sampler.seed, "noise", 0, epoch, index))  # type: ignore[attr-defined]
+            seed_generators(make_key(loader.sampler.seed, "noise", 0, epoch, index))
             of_discriminator.zero_grad()
             model.compute_discriminator_loss(batch, index)["loss"].backward()
             of_discriminator.step()
@@ -369,7 +369,7 @@ def test_one_of_the_joint_models_is_evaluated() -> None:
     evaluation = PartEvaluation("two", ELBOEvaluation("valid"))
     entry = check_evaluation(evaluation, joint)
     x = torch.stack([datum["x"] for datum in make_tiny_data(7)])
-    expected = joint.model.models["two"].log_evidence(x).mean().item()  # type: ignore[union-attr, operator]
+    expected = joint.model.models["two"].log_evidence(x).mean().item()
     assert entry.value == pytest.approx(expected, rel=1e-5)
 
 

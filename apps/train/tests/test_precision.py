@@ -86,7 +86,7 @@ def make_procedure(model: Model) -> Procedure:
     options: dict[str, Any] = {"data": data, "num_workers": 0, "batch_size": 10}
     adam = partial(torch.optim.Adam, lr=1e-3)
     if isinstance(model, JointModel):
-        return JointOptimization(dict(model.models.items()), optimizer=adam, **options)  # type: ignore[arg-type]
+        return JointOptimization(dict(model.models.items()), optimizer=adam, **options)
     if isinstance(model, AdversarialModel):
         return AdversarialOptimization(model, generator_optimizer=adam, discriminator_optimizer=adam, **options)
     return AdamBatchOptimization(model, lr=1e-3, **options)

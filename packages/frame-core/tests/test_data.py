@@ -115,7 +115,7 @@ def test_what_a_batch_lacks_is_told_with_what_it_has() -> None:
 
 def test_a_split_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="Split 'valid' of `data` must be a data set, got None"):
-        get_split({"valid": None}, "valid")  # type: ignore[dict-item]
+        get_split({"valid": None}, "valid")
 
 
 def test_a_split_is_given_by_its_name() -> None:

@@ -96,10 +96,8 @@ def resume(config: DictConfig, resumption: Resumption) -> Mapping[str, float]:
 
 def _check_length(experiment: Experiment, checkpoint: Path) -> None:
     """Check that a run has not come farther than it is to go."""
-    epoch, end = (
-        torch.load(checkpoint, weights_only=True, mmap=True)["position"]["epoch"],
-        experiment.trainer.max_epochs,
-    )
+    epoch = torch.load(checkpoint, weights_only=True, mmap=True)["position"]["epoch"]
+    end = experiment.trainer.max_epochs
     if end is not None and -1 < end < epoch:
         message = f"`trainer.max_epochs`: {epoch} epochs are done, which is more than max_epochs={end}."
         raise CompositionError(message, "trainer.max_epochs")
