@@ -32,6 +32,14 @@ def data_root() -> Path:
     return _DATA_ROOT
 
 
+@pytest.fixture(autouse=True)
+def _forget_wandb_settings() -> Iterator[None]:
+    """Let the next test in this process begin with wandb's settings unread: a mode is kept once it was read."""
+    yield
+    if "wandb" in sys.modules:
+        sys.modules["wandb"].teardown()
+
+
 class Result(NamedTuple):
     """What a command came to."""
 

@@ -246,7 +246,7 @@ def read_mode() -> str:
         os.environ.pop("WANDB_MODE", None)
     elif os.environ["WANDB_MODE"] not in _MODES:
         raise ValueError(f"`WANDB_MODE` must be one of {', '.join(_MODES)}, got {os.environ['WANDB_MODE']!r}.")
-    return wandb_setup.singleton().settings.mode
+    return os.environ.get("WANDB_MODE") or wandb_setup.singleton().settings.mode
 
 
 def _choose_mode() -> tuple[str, str]:
