@@ -15,8 +15,8 @@ from yaml import YAMLError
 from frame_train.command_line import is_override
 from frame_train.errors import CompositionError, suggest
 from frame_train.explanation import EXPLAINED
+from frame_train.messages import print_error
 from frame_train.settings import config_directory, register_resolvers
-from frame_train.terminal import print_error
 from frame_train.train import told_errors
 
 _KEYS = ("run", "weights", "allow", "evaluation", "device", "trainer", "hydra")

@@ -1,5 +1,6 @@
 """`train --help`: what there is to choose from, and which flags there are."""
 
+import sys
 from collections.abc import Sequence
 
 from omegaconf import OmegaConf
@@ -7,7 +8,6 @@ from omegaconf import OmegaConf
 from frame_train.command_line import own_folders
 from frame_train.options import find_groups, read_options
 from frame_train.settings import config_directory
-from frame_train.terminal import print_text
 
 
 def print_help(arguments: Sequence[str]) -> None:
@@ -19,4 +19,4 @@ def print_help(arguments: Sequence[str]) -> None:
     folders = [*own_folders(arguments), config_directory()]
     template: str = OmegaConf.load(config_directory() / "train.yaml").hydra.help.template
     groups = [f"{name}: {', '.join(read_options(name, folders))}\n" for name in find_groups(folders)]
-    print_text(template.replace("$APP_CONFIG_GROUPS", "".join(groups)))
+    sys.stdout.write(template.replace("$APP_CONFIG_GROUPS", "".join(groups)) + "\n")

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from frame_train.command_line import own_folders
 from frame_train.errors import CompositionError
+from frame_train.messages import print_notice
 from frame_train.options import find_groups, read_options
 from frame_train.settings import config_directory
-from frame_train.terminal import print_notice, print_options
+from frame_train.terminal import print_options
 
 _GROUPS_OF_MANY = ("evaluation", "callbacks", "experiment")  # their options are added, not exchanged
 

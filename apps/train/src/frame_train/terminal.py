@@ -1,9 +1,8 @@
-"""What the person at the terminal sees of a run."""
+"""What the person at the terminal sees of a run, in tables and trees."""
 
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +12,9 @@ from rich.markup import escape
 from rich.table import Column, Table
 from rich.text import Text
 from rich.tree import Tree
+
+from frame_train.job import Job
+from frame_train.messages import print_error, print_notice
 
 _SHOWN = (
     "params",
@@ -70,15 +72,6 @@ def print_values(values: Sequence[tuple[str, float, int | None]]) -> None:
         Console().print(table)
 
 
-@dataclass
-class Job:
-    """One job of a grid: its overrides, the last value of every metric once it has ended well, how it did not."""
-
-    overrides: Sequence[str]
-    last_values: Mapping[str, float] | None = None
-    crashed: bool = False
-
-
 def print_jobs(jobs: Sequence[Job]) -> None:
     """Print a table of the jobs of a grid: what each sets for itself, and its final metrics."""
     common = set(jobs[0].overrides).intersection(*(job.overrides for job in jobs))
@@ -124,21 +117,6 @@ def print_differences(directories: Sequence[Path], differences: Mapping[str, Seq
             console.print(table)
         else:
             console.print(f"{title}: nothing differs")
-
-
-def print_text(text: str) -> None:
-    """Print a text as it is."""
-    Console().print(Text(text), soft_wrap=True)
-
-
-def print_notice(line: str) -> None:
-    """Print a line that a person should know of."""
-    Console(stderr=True).print(Text(line), soft_wrap=True)
-
-
-def print_error(message: str) -> None:
-    """Print what went wrong."""
-    Console(stderr=True).print(Text.assemble(("error: ", "bold red"), message), soft_wrap=True)
 
 
 def _add(tree: Tree, name: str, parent: DictConfig) -> None:

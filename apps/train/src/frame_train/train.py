@@ -19,10 +19,10 @@ from frame_train.composing import tell_why_not
 from frame_train.errors import CompositionError, TrainingError
 from frame_train.explanation import EXPLAINED, explain
 from frame_train.help_command import print_help
-from frame_train.list_command import list_options
+from frame_train.job import Job
+from frame_train.messages import print_error, print_notice
 from frame_train.preparation import prepare_config
 from frame_train.settings import config_directory, register_resolvers
-from frame_train.terminal import Job, print_error, print_jobs, print_notice
 
 
 def main() -> None:
@@ -63,6 +63,8 @@ def _run(flags: Namespace, arguments: Sequence[str], show_traceback: bool) -> in
         print_help(arguments)
         return 0
     if flags.list is not None:
+        from frame_train.list_command import list_options  # rich is imported only where needed
+
         list_options(flags.list, flags.compatible_with, arguments)
         return 0
     if flags.compatible_with is not None:
@@ -132,6 +134,8 @@ def _compose_and_train(arguments: Sequence[str], show_traceback: bool, resumes: 
             raise
         raise CompositionError(tell_why_not(error, arguments)) from error
     if len(jobs) > 1:
+        from frame_train.terminal import print_jobs  # rich is imported only where needed
+
         print_jobs(jobs)
     if any(job.crashed for job in jobs):
         return 1

@@ -16,6 +16,7 @@ from frame_train.callbacks.stopping import is_stopped
 from frame_train.checkpoint_files import find_newest, put_back
 from frame_train.errors import CompositionError, TrainingError, raise_any
 from frame_train.experiment import Experiment, build_experiment
+from frame_train.messages import print_notice
 from frame_train.progress import cut_logs_back
 from frame_train.report import write_report
 from frame_train.resuming import Resumption
@@ -29,7 +30,7 @@ from frame_train.run import (
 )
 from frame_train.settings import resolve_without_environment
 from frame_train.static_checks import find_static_problems
-from frame_train.terminal import print_closing, print_config, print_notice, quiet_libraries
+from frame_train.terminal import print_closing, print_config, quiet_libraries
 
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
