@@ -12,7 +12,7 @@ from pytorch_lightning.loggers.logger import DummyLogger
 from torch import Tensor
 from torch.utils.data import default_collate
 
-from frame_core import SCALAR_ENTRY, SCALARS_ENTRY, Evaluation, LogEntry, Model, Optimization, run_evaluation
+from frame_core import SCALAR_ENTRY, SCALARS_ENTRY, Evaluation, LogEntry, Model, Optimization, run_evaluation, share
 from frame_core.testing import TinyModel, TinyOptimization, make_tiny_data
 from frame_eval import ELBOEvaluation
 from frame_train.callbacks import (
@@ -207,6 +207,30 @@ def test_weights_are_the_same_with_and_without_evaluations() -> None:
     with_evaluations = fit([*evaluations, CumulativeLogCallback("2 iterations")], RecordingLogger(), max_epochs=2)
     for name, value in with_evaluations.lightning_module.state_dict().items():
         torch.testing.assert_close(value, without[name], rtol=0, atol=0)
+
+
+class SharingEvaluation(DisturbingEvaluation):
+    """Gives the sum of the weights, computed once for all of its kind at a moment."""
+
+    n_computed = 0
+
+    def evaluate(self, optimization: Optimization) -> LogEntry:
+        return LogEntry(SCALAR_ENTRY, share("weights", lambda: self.compute(optimization)))
+
+    @classmethod
+    def compute(cls, optimization: Optimization) -> float:
+        cls.n_computed += 1
+        return sum(parameter.double().sum().item() for parameter in optimization.model.parameters())
+
+
+def test_what_evaluations_of_one_moment_share_is_computed_once_and_anew_at_the_next() -> None:
+    names = ("first", "second", "third")
+    callbacks = [EvaluationCallback(name, "2 iterations", SharingEvaluation()) for name in names]
+    logger = RecordingLogger()
+    fit(callbacks, logger, max_epochs=1)
+    values = {name: [value for of_name, value, _, _ in logger.entries if of_name == name] for name in names}
+    assert values["first"] == values["second"] == values["third"]
+    assert len(set(values["first"])) == len(values["first"]) == SharingEvaluation.n_computed == 3
 
 
 def test_an_interval_goes_on_after_a_resume_where_it_was(tmp_path: Any) -> None:

@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import pytest
@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, Distribution, OneHotCategorical
 
-from frame_core import SCALAR_ENTRY, ClassificationModel, check_requirements, get_batch, run_evaluation
+from frame_core import SCALAR_ENTRY, ClassificationModel, check_requirements, get_batch, run_evaluation, sharing
 from frame_core.testing import TinyModel, TinyOptimization, make_tiny_data
-from frame_eval import AccuracyEvaluation, batches
+from frame_eval import AccuracyEvaluation, ConfusionMatrixEvaluation, batches
 
 
 class ClassificationDouble(ClassificationModel):
@@ -102,6 +102,18 @@ def test_data_without_labels_are_refused(datum: dict[str, Tensor]) -> None:
     optimization = TinyOptimization(model=ReadingModel(), data={"valid": [datum, datum]})
     with pytest.raises(ValueError, match="Split 'valid' of `data` has no labels: each datum needs a `y`"):
         check_requirements(AccuracyEvaluation("valid"), optimization)
+
+
+def test_evaluations_that_share_go_once_through_a_split_and_find_what_they_find_alone() -> None:
+    optimization = TinyOptimization(model=HesitantModel(), data=make_data(predicted=[0] * 30, true=[0, 1] * 15))
+    evaluations = [AccuracyEvaluation("valid", 3), ConfusionMatrixEvaluation("valid", 3), AccuracyEvaluation("valid")]
+    alone = [run_evaluation(evaluations[index], optimization).value for index in (0, 2)]
+    results: dict[Hashable, Any] = {}
+    with sharing(results):
+        shared = [run_evaluation(evaluation, optimization).value for evaluation in evaluations]
+    assert [shared[0], shared[2]] == alone
+    assert alone[0] != alone[1]  # of other numbers of samples
+    assert len(results) == 2
 
 
 def test_tuples_have_labels_too() -> None:

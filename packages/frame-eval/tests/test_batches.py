@@ -50,6 +50,13 @@ def test_data_without_x_are_refused() -> None:
         next(iterate_split(optimization, "valid", 3))
 
 
+def test_a_batch_of_large_data_is_no_larger_than_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "N_BYTES", 12 * 3 + 11)  # a datum is a float32 and an int64
+    assert [len(labels) for labels in list_batches(8, 100)] == [3, 3, 2]
+    monkeypatch.setattr(batches, "N_BYTES", 1)
+    assert [len(labels) for labels in list_batches(3, 100)] == [1, 1, 1]
+
+
 @given(n_samples=st.integers(1, 50_000))
 def test_draws_at_a_time_are_bounded_and_none_is_lost(n_samples: int) -> None:
     batch_size = get_batch_size(n_samples)

@@ -60,6 +60,14 @@ def test_bound_is_the_mean_over_samples(monkeypatch: pytest.MonkeyPatch) -> None
     assert entry.value == pytest.approx(-(5 * (1 + 2 + 3) / 3 + 2 * (4 + 5 + 6) / 3) / 7 - 0.5)
 
 
+def test_bound_of_some_data_looks_at_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(elbo, "BATCH_SIZE", 5)
+    model = CountingModel()
+    optimization = TinyOptimization(model=model, data={"valid": make_tiny_data(20)})
+    run_evaluation(ELBOEvaluation("valid", n_data=7), optimization)
+    assert model.batch_sizes == [5, 2]
+
+
 def test_bound_leaves_the_device_once(read_counter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(elbo, "BATCH_SIZE", 1)
     optimization = TinyOptimization(model=CountingModel())
@@ -83,9 +91,11 @@ def test_data_follow_the_model_to_its_device() -> None:
         ("8", TypeError, "`n_samples` must be an integer, got '8'"),
     ],
 )
-def test_bad_number_of_samples_is_refused(n_samples: Any, error: type[Exception], message: str) -> None:
+def test_bad_number_of_samples_or_data_is_refused(n_samples: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         ELBOEvaluation("valid", n_samples=n_samples)
+    with pytest.raises(error, match=message.replace("n_samples", "n_data")):
+        ELBOEvaluation("valid", n_data=n_samples)
 
 
 def test_unknown_split_lists_those_there_are() -> None:

@@ -39,6 +39,7 @@ from frame_core.models import (
 from frame_core.optimization import Optimization
 from frame_core.options import check_count
 from frame_core.schedules import ExponentialWarmup, LinearWarmup, Schedule, check_non_negative, get_value
+from frame_core.sharing import share, sharing
 
 __all__ = [
     "HISTOGRAM_ENTRY",
@@ -88,5 +89,7 @@ __all__ = [
     "reparametrize",
     "run_evaluation",
     "sample_or_mean",
+    "share",
+    "sharing",
     "undisturbed",
 ]

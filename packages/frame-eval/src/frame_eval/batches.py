@@ -1,6 +1,6 @@
 """A split of the data, batch by batch, as the model takes it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -10,6 +10,9 @@ from frame_eval.device import move_to_model
 
 BATCH_SIZE = 1000
 """Number of data in the memory of the model's device at a time."""
+
+N_BYTES = 2**26
+"""Greatest size of a batch of data, in bytes: what a model computes from it takes a multiple of that."""
 
 N_DRAWS = 10_000
 """Number of random draws of the model in that memory at a time, those for all data of a batch together."""
@@ -23,7 +26,7 @@ def iterate_split(
     Args:
         optimization: Has the model and the data.
         split: Name of the split.
-        batch_size: Number of data in a batch; the last may be smaller.
+        batch_size: Number of data in a batch; fewer where they are larger than `N_BYTES` together, and in the last.
         n_data: Number of data, drawn at random but the same every time; all of them where it is None
             or the split has no more.
 
@@ -31,7 +34,9 @@ def iterate_split(
         ValueError: The data have no such split, or nothing in it, or no ``x``.
     """
     data_set = get_split(optimization.data, split)
-    for indices in _choose_indices(len(data_set), n_data).split(batch_size):
+    indices_of_all = _choose_indices(len(data_set), n_data)
+    n_fitting = _count_fitting(get_batch(data_set, indices_of_all[:1]))
+    for indices in indices_of_all.split(min(batch_size, n_fitting)):
         batch = get_batch(data_set, indices)
         if "x" not in batch:
             raise ValueError(f"Split {split!r} of `data` has no `x` to look at; it has {', '.join(map(repr, batch))}.")
@@ -47,6 +52,11 @@ def split_draws(n_samples: int, batch_size: int) -> list[int]:
     """Split a number of samples for each datum of a batch into numbers that are drawn at a time."""
     n_at_a_time = max(1, N_DRAWS // batch_size)
     return [min(n_at_a_time, n_samples - start) for start in range(0, n_samples, n_at_a_time)]
+
+
+def _count_fitting(datum: Mapping[str, Tensor]) -> int:
+    """Count the data that go into a batch, from a batch of one."""
+    return max(1, N_BYTES // max(1, sum(value.nbytes for value in datum.values())))
 
 
 def _choose_indices(n_all: int, n_data: int | None) -> Tensor:

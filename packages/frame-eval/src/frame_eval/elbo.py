@@ -13,16 +13,18 @@ from frame_eval.device import get_device
 class ELBOEvaluation(Evaluation):
     """Evidence lower bound E_q[log p(x | z)] - KL(q(z | x) || p(z)), in nats per datum.
 
-    The mean over a whole split, free of the weight that the loss gives to the regularization term:
+    The mean over a split, free of the weight that the loss gives to the regularization term:
     models trained with different weights can be compared.
 
     Args:
         evaluate_on: Name of the split.
         n_samples: Number of samples of z for each datum; the more, the smaller the noise.
+        n_data: Number of data, drawn at random but the same every time; all of them where it is None
+            or the split has no more.
 
     Raises:
-        TypeError: ``n_samples`` is no integer.
-        ValueError: ``n_samples`` is not positive.
+        TypeError: ``n_samples`` or ``n_data`` is no integer.
+        ValueError: ``n_samples`` or ``n_data`` is not positive.
 
     References:
         Auto-Encoding Variational Bayes (Kingma & Welling, 2014), https://arxiv.org/abs/1312.6114
@@ -30,9 +32,10 @@ class ELBOEvaluation(Evaluation):
 
     requires = VariationalModel
 
-    def __init__(self, evaluate_on: str, n_samples: int = 1) -> None:
+    def __init__(self, evaluate_on: str, n_samples: int = 1, n_data: int | None = None) -> None:
         self.evaluate_on = evaluate_on
         self.n_samples = check_count("n_samples", n_samples)
+        self.n_data = None if n_data is None else check_count("n_data", n_data)
 
     def evaluate(self, optimization: Optimization) -> LogEntry:
         """Compute the bound.
@@ -43,11 +46,11 @@ class ELBOEvaluation(Evaluation):
         model = optimization.model
         assert isinstance(model, VariationalModel)  # `requires`
         total = torch.zeros((), device=get_device(model))
-        n_data = 0
-        for batch in iterate_split(optimization, self.evaluate_on, BATCH_SIZE):
+        n_seen = 0
+        for batch in iterate_split(optimization, self.evaluate_on, BATCH_SIZE, self.n_data):
             total += len(batch["x"]) * self._estimate_bound(model, batch)
-            n_data += len(batch["x"])
-        return LogEntry(data_type=SCALAR_ENTRY, value=total / n_data)
+            n_seen += len(batch["x"])
+        return LogEntry(data_type=SCALAR_ENTRY, value=total / n_seen)
 
     def _estimate_bound(self, model: VariationalModel, data: Mapping[str, Tensor]) -> Tensor:
         """Estimate the mean of the bound over a batch."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical
 
-from frame_core import ClassificationModel, Optimization
+from frame_core import ClassificationModel, Optimization, share
 from frame_eval.batches import get_batch_size, iterate_split
 from frame_eval.labels import find_labels, require_labels
 
@@ -22,7 +22,7 @@ class Predictions:
 
 
 def predict_split(optimization: Optimization, split: str, n_samples: int) -> Predictions:
-    """Predict the label of every datum of a split.
+    """Predict the label of every datum of a split, once for all evaluations of a moment.
 
     Args:
         optimization: Has the data and the model, a `ClassificationModel`.
@@ -33,6 +33,11 @@ def predict_split(optimization: Optimization, split: str, n_samples: int) -> Pre
         TypeError: The model gives another distribution than a categorical one.
         ValueError: The data have no such split, nothing in it, or no labels.
     """
+    key = (predict_split, optimization.model, split, n_samples)
+    return share(key, lambda: _predict(optimization, split, n_samples))
+
+
+def _predict(optimization: Optimization, split: str, n_samples: int) -> Predictions:
     model = optimization.model
     assert isinstance(model, ClassificationModel)  # the evaluation's `requires`
     predicted: list[Tensor] = []

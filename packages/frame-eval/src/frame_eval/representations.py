@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from frame_core import Optimization, RepresentationLearningModel, get_mean
+from frame_core import Optimization, RepresentationLearningModel, get_mean, share
 from frame_eval.batches import get_batch_size, iterate_split
 from frame_eval.labels import find_labels
 
 
 def encode_split(optimization: Optimization, split: str, n_data: int | None = None) -> tuple[Tensor, Tensor | None]:
-    """Give the means of the representations of a split, and its labels.
+    """Give the means of the representations of a split, and its labels, once for all evaluations of a moment.
 
     Args:
         optimization: Has the data and the model, a `RepresentationLearningModel`.
@@ -25,6 +25,11 @@ def encode_split(optimization: Optimization, split: str, n_data: int | None = No
         TypeError: The representation has no mean.
         ValueError: The data have no such split, or nothing in it; or the representation is not finite.
     """
+    key = (encode_split, optimization.model, split, n_data)
+    return share(key, lambda: _encode(optimization, split, n_data))
+
+
+def _encode(optimization: Optimization, split: str, n_data: int | None) -> tuple[Tensor, Tensor | None]:
     model = optimization.model
     assert isinstance(model, RepresentationLearningModel)  # the evaluation's `requires`
     means: list[Tensor] = []

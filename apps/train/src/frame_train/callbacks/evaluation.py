@@ -3,16 +3,17 @@
 import logging
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
 from pytorch_lightning import LightningModule, Trainer
 
-from frame_core import TEXT_ENTRY, Evaluation, LogEntry, Optimization, check_requirements, run_evaluation
+from frame_core import TEXT_ENTRY, Evaluation, LogEntry, Optimization, check_requirements, run_evaluation, sharing
 from frame_train.callbacks.averaging import averaged_weights, is_averaged_after, update_averages
 from frame_train.callbacks.clocked import ClockedCallback
+from frame_train.callbacks.moments import get_results
 from frame_train.callbacks.stopping import is_stopped
 from frame_train.progress import get_optimization, log_entry
 
@@ -97,7 +98,7 @@ class EvaluationCallback(ClockedCallback):
     ) -> None:
         if self.is_over(trainer, batch_idx) and time.monotonic() >= self._not_before:
             update_averages(trainer, outputs, batch, batch_idx)
-            self._evaluate(trainer)
+            self._evaluate(trainer, ("batch", trainer.current_epoch, batch_idx))
             self.begin_again(trainer, batch_idx)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -106,7 +107,7 @@ class EvaluationCallback(ClockedCallback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._last_step != trainer.global_step and not is_stopped(trainer):
-            self._evaluate(trainer)
+            self._evaluate(trainer, ("end",))
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "last_step": self._last_step}
@@ -134,11 +135,11 @@ class EvaluationCallback(ClockedCallback):
         else:
             log(self.name, replace(entry, seconds=time.monotonic() - start))
 
-    def _evaluate(self, trainer: Trainer) -> None:
+    def _evaluate(self, trainer: Trainer, moment: Hashable) -> None:
         self._last_step = trainer.global_step
         log = partial(log_entry, trainer=trainer)
         start = time.monotonic()
-        with averaged_weights(trainer):
+        with averaged_weights(trainer), sharing(get_results(trainer, moment)):
             self.evaluate(get_optimization(trainer), trainer.global_step, log)
         if self.max_fraction is not None:
             end = time.monotonic()
