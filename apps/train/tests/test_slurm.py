@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
 from torch import Tensor
 from torch.utils._pytree import keystr, tree_leaves_with_path
@@ -204,3 +206,71 @@ def test_the_device_file_follows_what_the_job_was_given(
 def test_the_device_file_fits_a_machine_without_slurm(train: Callable[..., Any]) -> None:
     result = train("--check", "+experiment=DIGITS_VAE", "device=slurm")
     assert result.code == 0, result
+
+
+GRID = (
+    *["-m", "+experiment=DIGITS_VAE", "logging=none", "trainer.max_epochs=1", "trainer.limit_train_batches=2"],
+    *["params.encoder_layers=[8]", "params.decoder_layers=[8]"],
+)
+
+
+@pytest.mark.slow
+def test_a_grid_of_jobs_that_are_submitted_ends_with_its_table_and_keeps_to_its_folders(
+    train: Callable[..., Any], tmp_path: Path
+) -> None:
+    pytest.importorskip("submitit")
+    result = train(*GRID, "params.beta=0.1,0.5", "hydra/launcher=submitit_local")
+    assert result.code == 0, result
+    assert "params.beta=0.1" in result.output
+    assert "params.beta=0.5" in result.output
+    assert "failed" not in result.output
+    runs = list((tmp_path / "runs" / "DIGITS" / "VAE").iterdir())
+    assert [json.loads((run / "run.json").read_text())["complete"] for run in runs] == [True, True]
+    (grid,) = (tmp_path / "runs" / "grids").iterdir()
+    assert {path.name for path in grid.iterdir()} == {"multirun.yaml", ".submitit", "job-0.json", "job-1.json"}
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]  # which is the working directory
+
+
+@pytest.mark.slow
+def test_a_submitted_job_that_fails_is_told_and_so_is_where_it_says_why(
+    train: Callable[..., Any], tmp_path: Path
+) -> None:
+    pytest.importorskip("submitit")
+    result = train(*GRID, "seed=1,nonsense", "hydra/launcher=submitit_local")
+    assert result.code == 2, result
+    assert "seed=nonsense" in result.output
+    assert "failed" in result.output
+    assert "what each job said is in" in result.errors
+    logs = [path.read_text() for path in (tmp_path / "runs" / "grids").rglob("*_log.err")]
+    assert sum("`seed` must be an integer" in log for log in logs) == 1
+
+
+@pytest.mark.slow
+def test_a_submitted_job_that_is_killed_is_one_that_failed(train: Callable[..., Any], tmp_path: Path) -> None:
+    pytest.importorskip("submitit")
+    code = ["import os, signal", "def die() -> None:", "    os.kill(os.getpid(), signal.SIGKILL)"]
+    (tmp_path / "deadly.py").write_text("\n".join(code))
+    result = train(*GRID, "params.z_dim=2,{_target_:deadly.die}", "hydra/launcher=submitit_local")
+    assert result.code == 1, result
+    assert "`hydra/launcher`: Job" in result.errors
+    assert "Traceback" not in result.errors
+    assert "failed" in result.output
+
+
+def test_without_a_cluster_that_is_told(train: Callable[..., Any]) -> None:
+    pytest.importorskip("submitit")
+    result = train(*GRID, "params.beta=0.1,0.5", "hydra/launcher=submitit_slurm")
+    assert result.code == 1, result
+    assert 'Could not detect "srun"' in result.errors
+    assert "Traceback" not in result.errors
+
+
+def test_where_the_launcher_is_not_installed_the_extra_is_named(
+    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Plugins.instance()  # which stores the options of those that are installed
+    monkeypatch.delitem(ConfigStore.instance().repo["hydra"]["launcher"], "submitit_slurm.yaml", raising=False)
+    result = train(*GRID, "params.beta=0.1,0.5", "hydra/launcher=submitit_slurm")
+    assert result.code == 2, result
+    assert "`uv sync --extra slurm`" in result.errors
+    assert len(result.errors.splitlines()) == 1

@@ -5,8 +5,8 @@ import signal
 import subprocess
 from typing import Any, cast
 
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from pytorch_lightning import Trainer
-from pytorch_lightning.plugins.environments import SLURMEnvironment
 
 
 def is_requeue(received: signal.Signals, trainer: Trainer) -> bool:
