@@ -18,7 +18,6 @@ from typing import Any
 
 import pytest
 import torch
-import wandb
 from pytorch_lightning import Trainer
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -26,6 +25,7 @@ from torch.utils.data import Dataset
 from frame_core import SCALAR_ENTRY, LogEntry
 from frame_core.testing import TinyModel
 from frame_loggers import FileLogger, WandbLogger
+from frame_loggers.wandb_service import close_wandb
 from frame_train.callbacks import CumulativeLogCallback, PeriodicCheckpoint
 from frame_train.checkpoint_files import find_newest
 from frame_train.optimization import AdamBatchOptimization
@@ -231,9 +231,9 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
     monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
     monkeypatch.chdir(tmp_path)
-    wandb.teardown()
+    close_wandb()
     yield
-    wandb.teardown()
+    close_wandb()
 
 
 def hang_up(*request: Any) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import multiprocessing
 import os
 import random
 import runpy
@@ -38,6 +39,7 @@ from frame_train.callbacks import (
 )
 from frame_train.checkpoint_files import find_newest, put_back, write_checkpoint
 from frame_train.data import Digits
+from frame_train.loaders import make_train_loader
 from frame_train.optimization import AdamBatchOptimization, AdversarialOptimization, BatchOptimization
 from frame_train.progress import cut_logs_back
 from frame_train.run import claimed, write_resumption
@@ -225,6 +227,38 @@ def test_a_training_that_is_told_to_stop_ends_as_if_it_had_never_been_stopped(na
         fit(kind, directory, killer)
         fit(kind, directory, resumes=True)
         assert_equal(directory, tmp_path / "whole")
+
+
+def signal_each(number: signal.Signals) -> None:
+    """Send a signal to this process and to each worker that it has started, as a cluster does."""
+    workers = multiprocessing.active_children()
+    assert len(workers) == 2
+    for process in (*workers, multiprocessing.current_process()):
+        assert process.pid is not None
+        os.kill(process.pid, number)
+
+
+def test_a_signal_to_each_process_ends_no_worker_before_its_step(tmp_path: Path) -> None:
+    fit(KINDS["workers"], tmp_path / "whole")
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
+        directory = tmp_path / number.name
+        stopped = fit(KINDS["workers"], directory, At("on_train_batch_start", 7, partial(signal_each, number)))
+        assert stopped.global_step == 7
+        fit(KINDS["workers"], directory, resumes=True)
+        assert_equal(directory, tmp_path / "whole")
+
+
+def test_a_worker_ends_when_the_training_tells_it_to() -> None:
+    batches = iter(make_train_loader(NoisyDigits(), 20, seed=0, num_workers=1))
+    next(batches)
+    (worker,) = multiprocessing.active_children()
+    assert worker.pid is not None
+    for number in (signal.SIGINT, signal.SIGUSR1):
+        os.kill(worker.pid, number)
+    next(batches)
+    worker.terminate()
+    worker.join()
+    assert worker.exitcode == 0
 
 
 # From here on with processes, and the command that a person types.

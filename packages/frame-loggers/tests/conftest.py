@@ -8,8 +8,9 @@ from typing import Any
 
 import matplotlib
 import pytest
-import wandb
 from matplotlib.figure import Figure
+
+from frame_loggers.wandb_service import close_wandb
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +24,7 @@ def _private_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytes
     os.environ.update(HOME=str(places[0]), WANDB_ERROR_REPORTING="false", MPLCONFIGDIR=matplotlib.get_cachedir())
     monkeypatch.chdir(places[1])
     yield
-    wandb.teardown()
+    close_wandb()
     os.environ.clear()
     os.environ.update(environment)
     for place in places:

@@ -59,6 +59,8 @@ def _explain_problem(problem: CompositionError, arguments: Sequence[str]) -> str
 
 
 def _explain_missing_option(option: str, options: Sequence[str]) -> str:
+    if option in ("hydra/launcher/submitit_slurm", "hydra/launcher/submitit_local"):
+        return f"`{option}` is not installed: `uv sync --extra slurm` or `pip install frame-train[slurm]` installs it."
     group, _, name = option.rpartition("/")
     if not options:
         return f"There is no `{option}`."

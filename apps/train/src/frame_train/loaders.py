@@ -1,6 +1,9 @@
 """Loaders: whole batches by index, in an order that depends on the seed and the epoch alone."""
 
 import os
+import signal
+import sys
+import threading
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
@@ -79,9 +82,25 @@ class _Batches(Dataset[Mapping[str, Tensor]]):
         return len(self.data_set)
 
 
-def _leave_group(worker: int) -> None:
-    """Leave the group of the training: Ctrl-C goes to all of one, and the step that it comes in is to be finished."""
+def _hear_training_alone(worker: int) -> None:
+    """Let no signal end a worker but that of the training: the step that a signal comes in is to be finished.
+
+    Ctrl-C goes to all of a group of processes, and a cluster's warning to each process of a job.
+    """
     os.setpgrp()
+    for number in (signal.SIGINT, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
+    if sys.platform == "linux":  # others do not tell who has sent a signal
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        threading.Thread(target=_end_when_told, daemon=True).start()
+
+
+def _end_when_told() -> None:
+    """End this process when the training, which has started it, sends SIGTERM."""
+    assert sys.platform == "linux"
+    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != os.getppid():
+        pass
+    os._exit(0)
 
 
 def make_train_loader(
@@ -113,6 +132,6 @@ def make_train_loader(
         sampler=ShuffledBatches(len(data_set), batch_size, seed),
         num_workers=n_processes,
         persistent_workers=n_processes > 0,
-        worker_init_fn=_leave_group if n_processes > 0 else None,
+        worker_init_fn=_hear_training_alone if n_processes > 0 else None,
         pin_memory=pin_memory and torch.cuda.is_available(),
     )

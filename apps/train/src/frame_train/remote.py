@@ -14,6 +14,7 @@ from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 
 from frame_loggers.wandb import DESCRIPTION_FILES, read_mode
 from frame_loggers.wandb_run import WandbRun, write_wandb_run
+from frame_loggers.wandb_service import close_wandb
 from frame_train.errors import CompositionError, suggest
 from frame_train.folders import made_folder
 
@@ -67,7 +68,7 @@ def _quiet_wandb() -> Generator[None]:
             yield
         finally:
             if wandb.run is None:
-                wandb.teardown()
+                close_wandb()
             for name, value in before.items():
                 if value is None:
                     os.environ.pop(name, None)

@@ -6,6 +6,8 @@ import sys
 import traceback
 from argparse import Namespace
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 import hydra
@@ -18,6 +20,7 @@ from frame_train.command_line import is_override, normalize_overrides, take_flag
 from frame_train.composing import tell_why_not
 from frame_train.errors import CompositionError, TrainingError
 from frame_train.explanation import EXPLAINED, explain
+from frame_train.grid import GridFolder, read_jobs, write_job
 from frame_train.help_command import print_help
 from frame_train.job import Job
 from frame_train.messages import print_error, print_notice
@@ -109,37 +112,70 @@ def _compose_and_train(arguments: Sequence[str], show_traceback: bool, resumes: 
     @hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="train")
     def run(config: DictConfig) -> None:
         overrides = cast(list[str], OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False))
-        jobs.append(Job(overrides))
+        job = Job(overrides)
+        jobs.append(job)
         own = [argument for argument in arguments if not is_override(argument)]
-        with told_errors(show_traceback, [*own, *overrides]):  # Hydra announces an error that it sees, and ends a grid
+        with _kept(job), told_errors(show_traceback, [*own, *overrides]):  # Hydra would end a grid at an error it sees
             try:
-                jobs[-1].last_values = _train(config, overrides, resumes)
+                job.last_values = _train(config, overrides, resumes)
             except EXPLAINED:
                 raise
             except TrainingError as error:
                 if show_traceback:
                     raise
                 print_error(str(error))
-                jobs[-1].crashed = True
+                job.crashed = True
             except Exception:
                 if HydraConfig.get().mode != RunMode.MULTIRUN:
                     raise
                 traceback.print_exc()  # the other jobs go on
-                jobs[-1].crashed = True
+                job.crashed = True
 
+    GridFolder.path = None
+    is_lost = False
     try:
         run()
     except (OSError, ValueError, YAMLError) as error:
         if jobs or isinstance(error, EXPLAINED):
             raise
         raise CompositionError(tell_why_not(error, arguments)) from error
+    except Exception as error:
+        if not _is_of_launcher(error) or show_traceback:
+            raise
+        print_error(f"`hydra/launcher`: {' '.join(str(error).splitlines()[:2])}")
+        is_lost = True
+    if GridFolder.path is not None:
+        jobs = read_jobs(GridFolder.path)
     if len(jobs) > 1:
         from frame_train.terminal import print_jobs  # rich is imported only where needed
 
         print_jobs(jobs)
-    if any(job.crashed for job in jobs):
+    failed = [job for job in jobs if job.last_values is None]
+    if failed and GridFolder.path is not None and (GridFolder.path / ".submitit").is_dir():
+        print_notice(f"what each job said is in {GridFolder.path / '.submitit'}")
+    if is_lost or any(job.crashed for job in failed):
         return 1
-    return 2 if any(job.last_values is None for job in jobs) else 0
+    return 2 if failed else 0
+
+
+@contextlib.contextmanager
+def _kept(job: Job) -> Generator[None]:
+    """Keep what a job of a grid comes to in the grid's folder: one that is killed has crashed."""
+    if HydraConfig.get().mode != RunMode.MULTIRUN:
+        yield
+        return
+    folder, number = Path(HydraConfig.get().sweep.dir), HydraConfig.get().job.num
+    write_job(folder, number, replace(job, crashed=True))
+    yield
+    write_job(folder, number, job)
+
+
+def _is_of_launcher(error: Exception) -> bool:
+    """Say whether an error is of submitit, the library of a launcher that is not always installed."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("submitit.")
 
 
 def _train(config: DictConfig, overrides: Sequence[str], resumes: bool) -> Mapping[str, float]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
+from pytorch_lightning import Trainer
 
 from frame_train.callbacks.stopping import is_stopped
 from frame_train.checkpoint_files import find_newest, put_back
@@ -19,6 +20,7 @@ from frame_train.experiment import Experiment, build_experiment
 from frame_train.messages import print_notice
 from frame_train.progress import cut_logs_back
 from frame_train.report import write_report
+from frame_train.requeue import is_requeue, requeue
 from frame_train.resuming import Resumption
 from frame_train.run import (
     claimed,
@@ -128,11 +130,20 @@ def _run(
             write_end(directory, is_complete)
             write_report(directory)
             print_closing(experiment.file_logger.last_values, directory)
-    if not is_complete and experiment.stop.received is not None:
-        name, step = experiment.stop.received.name, experiment.trainer.global_step
-        print_notice(f"stopped by {name} at global step {step}; `train resume={directory}` goes on")
-        sys.exit(130 if experiment.stop.received == signal.SIGINT else 143)
+        if not is_complete and experiment.stop.received is not None:
+            sys.exit(_tell_stop(experiment.stop.received, experiment.trainer, directory))
     return {name: value for name, (value, _) in experiment.file_logger.last_values.items()}
+
+
+def _tell_stop(received: signal.Signals, trainer: Trainer, directory: Path) -> int:
+    """Tell where a training was stopped, let SLURM requeue the job where that is asked for, and give the exit code."""
+    print_notice(f"stopped by {received.name} at global step {trainer.global_step}; `train resume={directory}` goes on")
+    if is_requeue(received, trainer):
+        problem = requeue() if trainer.is_global_zero else ""
+        print_notice(f"SLURM does not requeue the job: {problem}" if problem else "SLURM requeues the job")
+        if not problem:
+            return 0
+    return 130 if received == signal.SIGINT else 143
 
 
 @contextmanager

@@ -31,6 +31,8 @@ except ModuleNotFoundError as error:
 from wandb.errors import AuthenticationError, CommError, UsageError
 from wandb.sdk import wandb_setup
 
+from frame_loggers.wandb_service import close_wandb
+
 INIT_TIMEOUT = 15.0
 """Seconds that a run waits for the server when it starts."""
 
@@ -193,7 +195,7 @@ class WandbLogger(LightningWandbLogger):
                 _sync_command([run.settings.sync_dir]),
             )
         if wandb.run is None:
-            wandb.teardown()  # the last records of a run are written only now
+            close_wandb()  # the last records of a run are written only now
 
     @rank_zero_only
     def _start(self) -> None:
@@ -232,7 +234,7 @@ class WandbLogger(LightningWandbLogger):
         """Start offline what could not be started online; wandb's service would hold the run's id as one in use."""
         self._why_offline = why
         self._wandb_init["mode"] = "offline"
-        wandb.teardown()
+        close_wandb()
         return super().experiment
 
 
