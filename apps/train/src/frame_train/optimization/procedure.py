@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from frame_core import Model, Schedule, SizedDataset, get_split
 from frame_train.interval import Clock, Interval
 from frame_train.keys import make_key, seed_generators
-from frame_train.loaders import ShuffledBatches, make_train_loader
+from frame_train.loaders import ShuffledBatches, make_train_loader, move_loader
 from frame_train.progress import list_logs, read_progress
 
 
@@ -80,7 +80,7 @@ class Procedure(LightningModule):
         return n_steps
 
     def train_dataloader(self) -> DataLoader[Any]:
-        return self._loader
+        return move_loader(self._loader, self.device)
 
     def on_train_start(self) -> None:
         self.trainer.callback_metrics.update(self._metrics)
