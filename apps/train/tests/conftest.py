@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import torch
 from hydra.core.global_hydra import GlobalHydra
 from hypothesis import settings
 
@@ -22,6 +23,11 @@ settings.register_profile("unhurried", deadline=None)  # a busy machine is no fa
 settings.load_profile("unhurried")
 
 _DATA_ROOT = Path(os.environ.get("FRAME_DATA_ROOT", workspace() / ".." / "shared" / "data")).resolve()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu") is not None and not torch.cuda.is_available():
+        pytest.skip("there is no GPU")
 
 
 @pytest.fixture(scope="session")

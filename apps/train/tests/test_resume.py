@@ -29,6 +29,7 @@ from frame_architectures import DiagonalNormal, digits
 from frame_core import SCALAR_ENTRY, Evaluation, LinearWarmup, LogEntry, Optimization
 from frame_loggers import FileLogger
 from frame_models import GenerativeAdversarialNetwork, VariationalAutoencoder
+from frame_train.augmentation import RandomShift
 from frame_train.callbacks import (
     BestCheckpoint,
     CumulativeLogCallback,
@@ -106,6 +107,7 @@ KINDS = {
     "adversarial": Kind(make_adversarial),
     "accumulation": Kind(make_batch, {"accumulate_grad_batches": 2, "min_epochs": N_EPOCHS}),
     "workers": Kind(lambda: AdamBatchOptimization(make_vae(), {"train": NoisyDigits()}, 2, 20, 1e-3)),
+    "augmentation": Kind(lambda: make_batch(augmentation=RandomShift(1))),
     "averaging": Kind(make_batch, callbacks=lambda: [EMAWeightAveraging(decay=0.9)]),
     "early_stopping": Kind(make_batch, callbacks=lambda: [EarlyStopping("Noise", patience=5, mode="max")]),
     "train_for": Kind(make_batch, {"max_epochs": -1}, lambda: [TrainDurationCallback("13 iterations")]),

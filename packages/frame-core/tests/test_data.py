@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
-from torch.utils.data import TensorDataset
+from torch.utils.data import Subset, TensorDataset
 
 from frame_core import BatchedDataset, get_batch, get_split, get_tensor, iterate_batches
 
@@ -58,6 +58,26 @@ def test_a_batched_data_set_is_asked_once_a_batch_and_never_for_a_datum() -> Non
     assert isinstance(data, BatchedDataset)
     assert get_batch(data, torch.tensor([4, 2]))["x"].tolist() == [4, 2]
     assert data.n_batches == 1
+
+
+class Together:
+    """Gives several data at once, as torch's `Subset` asks for them, and none alone."""
+
+    def __len__(self) -> int:
+        return 9
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        raise AssertionError
+
+    def __getitems__(self, indices: list[int]) -> list[tuple[Tensor, int]]:
+        return [(torch.full((2,), index), index) for index in indices]
+
+
+def test_a_data_set_that_gives_several_data_at_once_is_asked_for_all() -> None:
+    for data_set, expected in ((Together(), [7, 2]), (Subset(Together(), [5, 6, 8]), [8, 5])):
+        batch = get_batch(data_set, torch.tensor([7, 2] if len(data_set) == 9 else [2, 0]))
+        assert batch["y"].tolist() == expected
+        assert batch["x"].tolist() == [[y, y] for y in expected]
 
 
 @pytest.mark.parametrize(

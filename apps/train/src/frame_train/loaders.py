@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from frame_core import BatchedDataset, SizedDataset, get_batch
 from frame_train.keys import make_key, seed_generators
+from frame_train.residency import place, read_free_memory
 
 
 class Batch(NamedTuple):
@@ -39,6 +40,7 @@ class ShuffledBatches(Sampler[Batch]):
         self.n_data = n_data
         self.batch_size = batch_size
         self.seed = seed
+        self.device = torch.device("cpu")  # of the indices; the permutation is the same on all
         self.epoch = 0
         self._first_batch = 0
 
@@ -54,7 +56,8 @@ class ShuffledBatches(Sampler[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:
         generator = torch.Generator().manual_seed(make_key(self.seed, "order", self.epoch))
-        batches = list(torch.randperm(self.n_data, generator=generator).split(self.batch_size))
+        order = torch.randperm(self.n_data, generator=generator).to(self.device)
+        batches = list(order.split(self.batch_size))
         if self._leaves_one:
             batches[-2:] = [torch.cat(batches[-2:])]
         keys = (make_key(self.seed, "data", self.epoch, index) for index in range(len(batches)))
@@ -135,3 +138,18 @@ def make_train_loader(
         worker_init_fn=_hear_training_alone if n_processes > 0 else None,
         pin_memory=pin_memory and torch.cuda.is_available(),
     )
+
+
+def move_loader(loader: DataLoader[Any], device: torch.device) -> DataLoader[Any]:
+    """Give a loader of the same batches that makes them on an accelerator, where the data fit there.
+
+    Args:
+        loader: What `make_train_loader` made.
+        device: The device of the model.
+    """
+    data_set = cast(_Batches, loader.dataset).data_set
+    placed = place(data_set, device, read_free_memory(device))
+    if placed is data_set:
+        return loader
+    cast(ShuffledBatches, loader.sampler).device = device
+    return DataLoader(_Batches(placed), batch_size=None, sampler=loader.sampler)

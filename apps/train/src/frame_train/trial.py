@@ -21,9 +21,11 @@ from frame_core import (
     run_evaluation,
     undisturbed,
 )
+from frame_train.augmentation import augment
 from frame_train.callbacks import EvaluationCallback
 from frame_train.composition import Composition
 from frame_train.errors import CompositionError
+from frame_train.optimization.procedure import Procedure
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,8 @@ def _compute_loss(optimization: Optimization, keys: Mapping[nn.Module, str]) -> 
     try:
         with _traced_calls(keys, calls):
             batch = get_batch(data_set, torch.arange(min(2, len(data_set))))
+            if isinstance(optimization, Procedure) and optimization.augmentation is not None:
+                augment(batch, optimization.augmentation)
             return optimization.model.compute_loss(batch, 0)["loss"]
     except Exception as error:
         key, given = calls[-1] if calls else (keys.get(optimization.model, "optimization"), "")

@@ -1,6 +1,6 @@
 """Batches of a data set, whole slices of tensors where the data set holds tensors."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -32,6 +32,8 @@ class BatchedDataset(Protocol):
 def get_batch(data_set: SizedDataset, indices: Tensor) -> dict[str, Tensor]:
     """Give a batch of a data set as a dictionary of tensors.
 
+    A data set with torch's ``__getitems__`` is asked for all data at once, any other for one after the other.
+
     Args:
         data_set: Its data are dictionaries, or tuples ``(x, y)``, which become ``{"x", "y"}``.
         indices: Integer tensor of shape (batch,).
@@ -45,7 +47,7 @@ def get_batch(data_set: SizedDataset, indices: Tensor) -> dict[str, Tensor]:
     """
     if isinstance(data_set, BatchedDataset):
         return data_set.get_batch(indices)
-    data = [_as_dictionary(data_set[index]) for index in indices.tolist()]
+    data = [_as_dictionary(datum) for datum in _get_data(data_set, indices.tolist())]
     try:
         return default_collate(data)
     except TypeError:
@@ -91,6 +93,11 @@ def get_split(data: Mapping[str, SizedDataset], split: str) -> SizedDataset:
     if len(data[split]) == 0:
         raise ValueError(f"Split {split!r} of `data` is empty.")
     return data[split]
+
+
+def _get_data(data_set: SizedDataset, indices: list[int]) -> Sequence[Any]:
+    get_items = getattr(data_set, "__getitems__", None)
+    return [data_set[index] for index in indices] if get_items is None else get_items(indices)
 
 
 def _as_dictionary(datum: Any) -> Mapping[str, Any]:

@@ -32,8 +32,17 @@ class InMemoryDataset(Dataset[dict[str, Tensor]]):
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         return {name: _to_float(tensor[index]) for name, tensor in self._tensors.items()}
 
+    @property
+    def n_bytes(self) -> int:
+        """What the tensors take in memory."""
+        return sum(tensor.nbytes for tensor in self._tensors.values())
+
+    def to(self, device: torch.device) -> "InMemoryDataset":
+        """Give a copy on a device, where batches are selected and turned into floats from then on."""
+        return InMemoryDataset({name: tensor.to(device) for name, tensor in self._tensors.items()})
+
     def get_batch(self, indices: Tensor) -> dict[str, Tensor]:
-        """Give the data at ``indices``, an integer tensor of shape (batch,)."""
+        """Give the data at ``indices``, an integer tensor of shape (batch,) on the device of the data."""
         return {name: _to_float(tensor.index_select(0, indices)) for name, tensor in self._tensors.items()}
 
 

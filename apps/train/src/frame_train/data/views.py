@@ -1,12 +1,14 @@
 """Two views of each datum."""
 
 import math
+from copy import copy
 
 import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
 from frame_core import SizedDataset, get_batch, get_tensor
+from frame_train.residency import MovableDataset
 
 
 class TwoViews:
@@ -46,6 +48,18 @@ class TwoViews:
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         return {name: value[0] for name, value in self.get_batch(torch.tensor([index])).items()}
 
+    @property
+    def n_bytes(self) -> int | None:
+        """What the data take in memory; None where they can't be moved."""
+        return self._data_set.n_bytes if isinstance(self._data_set, MovableDataset) else None
+
+    def to(self, device: torch.device) -> "TwoViews":
+        """Give a copy on a device, where views are made from then on."""
+        assert isinstance(self._data_set, MovableDataset)  # it has a number of bytes
+        views = copy(self)
+        views._data_set = self._data_set.to(device)
+        return views
+
     def get_batch(self, indices: Tensor) -> dict[str, Tensor]:
         """Give the data at ``indices``, an integer tensor of shape (batch,), each with two views."""
         batch = get_batch(self._data_set, indices)
@@ -53,18 +67,17 @@ class TwoViews:
         return {**batch, "v1": self._view(x), "v2": self._view(x)}
 
     def _view(self, x: Tensor) -> Tensor:
-        n_data = len(x)
-        angle = self._rotation * _draw(n_data)
-        scale = 1 + self._scaling * _draw(n_data)
+        angle = self._rotation * _draw(x)
+        scale = 1 + self._scaling * _draw(x)
         rows = (
-            torch.stack([torch.cos(angle) / scale, -torch.sin(angle) / scale, 2 * self._shift * _draw(n_data)], dim=1),
-            torch.stack([torch.sin(angle) / scale, torch.cos(angle) / scale, 2 * self._shift * _draw(n_data)], dim=1),
+            torch.stack([torch.cos(angle) / scale, -torch.sin(angle) / scale, 2 * self._shift * _draw(x)], dim=1),
+            torch.stack([torch.sin(angle) / scale, torch.cos(angle) / scale, 2 * self._shift * _draw(x)], dim=1),
         )
         grid = affine_grid(torch.stack(rows, dim=1), list(x.shape), align_corners=False)
         moved = grid_sample(x, grid, align_corners=False)
         return moved * (torch.rand_like(moved) >= self._corruption)
 
 
-def _draw(n_data: int) -> Tensor:
-    """Draw numbers evenly from [-1, 1)."""
-    return 2 * torch.rand(n_data) - 1
+def _draw(x: Tensor) -> Tensor:
+    """Draw a number for each picture evenly from [-1, 1)."""
+    return 2 * torch.rand(len(x), device=x.device) - 1

@@ -7,6 +7,7 @@ from pytorch_lightning.plugins import MixedPrecision
 from torch import nn
 
 from frame_core import Model, SizedDataset
+from frame_train.augmentation import Augmentation
 from frame_train.optimization.batch import BatchOptimization
 
 
@@ -20,6 +21,7 @@ class AdamBatchOptimization(BatchOptimization):
         batch_size: Number of data in a batch.
         lr: Learning rate.
         pin_memory: Whether batches lie in pinned memory; without effect where there is no GPU.
+        augmentation: Changes the pictures ``x`` of a training batch, on the model's device; None for no change.
 
     Raises:
         ValueError: A number is out of its range, or there are no training data.
@@ -36,10 +38,13 @@ class AdamBatchOptimization(BatchOptimization):
         batch_size: int,
         lr: float,
         pin_memory: bool = True,
+        augmentation: Augmentation | None = None,
     ) -> None:
         if not lr > 0:
             raise ValueError(f"`lr` must be positive, got {lr!r}.")
-        super().__init__(model, data, num_workers, batch_size, self._make_adam, pin_memory=pin_memory)
+        super().__init__(
+            model, data, num_workers, batch_size, self._make_adam, pin_memory=pin_memory, augmentation=augmentation
+        )
         self._lr = lr
 
     def _make_adam(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Adam:

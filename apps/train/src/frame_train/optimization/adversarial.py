@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from frame_core import AdversarialModel, SizedDataset, check_count
+from frame_train.augmentation import Augmentation
 from frame_train.optimization.procedure import Procedure
 
 
@@ -25,6 +26,7 @@ class AdversarialOptimization(Procedure):
         discriminator_optimizer: Makes the optimizer of the discriminator's parameters.
         n_critic: Number of steps of the discriminator to one of the generator.
         pin_memory: Whether batches lie in pinned memory; without effect where there is no GPU.
+        augmentation: Changes the pictures ``x`` of a training batch, on the model's device; None for no change.
 
     Raises:
         TypeError: The model has no generator and discriminator.
@@ -43,10 +45,11 @@ class AdversarialOptimization(Procedure):
         discriminator_optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
         n_critic: int = 1,
         pin_memory: bool = True,
+        augmentation: Augmentation | None = None,
     ) -> None:
         if not isinstance(model, AdversarialModel):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"`model` must be an `AdversarialModel`, and `{type(model).__name__}` is none.")
-        super().__init__(model, data, num_workers, batch_size, pin_memory)
+        super().__init__(model, data, num_workers, batch_size, pin_memory, augmentation)
         self.automatic_optimization = False
         self.counters.update(discriminator_step=0, generator_step=0)
         self._make_generator_optimizer = generator_optimizer

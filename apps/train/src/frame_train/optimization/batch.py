@@ -9,6 +9,7 @@ from torch.optim import LBFGS, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from frame_core import Model, SizedDataset
+from frame_train.augmentation import Augmentation
 from frame_train.optimization.procedure import Procedure
 
 
@@ -28,6 +29,7 @@ class BatchOptimization(Procedure):
         scheduler_interval: Whether the schedule moves on after each ``epoch`` or each ``step``. A
             ``ReduceLROnPlateau`` watches the training loss, its mean over the epoch or that of the step.
         pin_memory: Whether batches lie in pinned memory; without effect where there is no GPU.
+        augmentation: Changes the pictures ``x`` of a training batch, on the model's device; None for no change.
 
     Raises:
         ValueError: A number is out of its range, or there are no training data.
@@ -43,8 +45,9 @@ class BatchOptimization(Procedure):
         scheduler: Callable[[Optimizer], LRScheduler] | None = None,
         scheduler_interval: Literal["epoch", "step"] = "epoch",
         pin_memory: bool = True,
+        augmentation: Augmentation | None = None,
     ) -> None:
-        super().__init__(model, data, num_workers, batch_size, pin_memory)
+        super().__init__(model, data, num_workers, batch_size, pin_memory, augmentation)
         if scheduler_interval not in ("epoch", "step"):
             raise ValueError(f"`scheduler_interval` must be 'epoch' or 'step', got {scheduler_interval!r}.")
         self._make_optimizer = optimizer

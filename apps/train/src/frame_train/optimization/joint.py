@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from frame_core import Evaluation, LogEntry, Model, Optimization, SizedDataset, add_losses, check_requirements
+from frame_train.augmentation import Augmentation
 from frame_train.optimization.batch import BatchOptimization
 
 
@@ -48,6 +49,7 @@ class JointOptimization(BatchOptimization):
         scheduler: Makes the schedule of the optimizer's learning rate; None for a constant one.
         scheduler_interval: Whether the schedule moves on after each ``epoch`` or each ``step``.
         pin_memory: Whether batches lie in pinned memory; without effect where there is no GPU.
+        augmentation: Changes the pictures ``x`` of a training batch, on the model's device; None for no change.
 
     Raises:
         ValueError: There are fewer than two models, a number is out of its range, or there are no
@@ -64,9 +66,18 @@ class JointOptimization(BatchOptimization):
         scheduler: Callable[[Optimizer], LRScheduler] | None = None,
         scheduler_interval: Literal["epoch", "step"] = "epoch",
         pin_memory: bool = True,
+        augmentation: Augmentation | None = None,
     ) -> None:
         super().__init__(
-            JointModel(models), data, num_workers, batch_size, optimizer, scheduler, scheduler_interval, pin_memory
+            JointModel(models),
+            data,
+            num_workers,
+            batch_size,
+            optimizer,
+            scheduler,
+            scheduler_interval,
+            pin_memory,
+            augmentation,
         )
 
 

@@ -10,9 +10,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from frame_core import Model, Schedule, SizedDataset, get_split
+from frame_train.augmentation import Augmentation, augment
 from frame_train.interval import Clock, Interval
 from frame_train.keys import make_key, seed_generators
-from frame_train.loaders import ShuffledBatches, make_train_loader
+from frame_train.loaders import ShuffledBatches, make_train_loader, move_loader
 from frame_train.progress import list_logs, read_progress
 
 
@@ -27,18 +28,32 @@ class Procedure(LightningModule):
         num_workers: Number of processes that read a data set that is not in memory.
         batch_size: Number of data in a batch.
         pin_memory: Whether batches lie in pinned memory; without effect where there is no GPU.
+        augmentation: Changes the pictures ``x`` of a training batch, on the model's device; None for no change.
 
     Raises:
+        TypeError: ``augmentation`` can't be called.
         ValueError: A number is out of its range, there are no training data, or a schedule's ``over``
             is no interval.
     """
 
     def __init__(
-        self, model: Model, data: Mapping[str, SizedDataset], num_workers: int, batch_size: int, pin_memory: bool
+        self,
+        model: Model,
+        data: Mapping[str, SizedDataset],
+        num_workers: int,
+        batch_size: int,
+        pin_memory: bool,
+        augmentation: Augmentation | None,
     ) -> None:
         super().__init__()
+        if augmentation is not None and not callable(augmentation):
+            raise TypeError(
+                "`augmentation` must take a batch of pictures, as `frame_train.augmentation.RandomShift` does, "
+                f"got {augmentation!r}."
+            )
         self.model = model
         self.data = data
+        self.augmentation = augmentation
         self.counters = {"iteration": 0}
         self._epoch = 0
         self._loader = make_train_loader(
@@ -80,14 +95,17 @@ class Procedure(LightningModule):
         return n_steps
 
     def train_dataloader(self) -> DataLoader[Any]:
-        return self._loader
+        return move_loader(self._loader, self.device)
 
     def on_train_start(self) -> None:
         self.trainer.callback_metrics.update(self._metrics)
 
-    def on_train_batch_start(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:
+    def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         self._epoch = self.current_epoch
-        seed_generators(make_key(self._sampler.seed, "noise", self.global_rank, self.current_epoch, batch_idx))
+        if self.augmentation is not None:
+            self._seed("augmentation", batch_idx)
+            augment(batch, self.augmentation)
+        self._seed("noise", batch_idx)
         for name, schedule in self._schedules.items():
             schedule.advance_to(self._read_fraction(self._clocks[name], batch_idx))
         self.counters["iteration"] += 1  # here: an optimizer may ask for the loss of a batch several times
@@ -111,6 +129,10 @@ class Procedure(LightningModule):
         self._metrics = checkpoint["metrics"]
         self._epoch = checkpoint["position"]["epoch"]
         self._sampler.start_at(**checkpoint["position"])
+
+    def _seed(self, what: str, batch_idx: int) -> None:
+        """Seed the generators for what is random at a batch: it is a function of the seed and of the place."""
+        seed_generators(make_key(self._sampler.seed, what, self.global_rank, self.current_epoch, batch_idx))
 
     def _read_fraction(self, clock: Clock, n_batches: int) -> float:
         """Read how much of a schedule has passed; what is counted is known after a resume, time is not."""
