@@ -8,9 +8,9 @@ from statistics import median
 from benchmarks.comparison import compare
 from benchmarks.options import make_parser
 from benchmarks.report import Cell, Table, report
-from benchmarks.turns import Turn, take_turns
+from benchmarks.turns import Contender, Turn, take_turns
 
-CONTENDERS = {"floor": "benchmarks.floor.load", "tutorial": "benchmarks.tutorial.load", "ours": "benchmarks.ours.load"}
+CONTENDERS = {name: Contender(f"benchmarks.{name}.load") for name in ("floor", "tutorial", "ours")}
 
 
 def main() -> None:

@@ -9,9 +9,12 @@ from statistics import median
 from benchmarks.comparison import compare
 from benchmarks.options import make_parser
 from benchmarks.report import Cell, Table, report
-from benchmarks.turns import Turn, take_turns
+from benchmarks.turns import Contender, Turn, take_turns
 
-CONTENDERS = {"none": "benchmarks.ours.train", "as shipped": "benchmarks.ours.train_and_evaluate"}
+CONTENDERS = {
+    "none": Contender("benchmarks.ours.train"),
+    "as shipped": Contender("benchmarks.ours.train_and_evaluate"),
+}
 STEPS_OF_EPOCH = 391
 N_EPOCHS = 5
 """Number of epochs after which each evaluation has come at least once."""

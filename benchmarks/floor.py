@@ -37,14 +37,16 @@ class VAE(nn.Module):
         return reconstruction, regularization
 
 
-def train(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
-    """Train for ever, and tick after each step."""
+def train(
+    data_root: Path, directory: Path, tick: Callable[[], None], batch_size: str = "128", copies: str = "1"
+) -> None:
+    """Train for ever on so many copies of the data, and tick after each step."""
     torch.manual_seed(0)
-    pictures = read_pictures(data_root)
+    pictures = read_pictures(data_root).repeat(int(copies), 1)
     model = VAE()
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, fused=True)
     while True:
-        for indices in torch.randperm(N_TRAIN).split(BATCH_SIZE):
+        for indices in torch.randperm(len(pictures)).split(int(batch_size)):
             reconstruction, regularization = model(get_batch(pictures, indices))
             optimizer.zero_grad()
             (reconstruction + BETA * regularization).backward()

@@ -1,6 +1,6 @@
 """`train +experiment=MNIST_VAE` as it is shipped, built as the command builds it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.floor import BATCH_SIZE
@@ -15,14 +15,14 @@ from frame_train.settings import register_resolvers
 from frame_train.terminal import quiet_libraries
 
 
-def train(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
+def train(data_root: Path, directory: Path, tick: Callable[[], None], *overrides: str) -> None:
     """Train for ever, with evaluations that never come due, and tick after each step."""
-    _train(data_root, directory, tick, evaluate=False)
+    _train(data_root, directory, tick, overrides, evaluate=False)
 
 
 def train_and_evaluate(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
     """Train for ever, with every evaluation at the interval that it is shipped with, and tick after each step."""
-    _train(data_root, directory, tick, evaluate=True)
+    _train(data_root, directory, tick, (), evaluate=True)
 
 
 def load(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
@@ -34,10 +34,13 @@ def load(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
             tick()
 
 
-def _train(data_root: Path, directory: Path, tick: Callable[[], None], evaluate: bool) -> None:
+def _train(
+    data_root: Path, directory: Path, tick: Callable[[], None], overrides: Sequence[str], evaluate: bool
+) -> None:
     register_resolvers()
     quiet_libraries()
-    config = compose_config(["+experiment=MNIST_VAE", f"device.data_root={data_root}", "trainer.max_epochs=-1"])
+    shipped = ("+experiment=MNIST_VAE", f"device.data_root={data_root}", "trainer.max_epochs=-1")
+    config = compose_config([*shipped, *overrides])
     prepare_config(config)
     config.run.directory = str(directory)
     if not evaluate:

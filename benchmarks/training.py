@@ -8,24 +8,30 @@ from statistics import median
 from benchmarks.comparison import compare
 from benchmarks.options import make_parser
 from benchmarks.report import Cell, Table, report
-from benchmarks.turns import Turn, take_turns
+from benchmarks.turns import Contender, Turn, take_turns
 
 CONTENDERS = {
-    "floor": "benchmarks.floor.train",
-    "tutorial": "benchmarks.tutorial.train",
-    "ours": "benchmarks.ours.train",
+    "floor": Contender("benchmarks.floor.train"),
+    "tutorial": Contender("benchmarks.tutorial.train"),
+    "ours": Contender("benchmarks.ours.train"),
 }
 BATCH_SIZE = 128
+PYTHAE = Contender(
+    "benchmarks.pythae.train",
+    python=("uv", "run", "--no-project", "--isolated", "--with", "pythae==0.1.2", "python"),
+)
 
 
 def main() -> None:
     """Measure, and print a table."""
     parser = make_parser(__doc__, n_rounds=20)
     parser.add_argument("--steps", type=int, default=100, help="training steps in a turn, by default 100")
+    parser.add_argument("--pythae", action="store_true", help="beside pythae, in an environment that uv makes")
     options = parser.parse_args()
+    contenders = {**CONTENDERS, **({"pythae": PYTHAE} if options.pythae else {})}
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
-        turns = take_turns(CONTENDERS, options.data_root.resolve(), Path(place), options.rounds, options.steps)
-    rows = {name: _make_row(name, turns) for name in CONTENDERS}
+        turns = take_turns(contenders, options.data_root.resolve(), Path(place), options.rounds, options.steps)
+    rows = {name: _make_row(name, turns) for name in contenders}
     report([Table("A training step of MNIST_VAE, batch 128", rows)], options.json)
 
 

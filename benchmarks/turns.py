@@ -2,19 +2,21 @@
 
 import io
 import logging
-import multiprocessing
 import os
 import resource
+import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 
 _WARM_UP = 50
+_ROOT = Path(__file__).parent.parent
+_AUTHKEY = b"of one machine"
 
 
 @dataclass(frozen=True)
@@ -26,20 +28,35 @@ class Turn:
     memory: float
 
 
+@dataclass(frozen=True)
+class Contender:
+    """A function that ticks for ever.
+
+    Args:
+        target: Its full name.
+        options: What it is told beside its places, as text.
+        python: The command that starts its Python, by default this one.
+    """
+
+    target: str
+    options: Sequence[str] = ()
+    python: Sequence[str] = (sys.executable,)
+
+
 def take_turns(
-    contenders: Mapping[str, str], data_root: Path, directory: Path, n_rounds: int, n_ticks: int
+    contenders: Mapping[str, Contender], data_root: Path, directory: Path, n_rounds: int, n_ticks: int
 ) -> dict[str, list[Turn]]:
     """Let each contender go on for some ticks, in turn, and that again and again.
 
     Args:
-        contenders: By name, the full name of a function that ticks for ever.
+        contenders: The contenders by name.
         data_root: Where the data are.
         directory: Where contenders write, each into a folder of its name.
         n_rounds: Number of turns of each.
         n_ticks: Number of ticks in a turn.
     """
     turns: dict[str, list[Turn]] = {name: [] for name in contenders}
-    started = {name: _Contender(target, data_root, directory / name) for name, target in contenders.items()}
+    started = {name: _Process(contender, data_root, directory / name) for name, contender in contenders.items()}
     try:
         for contender in started.values():
             contender.take_turn(_WARM_UP)
@@ -53,24 +70,24 @@ def take_turns(
     return turns
 
 
-class _Contender:
-    """A function that ticks, in a process of its own, where it waits for its turns."""
+class _Process:
+    """A contender in a process of its own, where it waits for its turns."""
 
-    def __init__(self, target: str, data_root: Path, directory: Path) -> None:
+    def __init__(self, contender: Contender, data_root: Path, directory: Path) -> None:
         directory.mkdir()
-        context = multiprocessing.get_context("spawn")
-        self._pipe, pipe = context.Pipe()
-        self._process = context.Process(target=_run, args=(target, data_root, directory, pipe))
-        self._process.start()
-        pipe.close()
+        with Listener(authkey=_AUTHKEY) as listener:
+            arguments = [str(listener.address), str(data_root), str(directory), contender.target, *contender.options]
+            environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
+            self._process = subprocess.Popen([*contender.python, "-m", "benchmarks.turns", *arguments], env=environment)
+            self._pipe = listener.accept()
 
     def take_turn(self, n_ticks: int) -> Turn:
         self._pipe.send(n_ticks)
-        return self._pipe.recv()
+        return Turn(*self._pipe.recv())
 
     def stop(self) -> None:
         self._pipe.send(None)
-        self._process.join()
+        self._process.wait()
 
 
 class _Meter:
@@ -85,7 +102,7 @@ class _Meter:
         if self._n_left == 0:
             cpu, wall = time.process_time() - self._cpu, time.perf_counter() - self._wall
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            self._pipe.send(Turn(cpu / self._n_ticks, wall / self._n_ticks, memory))
+            self._pipe.send((cpu / self._n_ticks, wall / self._n_ticks, memory))
             self._wait()
 
     def _wait(self) -> None:
@@ -106,11 +123,18 @@ class _Terminal(io.StringIO):
         return len(text)
 
 
-def _run(target: str, data_root: Path, directory: Path, pipe: Connection) -> None:
+def main() -> None:
+    """Run a contender in this process."""
+    address, data_root, directory, target, *options = sys.argv[1:]
     os.environ["WANDB_MODE"] = "offline"
     os.environ["WANDB_SILENT"] = "true"
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
-    sys.stdout = _Terminal()
-    module, _, name = target.rpartition(".")
-    getattr(import_module(module), name)(data_root, directory, _Meter(pipe).tick)
+    with Client(address, authkey=_AUTHKEY) as pipe:
+        sys.stdout = _Terminal()
+        module, _, name = target.rpartition(".")
+        getattr(import_module(module), name)(Path(data_root), Path(directory), _Meter(pipe).tick, *options)
+
+
+if __name__ == "__main__":
+    main()

@@ -5,8 +5,9 @@ import subprocess
 import threading
 from typing import Any
 
-import wandb
 from wandb.sdk import wandb_setup
+
+import wandb
 
 CLOSE_TIMEOUT = 30.0
 """Seconds that the service has for its end: whoever finished a run has waited for its upload before."""
