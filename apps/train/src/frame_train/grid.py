@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from frame_train.job import Job
 from frame_train.settings import register_resolvers
-from frame_train.terminal import Job
 
 
 class GridFolder(Callback):
