@@ -220,6 +220,26 @@ def test_a_damaged_file_is_told_and_nothing_of_the_run_remains(
     assert not here.exists()
 
 
+@pytest.mark.parametrize("name", ["../../../../evil", "/tmp/evil", "folder/../../evil"])
+def test_an_artifact_whose_files_lead_elsewhere_is_refused(
+    trained: Trained, here: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (manifest,) = get_storage(trained, "best", "manifest")
+    content = json.loads(trained.server.storage[manifest])
+    content["contents"][name] = content["contents"]["run.json"]
+    monkeypatch.setitem(trained.server.storage, manifest, json.dumps(content).encode())
+    with pytest.raises(CompositionError, match=r"leads out of its folder by '.*evil'; nothing of it is downloaded"):
+        download_run(trained.path, "best", here)
+    assert not here.exists()
+
+
+@pytest.mark.parametrize("path", ["../../evil", "somebody/../evil", "somebody/DIGITS/.."])
+def test_a_run_whose_path_leads_elsewhere_is_refused(tmp_path: Path, path: str) -> None:
+    with pytest.raises(CompositionError, match="is named as `entity/project/run_id`"):
+        download_run(path, "best", tmp_path / "downloads")
+    assert not (tmp_path / "downloads").exists()
+
+
 def get_storage(trained: Trained, weights: str, name: str) -> list[str]:
     """Give where the server keeps a file of the artifacts of some weights."""
     artifacts = trained.server.artifacts.values()

@@ -36,7 +36,10 @@ def write_checkpoint(path: Path, global_step: int, is_resumable: bool, write: Ca
     temporary = path.with_name(f".{path.name}.tmp")
     before = _get_before(path)
     try:
+        temporary.touch()
+        mode = temporary.stat().st_mode  # as the umask says; what writes may make a file of its own there
         write(temporary)
+        temporary.chmod(mode)
         _flush(temporary)
         manifest = {
             "global_step": global_step,

@@ -9,7 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from frame_train.composing import Origins, compose_what_can_be
 from frame_train.errors import CompositionError, JoinedCompositionError, suggest
-from frame_train.settings import config_directory
+from frame_train.settings import config_directory, hide_environment
 
 EXPLAINED = (CompositionError, HydraException, OmegaConfBaseException)
 """What a person did wrong; everything else is a fault of the program and keeps its traceback."""
@@ -25,6 +25,10 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
         error: One of `EXPLAINED`.
         arguments: The command line.
     """
+    return hide_environment(_explain(error, arguments))
+
+
+def _explain(error: Exception, arguments: Sequence[str]) -> str:
     if isinstance(error, JoinedCompositionError):
         shown = [_explain_problem(problem, arguments) for problem in error.problems[:_MOST_SHOWN]]
         n_more = len(error.problems) - len(shown)

@@ -5,7 +5,7 @@ import os
 import tempfile
 from collections.abc import Generator
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from wandb.apis.public.runs import RunNotFoundError
 from wandb.errors import AuthenticationError, CommError
@@ -40,7 +40,8 @@ def download_run(run_path: str, weights: str, directory: Path) -> Path:
         CompositionError: There is no such run or checkpoint, it is of a version that kept the weights alone, W&B
             can't be reached or refuses the credentials, or the directory can't be written.
     """
-    if len(run_path.split("/")) != 3 or not all(run_path.split("/")):
+    parts = run_path.split("/")
+    if len(parts) != 3 or {"", ".", ".."} & set(parts):
         raise CompositionError(f"A run on W&B is named as `entity/project/run_id`, got {run_path!r}.")
     try:
         with _quiet_wandb():
@@ -152,6 +153,10 @@ def _lay_out(artifact: wandb.Artifact, run_path: str, weights: str, directory: P
             f"The artifact {artifact.qualified_name!r} has no `config.yaml`: an older version kept the weights alone, "
             f"which `wandb artifact get {artifact.qualified_name}` downloads."
         )
+    leading = [name for name in files if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts]
+    if leading or weights != Path(weights).name:
+        message = f"The artifact {artifact.qualified_name!r} is not of a run: it leads out of its folder"
+        raise CompositionError(f"{message} by {(leading or [weights])[0]!r}; nothing of it is downloaded.")
     places = {"checkpoint.ckpt": f"checkpoints/{weights}.ckpt"} | {name: name for name in DESCRIPTION_FILES}
     with made_folder(target.parent), tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as temporary:
         downloaded, whole = Path(temporary, "downloaded"), Path(temporary, "whole")

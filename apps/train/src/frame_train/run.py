@@ -37,6 +37,8 @@ _PACKAGES = (
     "numpy",
 )
 
+_LONGEST_NAME = 255  # of a folder, in bytes
+
 FORMAT = 1
 """Of what is in a run directory, and where: one that is greater is not understood by older versions."""
 
@@ -162,9 +164,10 @@ def _tell_time(time: datetime) -> str:
 
 def _folder(config: DictConfig, key: str) -> str:
     name = "" if config.run[key] is None else str(config.run[key])
-    if not re.fullmatch(r"[\w][\w .+=,@-]*", name):
+    if not re.fullmatch(r"[\w][\w .+=,@-]*", name) or len(name.encode()) > _LONGEST_NAME:
         raise CompositionError(
-            f"`run.{key}` must be the name of a folder, of letters, digits, spaces and any of '_.+=,@-', got {name!r}."
+            f"`run.{key}` must be the name of a folder, of letters, digits, spaces and any of '_.+=,@-', "
+            f"and at most {_LONGEST_NAME} bytes, got {name!r}."
         )
     return name
 

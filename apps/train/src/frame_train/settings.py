@@ -1,9 +1,11 @@
 """Where the option files are, and what they may ask for."""
 
+import os
 from pathlib import Path
 from typing import Any, cast
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.resolvers.oc import env
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -21,8 +23,29 @@ def workspace() -> Path:
 
 
 def register_resolvers() -> None:
-    """Let option files say ``${workspace:}``."""
+    """Let option files say ``${workspace:}``, and remember what they take from the environment."""
     OmegaConf.register_new_resolver("workspace", lambda: str(workspace()), replace=True)
+    OmegaConf.register_new_resolver("oc.env", _read_environment, replace=True)
+
+
+_taken: dict[str, str] = {}  # what option files took from the environment: the latest last, as the name of each value
+_LEAST_HIDDEN = 8  # characters: less is a number, or a word that stands elsewhere too
+
+
+def _read_environment(*arguments: Any) -> str | None:
+    value = env(*arguments)
+    if value is not None and os.environ.get(arguments[0]) == value:
+        _taken.pop(value, None)
+        _taken[value] = arguments[0]
+    return value
+
+
+def hide_environment(text: str) -> str:
+    """Give a text with the names of variables in place of what a config took from them."""
+    for value, name in _taken.items():
+        if len(value) >= _LEAST_HIDDEN:
+            text = text.replace(value, f"${{oc.env:{name}}}")
+    return text
 
 
 def resolve_without_environment(config: DictConfig) -> dict[str, Any]:
@@ -33,14 +56,28 @@ def resolve_without_environment(config: DictConfig) -> dict[str, Any]:
     return cast(dict[str, Any], _resolve(config))
 
 
+def read_without_environment(node: DictConfig | ListConfig, name: Any) -> Any:
+    """Read an entry of a config; as it is written, where it takes something from the environment by whatever way.
+
+    Raises:
+        OmegaConfBaseException: It refers to what is not there.
+    """
+    raw = cast(Any, OmegaConf.to_container(node, resolve=False))[name]
+    if not isinstance(raw, str) or "${" not in raw:
+        return node[name]
+    if "${oc.env:" in raw:
+        return raw
+    before = dict(_taken)
+    _taken.clear()
+    value = node[name]
+    takes_any = bool(_taken)
+    _taken.update({**before, **_taken})
+    return raw if takes_any else value
+
+
 def _resolve(node: Any) -> Any:
-    if not isinstance(node, ListConfig | DictConfig):
-        return node
-    raw = cast(Any, OmegaConf.to_container(node, resolve=False))
     if isinstance(node, ListConfig):
-        return [_resolve_entry(node, index, raw[index]) for index in range(len(node))]
-    return {str(name): _resolve_entry(node, name, raw[name]) for name in node}
-
-
-def _resolve_entry(node: DictConfig | ListConfig, name: Any, raw: Any) -> Any:
-    return raw if isinstance(raw, str) and "${oc.env:" in raw else _resolve(node[name])
+        return [_resolve(read_without_environment(node, index)) for index in range(len(node))]
+    if isinstance(node, DictConfig):
+        return {str(name): _resolve(read_without_environment(node, name)) for name in node}
+    return node

@@ -15,6 +15,7 @@ from rich.tree import Tree
 
 from frame_train.job import Job
 from frame_train.messages import print_error, print_notice
+from frame_train.settings import read_without_environment
 
 _SHOWN = (
     "params",
@@ -145,8 +146,8 @@ def _summarize(node: Any) -> str:
 
 
 def _summarize_entry(node: DictConfig, name: str) -> str:
-    """Give a value; of what stands elsewhere, its key."""
-    value = node[name]
+    """Give a value; of what stands elsewhere, its key, and of what is from the environment, the name of that."""
+    value = read_without_environment(node, name)
     if isinstance(value, DictConfig) and OmegaConf.is_interpolation(node, name):
         raw = cast(dict[str, Any], OmegaConf.to_container(node, resolve=False))
         return raw[name].strip("${}")

@@ -98,8 +98,12 @@ def resume(config: DictConfig, resumption: Resumption) -> Mapping[str, float]:
 
 
 def _check_length(experiment: Experiment, checkpoint: Path) -> None:
-    """Check that a run has not come farther than it is to go."""
-    epoch = torch.load(checkpoint, weights_only=True, mmap=True)["position"]["epoch"]
+    """Check that a checkpoint is one, and that its run has not come farther than it is to go."""
+    try:
+        epoch = torch.load(checkpoint, weights_only=True, mmap=True)["position"]["epoch"]
+    except Exception as error:  # whatever torch says of what it does not run
+        message = f"`resume`: {str(checkpoint)!r} can't be read as a checkpoint: it is damaged, or something else."
+        raise CompositionError(message) from error
     end = experiment.trainer.max_epochs
     if end is not None and -1 < end < epoch:
         message = f"`trainer.max_epochs`: {epoch} epochs are done, which is more than max_epochs={end}."

@@ -18,6 +18,8 @@ from frame_train.errors import TrainingError
 
 _log = logging.getLogger("frame_train")
 
+_LONGEST_NAME = 100  # its manifest and what it is made of have names that are longer
+
 
 @runtime_checkable
 class CheckpointLogger(Protocol):
@@ -138,7 +140,7 @@ class BestCheckpoint(Checkpoint):
         filename: Name of the file, without ``.ckpt``; each of several metrics needs one of its own.
 
     Raises:
-        ValueError: ``mode`` is none of the two, or ``filename`` is empty or names a folder.
+        ValueError: ``mode`` is none of the two, or ``filename`` is no name of a file, or of a folder.
     """
 
     def __init__(
@@ -150,8 +152,14 @@ class BestCheckpoint(Checkpoint):
     ) -> None:
         if mode not in ("max", "min"):
             raise ValueError(f"`mode` must be 'max' or 'min', got {mode!r}.")
-        if not filename or filename != Path(filename).name:
-            raise ValueError(f"`filename` must be the name of a file, without a folder, got {filename!r}.")
+        if (
+            filename != Path(filename).name
+            or filename in ("", "..")
+            or not filename.isprintable()
+            or len(filename) > 100
+        ):
+            message = "`filename` must be the name of a file, without a folder, of at most 100 characters, got"
+            raise ValueError(f"{message} {filename!r}.")
         self.monitor = monitor
         self._path = Path(directory) / f"{filename}.ckpt"
         self._mode = mode

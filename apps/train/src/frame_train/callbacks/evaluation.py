@@ -19,6 +19,8 @@ from frame_train.progress import get_optimization, log_entry
 
 _log = logging.getLogger("frame_train")
 
+_LONGEST_NAME = 100  # loggers make names of files of it
+
 
 class EvaluationCallback(ClockedCallback):
     """Evaluates and logs every so often, and once more when the training ends.
@@ -39,8 +41,8 @@ class EvaluationCallback(ClockedCallback):
 
     Raises:
         TypeError: ``name`` is no text, or ``evaluator`` no evaluation.
-        ValueError: ``name`` is empty, ``evaluate_every`` no interval, ``on_error`` none of the two, or
-            ``max_fraction`` not in (0, 1].
+        ValueError: ``name`` is empty, too long or not printable, ``evaluate_every`` no interval, ``on_error`` none of
+            the two, or ``max_fraction`` not in (0, 1].
     """
 
     def __init__(
@@ -55,6 +57,8 @@ class EvaluationCallback(ClockedCallback):
             raise TypeError(f"`name` must be a text, such as 'ELBO/Validation', got {name!r}.")
         if not name:
             raise ValueError("`name` must not be empty: it is what the evaluation is logged as.")
+        if not name.isprintable() or len(name) > _LONGEST_NAME:
+            raise ValueError(f"`name` must be printable, of at most {_LONGEST_NAME} characters, got {name[:300]!r}.")
         if not isinstance(evaluator, Evaluation):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"`evaluator` must be an `Evaluation`, got {evaluator!r}.")
         if on_error not in ("stop", "continue"):

@@ -1,0 +1,233 @@
+"""Who may read a run, what it tells of the environment, and that nothing of it leads elsewhere."""
+
+import json
+import os
+import runpy
+import shutil
+import stat
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from frame_core import IMAGE_ENTRY, SCALAR_ENTRY, LogEntry
+from frame_eval import ImageSampleEvaluation
+from frame_loggers import FileLogger, TensorBoardLogger, WandbLogger
+from frame_train import load_run
+from frame_train.callbacks import BestCheckpoint, EvaluationCallback
+from frame_train.checkpoint_files import write_checkpoint
+from frame_train.errors import CompositionError
+from frame_train.run import make_run_directory
+
+Commands = runpy.run_path(str(Path(__file__).with_name("processes.py")))["Commands"]
+Train = Callable[..., Any]
+SMALL = (
+    "+experiment=DIGITS_VAE",
+    "params.encoder_layers=[8]",
+    "params.decoder_layers=[8]",
+    "trainer.max_epochs=1",
+    "trainer.limit_train_batches=2",
+)
+
+
+def log_picture(name: str, directory: Path) -> None:
+    logger = WandbLogger("project", "name", directory)
+    logger.log(name, LogEntry(IMAGE_ENTRY, torch.zeros(1, 4, 4)), 1)
+    logger.finalize("success")
+
+
+# Who may read it.
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077], ids=oct)
+def test_every_file_of_a_run_has_the_mode_that_the_umask_says(train: Train, tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        result = train(*SMALL, "logging=tensorboard", "callbacks/checkpoint@callbacks=[last,best]")
+    finally:
+        os.umask(before)
+    assert result.code == 0, result
+    written = [tmp_path / "runs", *(tmp_path / "runs").rglob("*")]
+    assert {"config.yaml", "run.json", "metrics.jsonl", "report.html", "last.ckpt"} <= {path.name for path in written}
+    for path in written:
+        assert stat.S_IMODE(path.stat().st_mode) == (0o777 if path.is_dir() else 0o666) & ~umask, path
+
+
+def test_what_wandb_writes_is_not_more_open_than_the_umask_says(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        log_picture("Samples", tmp_path)
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "wandb").rglob("*"):
+        assert stat.S_IMODE(path.lstat().st_mode) & 0o077 == 0 or path.is_symlink(), path
+
+
+# What it tells of the environment.
+
+SECRETS = {
+    "WANDB_API_KEY": "c0ffee" * 6 + "beef",
+    "HF_TOKEN": "hf_do-not-show-this",
+    "AWS_SECRET_ACCESS_KEY": "aws/do+not+show+this",
+    "OWN_TOKEN": "own-do-not-show-this",
+}
+SECRETIVE = (
+    "+params.token=${oc.env:OWN_TOKEN}",
+    "+params.address=https://me:${oc.env:OWN_TOKEN}@somewhere",
+    "+params.reference=${params.token}",
+    "+params.text=of ${params.token}",
+    "+params.whole=${params.nested}",
+    "+params.nested.inner=[${oc.env:HF_TOKEN}]",
+)
+FAILING = '''
+from frame_core import Evaluation
+
+
+class Failing(Evaluation):
+    """Raises."""
+
+    def evaluate(self, optimization):
+        raise RuntimeError("an evaluation that fails")
+'''
+
+
+def find_secrets(content: bytes) -> list[str]:
+    return [name for name, value in SECRETS.items() if value.encode() in content]
+
+
+def iterate_contents(root: Path) -> Iterator[tuple[str, bytes]]:
+    """Go through all files below a folder, and what is in those that are archives."""
+    for path in root.rglob("*"):
+        yield str(path), str(path).encode()
+        if path.is_file():
+            yield str(path), path.read_bytes()
+            if zipfile.is_zipfile(path):
+                with zipfile.ZipFile(path) as archive:
+                    yield from ((f"{path}:{name}", archive.read(name)) for name in archive.namelist())
+
+
+@pytest.fixture(scope="module")
+def secretive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the folder of runs, of their processes' output too, that had secrets in their environment."""
+    folder = tmp_path_factory.mktemp("secretive")
+    (folder / "failing.py").write_text(FAILING)
+    environment = {"HOME": str(folder), "PATH": os.environ["PATH"], "WANDB_ERROR_REPORTING": "false", **SECRETS}
+    failing = "+evaluation.failing={_target_:frame_train.callbacks.EvaluationCallback,name:Failing,"
+    failing += "evaluate_every:1 epoch,on_error:continue,evaluator:{_target_:failing.Failing}}"
+    arguments = (*SMALL, *SECRETIVE, f"device.runs_root={folder / 'runs'}")
+    with Commands(folder, environment) as commands:
+        for logging in ("wandb", "tensorboard"):
+            command = commands.run(*arguments, f"logging={logging}", failing, WANDB_MODE="offline")
+            assert command.code == 0, command.output
+        command = commands.run("-m", *arguments, "logging=none", "seed=1,2")
+        assert command.code == 0, command.output
+        command = commands.run(*arguments, "logging=none", "+params.lr=${params.token}")
+        assert command.code == 2, command.output
+        assert "got '${oc.env:OWN_TOKEN}'" in command.output
+    return folder
+
+
+@pytest.mark.slow
+def test_nothing_that_is_written_has_a_credential_of_the_environment(secretive: Path) -> None:
+    names = {Path(name).name for name, _ in iterate_contents(secretive)}
+    assert {"config.yaml", "overrides.yaml", "report.html", "last.ckpt", "multirun.yaml", "output-1.txt"} <= names
+    assert any(name.endswith(".wandb") for name in names)
+    assert any("tfevents" in name for name in names)
+    assert {name: found for name, content in iterate_contents(secretive) if (found := find_secrets(content))} == {}
+
+
+# Nothing leads elsewhere.
+
+LEADING = ("../" * 12 + "evil", "/evil", "~/evil", "..")
+UNFIT = ("a\0b", "x" * 300)
+
+
+def list_files(root: Path) -> set[Path]:
+    return {path.relative_to(root) for path in root.rglob("*")}
+
+
+@pytest.mark.parametrize("key", ["run.name", "run.project"])
+@pytest.mark.parametrize("name", [*LEADING, *UNFIT])
+def test_a_run_whose_name_leads_elsewhere_is_refused(tmp_path: Path, key: str, name: str) -> None:
+    names = {"project": "project", "name": "name", key.removeprefix("run."): name}
+    config = OmegaConf.create({"run": names, "device": {"runs_root": str(tmp_path / "runs")}})
+    with pytest.raises(CompositionError, match=rf"`{key}` must be the name of a folder"):
+        make_run_directory(config).__enter__()
+    assert list_files(tmp_path) == set()
+
+
+@pytest.mark.parametrize("name", [*LEADING, *UNFIT])
+def test_a_best_checkpoint_whose_name_leads_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="`filename` must be the name of a file"):
+        BestCheckpoint(str(tmp_path), "ELBO", filename=name)
+
+
+@pytest.mark.parametrize("name", LEADING)
+def test_an_entry_of_any_name_stays_in_the_run_directory(tmp_path: Path, name: str) -> None:
+    directory = tmp_path / "a" / "b" / "run"
+    picture, number = LogEntry(IMAGE_ENTRY, torch.zeros(1, 4, 4)), LogEntry(SCALAR_ENTRY, 1.0)
+    for logger in (FileLogger(directory), TensorBoardLogger(directory), WandbLogger("project", "name", directory)):
+        for entry_name, entry in ((name, picture), (f"{name}/number", number)):
+            logger.log(entry_name, entry, 1)
+        logger.finalize("success")
+    assert {path.parts[:3] for path in list_files(tmp_path) if len(path.parts) > 3} == {("a", "b", "run")}
+    assert list_files(tmp_path / "a" / "b") >= {Path("run/metrics.jsonl")}
+    assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["run"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("name", UNFIT)
+def test_an_evaluation_whose_name_no_file_can_have_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="`name` must be printable, of at most 100 characters"):
+        EvaluationCallback(name, "1 epoch", ImageSampleEvaluation(1))
+
+
+# Checkpoints from elsewhere run nothing.
+
+
+class Planted:
+    """Touches a file, where it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self._path,)
+
+
+@pytest.fixture
+def planted(trained: Path, tmp_path: Path) -> Path:
+    """Give a run that came from elsewhere and is not over, with a manifest that fits its checkpoint."""
+    directory = shutil.copytree(trained, tmp_path / "planted")
+    content = {"state_dict": {}, "global_step": 4, "more": Planted(tmp_path / "ran")}
+    for path in (directory / "checkpoints").glob("*.ckpt"):
+        write_checkpoint(path, 4, True, lambda file: torch.save(content, file))
+    description = json.loads((directory / "run.json").read_text())
+    (directory / "run.json").write_text(json.dumps({**description, "complete": False}))
+    return directory
+
+
+def test_a_checkpoint_from_elsewhere_runs_nothing_when_it_is_resumed(train: Train, planted: Path) -> None:
+    result = train(f"resume={planted}")
+    assert result.code == 2, result
+    assert "can't be read as a checkpoint" in result.errors
+    assert len(result.errors.splitlines()) == 1
+    assert not (planted.parent / "ran").exists()
+
+
+def test_a_checkpoint_from_elsewhere_runs_nothing_when_it_is_evaluated(evaluate: Train, planted: Path) -> None:
+    result = evaluate(f"run={planted}")
+    assert result.code == 2, result
+    assert "can't be read as a checkpoint" in result.errors
+    assert len(result.errors.splitlines()) == 1
+    assert not (planted.parent / "ran").exists()
+
+
+def test_a_checkpoint_from_elsewhere_runs_nothing_when_it_is_loaded(planted: Path) -> None:
+    with pytest.raises(CompositionError, match="can't be read as a checkpoint"):
+        load_run(planted)
+    assert not (planted.parent / "ran").exists()
