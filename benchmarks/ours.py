@@ -17,7 +17,23 @@ from frame_train.terminal import quiet_libraries
 
 def train(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
     """Train for ever, with evaluations that never come due, and tick after each step."""
-    _train(data_root, directory, tick, evaluate=False)
+    _train(data_root, directory, tick, "trainer.accelerator=cpu")
+
+
+def train_on_gpu(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
+    """Train for ever on a GPU as `train` does, and tick after each step."""
+    _train(data_root, directory, tick, "trainer.accelerator=gpu")
+
+
+def train_compiled(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
+    """Train for ever on a GPU with CUDA graphs of the loss and its gradient, and tick after each step."""
+    _train(data_root, directory, tick, "trainer.accelerator=gpu", "optimization.compile=reduce-overhead")
+
+
+def train_in_trips(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
+    """Train as `train_compiled`, with several steps to one trip through the Trainer's loop."""
+    options = ("trainer.accelerator=gpu", "optimization.compile=reduce-overhead", "optimization.steps_per_trip=16")
+    _train(data_root, directory, tick, *options, steps_per_trip=16)
 
 
 def train_and_evaluate(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
@@ -34,15 +50,23 @@ def load(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
             tick()
 
 
-def _train(data_root: Path, directory: Path, tick: Callable[[], None], evaluate: bool) -> None:
+def _train(
+    data_root: Path,
+    directory: Path,
+    tick: Callable[[], None],
+    *overrides: str,
+    steps_per_trip: int = 1,
+    evaluate: bool = False,
+) -> None:
     register_resolvers()
     quiet_libraries()
-    config = compose_config(["+experiment=MNIST_VAE", f"device.data_root={data_root}", "trainer.max_epochs=-1"])
+    places = [f"device.data_root={data_root}", "trainer.max_epochs=-1"]
+    config = compose_config(["+experiment=MNIST_VAE", *places, *overrides])
     prepare_config(config)
     config.run.directory = str(directory)
     if not evaluate:
         for name in config.evaluation:
             config.evaluation[name].evaluate_every = "1000000 epochs"
     experiment = build_experiment(config, directory)
-    experiment.trainer.callbacks.append(Ticker(tick))
+    experiment.trainer.callbacks.append(Ticker(tick, steps_per_trip))
     experiment.trainer.fit(experiment.optimization)
