@@ -100,6 +100,7 @@ class _Meter:
     def tick(self) -> None:
         self._n_left -= 1
         if self._n_left == 0:
+            _wait_for_gpu()
             cpu, wall = time.process_time() - self._cpu, time.perf_counter() - self._wall
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             self._pipe.send((cpu / self._n_ticks, wall / self._n_ticks, memory))
@@ -111,6 +112,14 @@ class _Meter:
             sys.exit()
         self._n_ticks = self._n_left = n_ticks
         self._cpu, self._wall = time.process_time(), time.perf_counter()
+
+
+def _wait_for_gpu() -> None:
+    """Wait for what a contender has told a GPU to do; one that uses none is asked nothing."""
+    import torch  # in the process of a contender, which has it
+
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
 
 
 class _Terminal(io.StringIO):

@@ -37,9 +37,12 @@ class Module(LightningModule):
 
 def train(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
     """Train for ever, and tick after each step."""
-    torch.manual_seed(0)
-    trainer = Trainer(accelerator="cpu", max_epochs=-1, default_root_dir=directory, callbacks=[Ticker(tick)])
-    trainer.fit(Module(), make_loader(data_root))
+    _train(data_root, directory, tick, "cpu")
+
+
+def train_on_gpu(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
+    """Train for ever on a GPU, and tick after each step."""
+    _train(data_root, directory, tick, "gpu")
 
 
 def load(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
@@ -48,6 +51,12 @@ def load(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
     while True:
         for _ in loader:
             tick()
+
+
+def _train(data_root: Path, directory: Path, tick: Callable[[], None], accelerator: str) -> None:
+    torch.manual_seed(0)
+    trainer = Trainer(accelerator=accelerator, max_epochs=-1, default_root_dir=directory, callbacks=[Ticker(tick)])
+    trainer.fit(Module(), make_loader(data_root))
 
 
 def make_loader(data_root: Path) -> DataLoader[Any]:

@@ -100,6 +100,7 @@ KINDS = {
     "schedule": Kind(
         lambda: AdamBatchOptimization(make_vae(LinearWarmup(0.0, 1.0, "12 iterations")), DATA, 0, 300, 1e-3)
     ),
+    "trips": Kind(lambda: make_batch(steps_per_trip=2, augmentation=RandomShift(1))),
     "step_lr": Kind(lambda: make_batch(partial(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=0.5))),
     "plateau": Kind(
         lambda: make_batch(partial(torch.optim.lr_scheduler.ReduceLROnPlateau, patience=0, threshold=10.0))

@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 _NAME = "torchmetrics"
+_KNOWN_VERSION = "1.9."  # of another one, all is imported
 _BASE_CLASSES = {"Metric": f"{_NAME}.metric", "MetricCollection": f"{_NAME}.collections"}
 
 
@@ -28,7 +29,7 @@ class _Finder(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname != _NAME:
+        if fullname != _NAME or not version(_NAME).startswith(_KNOWN_VERSION):
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:

@@ -4,8 +4,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
-from itertools import islice
+from collections.abc import Iterator
+from itertools import groupby, islice
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -42,7 +42,7 @@ class ShuffledBatches(Sampler[Batch]):
         self.seed = seed
         self.device = torch.device("cpu")  # of the indices; the permutation is the same on all
         self.epoch = 0
-        self._first_batch = 0
+        self.first_batch = 0
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch; Lightning calls this at the beginning of each."""
@@ -52,7 +52,7 @@ class ShuffledBatches(Sampler[Batch]):
     def start_at(self, epoch: int, batch: int) -> None:
         """Choose the epoch, and the batch that it is begun with."""
         self.epoch = epoch
-        self._first_batch = batch
+        self.first_batch = batch
 
     def __iter__(self) -> Iterator[Batch]:
         generator = torch.Generator().manual_seed(make_key(self.seed, "order", self.epoch))
@@ -61,7 +61,7 @@ class ShuffledBatches(Sampler[Batch]):
         if self._leaves_one:
             batches[-2:] = [torch.cat(batches[-2:])]
         keys = (make_key(self.seed, "data", self.epoch, index) for index in range(len(batches)))
-        return islice(map(Batch, batches, keys), self._first_batch, None)
+        return islice(map(Batch, batches, keys), self.first_batch, None)
 
     def __len__(self) -> int:
         return -(-self.n_data // self.batch_size) - self._leaves_one
@@ -71,18 +71,60 @@ class ShuffledBatches(Sampler[Batch]):
         return self.n_data > self.batch_size > 1 and self.n_data % self.batch_size == 1
 
 
-class _Batches(Dataset[Mapping[str, Tensor]]):
-    """A data set read batch by batch."""
+class Trips(Sampler[list[Batch]]):
+    """The batches of an epoch, several at a time.
+
+    The last trip has what is left, and so has the first one where an epoch is begun in the middle of it.
+
+    Args:
+        batches: The batches.
+        n_steps: Number of batches in a trip.
+    """
+
+    def __init__(self, batches: ShuffledBatches, n_steps: int) -> None:
+        self.batches = batches
+        self.n_steps = n_steps
+        self.limit: int | None = None
+        """Number of batches that an epoch has at most."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch; Lightning calls this at the beginning of each."""
+        self.batches.set_epoch(epoch)
+
+    @property
+    def n_batches(self) -> int:
+        """Number of batches of an epoch."""
+        return len(self.batches) if self.limit is None else min(len(self.batches), self.limit)
+
+    def get_first(self, trip: int) -> int:
+        """Give the position in the epoch of the first batch of a trip."""
+        return max(trip * self.n_steps, self.batches.first_batch)
+
+    def __iter__(self) -> Iterator[list[Batch]]:
+        first = self.batches.first_batch
+        numbered = zip(range(first, self.n_batches), self.batches)
+        trips = groupby(numbered, lambda pair: pair[0] // self.n_steps)
+        return ([batch for _, batch in trip] for _, trip in trips)
+
+    def __len__(self) -> int:
+        return -(-self.n_batches // self.n_steps)
+
+
+class _Batches(Dataset[Any]):
+    """A data set read batch by batch, or by several batches at a time."""
 
     def __init__(self, data_set: SizedDataset) -> None:
         self.data_set = data_set
 
-    def __getitem__(self, batch: Batch) -> dict[str, Tensor]:
-        seed_generators(batch.key)
-        return get_batch(self.data_set, batch.indices)
+    def __getitem__(self, wanted: Batch | list[Batch]) -> dict[str, Tensor] | list[dict[str, Tensor]]:
+        return [self._read(batch) for batch in wanted] if isinstance(wanted, list) else self._read(wanted)
 
     def __len__(self) -> int:
         return len(self.data_set)
+
+    def _read(self, batch: Batch) -> dict[str, Tensor]:
+        seed_generators(batch.key)
+        return get_batch(self.data_set, batch.indices)
 
 
 def _hear_training_alone(worker: int) -> None:
@@ -137,6 +179,24 @@ def make_train_loader(
         persistent_workers=n_processes > 0,
         worker_init_fn=_hear_training_alone if n_processes > 0 else None,
         pin_memory=pin_memory and torch.cuda.is_available(),
+    )
+
+
+def join_trips(loader: DataLoader[Any], trips: Trips) -> DataLoader[Any]:
+    """Give a loader of the same batches that gives those of a trip together, as a list.
+
+    Args:
+        loader: What `make_train_loader` made, with the sampler of the trips' batches.
+        trips: The trips.
+    """
+    return DataLoader(
+        loader.dataset,
+        batch_size=None,
+        sampler=trips,
+        num_workers=loader.num_workers,
+        persistent_workers=loader.persistent_workers,
+        worker_init_fn=loader.worker_init_fn,
+        pin_memory=loader.pin_memory,
     )
 
 

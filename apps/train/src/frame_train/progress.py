@@ -14,7 +14,10 @@ from frame_train.interval import Interval
 
 
 def read_quantities(outputs: Mapping[str, Tensor], trainer: Trainer) -> dict[str, Tensor]:
-    """Give what a training step computed, its loss as it was before Lightning divided it for accumulation."""
+    """Give what a training step computed, its loss as it was before Lightning divided it for accumulation.
+
+    Where one trip through the Trainer's loop takes several steps, a quantity is a vector: a number for each.
+    """
     if trainer.accumulate_grad_batches == 1 or not trainer.lightning_module.automatic_optimization:
         return dict(outputs)
     return {**outputs, "loss": outputs["loss"] * trainer.accumulate_grad_batches}
@@ -60,13 +63,13 @@ def get_optimization(trainer: Trainer) -> Optimization:
     return cast(Optimization, trainer.lightning_module)
 
 
-def read_progress(interval: Interval, trainer: Trainer, n_batches: int) -> float:
+def read_progress(interval: Interval, trainer: Trainer, epoch_fraction: float) -> float:
     """Read the quantity that an interval is measured in: seconds, epochs, global steps or a counter.
 
     Args:
         interval: The interval.
         trainer: The trainer.
-        n_batches: Number of batches done in the present epoch.
+        epoch_fraction: How much of the present epoch is done.
     """
     if interval.counter is not None:
         return get_optimization(trainer).counters[interval.counter]
@@ -74,7 +77,7 @@ def read_progress(interval: Interval, trainer: Trainer, n_batches: int) -> float
         return time.monotonic()
     if interval.unit == "global_steps":
         return trainer.global_step
-    return trainer.current_epoch + n_batches / trainer.num_training_batches
+    return trainer.current_epoch + epoch_fraction
 
 
 def log_entry(name: str, entry: LogEntry, trainer: Trainer) -> None:

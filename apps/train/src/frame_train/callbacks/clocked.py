@@ -31,18 +31,21 @@ class ClockedCallback(Callback):
         self._clock.interval.check_unit(optimization.counters)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        self._clock.start(read_progress(self._clock.interval, trainer, batch_idx))
+        self._clock.start(self._read(trainer, batch_idx))
 
     def is_over(self, trainer: Trainer, batch_idx: int) -> bool:
         """Say, after a batch, whether the interval is over."""
-        return self._clock.advance(read_progress(self._clock.interval, trainer, batch_idx + 1))
+        return self._clock.advance(self._read(trainer, batch_idx + 1))
 
     def begin_again(self, trainer: Trainer, batch_idx: int) -> None:
         """Begin a new interval after a batch."""
-        self._clock.restart(read_progress(self._clock.interval, trainer, batch_idx + 1))
+        self._clock.restart(self._read(trainer, batch_idx + 1))
 
     def state_dict(self) -> dict[str, Any]:
         return {"clock": self._clock.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._clock.load_state_dict(state_dict["clock"])
+
+    def _read(self, trainer: Trainer, n_batches: int) -> float:
+        return read_progress(self._clock.interval, trainer, n_batches / trainer.num_training_batches)

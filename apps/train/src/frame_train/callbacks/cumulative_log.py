@@ -44,8 +44,9 @@ class CumulativeLogCallback(ClockedCallback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         for name, value in read_quantities(outputs, trainer).items():
-            self._sums[name] = self._sums[name] + value if name in self._sums else value.detach()
-            self._counts[name] = self._counts.get(name, 0) + 1
+            total = value.detach() if value.ndim == 0 else value.detach().sum()
+            self._sums[name] = self._sums[name] + total if name in self._sums else total
+            self._counts[name] = self._counts.get(name, 0) + value.numel()
         if self.is_over(trainer, batch_idx):
             self._log_and_check(trainer)
             self.begin_again(trainer, batch_idx)

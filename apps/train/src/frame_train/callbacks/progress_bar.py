@@ -36,7 +36,7 @@ class ProgressBar(callbacks.ProgressBar):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._next_refresh = time.monotonic() + self._refresh_every
         self._bar = tqdm(
-            initial=trainer.fit_loop.total_batch_idx + 1,
+            initial=_count_done(trainer),
             total=_count_batches(trainer),
             unit="step",
             file=sys.stdout,
@@ -69,16 +69,24 @@ class ProgressBar(callbacks.ProgressBar):
         n_epochs = "" if trainer.max_epochs in (None, -1) else f"/{trainer.max_epochs}"
         self._bar.set_description(f"epoch {self._epoch}{n_epochs}", refresh=False)
         quantities = read_quantities(self._outputs, trainer) if self._outputs else {}
-        self._bar.set_postfix({name: f"{value.item():.4g}" for name, value in quantities.items()}, refresh=False)
-        self._bar.n = trainer.fit_loop.total_batch_idx + 1
+        self._bar.set_postfix({name: f"{value.mean().item():.4g}" for name, value in quantities.items()}, refresh=False)
+        self._bar.n = _count_done(trainer)
         return self._bar
+
+
+def _count_done(trainer: Trainer) -> int:
+    """Give the number of batches that are done."""
+    procedure = trainer.lightning_module
+    return procedure.counters["iteration"] if isinstance(procedure, Procedure) else trainer.fit_loop.total_batch_idx + 1
 
 
 def _count_batches(trainer: Trainer) -> int | None:
     """Give the number of batches of the whole training, None where it is open."""
     limits: list[float] = []
     if trainer.max_epochs not in (None, -1):
-        limits.append(trainer.num_training_batches * trainer.max_epochs)
+        procedure = trainer.lightning_module
+        n_batches = procedure.n_batches if isinstance(procedure, Procedure) else trainer.num_training_batches
+        limits.append(n_batches * trainer.max_epochs)
     if trainer.max_steps != -1:
         limits.append(_count_batches_of_steps(trainer))
     return None if not limits or min(limits) == float("inf") else int(min(limits))

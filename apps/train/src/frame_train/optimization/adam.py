@@ -22,6 +22,8 @@ class AdamBatchOptimization(BatchOptimization):
         lr: Learning rate.
         pin_memory: Whether batches lie in pinned memory; without effect where there is no GPU.
         augmentation: Changes the pictures ``x`` of a training batch, on the model's device; None for no change.
+        steps_per_trip: Number of steps to one trip through the Trainer's loop, for steps that are shorter than it.
+        compile: Whether `torch.compile` compiles the loss, or its mode, such as ``reduce-overhead`` for CUDA graphs.
 
     Raises:
         ValueError: A number is out of its range, or there are no training data.
@@ -39,11 +41,21 @@ class AdamBatchOptimization(BatchOptimization):
         lr: float,
         pin_memory: bool = True,
         augmentation: Augmentation | None = None,
+        steps_per_trip: int = 1,
+        compile: bool | str = False,  # noqa: A002  # as torch calls it
     ) -> None:
         if not lr > 0:
             raise ValueError(f"`lr` must be positive, got {lr!r}.")
         super().__init__(
-            model, data, num_workers, batch_size, self._make_adam, pin_memory=pin_memory, augmentation=augmentation
+            model,
+            data,
+            num_workers,
+            batch_size,
+            self._make_adam,
+            pin_memory=pin_memory,
+            augmentation=augmentation,
+            steps_per_trip=steps_per_trip,
+            compile=compile,
         )
         self._lr = lr
 

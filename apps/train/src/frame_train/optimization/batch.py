@@ -1,15 +1,19 @@
 """One model, one loss, any optimizer."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, cast
 
+import torch
 from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import WeightAveraging
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from frame_core import Model, SizedDataset
 from frame_train.augmentation import Augmentation
+from frame_train.optimization.compilation import Loss, check_mode, compile_loss
 from frame_train.optimization.procedure import Procedure
 
 
@@ -30,6 +34,9 @@ class BatchOptimization(Procedure):
             ``ReduceLROnPlateau`` watches the training loss, its mean over the epoch or that of the step.
         pin_memory: Whether batches lie in pinned memory; without effect where there is no GPU.
         augmentation: Changes the pictures ``x`` of a training batch, on the model's device; None for no change.
+        steps_per_trip: Number of steps to one trip through the Trainer's loop, for steps that are shorter than it.
+            Weights are the same for any number; what is due in a trip is done at its end.
+        compile: Whether `torch.compile` compiles the loss, or its mode, such as ``reduce-overhead`` for CUDA graphs.
 
     Raises:
         ValueError: A number is out of its range, or there are no training data.
@@ -46,13 +53,18 @@ class BatchOptimization(Procedure):
         scheduler_interval: Literal["epoch", "step"] = "epoch",
         pin_memory: bool = True,
         augmentation: Augmentation | None = None,
+        steps_per_trip: int = 1,
+        compile: bool | str = False,  # noqa: A002  # as torch calls it
     ) -> None:
-        super().__init__(model, data, num_workers, batch_size, pin_memory, augmentation)
+        super().__init__(model, data, num_workers, batch_size, pin_memory, augmentation, steps_per_trip)
+        self.automatic_optimization = steps_per_trip == 1
         if scheduler_interval not in ("epoch", "step"):
             raise ValueError(f"`scheduler_interval` must be 'epoch' or 'step', got {scheduler_interval!r}.")
         self._make_optimizer = optimizer
         self._make_scheduler = scheduler
         self._scheduler_interval = scheduler_interval
+        self._compile_mode = check_mode(compile)
+        self._compiled_loss: Loss | None = None
         self._watches_loss = False
         self._watched: dict[str, Any] = {}
 
@@ -63,6 +75,8 @@ class BatchOptimization(Procedure):
             ValueError: It does.
         """
         super().check_trainer(trainer)
+        if not self.automatic_optimization:
+            self._check_trips(trainer)
         optimizer = self._make_optimizer(self.model.parameters())
         if isinstance(optimizer, LBFGS) and trainer.accumulate_grad_batches != 1:
             raise ValueError(
@@ -70,27 +84,32 @@ class BatchOptimization(Procedure):
                 f"times, got {trainer.accumulate_grad_batches!r}: use a larger `batch_size`."
             )
 
+    def setup(self, stage: str) -> None:
+        if self._compile_mode is not None:
+            self._compiled_loss = compile_loss(self.model.compute_loss, self._compile_mode)
+
     def configure_optimizers(self) -> Any:
         optimizer = self._make_optimizer(self.model.parameters())
         if self._make_scheduler is None:
             return optimizer
         scheduler = self._make_scheduler(optimizer)
         self._watches_loss = isinstance(scheduler, ReduceLROnPlateau)
-        options = {"scheduler": scheduler, "interval": self._scheduler_interval}
+        options: dict[str, Any] = {"scheduler": scheduler, "interval": self._scheduler_interval}
         if self._watches_loss:  # Lightning's own way forgets, after a resume, what the epoch's first batches lost
-            options = {"scheduler": scheduler, "interval": "step", "reduce_on_plateau": False}
+            options = {"scheduler": scheduler, "interval": "step"}
+            if self.automatic_optimization:
+                options["reduce_on_plateau"] = False
         return {"optimizer": optimizer, "lr_scheduler": options}
 
-    def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
-        quantities = self.model.compute_loss(batch, batch_idx)
-        if self._watches_loss:
-            self._watch(quantities["loss"].detach(), len(next(iter(batch.values()))), batch_idx)
-        return quantities
+    def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
+        if self.automatic_optimization:
+            return self._compute_quantities(batch, batch_idx)
+        return self._take_trip(batch, batch_idx)
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
         if not self._watches_loss:
             super().lr_scheduler_step(scheduler, metric)
-        elif self._scheduler_interval == "step" or self.trainer.is_last_batch:
+        elif self._scheduler_interval == "step" or self._n_begun == self.n_batches:
             scheduler.step(self._watched["sum"] / self._watched["n_data"])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -100,6 +119,49 @@ class BatchOptimization(Procedure):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
         self._watched = checkpoint["watched"]
+
+    def _compute_quantities(self, batch: Mapping[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
+        compute_loss = self._compiled_loss or self.model.compute_loss
+        quantities = compute_loss(batch, batch_idx)
+        if self._watches_loss:
+            self._watch(quantities["loss"].detach(), len(next(iter(batch.values()))), batch_idx)
+        return quantities
+
+    def _take_trip(self, batches: Sequence[Mapping[str, Tensor]], trip: int) -> dict[str, Tensor]:
+        """Take a step on each batch, as Lightning does of itself with one, and give each quantity as a vector."""
+        optimizer = cast(LightningOptimizer, self.optimizers())
+        limit = None if self.trainer.max_steps == -1 else self.trainer.max_steps - self.trainer.global_step
+        taken: list[dict[str, Tensor]] = []
+        for index, batch in enumerate(batches[:limit], self._trips.get_first(trip)):
+            self.begin_step(index)
+            quantities = self._compute_quantities(batch, index)
+            optimizer.zero_grad()
+            self.manual_backward(quantities["loss"])
+            optimizer.step()
+            for schedule in self.trainer.lr_scheduler_configs:
+                if schedule.interval == "step" or self._n_begun == self.n_batches:
+                    self.lr_scheduler_step(schedule.scheduler, None)
+            self._n_done = self._n_begun
+            taken.append({name: value.detach().clone() for name, value in quantities.items()})
+        return {name: torch.stack([quantities[name] for quantities in taken]) for name in taken[0]}
+
+    def _check_trips(self, trainer: Trainer) -> None:
+        """Check that a trainer asks for nothing that is done once in a trip, and not at each of its steps.
+
+        Raises:
+            ValueError: It does.
+        """
+        reason = "must be {} where a trip has several steps, got {!r}: set `optimization.steps_per_trip` to 1."
+        if trainer.accumulate_grad_batches != 1:
+            raise ValueError("`trainer.accumulate_grad_batches` " + reason.format(1, trainer.accumulate_grad_batches))
+        if trainer.gradient_clip_val is not None:
+            raise ValueError("`trainer.gradient_clip_val` " + reason.format("null", trainer.gradient_clip_val))
+        if trainer.world_size > 1:
+            raise ValueError("`trainer.devices` " + reason.format(1, trainer.world_size))
+        if any(isinstance(callback, WeightAveraging) for callback in cast(Any, trainer).callbacks):
+            raise ValueError("A callback averages the weights after each trip: set `optimization.steps_per_trip` to 1.")
+        if isinstance(self._make_optimizer(self.model.parameters()), LBFGS):
+            raise ValueError("`LBFGS` asks for the loss of a batch several times: set `steps_per_trip` to 1.")
 
     def _watch(self, loss: Tensor, n_data: int, batch_idx: int) -> None:
         """Take in the loss of a batch, once also where an optimizer asks for it several times."""

@@ -50,6 +50,8 @@ class JointOptimization(BatchOptimization):
         scheduler_interval: Whether the schedule moves on after each ``epoch`` or each ``step``.
         pin_memory: Whether batches lie in pinned memory; without effect where there is no GPU.
         augmentation: Changes the pictures ``x`` of a training batch, on the model's device; None for no change.
+        steps_per_trip: Number of steps to one trip through the Trainer's loop, for steps that are shorter than it.
+        compile: Whether `torch.compile` compiles the loss, or its mode, such as ``reduce-overhead`` for CUDA graphs.
 
     Raises:
         ValueError: There are fewer than two models, a number is out of its range, or there are no
@@ -67,6 +69,8 @@ class JointOptimization(BatchOptimization):
         scheduler_interval: Literal["epoch", "step"] = "epoch",
         pin_memory: bool = True,
         augmentation: Augmentation | None = None,
+        steps_per_trip: int = 1,
+        compile: bool | str = False,  # noqa: A002  # as torch calls it
     ) -> None:
         super().__init__(
             JointModel(models),
@@ -78,6 +82,8 @@ class JointOptimization(BatchOptimization):
             scheduler_interval,
             pin_memory,
             augmentation,
+            steps_per_trip,
+            compile,
         )
 
 

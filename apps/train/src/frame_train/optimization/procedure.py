@@ -1,6 +1,6 @@
 """What every procedure has, however it updates its model."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -9,11 +9,11 @@ from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from frame_core import Model, Schedule, SizedDataset, get_split
+from frame_core import Model, Schedule, SizedDataset, check_count, get_split
 from frame_train.augmentation import Augmentation, augment
 from frame_train.interval import Clock, Interval
 from frame_train.keys import make_key, seed_generators
-from frame_train.loaders import ShuffledBatches, make_train_loader, move_loader
+from frame_train.loaders import ShuffledBatches, Trips, join_trips, make_train_loader, move_loader
 from frame_train.progress import list_logs, read_progress
 
 
@@ -29,9 +29,11 @@ class Procedure(LightningModule):
         batch_size: Number of data in a batch.
         pin_memory: Whether batches lie in pinned memory; without effect where there is no GPU.
         augmentation: Changes the pictures ``x`` of a training batch, on the model's device; None for no change.
+        steps_per_trip: Number of steps that one trip through the Trainer's loop takes: where it is more than one, a
+            batch of the Trainer is a list of them, and `training_step` takes them.
 
     Raises:
-        TypeError: ``augmentation`` can't be called.
+        TypeError: ``augmentation`` can't be called, or ``steps_per_trip`` is no integer.
         ValueError: A number is out of its range, there are no training data, or a schedule's ``over``
             is no interval.
     """
@@ -44,6 +46,7 @@ class Procedure(LightningModule):
         batch_size: int,
         pin_memory: bool,
         augmentation: Augmentation | None,
+        steps_per_trip: int = 1,
     ) -> None:
         super().__init__()
         if augmentation is not None and not callable(augmentation):
@@ -60,6 +63,9 @@ class Procedure(LightningModule):
             get_split(data, "train"), batch_size, torch.initial_seed(), num_workers, pin_memory
         )
         self._sampler = cast(ShuffledBatches, self._loader.sampler)
+        self._trips = Trips(self._sampler, check_count("steps_per_trip", steps_per_trip))
+        self._n_begun = 0  # batches of the present epoch
+        self._n_done = 0  # of them, where a trip has several
         self._schedules = {name: part for name, part in model.named_modules() if isinstance(part, Schedule)}
         self._clocks: dict[str, Clock] = {}
         self._metrics: dict[str, Tensor] = {}
@@ -95,48 +101,80 @@ class Procedure(LightningModule):
         return n_steps
 
     def train_dataloader(self) -> DataLoader[Any]:
-        return move_loader(self._loader, self.device)
+        loader = move_loader(self._loader, self.device)
+        if self._trips.n_steps == 1:
+            return loader
+        limit = self.trainer.limit_train_batches
+        self._trips.limit = limit if isinstance(limit, int) else None  # a fraction is one of the trips
+        return join_trips(loader, self._trips)
+
+    @property
+    def n_batches(self) -> int:
+        """Number of batches of an epoch, in a training that has begun."""
+        n_trips = int(self.trainer.num_training_batches)
+        return n_trips if self._trips.n_steps == 1 else min(n_trips * self._trips.n_steps, self._trips.n_batches)
 
     def on_train_start(self) -> None:
         self.trainer.callback_metrics.update(self._metrics)
 
-    def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        self._epoch = self.current_epoch
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        batches = cast(Sequence[dict[str, Tensor]], [batch] if self._trips.n_steps == 1 else batch)
+        first = batch_idx if self._trips.n_steps == 1 else self._trips.get_first(batch_idx)
         if self.augmentation is not None:
-            self._seed("augmentation", batch_idx)
-            augment(batch, self.augmentation)
+            for index, of_step in enumerate(batches, first):
+                self._seed("augmentation", index)
+                augment(of_step, self.augmentation)
+        if self._trips.n_steps == 1:
+            self.begin_step(batch_idx)
+
+    def begin_step(self, batch_idx: int) -> None:
+        """Make ready for a step: seed its noise, move the schedules on, and count it.
+
+        Args:
+            batch_idx: Position of its batch in the epoch.
+        """
+        self._epoch = self.current_epoch
+        self._n_begun = batch_idx + 1
         self._seed("noise", batch_idx)
         for name, schedule in self._schedules.items():
             schedule.advance_to(self._read_fraction(self._clocks[name], batch_idx))
         self.counters["iteration"] += 1  # here: an optimizer may ask for the loss of a batch several times
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        batches = cast(Any, self.trainer).fit_loop.epoch_loop.batch_progress.current
-        n_broken_off = batches.ready - batches.processed  # a batch that is not over is done again after a resume
+        n_done, n_broken_off = self._count_done()  # a batch that is not over is done again after a resume
         checkpoint["counters"] = {**self.counters, "iteration": self.counters["iteration"] - n_broken_off}
         checkpoint["schedules"] = {name: clock.state_dict() for name, clock in self._clocks.items()}
-        is_over = batches.processed == self.trainer.num_training_batches
-        epoch, batch = (self._epoch + 1, 0) if is_over else (self._epoch, batches.processed)
+        epoch, batch = (self._epoch + 1, 0) if n_done == self.n_batches else (self._epoch, n_done)
         checkpoint["logs"] = {key: log.get_position() for key, log in list_logs(self.trainer.loggers).items()}
         checkpoint["metrics"] = dict(self.trainer.callback_metrics)
         checkpoint["position"] = {"epoch": epoch, "batch": batch}
-        _write_position(checkpoint["loops"]["fit_loop"], epoch, batch)
+        _write_position(checkpoint["loops"]["fit_loop"], epoch, batch // self._trips.n_steps)
+        _write_global_step(checkpoint["loops"]["fit_loop"], self.trainer.global_step)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.counters.update(checkpoint["counters"])
         for name, state in checkpoint["schedules"].items():
             self._clocks[name].load_state_dict(state)
         self._metrics = checkpoint["metrics"]
-        self._epoch = checkpoint["position"]["epoch"]
-        self._sampler.start_at(**checkpoint["position"])
+        self._epoch, batch = checkpoint["position"]["epoch"], checkpoint["position"]["batch"]
+        self._n_begun = self._n_done = batch
+        self._sampler.start_at(self._epoch, batch)
+        _write_position(checkpoint["loops"]["fit_loop"], self._epoch, batch // self._trips.n_steps)  # of other trips
+
+    def _count_done(self) -> tuple[int, int]:
+        """Count the batches of the epoch that are done, and those that were begun and are not."""
+        if self._trips.n_steps > 1:
+            return self._n_done, self._n_begun - self._n_done
+        batches = cast(Any, self.trainer).fit_loop.epoch_loop.batch_progress.current
+        return batches.processed, batches.ready - batches.processed
 
     def _seed(self, what: str, batch_idx: int) -> None:
         """Seed the generators for what is random at a batch: it is a function of the seed and of the place."""
         seed_generators(make_key(self._sampler.seed, what, self.global_rank, self.current_epoch, batch_idx))
 
-    def _read_fraction(self, clock: Clock, n_batches: int) -> float:
+    def _read_fraction(self, clock: Clock, batch_idx: int) -> float:
         """Read how much of a schedule has passed; what is counted is known after a resume, time is not."""
-        reading = read_progress(clock.interval, self.trainer, n_batches)
+        reading = read_progress(clock.interval, self.trainer, batch_idx / self.n_batches)
         if clock.interval.unit != "seconds":
             return reading / clock.interval.amount
         clock.advance(reading)
@@ -144,7 +182,7 @@ class Procedure(LightningModule):
 
 
 def _write_position(fit_loop: dict[str, Any], epoch: int, batch: int) -> None:
-    """Write the progress of Lightning's loops as it is before a batch of an epoch, whatever led there.
+    """Write the progress of Lightning's loops as it is before a batch (of the Trainer) of an epoch, whatever led there.
 
     Lightning knows several states between two batches and between two epochs; going on from some of them, it leaves
     out a batch or an epoch.
@@ -156,6 +194,13 @@ def _write_position(fit_loop: dict[str, Any], epoch: int, batch: int) -> None:
     batches["is_last_batch"] = False
     batches["total"].update(dict.fromkeys(batches["total"], batches["total"]["processed"]))
     batches["current"].update(dict.fromkeys(batches["current"], batch))
+
+
+def _write_global_step(fit_loop: dict[str, Any], global_step: int) -> None:
+    """Write the global step where Lightning looks for it, whether a trip has one step or several."""
+    steps = {"ready": global_step, "completed": global_step}
+    fit_loop["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]["step"]["total"].update(steps)
+    fit_loop["epoch_loop.manual_optimization.optim_step_progress"]["total"].update(steps)
 
 
 @contextmanager
