@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from frame_train.data import InMemoryDataset
-from frame_train.loaders import ShuffledBatches, make_train_loader
+from frame_train.loaders import ShuffledBatches, Trips, join_trips, make_train_loader
 
 
 class CountingDataset(InMemoryDataset):
@@ -105,6 +105,15 @@ def test_what_is_random_in_a_batch_depends_on_its_place_alone(num_workers: int) 
     resumed = make_train_loader(OneByOne(NoisyDataset(make_data())), 3, seed=0, num_workers=num_workers)
     resumed.sampler.start_at(0, 2)
     assert [batch["x"].tolist() for batch in resumed] == expected[2:]
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_loader_of_trips_gives_the_same_batches_together(num_workers: int) -> None:
+    loader = make_train_loader(OneByOne(NoisyDataset(make_data())), 3, seed=0, num_workers=num_workers)
+    alone = [batch["x"].tolist() for batch in loader]
+    joined = list(join_trips(loader, Trips(loader.sampler, 2)))
+    assert [len(trip) for trip in joined] == [2, 1]  # no batch of one datum is left
+    assert [batch["x"].tolist() for trip in joined for batch in trip] == alone
 
 
 def test_a_data_set_in_memory_is_read_by_whole_batches_in_this_process() -> None:

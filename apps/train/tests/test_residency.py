@@ -8,7 +8,7 @@ from torch.utils.data import TensorDataset
 from frame_core.testing import make_tiny_data
 from frame_train import loaders
 from frame_train.data import InMemoryDataset, TwoViews
-from frame_train.loaders import make_train_loader, move_loader
+from frame_train.loaders import Trips, join_trips, make_train_loader, move_loader
 from frame_train.residency import MovableDataset, place, read_free_memory
 
 META = torch.device("meta")
@@ -52,6 +52,8 @@ def test_batches_of_data_on_a_device_are_made_there(with_views: bool, monkeypatc
     assert all(value.device == META for batch in batches for value in batch.values())
     assert batches[0]["x"].dtype == torch.float32
     assert not moved.pin_memory
+    (trip, rest) = join_trips(moved, Trips(moved.sampler, 2))
+    assert [[batch["x"].device for batch in batches] for batches in (trip, rest)] == [[META, META], [META]]
     assert data_set.get_batch(torch.arange(2))["x"].device.type == "cpu"  # what evaluations read
 
 
