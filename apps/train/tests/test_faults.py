@@ -90,7 +90,8 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_good_checkpoi
 def test_no_step_waits_for_the_device_to_see_whether_its_loss_is_finite() -> None:
     callback: Any = CumulativeLogCallback("5 iterations")
     optimization = SimpleNamespace(automatic_optimization=False, counters={"iteration": 0})
-    trainer = SimpleNamespace(lightning_module=optimization, global_step=0, accumulate_grad_batches=1)
+    options = {"global_step": 0, "accumulate_grad_batches": 1, "num_training_batches": 5}
+    trainer = SimpleNamespace(lightning_module=optimization, **options)
     outputs = {"loss": torch.empty((), device="meta")}  # whoever looks at its value raises
     callback.on_train_batch_start(trainer, optimization, None, 0)
     for index in range(4):

@@ -109,9 +109,9 @@ class Procedure(LightningModule):
         return join_trips(loader, self._trips)
 
     @property
-    def n_batches(self) -> int:
-        """Number of batches of an epoch, in a training that has begun."""
-        n_trips = int(self.trainer.num_training_batches)
+    def n_batches(self) -> float:
+        """Number of batches of an epoch; it is known once a training has begun."""
+        n_trips = self.trainer.num_training_batches
         return n_trips if self._trips.n_steps == 1 else min(n_trips * self._trips.n_steps, self._trips.n_batches)
 
     def on_train_start(self) -> None:
