@@ -34,7 +34,7 @@ RUN = (
     "evaluation.elbo_validation.evaluate_every=9 iterations",
     "params.encoder_layers=[8]",
     "params.decoder_layers=[8]",
-    "trainer.max_epochs=8",
+    "trainer.max_epochs=5",
 )
 JOB = {  # what `srun` tells a task
     "SLURM_JOB_ID": "4242",
