@@ -338,7 +338,7 @@ FAILING = """
 from frame_core import Evaluation
 
 class Failing(Evaluation):
-    def __init__(self, evaluate_on, n_samples):
+    def __init__(self, evaluate_on, n_samples, n_data=None):
         pass
 
     def evaluate(self, optimization):
