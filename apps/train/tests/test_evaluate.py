@@ -271,7 +271,7 @@ def spoil_target(run: Path) -> None:
         ),
         (["run={run}", "evaluation.elbo_train.name=ELBO/Validation"], ["is the name of `evaluation.elbo_validation`"]),
         (["run={run}", "evaluation.elbo_train.evaluator.n_sample=1"], ["Did you mean `n_samples`?"]),
-        (["run={run}", "device=nowhere"], ["`device` has no option `nowhere`", "default, laptop, workstation"]),
+        (["run={run}", "device=nowhere"], ["`device` has no option `nowhere`", "default, laptop, slurm, workstation"]),
         (["run={spoiled}"], ["`architectures.prior._target_`", "'subprocess.Popen'", "allow=[subprocess.Popen]"]),
         (["--diff", "{run}"], ["`--diff` takes two runs, got 1"]),
         (["--diff", "{run}", "nowhere"], ["there is no 'nowhere'"]),
@@ -338,7 +338,7 @@ FAILING = """
 from frame_core import Evaluation
 
 class Failing(Evaluation):
-    def __init__(self, evaluate_on, n_samples):
+    def __init__(self, evaluate_on, n_samples, n_data=None):
         pass
 
     def evaluate(self, optimization):

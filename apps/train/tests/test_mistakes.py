@@ -68,7 +68,7 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
         ["`data.train.download` must be of type bool, got 'off'"],
     ),
     ([DIGITS, "params.bata=1", "seeed=2"], ["`params.bata`", "Did you mean `params.beta`"]),
-    ([DIGITS, "device=nowhere"], ["`nowhere`", "default, laptop, workstation"]),
+    ([DIGITS, "device=nowhere"], ["`nowhere`", "default, laptop, slurm, workstation"]),
     (
         ["+experiment=MNIST_VAE", "device.download_files=false", "device.data_root=nowhere"],
         ["nowhere/MNIST/raw'", *FILES, "DIGITS_VAE"],

@@ -22,6 +22,7 @@ from frame_train.callbacks import BestCheckpoint, EvaluationCallback
 from frame_train.checkpoint_files import write_checkpoint
 from frame_train.errors import CompositionError
 from frame_train.run import make_run_directory
+from frame_train.settings import hide_environment, register_resolvers
 
 Commands = runpy.run_path(str(Path(__file__).with_name("processes.py")))["Commands"]
 Train = Callable[..., Any]
@@ -138,6 +139,18 @@ def test_nothing_that_is_written_has_a_credential_of_the_environment(secretive: 
     assert any(name.endswith(".wandb") for name in names)
     assert any("tfevents" in name for name in names)
     assert {name: found for name, content in iterate_contents(secretive) if (found := find_secrets(content))} == {}
+
+
+def test_a_message_hides_what_is_from_the_environment_but_a_path_or_the_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variables = {"OWN_TOKEN": "own-do-not-show-this", "DEVICE_NAME": "workstation", "OWN_FOLDER": str(tmp_path)}
+    register_resolvers()
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+        assert OmegaConf.create({"key": f"${{oc.env:{name}}}"}).key == value
+    text = f"`key` is 'own-do-not-show-this', in workstation.yaml and {tmp_path}"
+    assert hide_environment(text) == f"`key` is '${{oc.env:OWN_TOKEN}}', in workstation.yaml and {tmp_path}"
 
 
 # Nothing leads elsewhere.

@@ -34,7 +34,7 @@ RUN = (
     "evaluation.elbo_validation.evaluate_every=9 iterations",
     "params.encoder_layers=[8]",
     "params.decoder_layers=[8]",
-    "trainer.max_epochs=8",
+    "trainer.max_epochs=5",
 )
 JOB = {  # what `srun` tells a task
     "SLURM_JOB_ID": "4242",
@@ -185,22 +185,16 @@ def test_the_script_of_agents_starts_one_run_for_a_task_of_its_array(tmp_path: P
     assert "#SBATCH --array=" in (SCRIPTS / "agents.sbatch").read_text()
 
 
-@pytest.mark.parametrize(
-    ("variables", "expected"),
-    [
-        ({}, (1, 1, 0)),
-        ({"SLURM_NTASKS_PER_NODE": "4", "SLURM_NNODES": "2", "SLURM_CPUS_PER_TASK": "6"}, (4, 2, 6)),
-    ],
-)
+@pytest.mark.parametrize(("variables", "n_workers"), [({}, 0), ({"SLURM_CPUS_PER_TASK": "6"}, 6)])
 def test_the_device_file_follows_what_the_job_was_given(
-    monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str], expected: tuple[int, int, int]
+    monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str], n_workers: int
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     register_resolvers()
     with initialize_config_dir(str(config_directory()), version_base="1.3"):
         config: DictConfig = compose("train", ["+experiment=DIGITS_VAE", "device=slurm"])
-    assert (config.trainer.devices, config.trainer.num_nodes, config.device.num_workers) == expected
+    assert config.device.num_workers == n_workers
 
 
 def test_the_device_file_fits_a_machine_without_slurm(train: Callable[..., Any]) -> None:

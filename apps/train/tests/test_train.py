@@ -108,7 +108,7 @@ def test_an_unknown_device_name_lists_those_there_are(train: Train, monkeypatch:
     result = train("+experiment=DIGITS_VAE")
     assert result.code == 2
     assert "`cluster` (from the variable DEVICE_NAME" in result.errors
-    assert "default, laptop, workstation" in result.errors
+    assert "default, laptop, slurm, workstation" in result.errors
 
 
 @pytest.mark.parametrize("key", ["runs_root", "data_root"])

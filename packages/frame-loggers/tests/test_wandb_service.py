@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import wandb
+
 from frame_core import SCALAR_ENTRY, LogEntry
 from frame_loggers import WandbLogger
 from frame_loggers.wandb_service import _find_service, close_wandb

@@ -7,11 +7,11 @@ from collections.abc import Generator
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
+import wandb
 from wandb.apis.public.runs import RunNotFoundError
 from wandb.errors import AuthenticationError, CommError
 from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 
-import wandb
 from frame_loggers.wandb import DESCRIPTION_FILES, read_mode
 from frame_loggers.wandb_run import WandbRun, write_wandb_run
 from frame_loggers.wandb_service import close_wandb

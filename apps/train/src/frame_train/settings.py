@@ -41,9 +41,9 @@ def _read_environment(*arguments: Any) -> str | None:
 
 
 def hide_environment(text: str) -> str:
-    """Give a text with the names of variables in place of what a config took from them."""
+    """Give a text with the names of variables in place of what a config took from them, paths and the device aside."""
     for value, name in _taken.items():
-        if len(value) >= _LEAST_HIDDEN:
+        if len(value) >= _LEAST_HIDDEN and name != "DEVICE_NAME" and not os.path.exists(value):
             text = text.replace(value, f"${{oc.env:{name}}}")
     return text
 

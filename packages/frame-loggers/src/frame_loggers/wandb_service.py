@@ -5,9 +5,8 @@ import subprocess
 import threading
 from typing import Any
 
-from wandb.sdk import wandb_setup
-
 import wandb
+from wandb.sdk import wandb_setup
 
 CLOSE_TIMEOUT = 30.0
 """Seconds that the service has for its end: whoever finished a run has waited for its upload before."""
