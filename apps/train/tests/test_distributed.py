@@ -3,13 +3,18 @@
 import json
 import os
 import runpy
+import shutil
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from torch.utils._pytree import keystr, tree_leaves_with_path
 
 Commands = runpy.run_path(str(Path(__file__).with_name("processes.py")))["Commands"]
@@ -32,6 +37,30 @@ TWO = ("trainer.devices=2", "params.batch_size=16")
 ONE = ("trainer.devices=1", "params.batch_size=32")
 
 
+WITNESS = """
+import time
+import torch
+from frame_core import SCALAR_ENTRY, Evaluation, LogEntry
+from pytorch_lightning import Callback
+
+class Witness(Callback):
+    seeds = ()
+
+    def on_train_batch_start(self, trainer, *others):
+        self.seeds += (torch.initial_seed(),)
+
+    def on_train_end(self, trainer, module):
+        seen = {"seeds": list(self.seeds), "state": module.state_dict()}
+        torch.save(seen, f"{trainer.default_root_dir}/seen-{trainer.global_rank}.pt")
+
+class Long(Evaluation):
+    def evaluate(self, optimization):
+        time.sleep(600)
+        return LogEntry(SCALAR_ENTRY, 0.0)
+"""
+WITNESSED = "+callbacks.witness._target_=witness.Witness"
+
+
 def make_environment(folder: Path) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
@@ -46,6 +75,7 @@ def make_environment(folder: Path) -> dict[str, str]:
 def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Give what starts `train` in processes of their own, which log to no service."""
     folder = tmp_path_factory.mktemp("processes")
+    (folder / "witness.py").write_text(WITNESS)  # beside what is started: each process finds it
     with Commands(folder, make_environment(folder)) as commands:
         yield commands
 
@@ -54,7 +84,7 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 def pair(commands: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Give the directory of a run of two processes, and what it has said."""
     root = tmp_path_factory.mktemp("pair")
-    command = commands.run(*RUN, *TWO, f"device.runs_root={root}")
+    command = commands.run(*RUN, *TWO, WITNESSED, f"device.runs_root={root}")
     assert command.code == 0, command.output
     return find_run(root), command.output
 
@@ -123,10 +153,21 @@ def test_a_run_of_two_processes_has_one_directory_one_log_and_says_each_line_onc
     assert sum('"Often' in line for line in lines) > 3  # by the clock of the first process
 
 
+def assert_same_weights(directory: Path) -> None:
+    """Hold both processes to the same weights, and to seeds of which they never had the same."""
+    first, second = (torch.load(directory / f"seen-{rank}.pt", weights_only=True) for rank in (0, 1))
+    torch.testing.assert_close(first["state"], second["state"], rtol=0, atol=0)
+    assert len({*first["seeds"], *second["seeds"]}) == 2 * len(first["seeds"]) > 0
+
+
+def test_two_processes_have_the_same_weights_and_never_the_same_noise(pair: tuple[Path, str]) -> None:
+    assert_same_weights(pair[0])
+
+
 def test_a_run_of_two_processes_that_was_broken_off_and_stopped_is_the_run_that_never_was(
     commands: Any, pair: tuple[Path, str], tmp_path: Path
 ) -> None:
-    command = commands.start(*RUN, *TWO, f"device.runs_root={tmp_path}")
+    command = commands.start(*RUN, *TWO, WITNESSED, f"device.runs_root={tmp_path}")
     command.wait_until(lambda: has_come(tmp_path, 8))
     (follower,) = find_children(command.pid)
     os.kill(follower, signal.SIGKILL)
@@ -151,3 +192,155 @@ def test_a_run_of_two_processes_that_was_broken_off_and_stopped_is_the_run_that_
     assert read_weights(directory) == read_weights(pair[0])
     assert read_entries(directory) == read_entries(pair[0])
     assert read_description(directory)["complete"]
+
+
+def test_a_run_is_not_gone_on_with_by_another_number_of_processes(
+    train: Train, pair: tuple[Path, str], tmp_path: Path
+) -> None:
+    copied = shutil.copytree(pair[0], tmp_path / "copied")
+    result = train(f"resume={copied}", "~callbacks.witness", "trainer.max_epochs=4", "trainer.devices=1")
+    assert result.code == 2, result
+    assert "`trainer.devices`: the run's batches are those of 2 processes, got 1." in result.errors
+    assert read_entries(copied) == read_entries(pair[0])
+
+
+@pytest.mark.slow
+def test_two_optimizers_that_step_in_turn_come_to_the_same_weights_in_both_processes(
+    commands: Any, data_root: Path, tmp_path: Path
+) -> None:
+    command = commands.run(
+        "+experiment=MNIST_GAN",
+        "logging=none",
+        "trainer.accelerator=cpu",
+        "trainer.devices=2",
+        "trainer.max_epochs=1",
+        "trainer.limit_train_batches=7",
+        "params.generator_layers=[8]",
+        "params.discriminator_layers=[8]",
+        "params.n_critic=2",
+        WITNESSED,
+        f"device.data_root={data_root}",
+        f"device.runs_root={tmp_path}",
+    )
+    assert command.code == 0, command.output
+    directory = find_run(tmp_path)
+    assert_same_weights(directory)
+    assert json.loads((directory / "checkpoints" / "last.ckpt.json").read_text())["global_step"] == 10
+
+
+@pytest.mark.slow
+def test_each_job_of_a_grid_has_processes_and_a_directory_of_its_own(commands: Any, tmp_path: Path) -> None:
+    command = commands.run("-m", *RUN, *TWO, "params.lr=0.001,0.01", WITNESSED, f"device.runs_root={tmp_path}")
+    assert command.code == 0, command.output
+    directories = sorted(path.parent for path in tmp_path.glob("*/*/*/run.json"))
+    assert len(directories) == 2
+    for directory, lr in zip(directories, (0.001, 0.01)):
+        assert OmegaConf.load(directory / "config.yaml").params.lr == lr
+        assert read_description(directory)["complete"]
+        assert_same_weights(directory)
+
+
+@pytest.mark.slow
+def test_those_who_follow_end_with_the_first(commands: Any, tmp_path: Path) -> None:
+    command = commands.start(*RUN, *TWO, f"device.runs_root={tmp_path}", "trainer.max_epochs=10000")
+    command.wait_until(lambda: has_come(tmp_path, 4))
+    (follower,) = find_children(command.pid)
+    os.kill(command.pid, signal.SIGKILL)
+    assert command.wait() == -signal.SIGKILL
+    wait_until(lambda: not is_there(follower))
+
+
+@pytest.mark.slow
+def test_a_process_that_is_lost_while_the_first_does_not_look_ends_the_run_too(commands: Any, tmp_path: Path) -> None:
+    evaluation = (
+        "+evaluation.long={_target_:frame_train.callbacks.EvaluationCallback,name:Long,"
+        "evaluate_every:10 iterations,evaluator:{_target_:witness.Long}}"
+    )
+    command = commands.start(*RUN, *TWO, evaluation, f"device.runs_root={tmp_path}")
+    command.wait_until(lambda: has_come(tmp_path, 8))
+    (follower,) = find_children(command.pid)
+    os.kill(follower, signal.SIGKILL)
+    assert command.wait() == 1, command.output
+    assert "process 1 (exit code -9) has ended" in command.output
+    assert not read_description(find_run(tmp_path))["complete"]
+
+
+@pytest.fixture
+def torchrun(tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
+    """Give what starts two processes of `train` by torch's own command; what is left of them ends with the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> "subprocess.Popen[str]":
+        options = ["--nnodes=1", "--nproc-per-node=2", "--max-restarts=1", "--monitor-interval=0.1"]
+        address = ["--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0", "--local-addr=127.0.0.1"]
+        command = [sys.executable, "-m", "torch.distributed.run", *options, *address, "-m", "frame_train", *arguments]
+        pipe = subprocess.PIPE
+        environment = make_environment(tmp_path)
+        process = subprocess.Popen(
+            command, env=environment, cwd=tmp_path, stdout=pipe, stderr=subprocess.STDOUT, text=True, process_group=0
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        children = find_children(process.pid) if process.poll() is None else []
+        for pid in children:
+            os.kill(pid, signal.SIGKILL)
+        process.kill()
+        process.wait()
+
+
+def wait_until(is_so: Callable[[], object], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def find_second(pid: int) -> int:
+    """Find the second of the processes that torchrun has started."""
+    (second,) = [child for child in find_children(pid) if b"\0RANK=1\0" in Path(f"/proc/{child}/environ").read_bytes()]
+    return second
+
+
+@pytest.mark.slow
+def test_torchrun_restarts_both_and_they_go_on_with_the_run(
+    torchrun: Callable[..., "subprocess.Popen[str]"], pair: tuple[Path, str], tmp_path: Path
+) -> None:
+    process = torchrun(*RUN, "params.batch_size=16", f"device.runs_root={tmp_path / 'runs'}")
+    wait_until(lambda: has_come(tmp_path, 8))
+    os.kill(find_second(process.pid), signal.SIGKILL)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    assert output.count("resumed at global step") == 1
+    directory = find_run(tmp_path / "runs")
+    assert read_description(directory)["complete"]
+    assert read_weights(directory) == read_weights(pair[0])
+    assert read_entries(directory) == read_entries(pair[0])
+
+
+@pytest.mark.slow
+def test_torchrun_that_is_told_to_stop_leaves_a_checkpoint(
+    torchrun: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
+) -> None:
+    process = torchrun(*RUN, "params.batch_size=16", "trainer.max_epochs=10000", f"device.runs_root={tmp_path}")
+    wait_until(lambda: has_come(tmp_path, 8))
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert output.count("stopped by SIGTERM at global step") == 1
+    step = json.loads((find_run(tmp_path) / "checkpoints" / "last.ckpt.json").read_text())["global_step"]
+    assert f"stopped by SIGTERM at global step {step};" in output
+    assert not read_description(find_run(tmp_path))["complete"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [["--list", "data"], ["-m", *RUN, "params.lr=0.1,0.2"]])
+def test_no_process_waits_for_a_run_that_the_first_does_not_make(
+    torchrun: Callable[..., "subprocess.Popen[str]"], arguments: list[str]
+) -> None:
+    process = torchrun(*arguments)
+    output, _ = process.communicate(timeout=120)
+    assert (process.returncode == 0) == (arguments[0] == "--list"), output
+    assert "Digits" in output or "`-m` is not for `torchrun`" in output

@@ -66,7 +66,7 @@ def wait_for_directory() -> Path | None:
 
 def _open_store() -> Any:
     """Open what `torchrun` has for its processes to find one another."""
-    from torch.distributed import rendezvous  # torch is imported only where needed
+    from torch.distributed.rendezvous import rendezvous  # torch is imported only where needed
 
     store, _, _ = next(rendezvous("env://", timeout=_PATIENCE))
     return store
