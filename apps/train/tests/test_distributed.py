@@ -50,7 +50,7 @@ class Witness(Callback):
         self.seeds += (torch.initial_seed(),)
 
     def on_train_end(self, trainer, module):
-        seen = {"seeds": list(self.seeds), "state": module.state_dict()}
+        seen = {"seeds": list(self.seeds), "parameters": dict(module.named_parameters())}
         torch.save(seen, f"{trainer.default_root_dir}/seen-{trainer.global_rank}.pt")
 
 class Long(Evaluation):
@@ -156,7 +156,7 @@ def test_a_run_of_two_processes_has_one_directory_one_log_and_says_each_line_onc
 def assert_same_weights(directory: Path) -> None:
     """Hold both processes to the same weights, and to seeds of which they never had the same."""
     first, second = (torch.load(directory / f"seen-{rank}.pt", weights_only=True) for rank in (0, 1))
-    torch.testing.assert_close(first["state"], second["state"], rtol=0, atol=0)
+    torch.testing.assert_close(first["parameters"], second["parameters"], rtol=0, atol=0)
     assert len({*first["seeds"], *second["seeds"]}) == 2 * len(first["seeds"]) > 0
 
 
@@ -226,6 +226,17 @@ def test_two_optimizers_that_step_in_turn_come_to_the_same_weights_in_both_proce
     directory = find_run(tmp_path)
     assert_same_weights(directory)
     assert json.loads((directory / "checkpoints" / "last.ckpt.json").read_text())["global_step"] == 10
+
+
+@pytest.mark.slow
+def test_a_schedule_that_watches_the_loss_watches_that_of_both_processes(commands: Any, tmp_path: Path) -> None:
+    schedule = (
+        "optimization.scheduler={_target_:torch.optim.lr_scheduler.ReduceLROnPlateau,_partial_:true,patience:0}",
+        "optimization.scheduler_interval=step",
+    )
+    command = commands.run(*RUN, *TWO, "optimization=batch", *schedule, WITNESSED, f"device.runs_root={tmp_path}")
+    assert command.code == 0, command.output
+    assert_same_weights(find_run(tmp_path))
 
 
 @pytest.mark.slow

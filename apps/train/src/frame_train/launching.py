@@ -24,6 +24,9 @@ from frame_train.terminal import print_error
 _PATIENCE = 5.0  # seconds in which the loss of a process is to show in the first one
 _PATIENCE_AT_THE_END = 60.0
 
+_ADDRESS = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
+"""The variables by which processes find one another: those of a run are not those of a grid's next job."""
+
 Follower = subprocess.Popen[bytes]
 
 
@@ -67,11 +70,12 @@ def followed(trainer: Trainer, directory: Path) -> Generator[None]:
     Raises:
         TrainingError: One was lost.
     """
-    environment = dict(os.environ)
+    before = {name: os.environ[name] for name in _ADDRESS if name in os.environ}
     followers = _start(trainer, directory)
     tell_directory(directory)
     is_over = threading.Event()
-    threading.Thread(target=_watch, args=(followers, trainer, directory, is_over), daemon=True).start()
+    if followers:
+        threading.Thread(target=_watch, args=(followers, trainer, directory, is_over), daemon=True).start()
     try:
         yield
         _wait(followers, _PATIENCE_AT_THE_END)
@@ -88,10 +92,11 @@ def followed(trainer: Trainer, directory: Path) -> Generator[None]:
             follower.kill()
             follower.wait()
         agreement.end()
-        if distributed.is_available() and distributed.is_initialized():
-            distributed.destroy_process_group()  # a grid's next job has processes of its own
-        os.environ.clear()
-        os.environ.update(environment)
+        if isinstance(trainer.strategy, DDPStrategy) and distributed.is_initialized():
+            distributed.destroy_process_group()
+        for name in _ADDRESS:
+            os.environ.pop(name, None)
+        os.environ.update(before)
 
 
 def end_with_parent() -> None:

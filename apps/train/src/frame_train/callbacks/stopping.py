@@ -38,6 +38,8 @@ class StopOnSignal(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         agreement.begin()
+        # Lightning's own way, for its own handler, would make every step of several processes wait for the device
+        cast(Any, trainer).fit_loop.epoch_loop._broadcast_sigterm_tensor = _do_nothing
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._listen()  # once more: Lightning's own handler would end the training between any two batches
@@ -69,6 +71,10 @@ class StopOnSignal(Callback):
         number = agreement.agree_on_greatest(self._arrived)
         if number and self.received is None:
             self.received = signal.Signals(number)
+
+
+def _do_nothing() -> None:
+    pass
 
 
 def _stop(trainer: Trainer) -> None:
