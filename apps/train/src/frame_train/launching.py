@@ -17,9 +17,9 @@ from torch import distributed
 
 from frame_train import agreement
 from frame_train.errors import CompositionError, TrainingError
+from frame_train.messages import print_error
 from frame_train.processes import DIRECTORY, tell_directory
 from frame_train.run import write_end
-from frame_train.terminal import print_error
 
 _PATIENCE = 5.0  # seconds in which the loss of a process is to show in the first one
 _PATIENCE_AT_THE_END = 60.0
