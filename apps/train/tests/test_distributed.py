@@ -57,6 +57,10 @@ class Long(Evaluation):
     def evaluate(self, optimization):
         time.sleep(600)
         return LogEntry(SCALAR_ENTRY, 0.0)
+
+class Broken(Evaluation):
+    def evaluate(self, optimization):
+        raise RuntimeError("nothing to see")
 """
 WITNESSED = "+callbacks.witness._target_=witness.Witness"
 
@@ -164,7 +168,7 @@ def test_two_processes_have_the_same_weights_and_never_the_same_noise(pair: tupl
     assert_same_weights(pair[0])
 
 
-def test_a_run_of_two_processes_that_was_broken_off_and_stopped_is_the_run_that_never_was(
+def test_a_run_that_has_lost_a_process_is_resumed_as_the_run_that_never_had(
     commands: Any, pair: tuple[Path, str], tmp_path: Path
 ) -> None:
     command = commands.start(*RUN, *TWO, WITNESSED, f"device.runs_root={tmp_path}")
@@ -178,20 +182,54 @@ def test_a_run_of_two_processes_that_was_broken_off_and_stopped_is_the_run_that_
     assert "Traceback" not in command.output
     assert not read_description(directory)["complete"]
 
-    n_steps = json.loads((directory / "checkpoints" / "last.ckpt.json").read_text())["global_step"]
-    command = commands.start(f"resume={directory}")
-    command.wait_until(lambda: has_come(tmp_path, n_steps + 4))
-    (follower,) = find_children(command.pid)
-    os.kill(follower, signal.SIGTERM)  # it is enough that one of them receives it
-    assert command.wait() == 143, command.output
-    assert "stopped by SIGTERM at global step" in command.output
-    assert not is_there(follower)
+    assert_resumed_as(commands, directory, pair[0])
 
+
+def assert_resumed_as(commands: Any, directory: Path, expected: Path) -> None:
+    """Go on with a run, and hold it to one that was never stopped, to the bit."""
     command = commands.run(f"resume={directory}")
     assert command.code == 0, command.output
-    assert read_weights(directory) == read_weights(pair[0])
-    assert read_entries(directory) == read_entries(pair[0])
+    assert read_weights(directory) == read_weights(expected)
+    assert read_entries(directory) == read_entries(expected)
     assert read_description(directory)["complete"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("receiver", ["first", "second"])
+def test_processes_of_which_one_is_told_to_stop_all_stop_at_the_same_step(
+    commands: Any, pair: tuple[Path, str], tmp_path: Path, receiver: str
+) -> None:
+    command = commands.start(*RUN, *TWO, WITNESSED, f"device.runs_root={tmp_path}")
+    command.wait_until(lambda: has_come(tmp_path, 8))
+    (follower,) = find_children(command.pid)
+    os.kill(command.pid if receiver == "first" else follower, signal.SIGTERM)
+    assert command.wait() == 143, command.output
+    directory = find_run(tmp_path)
+    step = json.loads((directory / "checkpoints" / "last.ckpt.json").read_text())["global_step"]
+    assert command.output.count(f"stopped by SIGTERM at global step {step};") == 1
+    assert not is_there(follower)
+    assert not read_description(directory)["complete"]
+    assert_resumed_as(commands, directory, pair[0])
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_not_finite_ends_both_and_is_told_once(commands: Any, tmp_path: Path) -> None:
+    command = commands.run(*RUN, *TWO, "params.lr=1.0e+30", f"device.runs_root={tmp_path}")
+    assert command.code == 1, command.output
+    assert command.output.count("The loss is not finite between the global steps") == 1
+    assert "Traceback" not in command.output
+
+
+@pytest.mark.slow
+def test_an_evaluation_that_raises_ends_both(commands: Any, tmp_path: Path) -> None:
+    evaluation = (
+        "+evaluation.broken={_target_:frame_train.callbacks.EvaluationCallback,name:Broken,"
+        "evaluate_every:10 iterations,evaluator:{_target_:witness.Broken}}"
+    )
+    command = commands.run(*RUN, *TWO, evaluation, f"device.runs_root={tmp_path}")
+    assert command.code == 1, command.output
+    assert command.output.count("RuntimeError: nothing to see") == 1
+    assert not read_description(find_run(tmp_path))["complete"]
 
 
 def test_a_run_is_not_gone_on_with_by_another_number_of_processes(
