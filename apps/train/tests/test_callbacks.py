@@ -182,7 +182,8 @@ def test_an_evaluation_comes_less_often_where_it_takes_more_than_its_part_of_the
     max_fraction: float | None, steps: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     time, logger = Time(), RecordingLogger()
-    monkeypatch.setattr("frame_train.callbacks.evaluation.time", time)
+    for module in ("callbacks.evaluation", "agreement"):
+        monkeypatch.setattr(f"frame_train.{module}.time", time)
     evaluation = EvaluationCallback("A", "2 iterations", TimedEvaluation(time), max_fraction=max_fraction)
     fit([TimedStep(time), evaluation], logger, max_epochs=4)
     assert logger.steps == steps

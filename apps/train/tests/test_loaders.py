@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from frame_train.data import InMemoryDataset
-from frame_train.loaders import ShuffledBatches, Trips, join_trips, make_train_loader
+from frame_train.loaders import Batch, ShuffledBatches, Trips, join_trips, make_train_loader
 
 
 class CountingDataset(InMemoryDataset):
@@ -46,6 +46,27 @@ def test_an_epoch_holds_every_datum_once(n_data: int, batch_size: int, seed: int
     assert all(len(batch) == batch_size for batch in batches[:-1])
     assert len(batches[-1]) <= batch_size + 1
     assert len(batches[-1]) > 1 or 1 in (n_data, batch_size)
+
+
+@given(st.integers(5, 60), st.integers(1, 20), st.integers(1, 5), st.integers(0, 9))
+def test_processes_share_an_epoch_without_overlap(n_data: int, batch_size: int, n_processes: int, epoch: int) -> None:
+    shares: list[list[Batch]] = []
+    for process in range(n_processes):
+        sampler = ShuffledBatches(n_data, batch_size, seed=3)
+        sampler.share(n_processes, process)
+        sampler.set_epoch(epoch)
+        shares.append(list(sampler))
+        assert len(sampler) == len(shares[-1])
+    seen = [index for share in shares for batch in share for index in batch.indices.tolist()]
+    assert len(set(seen)) == len(seen) == n_data - n_data % n_processes
+    keys = [batch.key for share in shares for batch in share]
+    assert len(set(keys)) == len(keys)
+    one = ShuffledBatches(n_data, batch_size * n_processes, seed=3)
+    one.set_epoch(epoch)
+    for batch, *parts in zip(one, *shares):
+        together = sorted(index for part in parts for index in part.indices.tolist())
+        if len(together) == batch_size * n_processes == len(batch.indices):
+            assert together == sorted(batch.indices.tolist())
 
 
 def test_the_order_depends_on_the_seed_and_the_epoch_alone() -> None:

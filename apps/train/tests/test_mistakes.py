@@ -59,7 +59,9 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     ([DIGITS, "trainer.max_epochs=abc"], ["`trainer.max_epochs` must be of type int, got 'abc'"]),
     ([DIGITS, "trainer=none"], ["`trainer`", "'none'"]),
     ([DIGITS, "trainer.logger=false"], ["`trainer.logger`", "`logger:`"]),
-    ([DIGITS, "trainer.devices=2", "trainer.accelerator=cpu"], ["`trainer.devices`", "got 2"]),
+    ([DIGITS, "trainer.strategy=fsdp"], ["`trainer.strategy` must be one of 'auto'", "got 'fsdp'", "whole model"]),
+    ([DIGITS, "trainer.strategy=dpp"], ["`trainer.strategy` must be one of 'auto', 'ddp'", "got 'dpp'"]),
+    ([DIGITS, "trainer.num_nodes=2", "trainer.accelerator=cpu"], ["`trainer.num_nodes`", "`torchrun --nnodes"]),
     ([DIGITS, "callbacks=null"], ["`callbacks=null`", "`~callbacks`"]),
     ([DIGITS, "device.data_root=null"], ["`device.data_root`", "None"]),
     ([DIGITS, "architectures.prior.z_dim=3"], ["`prior`", "event shape (16,)", "(3,)"]),
@@ -156,7 +158,7 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
 NAMES = [" ".join(arguments)[-60:] for arguments, _ in MISTAKES]
 OF_A_MACHINE = (
     "accelerator",
-    "devices=2",
+    "num_nodes",
     "data_root",
     "runs_root",
     "run.name",

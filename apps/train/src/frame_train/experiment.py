@@ -10,6 +10,7 @@ from omegaconf import DictConfig, ListConfig
 from pytorch_lightning import Callback, LightningModule, Trainer, seed_everything
 from pytorch_lightning.callbacks import Checkpoint, ProgressBar
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.strategies import DDPStrategy
 
 from frame_core import Optimization
 from frame_loggers import FileLogger
@@ -22,6 +23,8 @@ from frame_train.callbacks import (
 from frame_train.composition import Composition, construct_target, trace_in
 from frame_train.drivers import remember_that_there_is_none
 from frame_train.errors import CompositionError, raise_any, suggest
+from frame_train.launching import check_processes
+from frame_train.optimization.procedure import Procedure
 from frame_train.profiling import NoProfiler
 from frame_train.trial import find_networks, make_optimizers, try_loss
 
@@ -29,6 +32,7 @@ _OPTIONAL_CALLBACKS = {"enable_checkpointing": Checkpoint, "enable_progress_bar"
 
 _KINDS: dict[str, type] = {"callbacks": Callback, "evaluation": Callback, "logger": Logger}
 _RESERVED_NAMES = ("time", "seconds", "trainer/global_step", "Train")
+_STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true", "ddp_find_unused_parameters_false")
 _NO_LOOP = "there is no loop of validation or test; each evaluation has `evaluate_every`"
 _NOT_FOR_THE_TRAINER = {
     "logger": "loggers stand under `logger:`, and `logging=none` leaves all out",
@@ -94,11 +98,18 @@ def build_experiment(config: DictConfig, directory: Path) -> Experiment:
     file_logger = FileLogger(directory)
     stop = StopOnSignal()
     callbacks = {"stop": stop, **parts.callbacks}
-    trainer = build_trainer(parts.make_trainer, callbacks, [file_logger, *parts.loggers.values()], directory)
+    trainer = build_trainer(
+        parts.make_trainer,
+        callbacks,
+        [file_logger, *parts.loggers.values()],
+        directory,
+        use_distributed_sampler=not isinstance(parts.optimization, Procedure),  # whose sampler knows of processes
+    )
     check_trainer(parts.optimization, trainer)
-    if trainer.world_size > 1:
-        message = f"`trainer.devices`: one process trains a run, got {trainer.world_size}."
-        raise CompositionError(message, "trainer.devices")
+    check_processes(trainer)
+    if isinstance(trainer.strategy, DDPStrategy) and not parts.optimization.automatic_optimization:
+        options = trainer.strategy._ddp_kwargs  # pyright: ignore[reportPrivateUsage]
+        options.setdefault("find_unused_parameters", True)  # the loss of one optimizer leaves out what another has
     remember_that_there_is_none()
     return Experiment(parts.optimization, trainer, file_logger, stop)
 
@@ -239,6 +250,13 @@ def build_trainer(
         if told.get(option) is not None
     ]
     raise_any(problems)
+    strategy = told.get("strategy", "auto")
+    if isinstance(strategy, str) and strategy not in _STRATEGIES:
+        choices = ", ".join(map(repr, _STRATEGIES))
+        message = f"`trainer.strategy` must be one of {choices}, got {strategy!r}."
+        if strategy.startswith("fsdp"):
+            message += " Each process must have the whole model: evaluations, averages and checkpoints here look at it."
+        raise CompositionError(message, "trainer.strategy")
     unwanted = tuple(kind for option, kind in _OPTIONAL_CALLBACKS.items() if told.get(option) is False)
     listed = [callback for callback in callbacks.values() if not isinstance(callback, unwanted)]
     arguments: dict[str, Any] = {

@@ -27,6 +27,10 @@ class Batch(NamedTuple):
 class ShuffledBatches(Sampler[Batch]):
     """The batches of an epoch, in a permutation that is a function of (seed, epoch).
 
+    Of several processes, each has its own share: none reads what another does, their batches of one step are together
+    the batch that one process with as many times the batch size would have, and what can't be shared out evenly, at
+    most one datum fewer than there are processes, is left out of an epoch, another in each.
+
     The last batch may be smaller than the others. A single datum that would be left for it is added to the batch
     before: nothing can be normalized over it, nor told from others, and no datum is left out.
 
@@ -43,6 +47,13 @@ class ShuffledBatches(Sampler[Batch]):
         self.device = torch.device("cpu")  # of the indices; the permutation is the same on all
         self.epoch = 0
         self.first_batch = 0
+        self._n_processes = 1
+        self._process = 0
+
+    def share(self, n_processes: int, process: int) -> None:
+        """Give the share of one of several processes, counted from 0."""
+        self._n_processes = n_processes
+        self._process = process
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch; Lightning calls this at the beginning of each."""
@@ -57,18 +68,23 @@ class ShuffledBatches(Sampler[Batch]):
     def __iter__(self) -> Iterator[Batch]:
         generator = torch.Generator().manual_seed(make_key(self.seed, "order", self.epoch))
         order = torch.randperm(self.n_data, generator=generator).to(self.device)
-        batches = list(order.split(self.batch_size))
+        own = order[: self._n_own * self._n_processes][self._process :: self._n_processes]
+        batches = list(own.split(self.batch_size))
         if self._leaves_one:
             batches[-2:] = [torch.cat(batches[-2:])]
-        keys = (make_key(self.seed, "data", self.epoch, index) for index in range(len(batches)))
+        keys = (make_key(self.seed, "data", self._process, self.epoch, index) for index in range(len(batches)))
         return islice(map(Batch, batches, keys), self.first_batch, None)
 
     def __len__(self) -> int:
-        return -(-self.n_data // self.batch_size) - self._leaves_one
+        return -(-self._n_own // self.batch_size) - self._leaves_one
+
+    @property
+    def _n_own(self) -> int:
+        return self.n_data // self._n_processes
 
     @property
     def _leaves_one(self) -> bool:
-        return self.n_data > self.batch_size > 1 and self.n_data % self.batch_size == 1
+        return self._n_own > self.batch_size > 1 and self._n_own % self.batch_size == 1
 
 
 class Trips(Sampler[list[Batch]]):

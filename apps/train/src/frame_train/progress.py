@@ -1,6 +1,5 @@
 """How far a training has come, and where what it finds goes."""
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
@@ -10,6 +9,7 @@ from pytorch_lightning import Trainer
 from torch import Tensor
 
 from frame_core import EntryLogger, LogEntry, Optimization, name_numbers
+from frame_train import agreement
 from frame_train.interval import Interval
 
 
@@ -74,7 +74,7 @@ def read_progress(interval: Interval, trainer: Trainer, epoch_fraction: float) -
     if interval.counter is not None:
         return get_optimization(trainer).counters[interval.counter]
     if interval.unit == "seconds":
-        return time.monotonic()
+        return agreement.tell_time()
     if interval.unit == "global_steps":
         return trainer.global_step
     return trainer.current_epoch + epoch_fraction

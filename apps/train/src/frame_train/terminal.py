@@ -43,6 +43,12 @@ def quiet_libraries() -> None:
     logging.basicConfig(format="%(message)s")
 
 
+def silence_notices() -> None:
+    """Leave what is said of a training to another process; errors stay."""
+    logging.disable(logging.WARNING)
+    warnings.simplefilter("ignore")
+
+
 def print_config(config: DictConfig) -> None:
     """Print a composed config as a short tree: a line for each component, references by their key."""
     tree = Tree(Text(f"{config.run.project} / {config.run.name}", style="bold"))

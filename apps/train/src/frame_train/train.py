@@ -25,6 +25,7 @@ from frame_train.help_command import print_help
 from frame_train.job import Job
 from frame_train.messages import print_error, print_notice
 from frame_train.preparation import prepare_config
+from frame_train.processes import is_follower, is_restarted, is_under_torchrun, leading, wait_for_directory
 from frame_train.settings import config_directory, register_resolvers
 
 
@@ -38,7 +39,9 @@ def main() -> None:
     sys.path.append(os.getcwd())  # classes of one's own, beside one's own option files, behind what is installed
     register_resolvers()
     show_traceback = "--traceback" in sys.argv or os.environ.get("HYDRA_FULL_ERROR") == "1"
-    with told_errors(show_traceback, sys.argv[1:]):
+    if is_follower():
+        sys.exit(_follow())
+    with told_errors(show_traceback, sys.argv[1:]), leading():
         flags, arguments = take_flags(sys.argv[1:])
         sys.exit(_run(flags, arguments, show_traceback))
     sys.exit(2)
@@ -78,14 +81,30 @@ def _run(flags: Namespace, arguments: Sequence[str], show_traceback: bool) -> in
         return check_all(arguments) if flags.check_all else check(arguments)
     where = next((argument[7:] for argument in arguments if argument.startswith("resume=")), None)
     others = [argument for argument in arguments if not argument.startswith("resume=")]
+    if is_under_torchrun() and {"-m", "--multirun"}.intersection(arguments):
+        raise CompositionError("`-m` is not for `torchrun`: `trainer.devices` says how many processes each job has.")
     if where in (None, "auto"):
-        return _compose_and_train(others, show_traceback, resumes=where == "auto")
+        return _compose_and_train(others, show_traceback, resumes=where == "auto" or is_restarted())
     try:
         _resume(where, [argument for argument in others if is_override(argument)])
     except TrainingError as error:
         if show_traceback:
             raise
         print_error(str(error))
+        return 1
+    return 0
+
+
+def _follow() -> int:
+    """Take part in a run that another process has made, and give the exit code."""
+    directory = wait_for_directory()
+    if directory is None:
+        return 0
+    from frame_train.training import follow  # torch and Lightning are imported only where needed
+
+    try:
+        follow(directory)
+    except TrainingError:  # the first process tells of it
         return 1
     return 0
 

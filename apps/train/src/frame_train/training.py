@@ -17,7 +17,9 @@ from frame_train.callbacks.stopping import is_stopped
 from frame_train.checkpoint_files import find_newest, put_back
 from frame_train.errors import CompositionError, TrainingError, raise_any
 from frame_train.experiment import Experiment, build_experiment
+from frame_train.launching import end_with_parent, followed
 from frame_train.messages import print_notice
+from frame_train.processes import take_numbers
 from frame_train.progress import cut_logs_back
 from frame_train.report import write_report
 from frame_train.requeue import is_requeue, requeue
@@ -32,7 +34,8 @@ from frame_train.run import (
 )
 from frame_train.settings import resolve_without_environment
 from frame_train.static_checks import find_static_problems
-from frame_train.terminal import print_closing, print_config, quiet_libraries
+from frame_train.stored.run import read_config
+from frame_train.terminal import print_closing, print_config, quiet_libraries, silence_notices
 
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
@@ -48,6 +51,7 @@ def train(config: DictConfig, overrides: Sequence[str]) -> Mapping[str, float]:
         TrainingError: The training can't go on.
     """
     quiet_libraries()
+    take_numbers(config)
     with ExitStack() as claim:
         try:
             with make_run_directory(config) as directory:
@@ -82,6 +86,7 @@ def resume(config: DictConfig, resumption: Resumption) -> Mapping[str, float]:
             f"{str(directory)!r} has come to its end: there is nothing to do; `trainer.max_epochs=…` lengthens it"
         )
         return {}
+    take_numbers(config)
     with _told_disk_errors(directory), claimed(directory):
         checkpoint = put_back(resumption.checkpoint)
         continued = deepcopy(config)
@@ -97,13 +102,41 @@ def resume(config: DictConfig, resumption: Resumption) -> Mapping[str, float]:
         return _run(experiment, config, directory, checkpoint.path)
 
 
+def follow(directory: Path) -> None:
+    """Take part, as another process than the first, in the training of a run.
+
+    What is written, to the run directory, to loggers or to the terminal, is written by the first process alone.
+
+    Args:
+        directory: The run directory, with its config, and the checkpoint that is gone on from where there is one.
+
+    Raises:
+        TrainingError: The training can't go on.
+    """
+    quiet_libraries()
+    silence_notices()
+    end_with_parent()
+    config = read_config(directory)
+    config.logger = {}
+    experiment = build_experiment(config, directory)
+    newest, _ = find_newest(directory / "checkpoints")
+    checkpoint = None if newest is None else newest.path
+    with experiment.stop.listening():
+        experiment.trainer.fit(experiment.optimization, ckpt_path=checkpoint, weights_only=True)
+
+
 def _check_length(experiment: Experiment, checkpoint: Path) -> None:
-    """Check that a checkpoint is one, and that its run has not come farther than it is to go."""
+    """Check that a checkpoint is one, of as many processes as now, and that its run has not come too far."""
     try:
-        epoch = torch.load(checkpoint, weights_only=True, mmap=True)["position"]["epoch"]
+        content = torch.load(checkpoint, weights_only=True, mmap=True)
+        n_before, epoch = content["n_processes"], content["position"]["epoch"]
     except Exception as error:  # whatever torch says of what it does not run
         message = f"`resume`: {str(checkpoint)!r} can't be read as a checkpoint: it is damaged, or something else."
         raise CompositionError(message) from error
+    n_now = experiment.trainer.world_size
+    if n_before != n_now:
+        message = f"`trainer.devices`: the run's batches are those of {n_before} processes, got {n_now}."
+        raise CompositionError(message, "trainer.devices")
     end = experiment.trainer.max_epochs
     if end is not None and -1 < end < epoch:
         message = f"`trainer.max_epochs`: {epoch} epochs are done, which is more than max_epochs={end}."
@@ -124,7 +157,8 @@ def _run(
     is_complete = False
     with experiment.stop.listening():
         try:
-            experiment.trainer.fit(experiment.optimization, ckpt_path=checkpoint, weights_only=True)
+            with followed(experiment.trainer, directory):
+                experiment.trainer.fit(experiment.optimization, ckpt_path=checkpoint, weights_only=True)
             is_complete = not is_stopped(experiment.trainer)
         except MisconfigurationException as error:
             raise CompositionError(f"`trainer`: {error}", "trainer") from error

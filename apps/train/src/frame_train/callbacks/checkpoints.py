@@ -95,6 +95,8 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         is_new = trainer.global_step not in (0, self._saved_step)
+        if trainer.world_size > 1:  # a checkpoint is saved by all, and others may be lost
+            return
         if is_new and self._is_whole(trainer) and not isinstance(exception, TrainingError):
             self._save(trainer)
         self._log_last(trainer)
@@ -230,11 +232,16 @@ def _find(kind: type[_Kept], trainer: Trainer) -> list[_Kept]:
 
 
 def save_checkpoint(path: Path, trainer: Trainer, is_resumable: bool) -> None:
-    """Save a checkpoint whole or not at all; weights that are not finite are not saved."""
-    if not is_finite(trainer.lightning_module):
+    """Save a checkpoint whole or not at all; weights that are not finite are not saved.
+
+    Of several processes each gives its part, and the first writes.
+    """
+    if not trainer.strategy.reduce_boolean_decision(is_finite(trainer.lightning_module), all=True):
         _log.warning("%s is left as it is: the weights at step %d are not finite.", path.name, trainer.global_step)
     elif trainer.is_global_zero:
         write_checkpoint(path, trainer.global_step, is_resumable, trainer.save_checkpoint)
+    else:
+        trainer.save_checkpoint(path)
 
 
 def log_checkpoint(path: Path, trainer: Trainer) -> None:

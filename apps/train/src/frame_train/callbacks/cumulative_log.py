@@ -7,6 +7,7 @@ from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 
 from frame_core import SCALARS_ENTRY, LogEntry
+from frame_train import agreement
 from frame_train.callbacks.clocked import ClockedCallback
 from frame_train.callbacks.finiteness import check_losses
 from frame_train.callbacks.stopping import is_stopped
@@ -16,8 +17,9 @@ from frame_train.progress import log_entry, read_quantities
 class CumulativeLogCallback(ClockedCallback):
     """Logs the means of the training quantities since the last entry, as ``Train/<name>``.
 
-    A mean is taken over the steps that gave the quantity. The sums stay on the device until they are
-    logged, so that no step waits for it. A loss that is not finite ends the training when it is logged.
+    A mean is taken over the steps that gave the quantity, and over the processes where there are several. The sums
+    stay on the device until they are logged, so that no step waits for it. A loss that is not finite ends the training
+    when it is logged.
 
     Args:
         log_every: How often, such as ``"100 iterations"``; any interval that `EvaluationCallback` takes.
@@ -56,15 +58,15 @@ class CumulativeLogCallback(ClockedCallback):
             self._log_and_check(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        if self._sums:
+        if self._sums and trainer.world_size == 1:  # of several processes, others may be lost
             self._log(trainer)
 
     def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "sums": self._sums, "counts": self._counts}
+        return {**super().state_dict(), "sums": agreement.gather(self._sums), "counts": self._counts}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         super().load_state_dict(state_dict)
-        self._sums = state_dict["sums"]
+        self._sums = agreement.take_own(state_dict["sums"])
         self._counts = state_dict["counts"]
 
     def _log_and_check(self, trainer: Trainer) -> None:
@@ -73,7 +75,8 @@ class CumulativeLogCallback(ClockedCallback):
 
     def _log(self, trainer: Trainer) -> dict[str, float]:
         sums = torch.stack(list(self._sums.values())).tolist()
-        means = {name: value / self._counts[name] for name, value in zip(self._sums, sums)}
+        own = [value / self._counts[name] for name, value in zip(self._sums, sums)]
+        means = dict(zip(self._sums, agreement.agree_on_means(own)))
         entry = LogEntry(data_type=SCALARS_ENTRY, value=means)
         log_entry("Train", entry, trainer)
         self._sums = {}

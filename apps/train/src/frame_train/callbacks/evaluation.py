@@ -5,12 +5,21 @@ import time
 import traceback
 from collections.abc import Callable, Hashable
 from dataclasses import replace
-from functools import partial
 from typing import Any, Literal
 
 from pytorch_lightning import LightningModule, Trainer
 
-from frame_core import TEXT_ENTRY, Evaluation, LogEntry, Optimization, check_requirements, run_evaluation, sharing
+from frame_core import (
+    TEXT_ENTRY,
+    Evaluation,
+    LogEntry,
+    Optimization,
+    check_requirements,
+    name_numbers,
+    run_evaluation,
+    sharing,
+)
+from frame_train import agreement
 from frame_train.callbacks.averaging import averaged_weights, is_averaged_after, update_averages
 from frame_train.callbacks.clocked import ClockedCallback
 from frame_train.callbacks.moments import get_results
@@ -27,6 +36,8 @@ class EvaluationCallback(ClockedCallback):
 
     Where a callback averages the weights (`pytorch_lightning.callbacks.WeightAveraging`), it is always the averages
     that are evaluated: they are the weights in every checkpoint, and those of the model when the training has ended.
+
+    Of several processes the first evaluates, by its clock; the others wait, and are told the numbers.
 
     Args:
         name: Name of what is logged, such as ``ELBO/Validation``.
@@ -100,7 +111,7 @@ class EvaluationCallback(ClockedCallback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if self.is_over(trainer, batch_idx) and time.monotonic() >= self._not_before:
+        if self.is_over(trainer, batch_idx) and agreement.tell_time() >= self._not_before:
             update_averages(trainer, outputs, batch, batch_idx)
             self._evaluate(trainer, ("batch", trainer.current_epoch, batch_idx))
             self.begin_again(trainer, batch_idx)
@@ -141,10 +152,20 @@ class EvaluationCallback(ClockedCallback):
 
     def _evaluate(self, trainer: Trainer, moment: Hashable) -> None:
         self._last_step = trainer.global_step
-        log = partial(log_entry, trainer=trainer)
-        start = time.monotonic()
-        with averaged_weights(trainer), sharing(get_results(trainer, moment)):
-            self.evaluate(get_optimization(trainer), trainer.global_step, log)
+        logged: list[tuple[str, LogEntry]] = []
+
+        def log(name: str, entry: LogEntry) -> None:
+            log_entry(name, entry, trainer)
+            if name_numbers(name, entry):
+                logged.append((name, entry))
+
+        start = agreement.tell_time()
+        if trainer.is_global_zero:
+            with averaged_weights(trainer), sharing(get_results(trainer, moment)):
+                self.evaluate(get_optimization(trainer), trainer.global_step, log)
+        for name, entry in agreement.agree_on_first(logged):
+            if not trainer.is_global_zero:
+                log_entry(name, entry, trainer)
         if self.max_fraction is not None:
-            end = time.monotonic()
+            end = agreement.tell_time()
             self._not_before = end + (end - start) * (1 / self.max_fraction - 1)

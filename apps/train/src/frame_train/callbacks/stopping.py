@@ -8,6 +8,8 @@ from typing import Any, cast
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from frame_train import agreement
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
@@ -15,11 +17,13 @@ class StopOnSignal(Callback):
     """Ends the training after the step at which SIGINT, SIGTERM or SIGUSR1 came; a second signal changes nothing.
 
     Gradients that are still gathered are in no checkpoint: with accumulation it is the optimizer step that is
-    finished. After the last batch of an epoch it waits for the next epoch to begin.
+    finished. After the last batch of an epoch it waits for the next epoch to begin. Of several processes it is enough
+    that one receives it: after each step they tell one another, and all stop at the same.
     """
 
     def __init__(self) -> None:
-        self.received: signal.Signals | None = None
+        self.received: signal.Signals | None = None  # by any process, as far as all know
+        self._arrived = 0  # at this process
         self._global_step = 0
 
     @contextmanager
@@ -32,10 +36,16 @@ class StopOnSignal(Callback):
             for number, handler in handlers.items():
                 signal.signal(number, handler)
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        agreement.begin()
+        # Lightning's own way, for its own handler, would make every step of several processes wait for the device
+        cast(Any, trainer).fit_loop.epoch_loop._broadcast_sigterm_tensor = _do_nothing
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._listen()  # once more: Lightning's own handler would end the training between any two batches
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._meet()
         if self.received is not None:
             _stop(trainer)
 
@@ -45,6 +55,7 @@ class StopOnSignal(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
+        self._meet()
         is_last = batch_idx + 1 == trainer.num_training_batches
         if self.received is not None and trainer.global_step > self._global_step and not is_last:
             _stop(trainer)
@@ -53,8 +64,17 @@ class StopOnSignal(Callback):
         return {number: signal.signal(number, self._receive) for number in SIGNALS}
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self.received is None:
+        if not self._arrived:
+            self._arrived = number
+
+    def _meet(self) -> None:
+        number = agreement.agree_on_greatest(self._arrived)
+        if number and self.received is None:
             self.received = signal.Signals(number)
+
+
+def _do_nothing() -> None:
+    pass
 
 
 def _stop(trainer: Trainer) -> None:

@@ -18,7 +18,7 @@ class AdamBatchOptimization(BatchOptimization):
         model: The model.
         data: The splits of the data, ``train`` among them.
         num_workers: Number of processes that read a data set that is not in memory.
-        batch_size: Number of data in a batch.
+        batch_size: Number of data in a batch, of each process where there are several.
         lr: Learning rate.
         pin_memory: Whether batches lie in pinned memory; without effect where there is no GPU.
         augmentation: Changes the pictures ``x`` of a training batch, on the model's device; None for no change.

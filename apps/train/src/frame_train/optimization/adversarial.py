@@ -21,7 +21,7 @@ class AdversarialOptimization(Procedure):
         model: The model.
         data: The splits of the data, ``train`` among them.
         num_workers: Number of processes that read a data set that is not in memory.
-        batch_size: Number of data in a batch.
+        batch_size: Number of data in a batch, of each process where there are several.
         generator_optimizer: Makes the optimizer of the generator's parameters.
         discriminator_optimizer: Makes the optimizer of the discriminator's parameters.
         n_critic: Number of steps of the discriminator to one of the generator.

@@ -27,7 +27,7 @@ class BatchOptimization(Procedure):
         model: The model.
         data: The splits of the data, ``train`` among them.
         num_workers: Number of processes that read a data set that is not in memory.
-        batch_size: Number of data in a batch.
+        batch_size: Number of data in a batch, of each process where there are several.
         optimizer: Makes the optimizer of some parameters.
         scheduler: Makes the schedule of the optimizer's learning rate; None for a constant one.
         scheduler_interval: Whether the schedule moves on after each ``epoch`` or each ``step``. A
@@ -83,8 +83,14 @@ class BatchOptimization(Procedure):
                 "`trainer.accumulate_grad_batches` must be 1 for `LBFGS`, which asks for the loss of a batch several "
                 f"times, got {trainer.accumulate_grad_batches!r}: use a larger `batch_size`."
             )
+        if isinstance(optimizer, LBFGS) and trainer.world_size > 1:
+            raise ValueError(
+                "`trainer.devices` must be 1 for `LBFGS`, which asks for the loss as often as its own values tell it "
+                f"to, got {trainer.world_size} processes."
+            )
 
     def setup(self, stage: str) -> None:
+        super().setup(stage)
         if self._compile_mode is not None:
             self._compiled_loss = compile_loss(self.model.compute_loss, self._compile_mode)
 
@@ -124,7 +130,7 @@ class BatchOptimization(Procedure):
         compute_loss = self._compiled_loss or self.model.compute_loss
         quantities = compute_loss(batch, batch_idx)
         if self._watches_loss:
-            self._watch(quantities["loss"].detach(), len(next(iter(batch.values()))), batch_idx)
+            self._watch(quantities["loss"].detach().clone(), len(next(iter(batch.values()))), batch_idx)
         return quantities
 
     def _take_trip(self, batches: Sequence[Mapping[str, Tensor]], trip: int) -> dict[str, Tensor]:
@@ -164,9 +170,10 @@ class BatchOptimization(Procedure):
             raise ValueError("`LBFGS` asks for the loss of a batch several times: set `steps_per_trip` to 1.")
 
     def _watch(self, loss: Tensor, n_data: int, batch_idx: int) -> None:
-        """Take in the loss of a batch, once also where an optimizer asks for it several times."""
+        """Take in the loss of a batch, of all processes, once also where an optimizer asks for it several times."""
         if batch_idx == 0 or self._scheduler_interval == "step":
             self._watched = {"sum": 0.0, "n_data": 0, "batch": -1}
         if batch_idx > self._watched["batch"]:
+            loss = self.trainer.strategy.reduce(loss, reduce_op="mean")
             sums = {"sum": self._watched["sum"] + n_data * loss, "n_data": self._watched["n_data"] + n_data}
             self._watched = {**sums, "batch": batch_idx}

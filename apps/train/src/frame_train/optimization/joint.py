@@ -44,7 +44,7 @@ class JointOptimization(BatchOptimization):
         models: The models by name. Components that they share, such as an encoder, are one object.
         data: The splits of the data, ``train`` among them.
         num_workers: Number of processes that read a data set that is not in memory.
-        batch_size: Number of data in a batch.
+        batch_size: Number of data in a batch, of each process where there are several.
         optimizer: Makes the optimizer of some parameters.
         scheduler: Makes the schedule of the optimizer's learning rate; None for a constant one.
         scheduler_interval: Whether the schedule moves on after each ``epoch`` or each ``step``.

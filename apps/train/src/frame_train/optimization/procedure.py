@@ -26,7 +26,7 @@ class Procedure(LightningModule):
         model: The model.
         data: The splits of the data, ``train`` among them.
         num_workers: Number of processes that read a data set that is not in memory.
-        batch_size: Number of data in a batch.
+        batch_size: Number of data in a batch, of each process where there are several.
         pin_memory: Whether batches lie in pinned memory; without effect where there is no GPU.
         augmentation: Changes the pictures ``x`` of a training batch, on the model's device; None for no change.
         steps_per_trip: Number of steps that one trip through the Trainer's loop takes: where it is more than one, a
@@ -100,6 +100,9 @@ class Procedure(LightningModule):
         """Give the number of batches that so many global steps take, of a training without accumulation."""
         return n_steps
 
+    def setup(self, stage: str) -> None:
+        self._sampler.share(self.trainer.world_size, self.global_rank)
+
     def train_dataloader(self) -> DataLoader[Any]:
         loader = move_loader(self._loader, self.device)
         if self._trips.n_steps == 1:
@@ -146,6 +149,7 @@ class Procedure(LightningModule):
         checkpoint["schedules"] = {name: clock.state_dict() for name, clock in self._clocks.items()}
         epoch, batch = (self._epoch + 1, 0) if n_done == self.n_batches else (self._epoch, n_done)
         checkpoint["logs"] = {key: log.get_position() for key, log in list_logs(self.trainer.loggers).items()}
+        checkpoint["n_processes"] = self.trainer.world_size
         checkpoint["metrics"] = dict(self.trainer.callback_metrics)
         checkpoint["position"] = {"epoch": epoch, "batch": batch}
         _write_position(checkpoint["loops"]["fit_loop"], epoch, batch // self._trips.n_steps)
