@@ -13,6 +13,20 @@ def make_parser(description: str | None, n_rounds: int) -> argparse.ArgumentPars
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--json", action="store_true", help="print numbers instead of tables")
-    parser.add_argument("--rounds", type=int, default=n_rounds, help=f"turns of each contender, by default {n_rounds}")
-    parser.add_argument("--data-root", type=Path, default=Path("data"), help="folder of MNIST, by default data")
+    parser.add_argument(
+        "--rounds", type=_read_rounds, default=n_rounds, help=f"turns of each contender, by default {n_rounds}"
+    )
+    parser.add_argument("--data-root", type=_read_folder, default=Path("data"), help="folder of MNIST, by default data")
     return parser
+
+
+def _read_rounds(text: str) -> int:
+    if not text.isdecimal() or int(text) < 2:
+        raise argparse.ArgumentTypeError(f"a spread needs two rounds or more, got {text!r}")
+    return int(text)
+
+
+def _read_folder(text: str) -> Path:
+    if not (Path(text) / "MNIST" / "raw").is_dir():
+        raise argparse.ArgumentTypeError(f"there is no MNIST/raw in {text!r}")
+    return Path(text)

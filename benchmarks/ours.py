@@ -47,5 +47,5 @@ def _train(
         for name in config.evaluation:
             config.evaluation[name].evaluate_every = "1000000 epochs"
     experiment = build_experiment(config, directory)
-    experiment.trainer.callbacks.append(Ticker(tick, config.optimization.get("steps_per_trip", 1)))
+    experiment.trainer.callbacks.append(Ticker(tick))
     experiment.trainer.fit(experiment.optimization)

@@ -87,7 +87,9 @@ def _compare_with_floor(
 
 def _compare_evaluators(data_root: Path, n_rounds: int) -> dict[str, dict[str, Cell]]:
     contenders = {
-        str(n): Contender("benchmarks.ours.train", [_EVALUATOR.format(index) for index in range(n)])
+        str(n): Contender(
+            "benchmarks.ours.train", [*_WITHOUT_EVALUATIONS, *(_EVALUATOR.format(index) for index in range(n))]
+        )
         for n in N_EVALUATORS
     }
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:

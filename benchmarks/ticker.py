@@ -3,21 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
-from pytorch_lightning import Callback
+from pytorch_lightning import Callback, Trainer
 
 
 class Ticker(Callback):
-    """Ticks after each trip through the Trainer's loop, once for each of its steps.
+    """Ticks after each trip through the Trainer's loop, once for each of its steps."""
 
-    Args:
-        tick: Is called.
-        steps_per_trip: Number of steps of a trip.
-    """
-
-    def __init__(self, tick: Callable[[], None], steps_per_trip: int = 1) -> None:
+    def __init__(self, tick: Callable[[], None]) -> None:
         self.tick = tick
-        self.steps_per_trip = steps_per_trip
+        self.n_ticks = 0
 
-    def on_train_batch_end(self, *arguments: Any) -> None:
-        for _ in range(self.steps_per_trip):
+    def on_train_batch_end(self, trainer: Trainer, *arguments: Any) -> None:
+        while self.n_ticks < trainer.global_step:
+            self.n_ticks += 1
             self.tick()

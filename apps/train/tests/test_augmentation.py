@@ -97,6 +97,12 @@ def test_what_gives_no_pictures_back_is_refused(augmentation: Callable[[Tensor],
         augment({"z": torch.zeros(2)}, augmentation)
 
 
+def test_views_that_were_made_before_are_not_left_as_they_are() -> None:
+    x = torch.rand(2, 1, 4, 4)
+    with pytest.raises(ValueError, match="changes `x` alone, and these data have 'v1', 'v2' made from it"):
+        augment({"x": x, "v1": x.clone(), "v2": x.clone(), "y": torch.zeros(2)}, RandomShift(1))
+
+
 def test_what_cannot_be_called_is_refused() -> None:
     with pytest.raises(TypeError, match=r"`augmentation` must take a batch of pictures, .* got \{'n_pixels': 2\}"):
         train({"n_pixels": 2})

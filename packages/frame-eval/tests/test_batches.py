@@ -60,10 +60,15 @@ def test_a_batch_of_large_data_is_no_larger_than_its_bytes(monkeypatch: pytest.M
 @given(n_samples=st.integers(1, 50_000))
 def test_draws_at_a_time_are_bounded_and_none_is_lost(n_samples: int) -> None:
     batch_size = get_batch_size(n_samples)
-    draws = split_draws(n_samples, batch_size)
+    draws = split_draws(n_samples, torch.zeros(batch_size, 1))
     assert 1 <= batch_size <= batches.BATCH_SIZE
     assert sum(draws) == n_samples
     assert all(0 < n * batch_size <= batches.N_DRAWS for n in draws)
+
+
+def test_of_large_data_fewer_draws_are_in_memory_at_a_time() -> None:
+    assert split_draws(5, torch.zeros(1, batches.N_BYTES // 8)) == [2, 2, 1]
+    assert split_draws(2, torch.zeros(1, batches.N_BYTES)) == [1, 1]
 
 
 @pytest.mark.gpu

@@ -20,9 +20,15 @@ def augment(batch: dict[str, Tensor], augmentation: Augmentation) -> None:
     """Put augmented pictures in the place of ``x`` in a batch.
 
     Raises:
-        ValueError: There is no ``x``, or what comes back are not as many pictures.
+        ValueError: There is no ``x``, or views of it beside it; or what comes back are not as many pictures.
     """
     x = get_tensor(batch, "x")
+    others = [name for name, value in batch.items() if name != "x" and value.shape == x.shape]
+    if others:
+        raise ValueError(
+            f"`augmentation` changes `x` alone, and these data have {', '.join(map(repr, others))} made from it: "
+            "let the data set change its pictures, or leave `augmentation` out."
+        )
     augmented: Any = augmentation(x)
     if not isinstance(augmented, Tensor) or len(augmented) != len(x):
         found = tuple(augmented.shape) if isinstance(augmented, Tensor) else type(augmented).__name__

@@ -1,6 +1,6 @@
 """A run that was trained, evaluated: from its directory to its last page."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -9,7 +9,7 @@ import torch
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 
-from frame_core import EntryLogger, LogEntry
+from frame_core import EntryLogger, LogEntry, sharing
 from frame_loggers import FileLogger
 from frame_train.callbacks import EvaluationCallback
 from frame_train.errors import CompositionError, raise_any, suggest
@@ -87,10 +87,12 @@ def _evaluate(
     try:
         for checkpoint in checkpoints:
             run.load(checkpoint)
+            results: dict[Hashable, Any] = {}
             for key, evaluation in evaluations.items():
                 evaluation.on_error = "stop"  # it raises, and the others go on here
                 try:
-                    evaluation.evaluate(run, run.global_step, partial(_log, run=run, loggers=loggers))
+                    with sharing(results):
+                        evaluation.evaluate(run, run.global_step, partial(_log, run=run, loggers=loggers))
                 except Exception as error:
                     failures.append(Failure(key, run.global_step, error))
             values |= {(name, run.global_step): value for name, (value, _) in file_logger.last_values.items()}

@@ -119,7 +119,7 @@ def _name(kind: Any) -> str:
     if get_origin(kind) is Literal:
         return f"one of {', '.join(map(repr, get_args(kind)))}"
     if get_origin(kind) is Callable:
-        return "a component with `_partial_: true`"
+        return "a component that can be called, such as one with `_partial_: true`"
     if get_origin(kind) in _CONTAINERS:
         kinds = ", ".join(_name(item).removeprefix("of type ") for item in get_args(kind) if item is not Ellipsis)
         return f"a {'mapping' if get_origin(kind) in (dict, Mapping) else 'list'} of {kinds}"
@@ -147,7 +147,8 @@ def _find_unbound(
     try:
         (signature.bind_partial if partial else signature.bind)(*positional, **known)
     except TypeError as error:
+        missing = next((name for name in named if f"'{name}'" in str(error)), "")
         unknown = [name for name in arguments if name not in named]
-        hint = next((suggest(name, unknown) for name in named if f"'{name}'" in str(error)), "")
-        problems.append(CompositionError(f"`{key}` ({target}): {error}; {takes}.{hint}", f"{key}._target_"))
+        if not (missing and suggest(missing, unknown)):  # one that is misspelt has been told
+            problems.append(CompositionError(f"`{key}` ({target}): {error}; {takes}.", f"{key}._target_"))
     return problems

@@ -48,9 +48,9 @@ def get_batch_size(n_samples: int) -> int:
     return max(1, min(BATCH_SIZE, N_DRAWS // n_samples))
 
 
-def split_draws(n_samples: int, batch_size: int) -> list[int]:
-    """Split a number of samples for each datum of a batch into numbers that are drawn at a time."""
-    n_at_a_time = max(1, N_DRAWS // batch_size)
+def split_draws(n_samples: int, x: Tensor) -> list[int]:
+    """Split a number of samples for each datum of a batch ``x`` into numbers that are drawn at a time."""
+    n_at_a_time = max(1, min(N_DRAWS // len(x), N_BYTES // x.nbytes))
     return [min(n_at_a_time, n_samples - start) for start in range(0, n_samples, n_at_a_time)]
 
 

@@ -48,5 +48,5 @@ class LogLikelihoodEvaluation(Evaluation):
 
     def _compute_bounds(self, model: VariationalModel, x: Tensor) -> Tensor:
         """Compute the bound of each datum of a batch, of shape (batch,)."""
-        log_sums = [model.compute_log_weights(x, n).logsumexp(0) for n in split_draws(self.n_samples, len(x))]
+        log_sums = [model.compute_log_weights(x, n).logsumexp(0) for n in split_draws(self.n_samples, x)]
         return torch.stack(log_sums).logsumexp(0) - log(self.n_samples)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from frame_core import Optimization, RepresentationLearningModel, get_mean, share
+from frame_core import Optimization, RepresentationLearningModel, get_mean, get_split, share
 from frame_eval.batches import get_batch_size, iterate_split
 from frame_eval.labels import find_labels
 
@@ -25,7 +25,8 @@ def encode_split(optimization: Optimization, split: str, n_data: int | None = No
         TypeError: The representation has no mean.
         ValueError: The data have no such split, or nothing in it; or the representation is not finite.
     """
-    key = (encode_split, optimization.model, split, n_data)
+    n_chosen = None if n_data is None or n_data >= len(get_split(optimization.data, split)) else n_data
+    key = (encode_split, optimization.model, split, n_chosen)
     return share(key, lambda: _encode(optimization, split, n_data))
 
 

@@ -122,7 +122,7 @@ class EvaluationCallback(ClockedCallback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._last_step != trainer.global_step and not is_stopped(trainer):
-            self._evaluate(trainer, ("end",))
+            self._evaluate(trainer, ("end", trainer.global_step))
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "last_step": self._last_step}

@@ -24,7 +24,7 @@ def check_mode(compile_mode: Any) -> str | None:
     if compile_mode not in MODES:
         raise ValueError(
             f"`compile` must be true, false or a mode of `torch.compile`, {', '.join(map(repr, MODES))}, "
-            f"got {compile_mode!r}.{suggest(str(compile_mode), MODES)}"
+            f"got {compile_mode!r}.{suggest(str(compile_mode), (*MODES, 'true', 'false'))}"
         )
     return compile_mode
 
