@@ -172,7 +172,7 @@ def test_the_script_of_a_run_starts_what_can_be_started_again(tmp_path: Path) ->
         *["+experiment=DIGITS_VAE", "train_for=2 epochs"],
     ]
     options = (SCRIPTS / "run.sbatch").read_text()
-    for option in ("--signal=SIGUSR1@90", "--requeue", "--open-mode=append"):
+    for option in ("--signal=SIGUSR1@600", "--requeue", "--open-mode=append"):
         assert f"#SBATCH {option}\n" in options
 
 
@@ -180,9 +180,11 @@ def test_the_script_of_agents_starts_one_run_for_a_task_of_its_array(tmp_path: P
     command = run_script("agents.sbatch", tmp_path, "somebody/MNIST/sweep")
     assert command == [
         "DEVICE_NAME=slurm",
-        *["uv", "run", "--no-sync", "wandb", "agent", "--count", "1", "somebody/MNIST/sweep"],
+        *["uv", "run", "--no-sync", "wandb", "agent", "--forward-signals", "--count", "1", "somebody/MNIST/sweep"],
     ]
-    assert "#SBATCH --array=" in (SCRIPTS / "agents.sbatch").read_text()
+    options = (SCRIPTS / "agents.sbatch").read_text()
+    assert "#SBATCH --array=" in options
+    assert "#SBATCH --signal=SIGTERM@600\n" in options
 
 
 @pytest.mark.parametrize(("variables", "n_workers"), [({}, 0), ({"SLURM_CPUS_PER_TASK": "6"}, 6)])

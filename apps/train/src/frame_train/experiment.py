@@ -250,6 +250,10 @@ def build_trainer(
         if told.get(option) is not None
     ]
     raise_any(problems)
+    devices = told.get("devices", "auto")
+    if devices == 0 or (isinstance(devices, int) and devices < -1):
+        message = "`trainer.devices` must be a positive number, a list of devices, -1 for all or 'auto', got"
+        raise CompositionError(f"{message} {devices!r}.", "trainer.devices")
     strategy = told.get("strategy", "auto")
     if isinstance(strategy, str) and strategy not in _STRATEGIES:
         choices = ", ".join(map(repr, _STRATEGIES))

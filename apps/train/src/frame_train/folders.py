@@ -1,6 +1,7 @@
 """Folders that are made, and taken away again where what they were made for fails."""
 
 import contextlib
+import os
 from collections.abc import Generator
 from pathlib import Path
 
@@ -21,3 +22,13 @@ def made_folder(folder: Path) -> Generator[Path]:
             with contextlib.suppress(OSError):
                 path.rmdir()
         raise
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file beside its place, flushed, and put it there: it is whole at any time."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

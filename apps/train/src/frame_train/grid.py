@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from frame_train.folders import replace_text
 from frame_train.job import Job
 from frame_train.settings import register_resolvers
 
@@ -33,7 +34,7 @@ class GridFolder(Callback):
 
 def write_job(folder: Path, number: int, job: Job) -> None:
     """Write what the job of a number has come to until now."""
-    (folder / f"job-{number}.json").write_text(json.dumps(asdict(job), indent=2) + "\n")
+    replace_text(folder / f"job-{number}.json", json.dumps(asdict(job), indent=2) + "\n")
 
 
 def read_jobs(folder: Path) -> list[Job]:

@@ -24,6 +24,9 @@ from frame_train.run import write_end
 _PATIENCE = 5.0  # seconds in which the loss of a process is to show in the first one
 _PATIENCE_AT_THE_END = 60.0
 
+_PARENT = "FRAME_FIRST_PROCESS"
+"""The variable in which a process that the first one has started finds its number."""
+
 _ADDRESS = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
 """The variables by which processes find one another: those of a run are not those of a grid's next job."""
 
@@ -101,7 +104,8 @@ def followed(trainer: Trainer, directory: Path) -> Generator[None]:
 
 def end_with_parent() -> None:
     """End this process when the one that has started it is no more."""
-    threading.Thread(target=_wait_for_another_parent, args=(os.getppid(),), daemon=True).start()
+    parent = int(os.environ.get(_PARENT, os.getppid()))  # which may be gone already
+    threading.Thread(target=_wait_for_another_parent, args=(parent,), daemon=True).start()
 
 
 def _wait_for_another_parent(parent: int) -> None:
@@ -121,7 +125,7 @@ def _start(trainer: Trainer, directory: Path) -> list[Follower]:
     return [
         subprocess.Popen(
             [sys.executable, "-P", "-m", "frame_train"],
-            env={**os.environ, "LOCAL_RANK": str(rank), DIRECTORY: str(directory)},
+            env={**os.environ, "LOCAL_RANK": str(rank), DIRECTORY: str(directory), _PARENT: str(os.getpid())},
             stdin=subprocess.DEVNULL,
             process_group=0,
         )

@@ -34,6 +34,11 @@ def is_restarted() -> bool:
     return is_under_torchrun() and int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
 
+def name_launch() -> str | None:
+    """Name what has started this process, the same when `torchrun` starts it once more; None where that is nobody."""
+    return f"{os.environ['TORCHELASTIC_RUN_ID']}/{os.getppid()}" if is_under_torchrun() else None
+
+
 def take_numbers(config: DictConfig) -> None:
     """Let a config say how many processes there are, where `torchrun` has decided it."""
     if is_under_torchrun():

@@ -7,11 +7,13 @@ from typing import Any, cast
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
+from yaml import YAMLError
 
 from frame_train.checkpoint_files import WholeCheckpoint, find_newest
 from frame_train.command_line import normalize_overrides
 from frame_train.errors import CompositionError, suggest
 from frame_train.explanation import iterate_keys
+from frame_train.messages import print_notice
 from frame_train.run import read_description
 from frame_train.stored.location import locate
 from frame_train.stored.run import read_config
@@ -61,18 +63,24 @@ def read_resumption(where: str, overrides: Sequence[str]) -> tuple[DictConfig, R
     return config, Resumption(directory, checkpoint, passed_over, [change for change in changes if change], is_over)
 
 
-def find_unfinished(config: DictConfig, overrides: Sequence[str]) -> Path | None:
+def find_unfinished(config: DictConfig, overrides: Sequence[str], launch: str | None = None) -> Path | None:
     """Find the newest run of a command that did not come to its end and has a whole checkpoint.
 
     Args:
         config: The composed config.
         overrides: The overrides of the command: those of the run were the same.
+        launch: What must have started the run; None for whatever it was.
     """
     parent = Path(config.device.runs_root) / str(config.run.project) / str(config.run.name)
-    for description in sorted(parent.glob("*/run.json"), reverse=True):
-        directory = description.parent
-        same = OmegaConf.to_container(OmegaConf.load(directory / "overrides.yaml")) == list(overrides)
-        if same and not read_description(directory).get("complete") and find_newest(directory / "checkpoints")[0]:
+    for directory in sorted((path.parent for path in parent.glob("*/run.json")), reverse=True):
+        try:
+            description = read_description(directory)
+            same = OmegaConf.to_container(OmegaConf.load(directory / "overrides.yaml")) == list(overrides)
+        except (OSError, ValueError, YAMLError) as error:
+            print_notice(f"{str(directory)!r} is passed over, it can't be read: {error}")
+            continue
+        same = same and launch in (None, description.get("launch"))
+        if same and not description.get("complete") and find_newest(directory / "checkpoints")[0]:
             return directory
     return None
 
@@ -85,6 +93,8 @@ def _read_length(config: DictConfig) -> list[Any]:
 def _apply(text: str, config: DictConfig) -> str:
     """Apply an override to a stored config, and say what it changes; nothing where it changes nothing."""
     override = OverridesParser.create().parse_override(text)
+    if override.is_sweep_override():
+        raise CompositionError(f"`resume`: a run has one value of `{override.key_or_group}`, got {text!r}.")
     key, value = override.key_or_group, None if override.is_delete() else override.value()
     parent = OmegaConf.select(config, key.rpartition(".")[0]) if "." in key else config
     name = key.rpartition(".")[2]

@@ -18,7 +18,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from frame_loggers.wandb_run import read_wandb_run
 from frame_train.errors import CompositionError
-from frame_train.folders import made_folder
+from frame_train.folders import made_folder, replace_text
+from frame_train.processes import name_launch
 from frame_train.report.record import read_record
 from frame_train.settings import workspace
 
@@ -66,12 +67,13 @@ def make_run_directory(config: DictConfig) -> Generator[Path]:
 
 def write_description(directory: Path, config: DictConfig, overrides: Sequence[str]) -> None:
     """Write ``config.yaml`` as composed, ``overrides.yaml`` and ``run.json`` into a run directory."""
-    (directory / "config.yaml").write_text(OmegaConf.to_yaml(config))
-    (directory / "overrides.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(list(overrides))))
+    replace_text(directory / "config.yaml", OmegaConf.to_yaml(config))
+    replace_text(directory / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(list(overrides))))
     description = {
         "format": FORMAT,
         "started": _tell_time(datetime.now()),
         "command": ["train", *overrides],
+        "launch": name_launch(),
         "seed": config.seed,
         "device": config.device.name,
         "python": platform.python_version(),
@@ -97,7 +99,7 @@ def write_missing_end(directory: Path) -> None:
 
 def write_resumption(directory: Path, config: DictConfig, global_step: int, changes: Sequence[str]) -> None:
     """Write the config of a run that goes on, and add to ``run.json`` from which step, and what changed."""
-    _replace_text(directory / "config.yaml", OmegaConf.to_yaml(config))
+    replace_text(directory / "config.yaml", OmegaConf.to_yaml(config))
     description = read_description(directory)
     entry = {"time": _tell_time(datetime.now()), "global_step": global_step, "changes": list(changes)}
     description["resumed"] = [*description.get("resumed", []), entry]
@@ -149,13 +151,7 @@ def _update_description(directory: Path, more: Mapping[str, Any]) -> None:
 
 
 def _replace_description(directory: Path, description: Mapping[str, Any]) -> None:
-    _replace_text(directory / "run.json", json.dumps(description, indent=2) + "\n")
-
-
-def _replace_text(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
+    replace_text(directory / "run.json", json.dumps(description, indent=2) + "\n")
 
 
 def _tell_time(time: datetime) -> str:

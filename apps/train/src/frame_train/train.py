@@ -25,7 +25,7 @@ from frame_train.help_command import print_help
 from frame_train.job import Job
 from frame_train.messages import print_error, print_notice
 from frame_train.preparation import prepare_config
-from frame_train.processes import is_follower, is_restarted, is_under_torchrun, leading, wait_for_directory
+from frame_train.processes import is_follower, is_restarted, is_under_torchrun, leading, name_launch, wait_for_directory
 from frame_train.settings import config_directory, register_resolvers
 
 
@@ -81,10 +81,15 @@ def _run(flags: Namespace, arguments: Sequence[str], show_traceback: bool) -> in
         return check_all(arguments) if flags.check_all else check(arguments)
     where = next((argument[7:] for argument in arguments if argument.startswith("resume=")), None)
     others = [argument for argument in arguments if not argument.startswith("resume=")]
-    if is_under_torchrun() and {"-m", "--multirun"}.intersection(arguments):
+    is_grid = bool({"-m", "--multirun"}.intersection(arguments))
+    if not is_grid and any(argument.startswith("hydra/launcher=") for argument in arguments):
+        raise CompositionError("`hydra/launcher` starts the jobs of a grid: `train -m …`.")
+    if is_grid and where not in (None, "auto"):
+        raise CompositionError(f"`resume={where}` goes on with one run: `-m` is not for it.")
+    if is_under_torchrun() and is_grid:
         raise CompositionError("`-m` is not for `torchrun`: `trainer.devices` says how many processes each job has.")
     if where in (None, "auto"):
-        return _compose_and_train(others, show_traceback, resumes=where == "auto" or is_restarted())
+        return _compose_and_train(others, show_traceback, resumes=where == "auto")
     try:
         _resume(where, [argument for argument in others if is_override(argument)])
     except TrainingError as error:
@@ -200,10 +205,10 @@ def _is_of_launcher(error: Exception) -> bool:
 def _train(config: DictConfig, overrides: Sequence[str], resumes: bool) -> Mapping[str, float]:
     for line in prepare_config(config):
         print_notice(line)
-    if resumes:
+    if resumes or is_restarted():
         from frame_train.resuming import find_unfinished  # torch and Lightning are imported only where needed
 
-        unfinished = find_unfinished(config, overrides)
+        unfinished = find_unfinished(config, overrides, None if resumes else name_launch())
         if unfinished is not None:
             return _resume(str(unfinished), ())
     from frame_train.training import train

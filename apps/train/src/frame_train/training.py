@@ -137,6 +137,10 @@ def _check_length(experiment: Experiment, checkpoint: Path) -> None:
     if n_before != n_now:
         message = f"`trainer.devices`: the run's batches are those of {n_before} processes, got {n_now}."
         raise CompositionError(message, "trainer.devices")
+    last_step = experiment.trainer.max_steps
+    if -1 < last_step < content["global_step"]:
+        message = f"`trainer.max_steps`: {content['global_step']} steps are done, which is more than {last_step}."
+        raise CompositionError(message, "trainer.max_steps")
     end = experiment.trainer.max_epochs
     if end is not None and -1 < end < epoch:
         message = f"`trainer.max_epochs`: {epoch} epochs are done, which is more than max_epochs={end}."

@@ -28,7 +28,7 @@ except ModuleNotFoundError as error:
         "`WandbLogger` needs wandb: `pip install frame-loggers[wandb]`.", name=error.name
     ) from None
 
-from wandb.errors import AuthenticationError, CommError, UsageError
+from wandb.errors import AuthenticationError, CommError, Error, UsageError
 from wandb.sdk import wandb_setup
 
 from frame_loggers.wandb_service import close_wandb
@@ -162,6 +162,8 @@ class WandbLogger(LightningWandbLogger):
     def log_checkpoint(self, path: Path, name: str) -> None:
         """Keep a checkpoint as a version of the artifact ``checkpoint-<run id>-<name>``, online or off.
 
+        Where the server can't be asked, that is told, and the checkpoint stays where it is.
+
         With it, as far as they are in the run's directory, go the `DESCRIPTION_FILES`.
 
         Args:
@@ -173,7 +175,11 @@ class WandbLogger(LightningWandbLogger):
         for file in (Path(self._wandb_init["dir"], name) for name in DESCRIPTION_FILES):
             if file.is_file():
                 artifact.add_file(str(file))
-        self.experiment.log_artifact(artifact, aliases=["latest", name])
+        try:
+            self.experiment.log_artifact(artifact, aliases=["latest", name])
+        except (Error, TimeoutError) as error:  # the checkpoint is in the run directory
+            reason = str(error).partition("\n")[0]
+            _log.warning("W&B: %s can't be kept as an artifact: %s", path.name, reason)
 
     @override
     @rank_zero_only

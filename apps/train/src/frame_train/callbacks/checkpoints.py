@@ -208,7 +208,8 @@ class BestCheckpoint(Checkpoint):
             _log.warning("%s: no number was logged as %r.", self._path.name, self.monitor)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        self.on_train_end(trainer, pl_module)
+        if trainer.world_size == 1:  # a checkpoint is saved by all, and others may be lost
+            self.on_train_end(trainer, pl_module)
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self._best, "was_logged": self._was_logged}

@@ -89,6 +89,11 @@ class Procedure(LightningModule):
         Raises:
             ValueError: It does.
         """
+        n_data = len(get_split(self.data, "train"))
+        if n_data < trainer.world_size:
+            raise ValueError(
+                f"`trainer.devices`: {trainer.world_size} processes need as many training data or more, got {n_data}."
+            )
         overfit_batches: float = cast(Any, trainer).overfit_batches
         if overfit_batches:
             raise ValueError(
