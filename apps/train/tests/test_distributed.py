@@ -226,7 +226,8 @@ def test_an_evaluation_that_raises_ends_both(commands: Any, tmp_path: Path) -> N
         "+evaluation.broken={_target_:frame_train.callbacks.EvaluationCallback,name:Broken,"
         "evaluate_every:10 iterations,evaluator:{_target_:witness.Broken}}"
     )
-    command = commands.run(*RUN, *TWO, evaluation, f"device.runs_root={tmp_path}")
+    due_at_once = "evaluation.accuracy_validation.evaluate_every=10 iterations"  # and with it a best checkpoint
+    command = commands.run(*RUN, *TWO, due_at_once, evaluation, f"device.runs_root={tmp_path}")
     assert command.code == 1, command.output
     assert command.output.count("RuntimeError: nothing to see") == 1
     assert not read_description(find_run(tmp_path))["complete"]

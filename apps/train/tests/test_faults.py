@@ -259,6 +259,26 @@ def test_a_server_of_wandb_that_vanishes_holds_up_nothing_and_what_was_not_sent_
     assert list(folder.glob("*.wandb"))
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("_alone")
+def test_a_checkpoint_that_wandb_does_not_take_is_told_and_the_run_ends_as_it_would(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("frame_loggers.wandb.FINISH_TIMEOUT", 1.0)
+    checkpoint = tmp_path / "last.ckpt"
+    checkpoint.write_bytes(b"weights")
+    with WandbServer() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        logger = WandbLogger("project", "name", tmp_path / "run")
+        logger.log("A", LogEntry(SCALAR_ENTRY, 0.0), 0)
+        monkeypatch.setattr(server, "answer", hang_up)
+    logger.log_checkpoint(checkpoint, "last")
+    logger.finalize("success")
+    assert "W&B: last.ckpt can't be kept as an artifact: " in caplog.text
+    assert "uploads the rest" in caplog.text
+    assert checkpoint.read_bytes() == b"weights"
+
+
 @pytest.mark.usefixtures("_alone")
 def test_a_server_of_wandb_that_never_answers_makes_the_run_an_offline_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -130,6 +130,8 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     ([DIGITS, "optimization._target_=torch.nn.Identity"], ["`optimization` must be a LightningModule", "Identity()"]),
     ([DIGITS, "evaluation.samples.evaluator={sort: 1}"], ["`evaluation.samples.evaluator.sort`"]),
     (["--config-dir=my", "+experiment=nowhere"], ["`experiment`", "# @package _global_", "nowhere.yaml"]),
+    ([DIGITS, "hydra/launcher=basic"], ["`hydra/launcher` starts the jobs of a grid"]),
+    ([DIGITS, "trainer.devices=0"], ["`trainer.devices` must be a positive number", "got 0"]),
     # What does not fit the rest
     ([DIGITS, "architectures.decoder.z_dim=5"], ["`architectures.decoder` was given (2, 16)", "5x"]),
     ([DIGITS, "architectures=MNIST"], ["`architectures.encoder`", "(1, 28, 28)", "(2, 1, 8, 8)"]),
@@ -157,6 +159,7 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
 
 NAMES = [" ".join(arguments)[-60:] for arguments, _ in MISTAKES]
 OF_A_MACHINE = (
+    "hydra/launcher",
     "accelerator",
     "num_nodes",
     "data_root",

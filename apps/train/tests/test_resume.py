@@ -415,6 +415,9 @@ def test_a_complete_run_that_is_gone_on_with_is_not_complete(copied: Path) -> No
         ("model=VIB", "the run has its `model`; set the keys in it"),
         ("trainer.max_epoch=3", "max_epochs"),
         ("trainer.max_epochs=3", "max_epochs=3"),  # it has come farther than that
+        ("trainer.max_steps=2", "steps are done, which is more than 2"),
+        ("params.lr=0.1,0.2", "a run has one value of `params.lr`, got 'params.lr=0.1,0.2'"),
+        ("-m", "goes on with one run: `-m` is not for it"),
     ],
 )
 def test_an_override_that_does_not_fit_a_run_is_refused(
