@@ -131,6 +131,7 @@ def run_installed(command: str, *arguments: str, folder: Path) -> subprocess.Com
     return subprocess.run([path, *arguments], capture_output=True, text=True, env=keep, cwd=folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [

@@ -129,6 +129,7 @@ def test_a_task_of_an_array_is_requeued_by_its_own_number(commands: Any, cluster
 NEVER = "+trainer.plugins=[{_target_:pytorch_lightning.plugins.environments.SLURMEnvironment,auto_requeue:false}]"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "variables"),
     [([], {"SLURM_JOB_NAME": "bash"}), ([NEVER], {})],
@@ -149,6 +150,7 @@ def test_where_slurm_refuses_that_is_told_and_the_exit_code_is_that_of_a_stop(co
     assert "SLURM does not requeue the job: Requested operation is presently disabled" in command.output
 
 
+@pytest.mark.slow
 def test_where_there_is_no_scontrol_that_is_told(commands: Any, tmp_path: Path) -> None:
     command = stop(commands, tmp_path / "runs")
     assert command.code == 143

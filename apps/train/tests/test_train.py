@@ -231,6 +231,7 @@ def test_what_comes_from_the_environment_is_not_logged(
     assert not [path for path in written if b"do-not-show-this" in path.read_bytes()]
 
 
+@pytest.mark.slow
 def test_a_run_that_is_interrupted_keeps_what_it_has_and_says_so(tmp_path: Path) -> None:
     keep = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     command = [sys.executable, "-m", "frame_train", "+experiment=DIGITS_VAE", "logging=none", "trainer.max_epochs=-1"]
