@@ -11,12 +11,11 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from multiprocessing.connection import Client, Connection, Listener
+from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 
 _WARM_UP = 50
 _ROOT = Path(__file__).parent.parent
-_AUTHKEY = b"of one machine"
 
 
 @dataclass(frozen=True)
@@ -75,18 +74,22 @@ class _Process:
 
     def __init__(self, contender: Contender, data_root: Path, directory: Path) -> None:
         directory.mkdir()
-        with Listener(authkey=_AUTHKEY) as listener:
-            arguments = [str(listener.address), str(data_root), str(directory), contender.target, *contender.options]
-            environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
-            self._process = subprocess.Popen([*contender.python, "-m", "benchmarks.turns", *arguments], env=environment)
-            self._pipe = listener.accept()
+        self._pipe, pipe = Pipe()
+        arguments = [str(pipe.fileno()), str(data_root), str(directory), contender.target, *contender.options]
+        command = [*contender.python, "-m", "benchmarks.turns", *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
+        self._process = subprocess.Popen(command, env=environment, pass_fds=[pipe.fileno()])
+        pipe.close()
 
     def take_turn(self, n_ticks: int) -> Turn:
-        self._pipe.send(n_ticks)
-        return Turn(*self._pipe.recv())
+        try:
+            self._pipe.send(n_ticks)
+            return Turn(*self._pipe.recv())
+        except (EOFError, ConnectionError) as error:
+            raise RuntimeError(f"{self._process.args} has ended.") from error
 
     def stop(self) -> None:
-        self._pipe.send(None)
+        self._pipe.close()
         self._process.wait()
 
 
@@ -107,8 +110,9 @@ class _Meter:
             self._wait()
 
     def _wait(self) -> None:
-        n_ticks = self._pipe.recv()
-        if n_ticks is None:
+        try:
+            n_ticks = self._pipe.recv()
+        except EOFError:  # there are no more turns
             sys.exit()
         self._n_ticks = self._n_left = n_ticks
         self._cpu, self._wall = time.process_time(), time.perf_counter()
@@ -134,12 +138,12 @@ class _Terminal(io.StringIO):
 
 def main() -> None:
     """Run a contender in this process."""
-    address, data_root, directory, target, *options = sys.argv[1:]
+    descriptor, data_root, directory, target, *options = sys.argv[1:]
     os.environ["WANDB_MODE"] = "offline"
     os.environ["WANDB_SILENT"] = "true"
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
-    with Client(address, authkey=_AUTHKEY) as pipe:
+    with Connection(int(descriptor)) as pipe:
         sys.stdout = _Terminal()
         module, _, name = target.rpartition(".")
         getattr(import_module(module), name)(Path(data_root), Path(directory), _Meter(pipe).tick, *options)

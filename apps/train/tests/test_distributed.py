@@ -15,7 +15,13 @@ from typing import Any
 import pytest
 import torch
 from omegaconf import OmegaConf
+from pytorch_lightning import Trainer
 from torch.utils._pytree import keystr, tree_leaves_with_path
+from torch.utils.data import default_collate
+
+from frame_core.testing import TinyModel, make_tiny_data
+from frame_train.data import InMemoryDataset
+from frame_train.optimization import AdamBatchOptimization
 
 Commands = runpy.run_path(str(Path(__file__).with_name("processes.py")))["Commands"]
 Train = Callable[..., Any]
@@ -231,6 +237,22 @@ def test_an_evaluation_that_raises_ends_both(commands: Any, tmp_path: Path) -> N
     assert command.code == 1, command.output
     assert command.output.count("RuntimeError: nothing to see") == 1
     assert not read_description(find_run(tmp_path))["complete"]
+
+
+def test_more_processes_than_data_are_refused() -> None:
+    data = {"train": InMemoryDataset(default_collate(make_tiny_data(1)))}
+    procedure = AdamBatchOptimization(TinyModel(), data, num_workers=0, batch_size=1, lr=0.1)
+    trainer = Trainer(accelerator="cpu", devices=2, strategy="ddp", logger=False, enable_checkpointing=False)
+    with pytest.raises(ValueError, match=r"`trainer.devices`: 2 processes need as many training data or more, got 1"):
+        procedure.check_trainer(trainer)
+
+
+@pytest.mark.slow
+def test_a_process_whose_parent_has_ended_before_it_began_to_look_ends_too() -> None:
+    script = "import time; from frame_train.launching import end_with_parent; end_with_parent(); time.sleep(60)"
+    other = str(os.getppid())  # not this process, which starts it
+    environment = {**os.environ, "FRAME_FIRST_PROCESS": other}
+    assert subprocess.run([sys.executable, "-c", script], env=environment, timeout=50).returncode == 1
 
 
 def test_a_run_is_not_gone_on_with_by_another_number_of_processes(

@@ -159,7 +159,6 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
 
 NAMES = [" ".join(arguments)[-60:] for arguments, _ in MISTAKES]
 OF_A_MACHINE = (
-    "hydra/launcher",
     "accelerator",
     "num_nodes",
     "data_root",

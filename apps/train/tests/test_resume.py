@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pytest
@@ -43,6 +43,7 @@ from frame_train.data import Digits
 from frame_train.loaders import make_train_loader
 from frame_train.optimization import AdamBatchOptimization, AdversarialOptimization, BatchOptimization
 from frame_train.progress import cut_logs_back
+from frame_train.resuming import find_unfinished
 from frame_train.run import claimed, write_resumption
 
 N_EPOCHS = 3
@@ -429,6 +430,23 @@ def test_an_override_that_does_not_fit_a_run_is_refused(
     assert message in result.errors
     assert "Traceback" not in result.errors
     assert (read_entries(unfinished), (unfinished / "config.yaml").read_text()) == before
+
+
+def test_of_what_was_started_once_more_the_run_that_it_had_begun_is_found(
+    unfinished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = cast(DictConfig, OmegaConf.load(unfinished / "config.yaml"))
+    config.device.runs_root = str(tmp_path / "runs")
+    run = shutil.copytree(unfinished, tmp_path / "runs" / config.run.project / config.run.name / "2026-01-01_00-00-00")
+    overrides = cast(list[str], OmegaConf.to_container(OmegaConf.load(run / "overrides.yaml")))
+    assert find_unfinished(config, overrides) == run
+    assert find_unfinished(config, overrides, launch="none/17") is None
+    description = run / "run.json"
+    description.write_text(json.dumps({**json.loads(description.read_text()), "launch": "none/17"}))
+    assert find_unfinished(config, overrides, launch="none/17") == run
+    description.write_text("")
+    assert find_unfinished(config, overrides) is None
+    assert "is passed over, it can't be read" in capsys.readouterr().err
 
 
 def test_two_processes_never_train_in_one_directory(train: Callable[..., Any], unfinished: Path) -> None:

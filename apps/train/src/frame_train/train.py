@@ -75,15 +75,15 @@ def _run(flags: Namespace, arguments: Sequence[str], show_traceback: bool) -> in
         return 0
     if flags.compatible_with is not None:
         raise CompositionError("`--compatible-with` goes with `--list GROUP`.")
+    is_grid = bool({"-m", "--multirun", "hydra.mode=MULTIRUN"}.intersection(arguments))
+    if not is_grid and any(argument.startswith("hydra/launcher=") for argument in arguments):
+        raise CompositionError("`hydra/launcher` starts the jobs of a grid: `train -m …`.")
     if flags.check or flags.check_all:
         from frame_train.check_command import check, check_all  # torch and Lightning are imported only where needed
 
         return check_all(arguments) if flags.check_all else check(arguments)
     where = next((argument[7:] for argument in arguments if argument.startswith("resume=")), None)
     others = [argument for argument in arguments if not argument.startswith("resume=")]
-    is_grid = bool({"-m", "--multirun"}.intersection(arguments))
-    if not is_grid and any(argument.startswith("hydra/launcher=") for argument in arguments):
-        raise CompositionError("`hydra/launcher` starts the jobs of a grid: `train -m …`.")
     if is_grid and where not in (None, "auto"):
         raise CompositionError(f"`resume={where}` goes on with one run: `-m` is not for it.")
     if is_under_torchrun() and is_grid:

@@ -158,9 +158,11 @@ class BestCheckpoint(Checkpoint):
             filename != Path(filename).name
             or filename in ("", "..")
             or not filename.isprintable()
-            or len(filename) > 100
+            or len(filename) > _LONGEST_NAME
         ):
-            message = "`filename` must be the name of a file, without a folder, of at most 100 characters, got"
+            message = (
+                f"`filename` must be the name of a file, without a folder, of at most {_LONGEST_NAME} characters, got"
+            )
             raise ValueError(f"{message} {filename!r}.")
         self.monitor = monitor
         self._path = Path(directory) / f"{filename}.ckpt"
