@@ -9,6 +9,8 @@ from pytorch_lightning import Callback, Trainer
 class Ticker(Callback):
     """Ticks after each trip through the Trainer's loop, once for each of its steps."""
 
+    trip_stride = 0
+
     def __init__(self, tick: Callable[[], None]) -> None:
         self.tick = tick
         self.n_ticks = 0

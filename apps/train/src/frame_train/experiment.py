@@ -107,6 +107,8 @@ def build_experiment(config: DictConfig, directory: Path) -> Experiment:
     )
     check_trainer(parts.optimization, trainer)
     check_processes(trainer)
+    if isinstance(parts.optimization, Procedure):
+        parts.optimization.choose_trips(trainer)
     if isinstance(trainer.strategy, DDPStrategy) and not parts.optimization.automatic_optimization:
         options = trainer.strategy._ddp_kwargs  # pyright: ignore[reportPrivateUsage]
         options.setdefault("find_unused_parameters", True)  # the loss of one optimizer leaves out what another has

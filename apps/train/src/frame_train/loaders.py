@@ -4,8 +4,9 @@ import os
 import signal
 import sys
 import threading
+from bisect import bisect
 from collections.abc import Iterator
-from itertools import groupby, islice
+from itertools import islice
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -90,7 +91,9 @@ class ShuffledBatches(Sampler[Batch]):
 class Trips(Sampler[list[Batch]]):
     """The batches of an epoch, several at a time.
 
-    The last trip has what is left, and so has the first one where an epoch is begun in the middle of it.
+    A trip ends wherever the number of batches since the training began is a multiple of `n_steps`, and at the end of an
+    epoch. Every epoch has as many trips, because the Trainer asks but once: the first one of an epoch that would have
+    one fewer is parted after its first batch.
 
     Args:
         batches: The batches.
@@ -113,17 +116,30 @@ class Trips(Sampler[list[Batch]]):
         return len(self.batches) if self.limit is None else min(len(self.batches), self.limit)
 
     def get_first(self, trip: int) -> int:
-        """Give the position in the epoch of the first batch of a trip."""
-        return max(trip * self.n_steps, self.batches.first_batch)
+        """Give the position in the epoch of the first batch of a trip; after the last trip, the number of batches."""
+        return max([*self._list_starts(), self.n_batches][trip], self.batches.first_batch)
+
+    def find(self, batch: int) -> int:
+        """Give the position in the epoch of the trip that a batch is in."""
+        return bisect(self._list_starts(), batch) - 1
 
     def __iter__(self) -> Iterator[list[Batch]]:
-        first = self.batches.first_batch
-        numbered = zip(range(first, self.n_batches), self.batches)
-        trips = groupby(numbered, lambda pair: pair[0] // self.n_steps)
-        return ([batch for _, batch in trip] for _, trip in trips)
+        batches = iter(self.batches)
+        for trip in range(self.find(self.batches.first_batch), len(self)):
+            yield list(islice(batches, self.get_first(trip + 1) - self.get_first(trip)))
 
     def __len__(self) -> int:
-        return -(-self.n_batches // self.n_steps)
+        return 1 + self._count_after(1)
+
+    def _list_starts(self) -> list[int]:
+        """List the positions in the epoch of the batches that trips begin with."""
+        second = self.n_steps - self.batches.epoch * self.n_batches % self.n_steps
+        parted = [1] if self._count_after(second) < self._count_after(1) else []
+        return [0, *parted, *range(second, self.n_batches, self.n_steps)]
+
+    def _count_after(self, batch: int) -> int:
+        """Count the trips of an epoch from a batch on, with which one begins."""
+        return len(range(batch, self.n_batches, self.n_steps))
 
 
 class _Batches(Dataset[Any]):

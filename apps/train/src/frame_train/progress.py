@@ -23,6 +23,14 @@ def read_quantities(outputs: Mapping[str, Tensor], trainer: Trainer) -> dict[str
     return {**outputs, "loss": outputs["loss"] * trainer.accumulate_grad_batches}
 
 
+def get_trip_stride(callback: Any) -> int:
+    """Give the number of steps after which a callback must be called; 0 where the end of an epoch is enough.
+
+    It is the callback's ``trip_stride``; one that has none, as those of others, must be called after each step.
+    """
+    return getattr(callback, "trip_stride", 1)
+
+
 @runtime_checkable
 class EntryListener(Protocol):
     """A callback that takes notice of what is logged."""

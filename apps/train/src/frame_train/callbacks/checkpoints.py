@@ -145,6 +145,8 @@ class BestCheckpoint(Checkpoint):
         ValueError: ``mode`` is none of the two, or ``filename`` is no name of a file, or of a folder.
     """
 
+    trip_stride = 0  # what is logged says when it has to save
+
     def __init__(
         self,
         directory: str,

@@ -6,6 +6,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from frame_core import Optimization
 from frame_train.interval import Clock, Interval
+from frame_train.optimization.procedure import Procedure
 from frame_train.progress import read_progress
 
 
@@ -21,6 +22,14 @@ class ClockedCallback(Callback):
 
     def __init__(self, interval: str) -> None:
         self._clock = Clock(Interval.parse(interval))
+
+    @property
+    def trip_stride(self) -> int:
+        """The number of steps after which it must be called to come in time; 0 where the end of an epoch is enough."""
+        interval = self._clock.interval
+        if interval.unit in ("iterations", "global_steps") and interval.amount.is_integer():
+            return int(interval.amount)
+        return 0 if interval.unit == "seconds" or (interval.unit == "epochs" and interval.amount.is_integer()) else 1
 
     def check(self, optimization: Optimization) -> None:
         """Check, before any training, that a procedure counts what the interval is measured in.
@@ -47,5 +56,14 @@ class ClockedCallback(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._clock.load_state_dict(state_dict["clock"])
 
-    def _read(self, trainer: Trainer, n_batches: int) -> float:
-        return read_progress(self._clock.interval, trainer, n_batches / trainer.num_training_batches)
+    def _read(self, trainer: Trainer, trip: int) -> float:
+        """Read the quantity that the interval is measured in, before a trip through the Trainer's loop."""
+        return read_progress(self._clock.interval, trainer, _read_epoch_fraction(trainer, trip))
+
+
+def _read_epoch_fraction(trainer: Trainer, trip: int) -> float:
+    """Read how much of an epoch is done before a trip."""
+    procedure = trainer.lightning_module
+    if isinstance(procedure, Procedure):
+        return procedure.get_first_batch(trip) / procedure.n_batches
+    return trip / trainer.num_training_batches

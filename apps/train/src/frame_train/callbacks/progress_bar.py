@@ -21,6 +21,8 @@ class ProgressBar(callbacks.ProgressBar):
         refresh_every: Seconds between two drawings on a terminal.
     """
 
+    trip_stride = 0
+
     def __init__(self, refresh_every: float = 0.2) -> None:
         super().__init__()
         self._refresh_every = refresh_every if sys.stdout.isatty() else 60.0

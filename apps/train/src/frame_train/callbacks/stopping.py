@@ -21,6 +21,8 @@ class StopOnSignal(Callback):
     that one receives it: after each step they tell one another, and all stop at the same.
     """
 
+    trip_stride = 0
+
     def __init__(self) -> None:
         self.received: signal.Signals | None = None  # by any process, as far as all know
         self._arrived = 0  # at this process

@@ -22,7 +22,7 @@ class AdamBatchOptimization(BatchOptimization):
         lr: Learning rate.
         pin_memory: Whether batches lie in pinned memory; without effect where there is no GPU.
         augmentation: Changes the pictures ``x`` of a training batch, on the model's device; None for no change.
-        steps_per_trip: Number of steps to one trip through the Trainer's loop, for steps that are shorter than it.
+        steps_per_trip: Greatest number of steps to one trip through the Trainer's loop (`BatchOptimization`).
         compile: Whether `torch.compile` compiles the loss, or its mode, such as ``reduce-overhead`` for CUDA graphs.
 
     Raises:

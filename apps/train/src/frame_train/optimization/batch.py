@@ -5,7 +5,6 @@ from typing import Any, Literal, cast
 
 import torch
 from pytorch_lightning import Trainer
-from pytorch_lightning.callbacks import WeightAveraging
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
@@ -34,8 +33,9 @@ class BatchOptimization(Procedure):
             ``ReduceLROnPlateau`` watches the training loss, its mean over the epoch or that of the step.
         pin_memory: Whether batches lie in pinned memory; without effect where there is no GPU.
         augmentation: Changes the pictures ``x`` of a training batch, on the model's device; None for no change.
-        steps_per_trip: Number of steps to one trip through the Trainer's loop, for steps that are shorter than it.
-            Weights are the same for any number; what is due in a trip is done at its end.
+        steps_per_trip: Greatest number of steps to one trip through the Trainer's loop, for steps that are hardly
+            longer than it. Weights are the same for any number; a trip is shorter where something is to be done
+            between its steps (`choose_trips`).
         compile: Whether `torch.compile` compiles the loss, or its mode, such as ``reduce-overhead`` for CUDA graphs.
 
     Raises:
@@ -57,7 +57,6 @@ class BatchOptimization(Procedure):
         compile: bool | str = False,  # noqa: A002  # as torch calls it
     ) -> None:
         super().__init__(model, data, num_workers, batch_size, pin_memory, augmentation, steps_per_trip)
-        self.automatic_optimization = steps_per_trip == 1
         if scheduler_interval not in ("epoch", "step"):
             raise ValueError(f"`scheduler_interval` must be 'epoch' or 'step', got {scheduler_interval!r}.")
         self._make_optimizer = optimizer
@@ -75,8 +74,6 @@ class BatchOptimization(Procedure):
             ValueError: It does.
         """
         super().check_trainer(trainer)
-        if not self.automatic_optimization:
-            self._check_trips(trainer)
         optimizer = self._make_optimizer(self.model.parameters())
         if isinstance(optimizer, LBFGS) and trainer.accumulate_grad_batches != 1:
             raise ValueError(
@@ -88,6 +85,12 @@ class BatchOptimization(Procedure):
                 "`trainer.devices` must be 1 for `LBFGS`, which asks for the loss as often as its own values tell it "
                 f"to, got {trainer.world_size} processes."
             )
+
+    def choose_trips(self, trainer: Trainer) -> None:
+        super().choose_trips(trainer)
+        if isinstance(self._make_optimizer(self.model.parameters()), LBFGS):  # it asks several times for a loss
+            self._trips.n_steps = 1
+        self.automatic_optimization = self._trips.n_steps == 1
 
     def setup(self, stage: str) -> None:
         super().setup(stage)
@@ -150,24 +153,6 @@ class BatchOptimization(Procedure):
             self._n_done = self._n_begun
             taken.append({name: value.detach().clone() for name, value in quantities.items()})
         return {name: torch.stack([quantities[name] for quantities in taken]) for name in taken[0]}
-
-    def _check_trips(self, trainer: Trainer) -> None:
-        """Check that a trainer asks for nothing that is done once in a trip, and not at each of its steps.
-
-        Raises:
-            ValueError: It does.
-        """
-        reason = "must be {} where a trip has several steps, got {!r}: set `optimization.steps_per_trip` to 1."
-        if trainer.accumulate_grad_batches != 1:
-            raise ValueError("`trainer.accumulate_grad_batches` " + reason.format(1, trainer.accumulate_grad_batches))
-        if trainer.gradient_clip_val is not None:
-            raise ValueError("`trainer.gradient_clip_val` " + reason.format("null", trainer.gradient_clip_val))
-        if trainer.world_size > 1:
-            raise ValueError("`trainer.devices` " + reason.format(1, trainer.world_size))
-        if any(isinstance(callback, WeightAveraging) for callback in cast(Any, trainer).callbacks):
-            raise ValueError("A callback averages the weights after each trip: set `optimization.steps_per_trip` to 1.")
-        if isinstance(self._make_optimizer(self.model.parameters()), LBFGS):
-            raise ValueError("`LBFGS` asks for the loss of a batch several times: set `steps_per_trip` to 1.")
 
     def _watch(self, loss: Tensor, n_data: int, batch_idx: int) -> None:
         """Take in the loss of a batch, of all processes, once also where an optimizer asks for it several times."""

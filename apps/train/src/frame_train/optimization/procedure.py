@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from math import gcd
 from typing import Any, cast
 
 import torch
@@ -14,7 +15,7 @@ from frame_train.augmentation import Augmentation, augment
 from frame_train.interval import Clock, Interval
 from frame_train.keys import make_key, seed_generators
 from frame_train.loaders import ShuffledBatches, Trips, join_trips, make_train_loader, move_loader
-from frame_train.progress import list_logs, read_progress
+from frame_train.progress import get_trip_stride, list_logs, read_progress
 
 
 class Procedure(LightningModule):
@@ -29,8 +30,8 @@ class Procedure(LightningModule):
         batch_size: Number of data in a batch, of each process where there are several.
         pin_memory: Whether batches lie in pinned memory; without effect where there is no GPU.
         augmentation: Changes the pictures ``x`` of a training batch, on the model's device; None for no change.
-        steps_per_trip: Number of steps that one trip through the Trainer's loop takes: where it is more than one, a
-            batch of the Trainer is a list of them, and `training_step` takes them.
+        steps_per_trip: Greatest number of steps that one trip through the Trainer's loop takes: where it is more than
+            one, a batch of the Trainer is a list of them, and `training_step` takes them.
 
     Raises:
         TypeError: ``augmentation`` can't be called, or ``steps_per_trip`` is no integer.
@@ -63,7 +64,8 @@ class Procedure(LightningModule):
             get_split(data, "train"), batch_size, torch.initial_seed(), num_workers, pin_memory
         )
         self._sampler = cast(ShuffledBatches, self._loader.sampler)
-        self._trips = Trips(self._sampler, check_count("steps_per_trip", steps_per_trip))
+        self._steps_per_trip = check_count("steps_per_trip", steps_per_trip)
+        self._trips = Trips(self._sampler, 1)
         self._n_begun = 0  # batches of the present epoch
         self._n_done = 0  # of them, where a trip has several
         self._schedules = {name: part for name, part in model.named_modules() if isinstance(part, Schedule)}
@@ -101,35 +103,53 @@ class Procedure(LightningModule):
                 "chooses the batches. `trainer.limit_train_batches` trains on so many of them."
             )
 
+    def choose_trips(self, trainer: Trainer) -> None:
+        """Choose the number of steps to a trip: as many as it may have, with all that is done done at its step.
+
+        A trip ends where a callback must be called (`frame_train.progress.get_trip_stride`) and at the trainer's last
+        step; it has one step where the trainer itself does something at each, or takes a fraction of an epoch's
+        batches, which it would take of trips.
+        """
+        limit = trainer.limit_train_batches
+        self._trips.limit = limit if isinstance(limit, int) else None
+        is_each_asked_for = (
+            trainer.accumulate_grad_batches != 1
+            or trainer.gradient_clip_val is not None
+            or trainer.world_size > 1
+            or (isinstance(limit, float) and limit != 1)
+        )
+        strides = map(get_trip_stride, cast(Any, trainer).callbacks)
+        last = max(trainer.max_steps, 0)
+        self._trips.n_steps = 1 if is_each_asked_for else gcd(self._steps_per_trip, last, *strides)
+
     def count_batches(self, n_steps: int) -> int:
         """Give the number of batches that so many global steps take, of a training without accumulation."""
         return n_steps
 
     def setup(self, stage: str) -> None:
+        self.choose_trips(self.trainer)
         self._sampler.share(self.trainer.world_size, self.global_rank)
 
     def train_dataloader(self) -> DataLoader[Any]:
         loader = move_loader(self._loader, self.device)
-        if self._trips.n_steps == 1:
-            return loader
-        limit = self.trainer.limit_train_batches
-        self._trips.limit = limit if isinstance(limit, int) else None  # a fraction is one of the trips
-        return join_trips(loader, self._trips)
+        return loader if self._trips.n_steps == 1 else join_trips(loader, self._trips)
 
     @property
     def n_batches(self) -> float:
         """Number of batches of an epoch; it is known once a training has begun."""
-        n_trips = self.trainer.num_training_batches
-        return n_trips if self._trips.n_steps == 1 else min(n_trips * self._trips.n_steps, self._trips.n_batches)
+        return self.trainer.num_training_batches if self._trips.n_steps == 1 else self._trips.n_batches
+
+    def get_first_batch(self, trip: int) -> int:
+        """Give the position in its epoch of the first batch of a trip; after the last trip, the number of batches."""
+        return trip if self._trips.n_steps == 1 else self._trips.get_first(trip)
 
     def on_train_start(self) -> None:
         self.trainer.callback_metrics.update(self._metrics)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         batches = cast(Sequence[dict[str, Tensor]], [batch] if self._trips.n_steps == 1 else batch)
-        first = batch_idx if self._trips.n_steps == 1 else self._trips.get_first(batch_idx)
         if self.augmentation is not None:
-            for index, of_step in enumerate(batches, first):
+            for index, of_step in enumerate(batches, self.get_first_batch(batch_idx)):
                 self._seed("augmentation", index)
                 augment(of_step, self.augmentation)
         if self._trips.n_steps == 1:
@@ -157,7 +177,7 @@ class Procedure(LightningModule):
         checkpoint["n_processes"] = self.trainer.world_size
         checkpoint["metrics"] = dict(self.trainer.callback_metrics)
         checkpoint["position"] = {"epoch": epoch, "batch": batch}
-        _write_position(checkpoint["loops"]["fit_loop"], epoch, batch // self._trips.n_steps)
+        _write_position(checkpoint["loops"]["fit_loop"], epoch, self._find_trip(batch))
         _write_global_step(checkpoint["loops"]["fit_loop"], self.trainer.global_step)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -168,7 +188,7 @@ class Procedure(LightningModule):
         self._epoch, batch = checkpoint["position"]["epoch"], checkpoint["position"]["batch"]
         self._n_begun = self._n_done = batch
         self._sampler.start_at(self._epoch, batch)
-        _write_position(checkpoint["loops"]["fit_loop"], self._epoch, batch // self._trips.n_steps)  # of other trips
+        _write_position(checkpoint["loops"]["fit_loop"], self._epoch, self._find_trip(batch))  # of other trips
 
     def _count_done(self) -> tuple[int, int]:
         """Count the batches of the epoch that are done, and those that were begun and are not."""
@@ -176,6 +196,9 @@ class Procedure(LightningModule):
             return self._n_done, self._n_begun - self._n_done
         batches = cast(Any, self.trainer).fit_loop.epoch_loop.batch_progress.current
         return batches.processed, batches.ready - batches.processed
+
+    def _find_trip(self, batch: int) -> int:
+        return batch if self._trips.n_steps == 1 else self._trips.find(batch)
 
     def _seed(self, what: str, batch_idx: int) -> None:
         """Seed the generators for what is random at a batch: it is a function of the seed and of the place."""
