@@ -5,14 +5,14 @@
 
 from typing import TYPE_CHECKING, Any
 
-from frame_train.lazy_torchmetrics import make_torchmetrics_lazy
+from frame_train.lazy_imports import make_imports_lazy
 
 if TYPE_CHECKING:
     from frame_train.stored import Run, load_run
 
 __all__ = ["Run", "load_run"]
 
-make_torchmetrics_lazy()
+make_imports_lazy()
 
 
 def __getattr__(name: str) -> Any:

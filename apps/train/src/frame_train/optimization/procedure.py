@@ -116,7 +116,7 @@ class Procedure(LightningModule):
             trainer.accumulate_grad_batches != 1
             or trainer.gradient_clip_val is not None
             or trainer.world_size > 1
-            or (isinstance(limit, float) and limit != 1)
+            or (isinstance(limit, float) and limit < 1)
         )
         strides = map(get_trip_stride, cast(Any, trainer).callbacks)
         last = max(trainer.max_steps, 0)

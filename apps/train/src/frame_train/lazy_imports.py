@@ -1,0 +1,185 @@
+"""Packages that are imported for a name or two of them, executed where something else of them is asked for.
+
+Together they take longer than torch itself (``docs/performance.md``):
+
+- ``torchmetrics``, which imports torchvision, scipy and a compiler, is imported by Lightning for two base classes;
+- ``torchmetrics.utilities.plot``, which imports matplotlib, by these for annotations and a function;
+- ``torch.utils.flop_counter``, which imports triton, by Lightning for summaries of a model;
+- ``torch._dynamo``, the compiler behind `torch.compile`, by Lightning for a class that it asks after, and by
+  optimizers, to say what of them is not to be compiled;
+- ``torchvision``, whose models import the compiler, by evaluations for a grid of pictures;
+- ``wandb.sdk.launch``, by a run of W&B, for the one of its modules that knows whether it was started from a queue.
+"""
+
+import functools
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.metadata import version
+from types import ModuleType
+from typing import Any
+
+_COMPILER = "torch._dynamo"
+
+
+def make_imports_lazy() -> None:
+    """Let the packages be executed where they are needed, as far as they are not imported yet; do it once."""
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
+
+
+@dataclass(frozen=True)
+class _Package:
+    """A package that is executed late.
+
+    Args:
+        distribution: What it belongs to.
+        known_version: The version of it that is known; of another one, the package is executed at once.
+        give: Gives what a name of it is without executing it, or raises LookupError.
+        needs: Says whether a module of it is to be imported behind it.
+    """
+
+    distribution: str
+    known_version: str
+    give: Callable[[str], Any]
+    needs: Callable[[str], bool]
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is of the version that is known."""
+        return version(self.distribution).startswith(self.known_version)
+
+
+def _give_of_torchmetrics(name: str) -> Any:
+    if name == "__version__":
+        return version("torchmetrics")
+    if name == "_logger":
+        return logging.getLogger("torchmetrics")
+    module = {"Metric": "torchmetrics.metric", "MetricCollection": "torchmetrics.collections"}[name]
+    import_module("torchmetrics.utilities")  # which the base classes import, and which imports them
+    return getattr(import_module(module), name)
+
+
+class _Later:
+    """A function or a class of a package that is executed when it is called or derived from.
+
+    Args:
+        module: Full name of the module that it is in.
+        name: Its name there.
+    """
+
+    def __init__(self, module: str, name: str) -> None:
+        self._module = module
+        self._name = name
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        return self._get()(*arguments, **options)
+
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (self._get(),)
+
+    def __instancecheck__(self, instance: Any) -> bool:
+        return not _is_lazy(sys.modules[self._module]) and isinstance(instance, self._get())
+
+    def _get(self) -> Any:
+        module = sys.modules[self._module]
+        _execute(module)
+        return getattr(module, self._name)
+
+
+def _do_nothing() -> None:
+    """Take the place of ``torch._dynamo.graph_break``, which tells something to what compiles."""
+
+
+def _leave_out_of_compiling(function: Callable[..., Any], *arguments: Any, **options: Any) -> Callable[..., Any]:
+    """Take the place of ``torch._dynamo.disable``: before anything is compiled there is nothing to be left out of."""
+
+    @functools.cache
+    def disable() -> Callable[..., Any]:
+        return sys.modules[_COMPILER].disable(function, *arguments, **options)
+
+    @functools.wraps(function)
+    def call(*inputs: Any, **named: Any) -> Any:
+        return (function if _is_lazy(sys.modules[_COMPILER]) else disable())(*inputs, **named)
+
+    return call
+
+
+_PLOT = "torchmetrics.utilities.plot"
+_FLOPS = "torch.utils.flop_counter"
+_GRIDS = "torchvision.utils"
+_INPUTS = "wandb.sdk.launch.inputs"
+_OF_PLOT = {
+    "_AX_TYPE": Any,
+    "_PLOT_OUT_TYPE": Any,
+    "plot_single_or_multi_val": _Later(_PLOT, "plot_single_or_multi_val"),
+}
+_OF_COMPILER = {
+    "disable": _leave_out_of_compiling,
+    "graph_break": _do_nothing,
+    "OptimizedModule": _Later(_COMPILER, "OptimizedModule"),
+}
+_OF_FLOPS = {"FlopCounterMode": _Later(_FLOPS, "FlopCounterMode")}
+_OF_OTHERS = dict[str, Any]()
+_PACKAGES = {
+    "torchmetrics": _Package("torchmetrics", "1.9.", _give_of_torchmetrics, lambda module: False),
+    _PLOT: _Package("torchmetrics", "1.9.", _OF_PLOT.__getitem__, lambda module: False),
+    _COMPILER: _Package("torch", "2.15.", _OF_COMPILER.__getitem__, lambda module: True),
+    _FLOPS: _Package("torch", "2.15.", _OF_FLOPS.__getitem__, lambda module: False),
+    "torchvision": _Package("torchvision", "0.29.", _OF_OTHERS.__getitem__, lambda module: module != _GRIDS),
+    "wandb.sdk.launch": _Package("wandb", "0.31.", _OF_OTHERS.__getitem__, lambda module: module != _INPUTS),
+}
+
+
+class _Finder(MetaPathFinder):
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        parent = fullname.rpartition(".")[0]
+        if parent in _PACKAGES and _PACKAGES[parent].needs(fullname):
+            _execute(sys.modules[parent])
+        package = _PACKAGES.get(fullname)
+        if package is None or not package.is_known:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _LazyLoader(spec.loader, package)
+        return spec
+
+
+class _LazyLoader(Loader):
+    def __init__(self, loader: Loader, package: _Package) -> None:
+        self.loader = loader
+        self._package = package
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Give the module a function that Python calls for the names that it lacks (PEP 562)."""
+
+        def get(name: str) -> Any:
+            try:
+                return self._package.give(name)
+            except LookupError:
+                pass
+            if name.startswith("__") and name != "__all__":
+                raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
+            _execute(module)
+            return getattr(module, name)
+
+        module.__dict__["__getattr__"] = get
+
+
+def _is_lazy(module: ModuleType) -> bool:
+    """Say whether a module is still to be executed."""
+    return "__getattr__" in module.__dict__
+
+
+def _execute(module: ModuleType) -> None:
+    """Execute a module that was imported lazily; of any other, nothing is to be done."""
+    loader = getattr(module.__spec__, "loader", None)
+    if isinstance(loader, _LazyLoader) and _is_lazy(module):
+        del module.__dict__["__getattr__"]
+        loader.loader.exec_module(module)

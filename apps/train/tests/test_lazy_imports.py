@@ -1,0 +1,122 @@
+"""What is imported late is all there, and is what it would be: each statement in a process of its own."""
+
+import subprocess
+import sys
+
+import pytest
+
+BEFORE = """
+import sys, frame_train, pytorch_lightning, torch
+assert not {"matplotlib", "triton", "sympy"} & set(sys.modules)
+"""
+STATEMENTS = {
+    "a metric": "from torchmetrics import Accuracy, Metric; assert issubclass(type(Accuracy(task='binary')), Metric)",
+    "an attribute": "import torchmetrics; assert torchmetrics.Accuracy(task='binary')",
+    "all names": "from torchmetrics import *; assert MeanMetric and functional",
+    "a module": "from torchmetrics.classification import BinaryAccuracy; assert BinaryAccuracy()",
+    "functional": "import torchmetrics.functional as f; assert f.accuracy",
+    "version": "import torchmetrics as t, importlib.metadata as m; assert t.__version__ == m.version('torchmetrics')",
+    "no such name": "import torchmetrics; assert not hasattr(torchmetrics, 'no_such_metric')",
+    "pickle": "import pickle, torchmetrics; assert pickle.loads(pickle.dumps(torchmetrics.MeanMetric))",
+    "plot": """
+from torchmetrics import MeanMetric
+metric = MeanMetric()
+metric.update(1.0)
+figure, axes = metric.plot()
+assert type(figure).__module__ == "matplotlib.figure"
+""",
+    "plot's annotations": """
+import torchmetrics.utilities.plot as plot, matplotlib
+assert plot.plot_confusion_matrix and plot._AX_TYPE is matplotlib.axes.Axes
+""",
+    "flops": """
+from torch.utils.flop_counter import FlopCounterMode
+with FlopCounterMode(display=False) as counter:
+    torch.nn.Linear(3, 5)(torch.zeros(7, 3))
+assert isinstance(counter, FlopCounterMode)
+assert counter.get_total_flops() == 2 * 3 * 5 * 7
+""",
+    "a class that derives from what is late": """
+from torch.utils.flop_counter import FlopCounterMode
+class Own(FlopCounterMode): pass
+from torch.utils.flop_counter import FlopCounterMode
+assert isinstance(Own(), FlopCounterMode) and FlopCounterMode in Own.__mro__
+""",
+    "compile": """
+assert torch.compile(lambda x: x + 1, backend="eager")(torch.zeros(1)) == 1
+import torch._dynamo, importlib
+assert importlib.reload and torch._dynamo.explain and torch._dynamo.config.recompile_limit
+""",
+    "a module of the compiler": "from torch._dynamo.utils import counters; assert counters is not None",
+    "an attribute of the compiler": "import torch._dynamo; torch._dynamo.reset()",
+    "a compiled module is told from one that is not": """
+from lightning_fabric.wrappers import OptimizedModule
+from pytorch_lightning.utilities.compile import from_compiled
+linear = torch.nn.Linear(1, 1)
+assert not isinstance(linear, OptimizedModule)
+assert "sympy" not in sys.modules
+assert isinstance(torch.compile(linear), OptimizedModule)
+assert not isinstance(linear, OptimizedModule)
+module = pytorch_lightning.LightningModule()
+assert from_compiled(torch.compile(module)) is module
+""",
+    "an optimizer is left out of what is compiled": """
+weight = torch.nn.Parameter(torch.ones(1))
+optimizer = torch.optim.Adam([weight], fused=True)
+def step():
+    optimizer.zero_grad()
+    weight.square().sum().backward()
+    optimizer.step()
+step()
+assert "sympy" not in sys.modules
+try:
+    torch.compile(optimizer.zero_grad, backend="eager", fullgraph=True)()
+except torch._dynamo.exc.Unsupported as error:
+    assert "marked as skipped" in str(error)
+else:
+    raise AssertionError("compiled")
+step()
+assert optimizer.state[weight]["step"] == 2
+""",
+    "grids": """
+from torchvision.utils import make_grid
+assert make_grid(torch.zeros(4, 1, 5, 5), nrow=2).shape == (3, 16, 16)
+assert "torchvision.models" not in sys.modules
+import torchvision
+assert torchvision.models.resnet18 and torchvision.utils.make_grid is make_grid
+assert torchvision.ops.nms(torch.tensor([[0.0, 0.0, 1.0, 1.0]] * 2), torch.tensor([0.1, 0.9]), 0.5).tolist() == [1]
+""",
+    "pictures": """
+from torchvision.transforms import v2
+from torchvision.datasets import FakeData
+assert v2.ToImage()(FakeData(2)[0][0]).shape == (3, 224, 224)
+""",
+    "launch": """
+import wandb
+assert "wandb.sdk.launch.agent" not in sys.modules
+from wandb.sdk.launch import launch
+from wandb.sdk.launch.inputs.manage import manage_config_file
+assert callable(launch) and callable(manage_config_file)
+""",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_all_is_there_behind_what_is_imported_late(name: str) -> None:
+    subprocess.run([sys.executable, "-c", BEFORE + STATEMENTS[name]], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_the_same_holds_of_what_is_imported_before(name: str) -> None:
+    lines = STATEMENTS[name].splitlines(keepends=True)
+    program = "".join(line for line in lines if "not in sys.modules" not in line)
+    before = "import torch, torch._dynamo, torch.utils.flop_counter, torchmetrics, torchvision, wandb.sdk.launch\n"
+    subprocess.run([sys.executable, "-c", f"{before}import sys, frame_train, pytorch_lightning\n{program}"], check=True)
+
+
+@pytest.mark.slow
+def test_what_is_imported_before_stays_as_it_is() -> None:
+    statement = "import torchmetrics; before = torchmetrics.Metric; import frame_train, pytorch_lightning;"
+    subprocess.run([sys.executable, "-c", f"{statement} assert torchmetrics.Metric is before"], check=True)
