@@ -34,7 +34,28 @@ def find_argument_problems(
         signature = _read_signature(target)
     except ValueError:  # some built-in callables tell none
         return []
-    problems = _find_unbound(signature, describe(target), positional, arguments, key, partial)
+    return find_signature_problems(signature, describe(target), positional, arguments, key, partial)
+
+
+def find_signature_problems(
+    signature: inspect.Signature,
+    target: str,
+    positional: Sequence[Any],
+    arguments: Mapping[str, Any],
+    key: str,
+    partial: bool = False,
+) -> list[CompositionError]:
+    """Find the arguments that a signature lacks, does not take, or takes of another simple type.
+
+    Args:
+        signature: The signature.
+        target: Full name of what has it.
+        positional: The positional arguments.
+        arguments: The arguments by name.
+        key: Key of the node that describes them.
+        partial: Whether the rest of the arguments is given later.
+    """
+    problems = _find_unbound(signature, target, positional, arguments, key, partial)
     given = {**dict(zip(signature.parameters, positional)), **arguments}
     for name, value in given.items():
         parameter = signature.parameters.get(name)

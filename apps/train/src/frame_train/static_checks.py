@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -10,9 +10,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from frame_train.composition import RESERVED_KEYS, find_target, get_key, read_entry, trace_origin
 from frame_train.errors import CompositionError
-from frame_train.signatures import COMPONENT, find_argument_problems
+from frame_train.signatures import COMPONENT, find_argument_problems, find_signature_problems
+from frame_train.written_signatures import read_written_signature
 
 Node = DictConfig | ListConfig
+_Check = Callable[[Any, Sequence[Any], Mapping[str, Any], str, bool], list[CompositionError]]
 
 
 def find_static_problems(config: DictConfig) -> list[CompositionError]:
@@ -21,11 +23,26 @@ def find_static_problems(config: DictConfig) -> list[CompositionError]:
     Args:
         config: A composed config.
     """
+    return _find_problems(config, _find_argument_problems)
+
+
+def find_written_problems(config: DictConfig) -> list[CompositionError]:
+    """Find what of the static problems can be told without importing anything: from what is written of our targets.
+
+    Args:
+        config: A composed config, of a run that has no directory yet.
+    """
+    config = config.copy()
+    config.run.directory = "."
+    return _find_problems(config, _find_written_problems)
+
+
+def _find_problems(config: DictConfig, check: _Check) -> list[CompositionError]:
     unreadable: dict[str, _Unreadable] = {}
     problems: list[CompositionError] = []
     for node in _iterate_nodes(config, unreadable):
         if isinstance(node, DictConfig) and "_target_" in node:
-            problems += _check_component(node)
+            problems += _check_component(node, check)
     return [*(entry.error for key, entry in unreadable.items() if not _has_other_cause(key, unreadable)), *problems]
 
 
@@ -83,22 +100,37 @@ def _get_names(node: Node) -> list[Any]:
     return list(range(len(node))) if isinstance(node, ListConfig) else list(node)
 
 
-def _check_component(node: DictConfig) -> list[CompositionError]:
+def _check_component(node: DictConfig, check: _Check) -> list[CompositionError]:
     """Check that a target is there and takes the arguments of its node."""
     path = _make_stand_in(node, "_target_")
     if path is COMPONENT:  # it can't be read
         return []
-    try:
-        target = find_target(path, get_key(node))
-    except CompositionError as error:
-        return [error]
     arguments = {str(name): _make_stand_in(node, name) for name in node if name not in RESERVED_KEYS}
     positional = _make_stand_in(node, "_args_") if "_args_" in node else []
     flags = _check_flags(node)
     if flags or not isinstance(positional, list):
         return flags
-    problems = find_argument_problems(target, positional, arguments, get_key(node), bool(node.get("_partial_")))
+    problems = check(path, positional, arguments, get_key(node), bool(node.get("_partial_")))
     return [trace_origin(problem, node) for problem in problems]
+
+
+def _find_argument_problems(
+    path: Any, positional: Sequence[Any], arguments: Mapping[str, Any], key: str, partial: bool
+) -> list[CompositionError]:
+    try:
+        target = find_target(path, key)
+    except CompositionError as error:
+        return [error]
+    return find_argument_problems(target, positional, arguments, key, partial)
+
+
+def _find_written_problems(
+    path: Any, positional: Sequence[Any], arguments: Mapping[str, Any], key: str, partial: bool
+) -> list[CompositionError]:
+    written = read_written_signature(path) if isinstance(path, str) else None
+    if written is None:
+        return []
+    return find_signature_problems(written.signature, written.name, positional, arguments, key, partial)
 
 
 def _check_flags(node: DictConfig) -> list[CompositionError]:

@@ -18,7 +18,7 @@ from yaml import YAMLError
 
 from frame_train.command_line import is_override, normalize_overrides, take_flags
 from frame_train.composing import tell_why_not
-from frame_train.errors import CompositionError, TrainingError
+from frame_train.errors import CompositionError, TrainingError, raise_any
 from frame_train.explanation import EXPLAINED, explain
 from frame_train.grid import GridFolder, read_jobs, write_job
 from frame_train.help_command import print_help
@@ -27,6 +27,7 @@ from frame_train.messages import print_error, print_notice
 from frame_train.preparation import prepare_config
 from frame_train.processes import is_follower, is_restarted, is_under_torchrun, leading, name_launch, wait_for_directory
 from frame_train.settings import config_directory, register_resolvers
+from frame_train.static_checks import find_written_problems
 
 
 def main() -> None:
@@ -205,6 +206,7 @@ def _is_of_launcher(error: Exception) -> bool:
 def _train(config: DictConfig, overrides: Sequence[str], resumes: bool) -> Mapping[str, float]:
     for line in prepare_config(config):
         print_notice(line)
+    raise_any(find_written_problems(config))  # before torch and Lightning are imported
     if resumes or is_restarted():
         from frame_train.resuming import find_unfinished  # torch and Lightning are imported only where needed
 
