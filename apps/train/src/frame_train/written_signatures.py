@@ -101,6 +101,6 @@ def _read_type(annotation: ast.expr | None) -> Any:
         return Parameter.empty
     try:
         kind = eval(compile(ast.Expression(annotation), "annotation", "eval"), {"__builtins__": {}, **_TYPES})
-    except (NameError, TypeError):
+    except Exception:  # whatever comes of what is no type
         return Parameter.empty
     return Parameter.empty if isinstance(kind, str) else kind
