@@ -55,7 +55,9 @@ def _compare_batch_sizes(data_root: Path, n_rounds: int) -> dict[str, dict[str, 
             "floor": Contender("benchmarks.floor.train", [str(size)]),
             "ours": Contender("benchmarks.ours.train", [f"params.batch_size={size}"]),
         }
-        rows[str(size)] = _compare_with_floor(contenders, data_root, n_rounds, n_ticks=max(4, 8192 // size), size=size)
+        rows[str(size)] = _compare_with_floor(
+            contenders, data_root, n_rounds, n_ticks=10 * max(1, 820 // size), size=size
+        )
     return rows
 
 
@@ -67,7 +69,7 @@ def _compare_copies(data_root: Path, n_rounds: int) -> dict[str, dict[str, Cell]
             "floor": Contender("benchmarks.floor.train", ["128", str(copies)]),
             "ours": Contender("benchmarks.ours.train", ["~data.train", f"+{ours}"]),
         }
-        rows[f"{copies * N_TRAIN:,}"] = _compare_with_floor(contenders, data_root, n_rounds, n_ticks=64, size=128)
+        rows[f"{copies * N_TRAIN:,}"] = _compare_with_floor(contenders, data_root, n_rounds, n_ticks=60, size=128)
     return rows
 
 

@@ -1,3 +1,4 @@
+import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,9 +11,19 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import EMAWeightAveraging, WeightAveraging
 from pytorch_lightning.loggers.logger import DummyLogger
 from torch import Tensor
-from torch.utils.data import default_collate
+from torch.utils.data import Dataset, default_collate
 
-from frame_core import SCALAR_ENTRY, SCALARS_ENTRY, Evaluation, LogEntry, Model, Optimization, run_evaluation, share
+from frame_core import (
+    SCALAR_ENTRY,
+    SCALARS_ENTRY,
+    Evaluation,
+    LogEntry,
+    Model,
+    Optimization,
+    iterate_batches,
+    run_evaluation,
+    share,
+)
 from frame_core.testing import TinyModel, TinyOptimization, make_tiny_data
 from frame_eval import ELBOEvaluation
 from frame_train.callbacks import (
@@ -581,3 +592,41 @@ def test_the_bar_shows_the_epoch_the_steps_and_the_losses(capsys: pytest.Capture
 def test_the_bar_knows_no_end_where_there_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     fit([ProgressBar()], max_epochs=-1, max_time={"seconds": 1})
     assert "epoch " in capsys.readouterr().out
+
+
+class Readers(Dataset[dict[str, Tensor]]):
+    """Tells which process reads a datum."""
+
+    def __len__(self) -> int:
+        return 20
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        return {**make_tiny_data(20)[index], "process": torch.tensor(os.getpid())}
+
+
+class CountReaders(Evaluation):
+    """Counts the processes that read the training data."""
+
+    evaluate_on = "train"
+
+    def evaluate(self, optimization: Optimization) -> LogEntry:
+        batches = list(iterate_batches(optimization.data["train"], 10))
+        others = {number for batch in batches for number in batch["process"].tolist()} - {os.getpid()}
+        return LogEntry(SCALAR_ENTRY, len(others))
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_an_evaluation_reads_with_the_workers_of_the_training(num_workers: int) -> None:
+    logger = RecordingLogger()
+    procedure = AdamBatchOptimization(TinyModel(), {"train": Readers()}, num_workers, batch_size=10, lr=0.01)
+    trainer = Trainer(
+        accelerator="cpu",
+        callbacks=[EvaluationCallback("Readers", "1 epoch", CountReaders())],
+        logger=logger,
+        max_epochs=1,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(procedure)
+    assert [value for name, value, _, _ in logger.entries if name == "Readers"] == [num_workers]

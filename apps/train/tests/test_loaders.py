@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from frame_train.data import InMemoryDataset
-from frame_train.loaders import Batch, ShuffledBatches, Trips, join_trips, make_train_loader
+from frame_train.loaders import Batch, ShuffledBatches, Trips, join_trips, make_train_loader, read_with_workers
 
 
 class CountingDataset(InMemoryDataset):
@@ -178,3 +178,34 @@ def test_a_worker_is_in_no_group_that_ctrl_c_goes_to() -> None:
     groups = {group for batch in make_train_loader(Groups(), 2, 0, num_workers=2) for group in batch["group"].tolist()}
     assert len(groups) == 2
     assert os.getpgrp() not in groups
+
+
+class Readers(TensorDataset):
+    """Tells which process reads a datum."""
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        return {"x": self.tensors[0][index], "process": torch.tensor(os.getpid()), "noise": torch.rand(())}
+
+
+@pytest.mark.parametrize("n_data", [1, 64, 150])
+def test_what_an_evaluation_goes_through_is_read_by_workers_in_its_order(n_data: int) -> None:
+    data_set = Readers(torch.arange(n_data))
+    wanted = torch.randperm(n_data).split(100)
+    torch.manual_seed(0)
+    drawn = torch.rand(2)
+    torch.manual_seed(0)
+    batches = list(read_with_workers(data_set, wanted, num_workers=2))
+    assert [batch["x"].tolist() for batch in batches] == [indices.tolist() for indices in wanted]
+    assert os.getpid() not in {process for batch in batches for process in batch["process"].tolist()}
+    assert torch.equal(torch.rand(2), drawn)  # nothing was drawn here
+    again = read_with_workers(data_set, wanted, num_workers=1)
+    assert all(torch.equal(batch["noise"], other["noise"]) for batch, other in zip(again, batches, strict=True))
+
+
+def test_what_is_in_memory_or_has_no_workers_is_read_here() -> None:
+    data_set = CountingDataset(make_data())
+    (batch,) = read_with_workers(data_set, [torch.tensor([3, 1])], num_workers=2)
+    assert batch["y"].tolist() == [3, 1]
+    assert (data_set.n_batches, data_set.n_single) == (1, 0)
+    (batch,) = read_with_workers(Readers(torch.arange(3)), [torch.tensor([2])], num_workers=0)
+    assert batch["process"].tolist() == [os.getpid()]

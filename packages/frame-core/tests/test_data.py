@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils.data import Subset, TensorDataset
 
-from frame_core import BatchedDataset, get_batch, get_split, get_tensor, iterate_batches
+from frame_core import BatchedDataset, get_batch, get_split, get_tensor, iterate_batches, read_batches, reading
 
 
 class Slices:
@@ -146,3 +146,14 @@ def test_a_split_is_given_by_its_name() -> None:
 def test_an_unknown_split_is_refused_and_the_splits_are_listed() -> None:
     with pytest.raises(ValueError, match="no split 'test'; it has 'train', 'valid'"):
         get_split({"train": Slices(3), "valid": Slices(1)}, "test")
+
+
+def test_batches_come_from_where_a_reader_has_them_and_only_meanwhile() -> None:
+    def read(data_set: Any, batches: Any) -> Any:
+        return ({"x": -get_batch(data_set, indices)["x"]} for indices in batches)
+
+    wanted = (torch.tensor([2, 0]), torch.tensor([1]))
+    with reading(read):
+        assert [batch["x"].tolist() for batch in read_batches(Slices(3), wanted)] == [[-2, 0], [-1]]
+        assert [batch["x"].tolist() for batch in iterate_batches(Slices(3), 2)] == [[0, -1], [-2]]
+    assert [batch["x"].tolist() for batch in read_batches(Slices(3), wanted)] == [[2, 0], [1]]

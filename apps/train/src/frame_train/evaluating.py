@@ -9,11 +9,12 @@ import torch
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 
-from frame_core import EntryLogger, LogEntry, sharing
+from frame_core import EntryLogger, LogEntry, reading, sharing
 from frame_loggers import FileLogger
 from frame_train.callbacks import EvaluationCallback
 from frame_train.errors import CompositionError, raise_any, suggest
 from frame_train.experiment import Parts, find_mismatches
+from frame_train.loaders import read_with_workers
 from frame_train.messages import print_notice
 from frame_train.report import write_report
 from frame_train.run import continue_wandb_runs, write_missing_end
@@ -84,6 +85,7 @@ def _evaluate(
     loggers = [file_logger, *others]
     values: dict[tuple[str, int], float] = {}
     failures: list[Failure] = []
+    read = partial(read_with_workers, num_workers=run.config.device.get("num_workers", 0))
     try:
         for checkpoint in checkpoints:
             run.load(checkpoint)
@@ -91,7 +93,7 @@ def _evaluate(
             for key, evaluation in evaluations.items():
                 evaluation.on_error = "stop"  # it raises, and the others go on here
                 try:
-                    with sharing(results):
+                    with sharing(results), reading(read):
                         evaluation.evaluate(run, run.global_step, partial(_log, run=run, loggers=loggers))
                 except Exception as error:
                     failures.append(Failure(key, run.global_step, error))

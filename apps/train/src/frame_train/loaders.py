@@ -5,8 +5,8 @@ import signal
 import sys
 import threading
 from bisect import bisect
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -16,6 +16,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from frame_core import BatchedDataset, SizedDataset, get_batch
 from frame_train.keys import make_key, seed_generators
 from frame_train.residency import place, read_free_memory
+
+_PIECE = 64  # data that a worker reads at a time for an evaluation
 
 
 class Batch(NamedTuple):
@@ -212,6 +214,38 @@ def make_train_loader(
         worker_init_fn=_hear_training_alone if n_processes > 0 else None,
         pin_memory=pin_memory and torch.cuda.is_available(),
     )
+
+
+def read_with_workers(
+    data_set: SizedDataset, batches: Sequence[Tensor], num_workers: int
+) -> Iterator[dict[str, Tensor]]:
+    """Read the batches of an evaluation, for `frame_core.reading`, as a training reads its own.
+
+    Workers read them in pieces: a batch of an evaluation may be larger than what processes share memory for.
+
+    Args:
+        data_set: The data.
+        batches: The indices of each batch.
+        num_workers: Number of processes that read a data set that is not in memory.
+    """
+    if num_workers == 0 or isinstance(data_set, BatchedDataset):
+        return (get_batch(data_set, indices) for indices in batches)
+    pieces = [indices.split(_PIECE) for indices in batches]
+    keyed = [Batch(piece, make_key(0, "evaluation", index)) for index, piece in enumerate(chain(*pieces))]
+    loader = DataLoader(
+        _Batches(data_set),
+        batch_size=None,
+        sampler=keyed,
+        num_workers=num_workers,
+        worker_init_fn=_hear_training_alone,
+        generator=torch.Generator(),  # an evaluation draws the same with workers and without
+    )
+    read = iter(loader)
+    return (_join(list(islice(read, len(of_batch)))) for of_batch in pieces)
+
+
+def _join(pieces: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.cat([piece[name] for piece in pieces]) for name in pieces[0]}
 
 
 def join_trips(loader: DataLoader[Any], trips: Trips) -> DataLoader[Any]:

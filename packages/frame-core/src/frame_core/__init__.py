@@ -1,7 +1,16 @@
 """The contracts between models, architectures, evaluations, procedures and loggers."""
 
 from frame_core.adversarial import add_losses, call_frozen, check_scores, generate_like
-from frame_core.data import BatchedDataset, SizedDataset, get_batch, get_split, get_tensor, iterate_batches
+from frame_core.data import (
+    BatchedDataset,
+    SizedDataset,
+    get_batch,
+    get_split,
+    get_tensor,
+    iterate_batches,
+    read_batches,
+    reading,
+)
 from frame_core.distributions import (
     ConditionalDistribution,
     Delta,
@@ -86,6 +95,8 @@ __all__ = [
     "iterate_batches",
     "kl_divergence",
     "name_numbers",
+    "read_batches",
+    "reading",
     "reparametrize",
     "run_evaluation",
     "sample_or_mean",

@@ -1,6 +1,8 @@
 """Batches of a data set, whole slices of tensors where the data set holds tensors."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -75,9 +77,32 @@ def iterate_batches(data_set: SizedDataset, batch_size: int) -> Iterator[dict[st
     """
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be positive, got {batch_size}.")
-    n_data = len(data_set)
-    for start in range(0, n_data, batch_size):
-        yield get_batch(data_set, torch.arange(start, min(start + batch_size, n_data)))
+    indices = torch.arange(len(data_set))
+    yield from read_batches(data_set, indices.split(batch_size) if len(indices) else ())
+
+
+def read_batches(data_set: SizedDataset, batches: Sequence[Tensor]) -> Iterable[dict[str, Tensor]]:
+    """Read several batches of a data set, one after the other, as `get_batch` does or what `reading` names.
+
+    Args:
+        data_set: The data.
+        batches: Integer tensors of shape (batch,), the indices of each.
+    """
+    return _reader.get()(data_set, batches)
+
+
+@contextmanager
+def reading(read: Callable[[SizedDataset, Sequence[Tensor]], Iterable[dict[str, Tensor]]]) -> Generator[None]:
+    """Let what goes through a data set, such as an evaluation, have its batches from elsewhere, such as from workers.
+
+    Args:
+        read: Takes the place of `read_batches`, and gives the same.
+    """
+    token = _reader.set(read)
+    try:
+        yield
+    finally:
+        _reader.reset(token)
 
 
 def get_split(data: Mapping[str, SizedDataset], split: str) -> SizedDataset:
@@ -93,6 +118,15 @@ def get_split(data: Mapping[str, SizedDataset], split: str) -> SizedDataset:
     if len(data[split]) == 0:
         raise ValueError(f"Split {split!r} of `data` is empty.")
     return data[split]
+
+
+def _read_here(data_set: SizedDataset, batches: Sequence[Tensor]) -> Iterable[dict[str, Tensor]]:
+    return (get_batch(data_set, indices) for indices in batches)
+
+
+_reader: ContextVar[Callable[[SizedDataset, Sequence[Tensor]], Iterable[dict[str, Tensor]]]] = ContextVar(
+    "reader", default=_read_here
+)
 
 
 def _get_data(data_set: SizedDataset, indices: list[int]) -> Sequence[Any]:

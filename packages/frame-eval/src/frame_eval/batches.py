@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from frame_core import Optimization, get_batch, get_split
+from frame_core import Optimization, get_batch, get_split, read_batches
 from frame_eval.device import move_to_model
 
 BATCH_SIZE = 1000
@@ -36,8 +36,7 @@ def iterate_split(
     data_set = get_split(optimization.data, split)
     indices_of_all = _choose_indices(len(data_set), n_data)
     n_fitting = _count_fitting(get_batch(data_set, indices_of_all[:1]))
-    for indices in indices_of_all.split(min(batch_size, n_fitting)):
-        batch = get_batch(data_set, indices)
+    for batch in read_batches(data_set, indices_of_all.split(min(batch_size, n_fitting))):
         if "x" not in batch:
             raise ValueError(f"Split {split!r} of `data` has no `x` to look at; it has {', '.join(map(repr, batch))}.")
         yield {name: move_to_model(value, optimization.model) for name, value in batch.items()}

@@ -5,6 +5,7 @@ import time
 import traceback
 from collections.abc import Callable, Hashable
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 from pytorch_lightning import LightningModule, Trainer
@@ -16,6 +17,7 @@ from frame_core import (
     Optimization,
     check_requirements,
     name_numbers,
+    reading,
     run_evaluation,
     sharing,
 )
@@ -24,6 +26,8 @@ from frame_train.callbacks.averaging import averaged_weights, is_averaged_after,
 from frame_train.callbacks.clocked import ClockedCallback
 from frame_train.callbacks.moments import get_results
 from frame_train.callbacks.stopping import is_stopped
+from frame_train.loaders import read_with_workers
+from frame_train.optimization.procedure import Procedure
 from frame_train.progress import get_optimization, log_entry
 
 _log = logging.getLogger("frame_train")
@@ -161,7 +165,8 @@ class EvaluationCallback(ClockedCallback):
 
         start = agreement.tell_time()
         if trainer.is_global_zero:
-            with averaged_weights(trainer), sharing(get_results(trainer, moment)):
+            read = partial(read_with_workers, num_workers=_get_num_workers(trainer.lightning_module))
+            with averaged_weights(trainer), sharing(get_results(trainer, moment)), reading(read):
                 self.evaluate(get_optimization(trainer), trainer.global_step, log)
         for name, entry in agreement.agree_on_first(logged):
             if not trainer.is_global_zero:
@@ -169,3 +174,7 @@ class EvaluationCallback(ClockedCallback):
         if self.max_fraction is not None:
             end = agreement.tell_time()
             self._not_before = end + (end - start) * (1 / self.max_fraction - 1)
+
+
+def _get_num_workers(module: LightningModule) -> int:
+    return module.num_workers if isinstance(module, Procedure) else 0

@@ -57,6 +57,7 @@ class Procedure(LightningModule):
             )
         self.model = model
         self.data = data
+        self.num_workers = num_workers
         self.augmentation = augmentation
         self.counters = {"iteration": 0}
         self._epoch = 0

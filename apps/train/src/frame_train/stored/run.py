@@ -135,9 +135,10 @@ class Run:
         self.checkpoint = checkpoint
 
     def move_data(self, device: DictConfig) -> None:
-        """Look for the data where a device option says, from when they are first asked for."""
+        """Look for the data where a device option says, from when they are first asked for, with as many workers."""
         data_root = str(Path(device.data_root).expanduser().absolute())
         self.config.device.update(data_root=data_root, download_files=device.download_files)
+        self.config.device.num_workers = device.get("num_workers", 0)
 
     def instantiate(self, key: str) -> Any:
         """Build what stands under a key of the config; what it refers to is what the run has already.
