@@ -44,8 +44,10 @@ assert isinstance(Own(), FlopCounterMode) and FlopCounterMode in Own.__mro__
 """,
     "compile": """
 assert torch.compile(lambda x: x + 1, backend="eager")(torch.zeros(1)) == 1
-import torch._dynamo, importlib
-assert importlib.reload and torch._dynamo.explain and torch._dynamo.config.recompile_limit
+import torch._dynamo, importlib.machinery, inspect
+assert torch._dynamo.explain and torch._dynamo.config.recompile_limit
+assert isinstance(torch._dynamo.__spec__.loader, importlib.machinery.SourceFileLoader)
+assert "optimize" in inspect.getsource(torch._dynamo)
 """,
     "a module of the compiler": "from torch._dynamo.utils import counters; assert counters is not None",
     "an attribute of the compiler": "import torch._dynamo; torch._dynamo.reset()",

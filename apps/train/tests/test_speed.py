@@ -27,6 +27,7 @@ LIBRARIES = {
     "sklearn",
     "wandb",
     "tensorboard",
+    "wandb.apis.public",  # of its launch
     "sympy",  # of the compiler
     "triton",
 }

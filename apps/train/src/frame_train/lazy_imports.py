@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
-from importlib.metadata import version
 from types import ModuleType
 from typing import Any
 
@@ -40,7 +39,7 @@ class _Package:
         distribution: What it belongs to.
         known_version: The version of it that is known; of another one, the package is executed at once.
         give: Gives what a name of it is without executing it, or raises LookupError.
-        needs: Says whether a module of it is to be imported behind it.
+        needs: Says whether a module of it is to be imported behind it, by its full name.
     """
 
     distribution: str
@@ -51,12 +50,18 @@ class _Package:
     @property
     def is_known(self) -> bool:
         """Whether it is of the version that is known."""
-        return version(self.distribution).startswith(self.known_version)
+        return _read_version(self.distribution).startswith(self.known_version)
+
+
+def _read_version(distribution: str) -> str:
+    from importlib.metadata import version  # here: a command that only answers has no need of it
+
+    return version(distribution)
 
 
 def _give_of_torchmetrics(name: str) -> Any:
     if name == "__version__":
-        return version("torchmetrics")
+        return _read_version("torchmetrics")
     if name == "_logger":
         return logging.getLogger("torchmetrics")
     module = {"Metric": "torchmetrics.metric", "MetricCollection": "torchmetrics.collections"}[name]
@@ -112,7 +117,6 @@ def _leave_out_of_compiling(function: Callable[..., Any], *arguments: Any, **opt
 _PLOT = "torchmetrics.utilities.plot"
 _FLOPS = "torch.utils.flop_counter"
 _GRIDS = "torchvision.utils"
-_INPUTS = "wandb.sdk.launch.inputs"
 _OF_PLOT = {
     "_AX_TYPE": Any,
     "_PLOT_OUT_TYPE": Any,
@@ -131,7 +135,7 @@ _PACKAGES = {
     _COMPILER: _Package("torch", "2.15.", _OF_COMPILER.__getitem__, lambda module: True),
     _FLOPS: _Package("torch", "2.15.", _OF_FLOPS.__getitem__, lambda module: False),
     "torchvision": _Package("torchvision", "0.29.", _OF_OTHERS.__getitem__, lambda module: module != _GRIDS),
-    "wandb.sdk.launch": _Package("wandb", "0.31.", _OF_OTHERS.__getitem__, lambda module: module != _INPUTS),
+    "wandb.sdk.launch": _Package("wandb", "0.31.", _OF_OTHERS.__getitem__, lambda module: False),
 }
 
 
@@ -174,12 +178,17 @@ class _LazyLoader(Loader):
 
 def _is_lazy(module: ModuleType) -> bool:
     """Say whether a module is still to be executed."""
-    return "__getattr__" in module.__dict__
+    return module.__spec__ is not None and isinstance(module.__spec__.loader, _LazyLoader)
 
 
 def _execute(module: ModuleType) -> None:
-    """Execute a module that was imported lazily; of any other, nothing is to be done."""
-    loader = getattr(module.__spec__, "loader", None)
-    if isinstance(loader, _LazyLoader) and _is_lazy(module):
-        del module.__dict__["__getattr__"]
-        loader.loader.exec_module(module)
+    """Execute a module that was imported lazily, after which it is as any other; of those, nothing is to be done."""
+    if module.__spec__ is None or not isinstance(module.__spec__.loader, _LazyLoader):
+        return
+    module.__spec__.loader = module.__loader__ = loader = module.__spec__.loader.loader
+    del module.__dict__["__getattr__"]
+    try:
+        loader.exec_module(module)
+    except BaseException:  # as an import does: the next one tries again
+        sys.modules.pop(module.__name__, None)
+        raise

@@ -27,7 +27,6 @@ from frame_train.messages import print_error, print_notice
 from frame_train.preparation import prepare_config
 from frame_train.processes import is_follower, is_restarted, is_under_torchrun, leading, name_launch, wait_for_directory
 from frame_train.settings import config_directory, register_resolvers
-from frame_train.static_checks import find_written_problems
 
 
 def main() -> None:
@@ -206,6 +205,8 @@ def _is_of_launcher(error: Exception) -> bool:
 def _train(config: DictConfig, overrides: Sequence[str], resumes: bool) -> Mapping[str, float]:
     for line in prepare_config(config):
         print_notice(line)
+    from frame_train.static_checks import find_written_problems  # after a config is composed
+
     raise_any(find_written_problems(config))  # before torch and Lightning are imported
     if resumes or is_restarted():
         from frame_train.resuming import find_unfinished  # torch and Lightning are imported only where needed
