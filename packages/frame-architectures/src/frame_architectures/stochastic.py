@@ -102,7 +102,8 @@ def make_distribution(
     family = _FAMILIES[name]
     if "scale" in family.parameters:
         location, scale = parameters
-        parameters = (location, softplus(scale + scale_offset) + MIN_SCALE)
+        raw_scale = scale + scale_offset if scale_offset else scale
+        parameters = (location, softplus(raw_scale) + MIN_SCALE)
     distribution = family.build(*parameters)
     n_event_dims = len(distribution.batch_shape) - n_batch_dims
     if isinstance(distribution, Delta):
