@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.floor import BATCH_SIZE
-from benchmarks.ticker import Ticker
 from frame_train.composing import compose_config
 from frame_train.data import MNIST
 from frame_train.drivers import remember_that_there_is_none
@@ -37,6 +36,8 @@ def load(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
 def _train(
     data_root: Path, directory: Path, tick: Callable[[], None], overrides: Sequence[str], evaluate: bool
 ) -> None:
+    from benchmarks.ticker import Ticker  # here: the command imports Lightning behind frame_train too
+
     register_resolvers()
     quiet_libraries()
     shipped = ("+experiment=MNIST_VAE", f"device.data_root={data_root}", "trainer.max_epochs=-1")
