@@ -49,7 +49,36 @@ assert torch._dynamo.explain and torch._dynamo.config.recompile_limit
 assert isinstance(torch._dynamo.__spec__.loader, importlib.machinery.SourceFileLoader)
 assert "optimize" in inspect.getsource(torch._dynamo)
 """,
-    "a module of the compiler": "from torch._dynamo.utils import counters; assert counters is not None",
+    "a module of the compiler": """
+import torch._dynamo.utils as utils
+from torch._dynamo import convert_frame
+assert sys.modules["torch._dynamo.utils"] is torch._dynamo.utils is utils and convert_frame.counters is utils.counters
+assert utils.__spec__.name == utils.__name__ and utils.__spec__.origin == utils.__loader__.path == utils.__file__
+""",
+    "what is left out of compiling": """
+def double(x): return 2 * x
+class Doubles:
+    def __call__(self, x): return 2 * x
+assert torch.compiler.disable(double)(3) == 6
+assert torch.compiler.disable()(double)(3) == torch.compiler.disable(recursive=False)(double)(3) == 6
+assert torch._dynamo.disable(fn=double)(3) == 6 and torch._dynamo.disable()(double)(3) == 6
+assert torch.compiler.disable(torch.nn.Linear(2, 2))(torch.zeros(1, 2)).shape == (1, 2)
+torch._dynamo.graph_break()
+torch._dynamo.graph_break(msg="here")
+""",
+    "a class is asked after": """
+from lightning_fabric.wrappers import OptimizedModule
+assert not issubclass(torch.nn.Linear, OptimizedModule)
+assert issubclass(type(torch.compile(torch.nn.Linear(1, 1))), OptimizedModule)
+""",
+    "threads": """
+from threading import Thread
+import torch._dynamo
+found = []
+threads = [Thread(target=lambda: found.append(torch._dynamo.config)) for _ in range(8)]
+[thread.start() for thread in threads], [thread.join() for thread in threads]
+assert len(found) == 8 and all(one is torch._dynamo.config for one in found)
+""",
     "an attribute of the compiler": "import torch._dynamo; torch._dynamo.reset()",
     "a compiled module is told from one that is not": """
 from lightning_fabric.wrappers import OptimizedModule
@@ -91,6 +120,9 @@ assert torchvision.ops.nms(torch.tensor([[0.0, 0.0, 1.0, 1.0]] * 2), torch.tenso
     "pictures": """
 from torchvision.transforms import v2
 from torchvision.datasets import FakeData
+import torchvision
+assert torchvision.datasets.FakeData is FakeData is torchvision.datasets.fakedata.FakeData
+assert torchvision.transforms.v2 is v2 is sys.modules["torchvision.transforms.v2"]
 assert v2.ToImage()(FakeData(2)[0][0]).shape == (3, 224, 224)
 """,
     "launch": """
@@ -116,6 +148,24 @@ def test_the_same_holds_of_what_is_imported_before(name: str) -> None:
     program = "".join(line for line in lines if "not in sys.modules" not in line)
     before = "import torch, torch._dynamo, torch.utils.flop_counter, torchmetrics, torchvision, wandb.sdk.launch\n"
     subprocess.run([sys.executable, "-c", f"{before}import sys, frame_train, pytorch_lightning\n{program}"], check=True)
+
+
+@pytest.mark.slow
+def test_what_can_not_be_executed_says_why_each_time_and_hinders_nothing_else() -> None:
+    program = """
+sys.modules["torch._dynamo.config"] = None
+weight = torch.nn.Parameter(torch.ones(1))
+optimizer = torch.optim.SGD([weight], lr=1.0)
+for _ in range(2):
+    try:
+        torch._dynamo.explain
+    except ImportError as error:
+        assert "torch._dynamo" in str(error)
+    else:
+        raise AssertionError
+    optimizer.zero_grad()
+"""
+    subprocess.run([sys.executable, "-c", BEFORE + program], check=True)
 
 
 @pytest.mark.slow

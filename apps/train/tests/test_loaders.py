@@ -187,7 +187,7 @@ class Readers(TensorDataset):
         return {"x": self.tensors[0][index], "process": torch.tensor(os.getpid()), "noise": torch.rand(())}
 
 
-@pytest.mark.parametrize("n_data", [1, 64, 150])
+@pytest.mark.parametrize("n_data", [65, 150])
 def test_what_an_evaluation_goes_through_is_read_by_workers_in_its_order(n_data: int) -> None:
     data_set = Readers(torch.arange(n_data))
     wanted = torch.randperm(n_data).split(100)
@@ -207,5 +207,15 @@ def test_what_is_in_memory_or_has_no_workers_is_read_here() -> None:
     (batch,) = read_with_workers(data_set, [torch.tensor([3, 1])], num_workers=2)
     assert batch["y"].tolist() == [3, 1]
     assert (data_set.n_batches, data_set.n_single) == (1, 0)
-    (batch,) = read_with_workers(Readers(torch.arange(3)), [torch.tensor([2])], num_workers=0)
-    assert batch["process"].tolist() == [os.getpid()]
+    some, all_of_it = [torch.tensor([2])], torch.arange(100).split(10)
+    for wanted, num_workers in ((all_of_it, 0), (some, 2)):  # for a few it would take longer to start them
+        batch = next(iter(read_with_workers(Readers(torch.arange(100)), wanted, num_workers)))
+        assert batch["process"].unique().tolist() == [os.getpid()]
+
+
+def test_texts_come_from_workers_as_they_come_from_here() -> None:
+    data_set = [{"x": torch.tensor(index), "name": str(index)} for index in range(100)]
+    wanted = torch.arange(100).split(90)
+    here, there = (list(read_with_workers(data_set, wanted, num_workers)) for num_workers in (0, 2))
+    assert [batch["name"] for batch in there] == [batch["name"] for batch in here]
+    assert there[0]["name"][:2] == ["0", "1"]

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
-from types import ModuleType
+from threading import RLock
+from types import FunctionType, ModuleType
 from typing import Any
 
 _COMPILER = "torch._dynamo"
@@ -69,6 +70,10 @@ def _give_of_torchmetrics(name: str) -> Any:
     return getattr(import_module(module), name)
 
 
+def _give_nothing(name: str) -> Any:
+    raise LookupError(name)
+
+
 class _Later:
     """A function or a class of a package that is executed when it is called or derived from.
 
@@ -90,22 +95,29 @@ class _Later:
     def __instancecheck__(self, instance: Any) -> bool:
         return not _is_lazy(sys.modules[self._module]) and isinstance(instance, self._get())
 
+    def __subclasscheck__(self, subclass: type) -> bool:
+        return not _is_lazy(sys.modules[self._module]) and issubclass(subclass, self._get())
+
     def _get(self) -> Any:
         module = sys.modules[self._module]
         _execute(module)
         return getattr(module, self._name)
 
 
-def _do_nothing() -> None:
+def _do_nothing(*arguments: Any, **options: Any) -> None:
     """Take the place of ``torch._dynamo.graph_break``, which tells something to what compiles."""
 
 
-def _leave_out_of_compiling(function: Callable[..., Any], *arguments: Any, **options: Any) -> Callable[..., Any]:
+def _leave_out_of_compiling(function: Any = None, *arguments: Any, **options: Any) -> Any:
     """Take the place of ``torch._dynamo.disable``: before anything is compiled there is nothing to be left out of."""
 
     @functools.cache
-    def disable() -> Callable[..., Any]:
+    def disable() -> Any:
+        _execute(sys.modules[_COMPILER])
         return sys.modules[_COMPILER].disable(function, *arguments, **options)
+
+    if not isinstance(function, FunctionType):  # a class, a module, or none yet
+        return disable()
 
     @functools.wraps(function)
     def call(*inputs: Any, **named: Any) -> Any:
@@ -128,14 +140,13 @@ _OF_COMPILER = {
     "OptimizedModule": _Later(_COMPILER, "OptimizedModule"),
 }
 _OF_FLOPS = {"FlopCounterMode": _Later(_FLOPS, "FlopCounterMode")}
-_OF_OTHERS = dict[str, Any]()
 _PACKAGES = {
     "torchmetrics": _Package("torchmetrics", "1.9.", _give_of_torchmetrics, lambda module: False),
     _PLOT: _Package("torchmetrics", "1.9.", _OF_PLOT.__getitem__, lambda module: False),
     _COMPILER: _Package("torch", "2.15.", _OF_COMPILER.__getitem__, lambda module: True),
     _FLOPS: _Package("torch", "2.15.", _OF_FLOPS.__getitem__, lambda module: False),
-    "torchvision": _Package("torchvision", "0.29.", _OF_OTHERS.__getitem__, lambda module: module != _GRIDS),
-    "wandb.sdk.launch": _Package("wandb", "0.31.", _OF_OTHERS.__getitem__, lambda module: False),
+    "torchvision": _Package("torchvision", "0.29.", _give_nothing, lambda module: module != _GRIDS),
+    "wandb.sdk.launch": _Package("wandb", "0.31.", _give_nothing, lambda module: False),
 }
 
 
@@ -146,6 +157,10 @@ class _Finder(MetaPathFinder):
         parent = fullname.rpartition(".")[0]
         if parent in _PACKAGES and _PACKAGES[parent].needs(fullname):
             _execute(sys.modules[parent])
+            if fullname in sys.modules:  # the parent has imported it; Python goes by the spec that the module has
+                module = sys.modules[fullname]
+                module.__spec__ = ModuleSpec(fullname, _Imported(module))
+                return module.__spec__
         package = _PACKAGES.get(fullname)
         if package is None or not package.is_known:
             return None
@@ -155,25 +170,61 @@ class _Finder(MetaPathFinder):
         return spec
 
 
+class _Imported(Loader):
+    """Gives a module that is there."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module = module
+        self._spec = module.__spec__
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return self._module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self._spec
+
+
 class _LazyLoader(Loader):
     def __init__(self, loader: Loader, package: _Package) -> None:
-        self.loader = loader
+        self._loader = loader
         self._package = package
+        self._is_executing = False
 
     def exec_module(self, module: ModuleType) -> None:
         """Give the module a function that Python calls for the names that it lacks (PEP 562)."""
 
         def get(name: str) -> Any:
-            try:
-                return self._package.give(name)
-            except LookupError:
-                pass
+            if not self._is_executing:
+                try:
+                    return self._package.give(name)
+                except LookupError:
+                    pass
             if name.startswith("__") and name != "__all__":
                 raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
-            _execute(module)
+            with _lock:
+                if self._is_executing:  # in this thread: the name is not there yet
+                    raise AttributeError(f"partially initialized module {module.__name__!r} has no attribute {name!r}")
+                _execute(module)
             return getattr(module, name)
 
-        module.__dict__["__getattr__"] = get
+        module.__dict__["__getattr__"] = self._get = get
+
+    def execute(self, module: ModuleType) -> None:
+        """Execute the module, after which it is as any other; where that raises, it stays as it was."""
+        if self._is_executing:
+            return
+        self._is_executing = True
+        try:
+            self._loader.exec_module(module)
+        finally:
+            self._is_executing = False
+        if module.__dict__.get("__getattr__") is self._get:
+            del module.__dict__["__getattr__"]
+        assert module.__spec__ is not None
+        module.__spec__.loader = module.__loader__ = self._loader
+
+
+_lock = RLock()
 
 
 def _is_lazy(module: ModuleType) -> bool:
@@ -182,13 +233,8 @@ def _is_lazy(module: ModuleType) -> bool:
 
 
 def _execute(module: ModuleType) -> None:
-    """Execute a module that was imported lazily, after which it is as any other; of those, nothing is to be done."""
-    if module.__spec__ is None or not isinstance(module.__spec__.loader, _LazyLoader):
-        return
-    module.__spec__.loader = module.__loader__ = loader = module.__spec__.loader.loader
-    del module.__dict__["__getattr__"]
-    try:
-        loader.exec_module(module)
-    except BaseException:  # as an import does: the next one tries again
-        sys.modules.pop(module.__name__, None)
-        raise
+    """Execute a module that was imported lazily, in one thread alone; of any other, nothing is to be done."""
+    with _lock:
+        loader = module.__spec__.loader if module.__spec__ is not None else None
+        if isinstance(loader, _LazyLoader):
+            loader.execute(module)

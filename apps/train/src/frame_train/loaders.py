@@ -119,11 +119,14 @@ class Trips(Sampler[list[Batch]]):
 
     def get_first(self, trip: int) -> int:
         """Give the position in the epoch of the first batch of a trip; after the last trip, the number of batches."""
-        return max([*self._list_starts(), self.n_batches][trip], self.batches.first_batch)
+        first, others = self._split()
+        start = first[trip] if trip < len(first) else [*others[trip - len(first) :][:1], self.n_batches][0]
+        return max(start, self.batches.first_batch)
 
     def find(self, batch: int) -> int:
         """Give the position in the epoch of the trip that a batch is in."""
-        return bisect(self._list_starts(), batch) - 1
+        first, others = self._split()
+        return bisect(first, batch) + bisect(others, batch) - 1
 
     def __iter__(self) -> Iterator[list[Batch]]:
         batches = iter(self.batches)
@@ -133,11 +136,11 @@ class Trips(Sampler[list[Batch]]):
     def __len__(self) -> int:
         return 1 + self._count_after(1)
 
-    def _list_starts(self) -> list[int]:
-        """List the positions in the epoch of the batches that trips begin with."""
+    def _split(self) -> tuple[list[int], range]:
+        """Give the batches that trips begin with, by position in the epoch: the first, and those at equal distances."""
         second = self.n_steps - self.batches.epoch * self.n_batches % self.n_steps
         parted = [1] if self._count_after(second) < self._count_after(1) else []
-        return [0, *parted, *range(second, self.n_batches, self.n_steps)]
+        return [0, *parted], range(second, self.n_batches, self.n_steps)
 
     def _count_after(self, batch: int) -> int:
         """Count the trips of an epoch from a batch on, with which one begins."""
@@ -231,21 +234,25 @@ def read_with_workers(
     if num_workers == 0 or isinstance(data_set, BatchedDataset):
         return (get_batch(data_set, indices) for indices in batches)
     pieces = [indices.split(_PIECE) for indices in batches]
+    if sum(map(len, pieces)) <= 1:
+        return (get_batch(data_set, indices) for indices in batches)
     keyed = [Batch(piece, make_key(0, "evaluation", index)) for index, piece in enumerate(chain(*pieces))]
     loader = DataLoader(
         _Batches(data_set),
         batch_size=None,
         sampler=keyed,
-        num_workers=num_workers,
+        num_workers=min(num_workers, len(keyed)),
         worker_init_fn=_hear_training_alone,
-        generator=torch.Generator(),  # an evaluation draws the same with workers and without
+        generator=torch.Generator(),  # nothing is drawn from that of the evaluation
     )
     read = iter(loader)
     return (_join(list(islice(read, len(of_batch)))) for of_batch in pieces)
 
 
-def _join(pieces: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    return {name: torch.cat([piece[name] for piece in pieces]) for name in pieces[0]}
+def _join(pieces: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Put the pieces of a batch together; texts are in lists."""
+    parts = {name: [piece[name] for piece in pieces] for name in pieces[0]}
+    return {name: torch.cat(of) if isinstance(of[0], Tensor) else list(chain(*of)) for name, of in parts.items()}
 
 
 def join_trips(loader: DataLoader[Any], trips: Trips) -> DataLoader[Any]:

@@ -8,7 +8,9 @@ from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-_OURS = "frame_"
+_OURS = ("frame_architectures", "frame_core", "frame_eval", "frame_loggers", "frame_models", "frame_train")
+"""Packages whose classes are written as they are read here: no other signature than that of `__init__` is theirs."""
+
 _TYPES: dict[str, Any] = {
     **{kind.__name__: kind for kind in (bool, float, int, str, dict, list, tuple, Mapping, Sequence)},
     "Callable": Callable,
@@ -16,7 +18,6 @@ _TYPES: dict[str, Any] = {
 }
 _OF_TYPES = (ast.Name, ast.Constant, ast.Subscript, ast.Tuple, ast.List, ast.BinOp, ast.BitOr, ast.Load)
 
-_Function = ast.FunctionDef
 _Definition = ast.FunctionDef | ast.ClassDef
 
 
@@ -30,11 +31,11 @@ class Written(NamedTuple):
 @functools.cache
 def read_written_signature(path: str) -> Written | None:
     """Read the signature of what a ``_target_`` names; None where it is not ours, or its file does not tell."""
-    found = _find(path.split(".")) if path.startswith(_OURS) else None
+    found = _find(path.split(".")) if path.partition(".")[0] in _OURS else None
     if found is None:
         return None
     module, definition = found
-    function = definition if isinstance(definition, _Function) else _find_init(definition)
+    function = definition if isinstance(definition, ast.FunctionDef) else _find_init(definition)
     if function is None or definition.decorator_list or function.decorator_list:
         return None
     parameters = _list_parameters(function.args)
@@ -69,8 +70,8 @@ def _find_file(module: Sequence[str]) -> Path | None:
     return next((file for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file()), None)
 
 
-def _find_init(definition: ast.ClassDef) -> _Function | None:
-    functions = {part.name: part for part in definition.body if isinstance(part, _Function)}
+def _find_init(definition: ast.ClassDef) -> ast.FunctionDef | None:
+    functions = {part.name: part for part in definition.body if isinstance(part, ast.FunctionDef)}
     return None if "__new__" in functions else functions.get("__init__")
 
 

@@ -58,7 +58,8 @@ class ClockedCallback(Callback):
 
     def _read(self, trainer: Trainer, trip: int) -> float:
         """Read the quantity that the interval is measured in, before a trip through the Trainer's loop."""
-        return read_progress(self._clock.interval, trainer, _read_epoch_fraction(trainer, trip))
+        fraction = _read_epoch_fraction(trainer, trip) if self._clock.interval.unit == "epochs" else 0.0
+        return read_progress(self._clock.interval, trainer, fraction)
 
 
 def _read_epoch_fraction(trainer: Trainer, trip: int) -> float:

@@ -88,8 +88,8 @@ class BatchOptimization(Procedure):
 
     def choose_trips(self, trainer: Trainer) -> None:
         super().choose_trips(trainer)
-        if isinstance(self._make_optimizer(self.model.parameters()), LBFGS):  # it asks several times for a loss
-            self._trips.n_steps = 1
+        if self._trips.n_steps > 1 and isinstance(self._make_optimizer(self.model.parameters()), LBFGS):
+            self._trips.n_steps = 1  # it asks several times for the loss of a step
         self.automatic_optimization = self._trips.n_steps == 1
 
     def setup(self, stage: str) -> None:
