@@ -94,6 +94,7 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     ([DIGITS, "model._target_=frame_models.VAE"], ["`model._target_`", "`frame_models.VAE`", "VariationalAutoencoder"]),
     ([DIGITS, "model._target_=frame_modles.VIB"], ["`model._target_`", "Did you mean `frame_models.VIB`?"]),
     ([DIGITS, "model._target_=frame_models.Clasifier"], ["Did you mean `Classifier`?"]),
+    ([DIGITS, "model._target_=frame_architectures.digits"], ["`model._target_`", "no class or function", "module"]),
     ([DIGITS, "model._target_=frame_train.composition._identity"], ["`model._target_`", "`_identity`", "private"]),
     ([DIGITS, "model._target_=torch.nn"], ["`model._target_`", "`torch.nn` is no class or function", "'module'"]),
     ([DIGITS, "model._target_=5"], ["`model._target_`", "a class or a function", "got 5"]),

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import pkgutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -74,6 +75,13 @@ def test_a_signature_as_written_is_that_of_the_target(path: str) -> None:
 
 def test_most_are_read() -> None:
     assert sum(read_written_signature(path) is not None for path in OURS) > 0.8 * len(OURS)
+
+
+@pytest.mark.parametrize("package", ["frame_architectures", "frame_core", "frame_eval", "frame_models", "frame_train"])
+def test_a_module_has_no_signature(package: str) -> None:
+    paths = [part.name for part in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}.")]
+    assert paths
+    assert {read_written_signature(path) for path in paths} == {None}
 
 
 @pytest.mark.parametrize("path", ["torch.nn.Linear", "frame_train", "frame_train.no.Such", "frame_no.Such", "", "."])

@@ -119,8 +119,10 @@ class Trips(Sampler[list[Batch]]):
 
     def get_first(self, trip: int) -> int:
         """Give the position in the epoch of the first batch of a trip; after the last trip, the number of batches."""
+        if trip == len(self):
+            return self.n_batches
         first, others = self._split()
-        start = first[trip] if trip < len(first) else [*others[trip - len(first) :][:1], self.n_batches][0]
+        start = first[trip] if trip < len(first) else others[trip - len(first)]
         return max(start, self.batches.first_batch)
 
     def find(self, batch: int) -> int:

@@ -57,7 +57,8 @@ def _find(names: Sequence[str]) -> tuple[str, _Definition] | None:
         if isinstance(statement, ast.ImportFrom) and statement.module and statement.level == 0:
             for alias in statement.names:
                 if (alias.asname or alias.name) == name:
-                    return _find([*statement.module.split("."), alias.name])
+                    origin = statement.module.split(".")
+                    return None if origin == module else _find([*origin, alias.name])  # a module of its own
     return None
 
 
