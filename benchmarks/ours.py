@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.floor import BATCH_SIZE
-from frame_train.composing import compose_config
+from frame_train.composition.compose import compose_config
+from frame_train.composition.preparation import prepare_config
+from frame_train.composition.settings import register_resolvers
 from frame_train.data import MNIST
-from frame_train.drivers import remember_that_there_is_none
-from frame_train.experiment import build_experiment
-from frame_train.loaders import make_train_loader
-from frame_train.preparation import prepare_config
-from frame_train.settings import register_resolvers
+from frame_train.data.loaders import make_train_loader
+from frame_train.experiment.build import build_experiment
+from frame_train.optimization.drivers import remember_that_there_is_none
 from frame_train.terminal import quiet_libraries
 
 

@@ -13,10 +13,10 @@ import torch
 from hydra.core.global_hydra import GlobalHydra
 from hypothesis import settings
 
+from frame_train.commands.evaluate import main as evaluate_main
+from frame_train.commands.train import main as train_main
+from frame_train.composition.settings import workspace
 from frame_train.data.mnist import FILES
-from frame_train.evaluate import main as evaluate_main
-from frame_train.settings import workspace
-from frame_train.train import main as train_main
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the networks are small, and there is a test on every core
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no fault

@@ -17,7 +17,7 @@ _IMPORTED = (
     "frame_eval",
     "frame_loggers.tensorboard",
     "frame_models",
-    "frame_train.train",
+    "frame_train.commands.train",
     "frame_train.training",
 )
 
@@ -114,7 +114,7 @@ def _serve() -> None:
 
 
 def _become_train(arguments: list[str], folder: str, output: str, environment: dict[str, str]) -> None:
-    from frame_train.train import main
+    from frame_train.commands.train import main
 
     os.setsid()
     os.chdir(folder)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from frame_train.settings import workspace
+from frame_train.composition.settings import workspace
 
 Command = Callable[..., Any]
 

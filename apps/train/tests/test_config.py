@@ -7,8 +7,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from frame_train.composition import find_target
-from frame_train.settings import config_directory, register_resolvers
+from frame_train.composition.objects import find_target
+from frame_train.composition.settings import config_directory, register_resolvers
 
 
 def options(group: str) -> list[str]:

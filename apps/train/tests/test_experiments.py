@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from frame_train.settings import config_directory
+from frame_train.composition.settings import config_directory
 
 EXPERIMENTS = sorted(path.stem for path in (config_directory() / "experiment").glob("*.yaml"))
 LOGGED = {

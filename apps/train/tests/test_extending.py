@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from frame_train.settings import workspace
+from frame_train.composition.settings import workspace
 
 GUIDE = (workspace() / "docs" / "extending.md").read_text()
 

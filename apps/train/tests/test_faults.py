@@ -27,8 +27,8 @@ from frame_core.testing import TinyModel
 from frame_loggers import FileLogger, WandbLogger
 from frame_loggers.wandb_service import close_wandb
 from frame_train.callbacks import CumulativeLogCallback, PeriodicCheckpoint
-from frame_train.checkpoint_files import find_newest
 from frame_train.optimization import AdamBatchOptimization
+from frame_train.runs.checkpoint_files import find_newest
 
 WandbServer = runpy.run_path(str(Path(__file__).with_name("wandb_server.py")))["WandbServer"]
 SMALL = (

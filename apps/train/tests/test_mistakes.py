@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from frame_train.composition.settings import workspace
 from frame_train.data.mnist import FILES
-from frame_train.settings import workspace
 
 DIGITS = "+experiment=DIGITS_VAE"
 OWN_EXPERIMENTS = {
@@ -95,7 +95,10 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     ([DIGITS, "model._target_=frame_modles.VIB"], ["`model._target_`", "Did you mean `frame_models.VIB`?"]),
     ([DIGITS, "model._target_=frame_models.Clasifier"], ["Did you mean `Classifier`?"]),
     ([DIGITS, "model._target_=frame_architectures.digits"], ["`model._target_`", "no class or function", "module"]),
-    ([DIGITS, "model._target_=frame_train.composition._identity"], ["`model._target_`", "`_identity`", "private"]),
+    (
+        [DIGITS, "model._target_=frame_train.composition.objects._identity"],
+        ["`model._target_`", "`_identity`", "private"],
+    ),
     ([DIGITS, "model._target_=torch.nn"], ["`model._target_`", "`torch.nn` is no class or function", "'module'"]),
     ([DIGITS, "model._target_=5"], ["`model._target_`", "a class or a function", "got 5"]),
     ([DIGITS, "model._target_=null"], ["`model._target_`", "got None"]),

@@ -19,10 +19,10 @@ from frame_eval import ImageSampleEvaluation
 from frame_loggers import FileLogger, TensorBoardLogger, WandbLogger
 from frame_train import load_run
 from frame_train.callbacks import BestCheckpoint, EvaluationCallback
-from frame_train.checkpoint_files import write_checkpoint
+from frame_train.composition.settings import hide_environment, register_resolvers
 from frame_train.errors import CompositionError
-from frame_train.run import make_run_directory
-from frame_train.settings import hide_environment, register_resolvers
+from frame_train.runs.checkpoint_files import write_checkpoint
+from frame_train.runs.directory import make_run_directory
 
 Commands = runpy.run_path(str(Path(__file__).with_name("processes.py")))["Commands"]
 Train = Callable[..., Any]

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from frame_train.settings import config_directory, workspace
-from frame_train.train import main
+from frame_train.commands.train import main
+from frame_train.composition.settings import config_directory, workspace
 
 APP = Path(__file__).parents[1] / "README.md"
 COMMANDS = re.findall(

@@ -12,11 +12,11 @@ import torch
 from pytorch_lightning import Callback
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from frame_train.composing import compose_config
-from frame_train.experiment import Experiment, build_experiment
-from frame_train.preparation import prepare_config
-from frame_train.profiling import NoProfiler
-from frame_train.settings import register_resolvers
+from frame_train.composition.compose import compose_config
+from frame_train.composition.preparation import prepare_config
+from frame_train.composition.settings import register_resolvers
+from frame_train.experiment.build import Experiment, build_experiment
+from frame_train.optimization.profiling import NoProfiler
 
 LIBRARIES = {
     "torch",
@@ -36,7 +36,7 @@ SCRIPT = """
 import atexit, pathlib, sys
 path = pathlib.Path(sys.argv.pop(1))
 atexit.register(lambda: path.write_text(" ".join(sys.modules)))
-from frame_train.train import main
+from frame_train.commands.train import main
 main()
 """
 
@@ -127,7 +127,7 @@ def build(directory: Path, *overrides: str) -> Experiment:
     return build_experiment(config, directory)
 
 
-SHIFT = "optimization.augmentation={_target_: frame_train.augmentation.RandomShift, n_pixels: 1}"
+SHIFT = "optimization.augmentation={_target_: frame_train.data.augmentation.RandomShift, n_pixels: 1}"
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")

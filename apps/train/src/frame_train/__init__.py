@@ -5,10 +5,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from frame_train.lazy_imports import make_imports_lazy
+from frame_train.commands.startup import make_imports_lazy
 
 if TYPE_CHECKING:
-    from frame_train.stored import Run, load_run
+    from frame_train.runs.stored import Run, load_run
 
 __all__ = ["Run", "load_run"]
 
@@ -18,6 +18,6 @@ make_imports_lazy()
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from frame_train import stored
+    from frame_train.runs import stored
 
     return getattr(stored, name)

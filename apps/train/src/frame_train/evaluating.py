@@ -12,14 +12,14 @@ from pytorch_lightning.loggers import Logger
 from frame_core import EntryLogger, LogEntry, reading, sharing
 from frame_loggers import FileLogger
 from frame_train.callbacks import EvaluationCallback
+from frame_train.console import print_notice
+from frame_train.data.loaders import read_with_workers
 from frame_train.errors import CompositionError, raise_any, suggest
-from frame_train.experiment import Parts, find_mismatches
-from frame_train.loaders import read_with_workers
-from frame_train.messages import print_notice
+from frame_train.experiment.build import Parts, find_mismatches
 from frame_train.report import write_report
-from frame_train.run import continue_wandb_runs, write_missing_end
-from frame_train.stored.checkpoint import Checkpoint
-from frame_train.stored.run import Run, open_run
+from frame_train.runs.checkpoint import Checkpoint
+from frame_train.runs.directory import continue_wandb_runs, write_missing_end
+from frame_train.runs.stored import Run, open_run
 from frame_train.terminal import print_closing, print_values, quiet_libraries
 
 _N_LINES = 3

@@ -13,9 +13,9 @@ from rich.table import Column, Table
 from rich.text import Text
 from rich.tree import Tree
 
-from frame_train.job import Job
-from frame_train.messages import print_error, print_notice
-from frame_train.settings import read_without_environment
+from frame_train.commands.job import Job
+from frame_train.composition.settings import read_without_environment
+from frame_train.console import print_error, print_notice
 
 _SHOWN = (
     "params",

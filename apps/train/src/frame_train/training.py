@@ -14,17 +14,18 @@ from omegaconf import DictConfig
 from pytorch_lightning import Trainer
 
 from frame_train.callbacks.stopping import is_stopped
-from frame_train.checkpoint_files import find_newest, put_back
+from frame_train.composition.settings import resolve_without_environment
+from frame_train.console import print_notice
+from frame_train.distributed.environment import take_numbers
+from frame_train.distributed.launcher import end_with_parent, followed
+from frame_train.distributed.slurm import is_requeue, requeue
 from frame_train.errors import CompositionError, TrainingError, raise_any
-from frame_train.experiment import Experiment, build_experiment
-from frame_train.launching import end_with_parent, followed
-from frame_train.messages import print_notice
-from frame_train.processes import take_numbers
-from frame_train.progress import cut_logs_back
+from frame_train.experiment.build import Experiment, build_experiment
+from frame_train.experiment.static_checks import find_static_problems
+from frame_train.optimization.progress import cut_logs_back
 from frame_train.report import write_report
-from frame_train.requeue import is_requeue, requeue
-from frame_train.resuming import Resumption
-from frame_train.run import (
+from frame_train.runs.checkpoint_files import find_newest, put_back
+from frame_train.runs.directory import (
     claimed,
     continue_wandb_runs,
     make_run_directory,
@@ -32,9 +33,8 @@ from frame_train.run import (
     write_end,
     write_resumption,
 )
-from frame_train.settings import resolve_without_environment
-from frame_train.static_checks import find_static_problems
-from frame_train.stored.run import read_config
+from frame_train.runs.resumption import Resumption
+from frame_train.runs.stored import read_config
 from frame_train.terminal import print_closing, print_config, quiet_libraries, silence_notices
 
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)

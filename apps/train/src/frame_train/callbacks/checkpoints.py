@@ -13,8 +13,8 @@ from frame_train.callbacks.averaging import is_averaged_after
 from frame_train.callbacks.clocked import ClockedCallback
 from frame_train.callbacks.finiteness import is_finite
 from frame_train.callbacks.stopping import is_stopped
-from frame_train.checkpoint_files import write_checkpoint
 from frame_train.errors import TrainingError
+from frame_train.runs.checkpoint_files import write_checkpoint
 
 _log = logging.getLogger("frame_train")
 

@@ -6,8 +6,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from frame_core import Optimization
 from frame_train.interval import Clock, Interval
-from frame_train.optimization.procedure import Procedure
-from frame_train.progress import read_progress
+from frame_train.optimization.module import Procedure
+from frame_train.optimization.progress import read_progress
 
 
 class ClockedCallback(Callback):

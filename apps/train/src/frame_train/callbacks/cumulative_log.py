@@ -7,11 +7,11 @@ from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 
 from frame_core import SCALARS_ENTRY, LogEntry
-from frame_train import agreement
 from frame_train.callbacks.clocked import ClockedCallback
 from frame_train.callbacks.finiteness import check_losses
 from frame_train.callbacks.stopping import is_stopped
-from frame_train.progress import log_entry, read_quantities
+from frame_train.distributed import collectives
+from frame_train.optimization.progress import log_entry, read_quantities
 
 
 class CumulativeLogCallback(ClockedCallback):
@@ -62,11 +62,11 @@ class CumulativeLogCallback(ClockedCallback):
             self._log(trainer)
 
     def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "sums": agreement.gather(self._sums), "counts": self._counts}
+        return {**super().state_dict(), "sums": collectives.gather(self._sums), "counts": self._counts}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         super().load_state_dict(state_dict)
-        self._sums = agreement.take_own(state_dict["sums"])
+        self._sums = collectives.take_own(state_dict["sums"])
         self._counts = state_dict["counts"]
 
     def _log_and_check(self, trainer: Trainer) -> None:
@@ -76,7 +76,7 @@ class CumulativeLogCallback(ClockedCallback):
     def _log(self, trainer: Trainer) -> dict[str, float]:
         sums = torch.stack(list(self._sums.values())).tolist()
         own = [value / self._counts[name] for name, value in zip(self._sums, sums)]
-        means = dict(zip(self._sums, agreement.agree_on_means(own)))
+        means = dict(zip(self._sums, collectives.agree_on_means(own)))
         entry = LogEntry(data_type=SCALARS_ENTRY, value=means)
         log_entry("Train", entry, trainer)
         self._sums = {}

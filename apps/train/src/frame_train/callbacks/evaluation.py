@@ -21,14 +21,14 @@ from frame_core import (
     run_evaluation,
     sharing,
 )
-from frame_train import agreement
 from frame_train.callbacks.averaging import averaged_weights, is_averaged_after, update_averages
 from frame_train.callbacks.clocked import ClockedCallback
 from frame_train.callbacks.moments import get_results
 from frame_train.callbacks.stopping import is_stopped
-from frame_train.loaders import read_with_workers
-from frame_train.optimization.procedure import Procedure
-from frame_train.progress import get_optimization, log_entry
+from frame_train.data.loaders import read_with_workers
+from frame_train.distributed import collectives
+from frame_train.optimization.module import Procedure
+from frame_train.optimization.progress import get_optimization, log_entry
 
 _log = logging.getLogger("frame_train")
 
@@ -115,7 +115,7 @@ class EvaluationCallback(ClockedCallback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if self.is_over(trainer, batch_idx) and agreement.tell_time() >= self._not_before:
+        if self.is_over(trainer, batch_idx) and collectives.tell_time() >= self._not_before:
             update_averages(trainer, outputs, batch, batch_idx)
             self._evaluate(trainer, ("batch", trainer.current_epoch, batch_idx))
             self.begin_again(trainer, batch_idx)
@@ -163,16 +163,16 @@ class EvaluationCallback(ClockedCallback):
             if name_numbers(name, entry):
                 logged.append((name, entry))
 
-        start = agreement.tell_time()
+        start = collectives.tell_time()
         if trainer.is_global_zero:
             read = partial(read_with_workers, num_workers=_get_num_workers(trainer.lightning_module))
             with averaged_weights(trainer), sharing(get_results(trainer, moment)), reading(read):
                 self.evaluate(get_optimization(trainer), trainer.global_step, log)
-        for name, entry in agreement.agree_on_first(logged):
+        for name, entry in collectives.agree_on_first(logged):
             if not trainer.is_global_zero:
                 log_entry(name, entry, trainer)
         if self.max_fraction is not None:
-            end = agreement.tell_time()
+            end = collectives.tell_time()
             self._not_before = end + (end - start) * (1 / self.max_fraction - 1)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from pytorch_lightning import LightningModule, Trainer, callbacks
 from tqdm import tqdm
 
-from frame_train.optimization.procedure import Procedure
-from frame_train.progress import read_quantities
+from frame_train.optimization.module import Procedure
+from frame_train.optimization.progress import read_quantities
 
 
 class ProgressBar(callbacks.ProgressBar):

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from frame_train import agreement
+from frame_train.distributed import collectives
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
@@ -39,7 +39,7 @@ class StopOnSignal(Callback):
                 signal.signal(number, handler)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        agreement.begin()
+        collectives.begin()
         # Lightning's own way, for its own handler, would make every step of several processes wait for the device
         cast(Any, trainer).fit_loop.epoch_loop._broadcast_sigterm_tensor = _do_nothing
 
@@ -70,7 +70,7 @@ class StopOnSignal(Callback):
             self._arrived = number
 
     def _meet(self) -> None:
-        number = agreement.agree_on_greatest(self._arrived)
+        number = collectives.agree_on_greatest(self._arrived)
         if number and self.received is None:
             self.received = signal.Signals(number)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from frame_train.data.in_memory import InMemoryDataset
 from frame_train.data.splits import get_range
 from frame_train.data.synthetic import SyntheticDataset
-from frame_train.folders import made_folder
+from frame_train.files import made_folder
 
 _RANGES = {
     "train": range(50_000),

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
 from frame_core import SizedDataset, get_batch, get_tensor
-from frame_train.residency import MovableDataset
+from frame_train.data.placement import MovableDataset
 
 
 class TwoViews:

@@ -7,7 +7,7 @@ from pytorch_lightning.plugins import MixedPrecision
 from torch import nn
 
 from frame_core import Model, SizedDataset
-from frame_train.augmentation import Augmentation
+from frame_train.data.augmentation import Augmentation
 from frame_train.optimization.batch import BatchOptimization
 
 

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from frame_core import AdversarialModel, SizedDataset, check_count
-from frame_train.augmentation import Augmentation
-from frame_train.optimization.procedure import Procedure
+from frame_train.data.augmentation import Augmentation
+from frame_train.optimization.module import Procedure
 
 
 class AdversarialOptimization(Procedure):

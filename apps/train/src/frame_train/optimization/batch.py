@@ -11,9 +11,9 @@ from torch.optim import LBFGS, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from frame_core import Model, SizedDataset
-from frame_train.augmentation import Augmentation
+from frame_train.data.augmentation import Augmentation
 from frame_train.optimization.compilation import Loss, check_mode, compile_loss
-from frame_train.optimization.procedure import Procedure
+from frame_train.optimization.module import Procedure
 
 
 class BatchOptimization(Procedure):

@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from frame_core import Evaluation, LogEntry, Model, Optimization, SizedDataset, add_losses, check_requirements
-from frame_train.augmentation import Augmentation
+from frame_train.data.augmentation import Augmentation
 from frame_train.optimization.batch import BatchOptimization
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from frame_train.report.drawing import count_outside, draw_curves, draw_histogram
 from frame_train.report.markup import Markup, element, join
-from frame_train.report.record import Histogram, Latest, Picture, Point, Record, read_record
 from frame_train.report.scale import format_duration, format_number
 from frame_train.report.series import N_DRAWN, Curves, group
+from frame_train.runs.record import Histogram, Latest, Picture, Point, Record, read_record
 
 _N_PICTURES = 4
 _MAX_ROWS = 100

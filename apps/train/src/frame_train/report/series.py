@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
-from frame_train.report.record import Point
+from frame_train.runs.record import Point
 
 Curves = Mapping[str, Sequence[Point]]
 

@@ -1,0 +1,1 @@
+"""Entry points of the commands `train` and `evaluate`."""

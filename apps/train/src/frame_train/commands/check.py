@@ -1,0 +1,152 @@
+"""`train --check` and `train --check-all`: everything that is wrong, and nothing trained."""
+
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from omegaconf import DictConfig, OmegaConf
+
+from frame_train.composition.compose import compose_what_can_be
+from frame_train.composition.explanation import explain, iterate_keys
+from frame_train.composition.objects import Composition
+from frame_train.composition.options import read_options
+from frame_train.composition.overrides import is_override, own_folders
+from frame_train.composition.preparation import prepare_config
+from frame_train.composition.settings import config_directory, workspace
+from frame_train.errors import CompositionError, suggest
+from frame_train.experiment.build import find_unlogged
+from frame_train.experiment.check import Findings, check_config
+from frame_train.experiment.static_checks import find_static_problems
+from frame_train.terminal import print_checked, quiet_libraries
+
+
+def check(arguments: Sequence[str]) -> int:
+    """Check the config that a command line describes, tell what was found, and give the exit code.
+
+    Args:
+        arguments: The command line.
+    """
+    start = time.monotonic()
+    stray = [word for word, before in zip(arguments, ["", *arguments]) if _is_stray(word, before)]
+    if stray:
+        raise CompositionError(f"`{stray[0]}` can't be read as `key=value`.")
+    findings = check_arguments(arguments)
+    return _tell("This config", findings, arguments, start)
+
+
+def check_all(arguments: Sequence[str]) -> int:
+    """Check every experiment with every logger, and every sweep file; tell what was found and give the exit code.
+
+    Args:
+        arguments: Overrides for all of them, and flags such as ``--config-dir``.
+    """
+    folders = [*own_folders(arguments), config_directory()]
+    codes: list[int] = []
+    for experiment in read_options("experiment", folders):
+        start = time.monotonic()
+        chosen = [*arguments, f"experiment={experiment}"]
+        findings = check_arguments(chosen)
+        for logging in read_options("logging", folders):
+            findings.problems += _check_with_logger([*chosen, f"logging={logging}"])
+        codes.append(_tell(experiment, findings, chosen, start))
+    for path in sorted((workspace() / "apps" / "train" / "sweeps").glob("*.yaml")):
+        start = time.monotonic()
+        findings, chosen = check_sweep(path, arguments)
+        codes.append(_tell(path.name, findings, chosen, start))
+    return max(codes)
+
+
+def check_arguments(arguments: Sequence[str]) -> Findings:
+    """Find everything that is wrong with the config that a command line describes.
+
+    Args:
+        arguments: The command line.
+    """
+    quiet_libraries()
+    config, errors = compose_what_can_be(arguments)
+    problems = [CompositionError(explain(error, arguments)) for error in errors]
+    if errors and OmegaConf.is_missing(config, "optimization"):  # what chose the experiment is what is wrong
+        return Findings(problems)
+    with tempfile.TemporaryDirectory() as directory:
+        try:
+            prepare_config(config)
+        except CompositionError as error:
+            return Findings([*problems, error])
+        config.run.directory = directory
+        findings = check_config(config)
+    findings.problems = [*problems, *findings.problems]
+    return findings
+
+
+def check_sweep(path: Path, arguments: Sequence[str] = ()) -> tuple[Findings, list[str]]:
+    """Find everything that is wrong with a sweep file: its experiment, its metric, its keys.
+
+    Args:
+        path: The file.
+        arguments: Further overrides and flags.
+
+    Returns:
+        What was found, and the command line of the experiment that is swept.
+    """
+    sweep = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(path), resolve=False))
+    words = [str(word) for word in sweep.get("command", ())]
+    swept = {key: _choose_value(entry) for key, entry in sweep.get("parameters", {}).items()}
+    chosen = [*arguments, *(word for word in words if "=" in word and "{" not in word)]
+    config, _ = compose_what_can_be(chosen)
+    known = [key for key in swept if _has(config, key)]
+    problems = [
+        CompositionError(f"`{path.name}`: the config has no key `{key}` to sweep.{suggest(key, iterate_keys(config))}")
+        for key in swept
+        if key not in known
+    ]
+    chosen += [f"{key}={swept[key]}" for key in known]
+    findings = check_arguments(chosen)
+    metric = str(sweep.get("metric", {}).get("name"))
+    if metric == "None":
+        problems.append(CompositionError(f"`{path.name}`: `metric.name` is missing."))
+    else:
+        problems += find_unlogged(f"{path.name}: metric.name", metric, findings.logged)
+    findings.problems = [*problems, *findings.problems]
+    return findings, chosen
+
+
+def _is_stray(word: str, before: str) -> bool:
+    """Say whether a word of the command line is neither an override nor a flag, nor the value of a flag."""
+    return not is_override(word) and not word.startswith("-") and not before.startswith("-")
+
+
+def _check_with_logger(arguments: Sequence[str]) -> list[CompositionError]:
+    """Find what is wrong where another logger is chosen: all that can be seen without building the rest again."""
+    config, errors = compose_what_can_be(arguments)
+    problems = [CompositionError(explain(error, arguments)) for error in errors]
+    with tempfile.TemporaryDirectory() as directory:
+        config.run.directory = directory
+        problems += find_static_problems(config)
+        try:
+            Composition().instantiate(config.logger)
+        except CompositionError as error:
+            problems.append(error)
+    return problems
+
+
+def _tell(what: str, findings: Findings, arguments: Sequence[str], start: float) -> int:
+    """Print what was found of a config, and give the exit code."""
+    problems = list(dict.fromkeys(explain(problem, arguments) for problem in findings.problems))
+    print_checked(what, problems, findings.notes, time.monotonic() - start)
+    return 2 if problems else 0
+
+
+def _choose_value(entry: Any) -> Any:
+    """Choose a value that a swept parameter may take."""
+    match entry:
+        case {"value": value} | {"values": [value, *_]} | {"min": value} | {"mu": value}:
+            return value
+        case _:
+            return None
+
+
+def _has(config: DictConfig, key: str) -> bool:
+    parent = OmegaConf.select(config, key.rpartition(".")[0]) if "." in key else config
+    return isinstance(parent, DictConfig) and key.rpartition(".")[2] in parent

@@ -1,0 +1,123 @@
+"""The command `evaluate`."""
+
+import argparse
+import os
+import re
+import sys
+import traceback
+from collections.abc import Sequence
+
+import hydra
+from hydra.core.override_parser.types import Quote, QuotedString
+from omegaconf import DictConfig
+from yaml import YAMLError
+
+from frame_train.commands.train import told_errors
+from frame_train.composition.explanation import EXPLAINED
+from frame_train.composition.overrides import is_override
+from frame_train.composition.settings import config_directory, register_resolvers
+from frame_train.console import print_error
+from frame_train.errors import CompositionError, suggest
+
+_KEYS = ("run", "weights", "allow", "evaluation", "device", "trainer", "hydra")
+_OWN_CODE = ("allow=", "--config-dir", "-cd")  # what asks for classes of one's own, in the current folder
+_DELETION = "~evaluation."
+
+
+def main() -> None:
+    """Evaluate a run that was trained, or with ``--diff`` tell what differs between two.
+
+    A mistake ends with a message of a few lines and exit code 2, an evaluation that raises with exit code 1 when the
+    others have run; ``--traceback`` shows where.
+    """
+    register_resolvers()
+    flags, arguments = _take_flags(sys.argv[1:])
+    if any(argument.startswith(_OWN_CODE) for argument in arguments):
+        sys.path.append(os.getcwd())  # behind what is installed: the folder may be a run from elsewhere
+    show_traceback = flags.traceback or os.environ.get("HYDRA_FULL_ERROR") == "1"
+    with told_errors(show_traceback, ()):
+        if flags.diff is None:
+            _compose_and_evaluate(_normalize_overrides(arguments), show_traceback)
+        else:
+            _tell_difference(flags.diff)
+        sys.exit(0)
+    sys.exit(2)
+
+
+def _take_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Take the flags that are not Hydra's off a command line."""
+    parser = argparse.ArgumentParser("evaluate", add_help=False, allow_abbrev=False)
+    parser.add_argument("--diff", nargs="*", metavar="RUN")
+    parser.add_argument("--traceback", action="store_true")
+    return parser.parse_known_args(arguments)
+
+
+def _tell_difference(runs: Sequence[str]) -> None:
+    if len(runs) != 2:
+        raise CompositionError(f"`--diff` takes two runs, got {len(runs)}: `evaluate --diff RUN_A RUN_B`.")
+    from frame_train.runs.difference import tell_difference  # torch is imported only where needed
+
+    tell_difference(*runs)
+
+
+def _compose_and_evaluate(arguments: Sequence[str], show_traceback: bool) -> None:
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves its errors to us
+    deletions = [argument for argument in arguments if argument.startswith(_DELETION)]  # of evaluations of the run too
+    sys.argv[1:] = [argument for argument in arguments if argument not in deletions]
+
+    @hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="evaluate")
+    def run(config: DictConfig) -> None:
+        from frame_train.evaluating import evaluate  # torch and Lightning are imported only where needed
+
+        adds_evaluations = any(argument.startswith("+evaluation=") for argument in arguments)
+        sets_device = any(argument.startswith(("device=", "device.")) for argument in arguments)
+        with told_errors(show_traceback, ()):  # here too: Hydra announces an error that it sees
+            try:
+                keys = [argument[1:].partition("=")[0] for argument in deletions]
+                failures = evaluate(config, adds_evaluations, sets_device, keys)
+            except CompositionError as error:  # its key is one of the run's config, and of no option file
+                raise CompositionError(str(error)) from error
+            for failure in failures:
+                if show_traceback:
+                    traceback.print_exception(failure.error)
+                print_error(str(failure) if show_traceback else f"{failure} (--traceback shows where.)")
+            sys.exit(1 if failures else 0)
+        sys.exit(2)
+
+    try:
+        run()
+    except (OSError, ValueError, YAMLError) as error:
+        if isinstance(error, EXPLAINED):
+            raise
+        raise CompositionError(f"The config can't be composed: {error}") from error
+
+
+def _normalize_overrides(arguments: Sequence[str]) -> list[str]:
+    """Give each override the form that Hydra asks for, flags before overrides.
+
+    A path may hold any character, and an evaluation's values may be those of the run's own.
+    """
+    return [_normalize(argument) for argument in sorted(arguments, key=is_override)]
+
+
+def _normalize(argument: str) -> str:
+    match = re.fullmatch(r"(\+*|~)([\w./@]+)(=.*)?", argument, flags=re.DOTALL)
+    if match is None or not is_override(argument):
+        return argument
+    prefix, key, value = match.groups()
+    head = re.split(r"[.@]", key)[0]
+    if head not in _KEYS:
+        raise CompositionError(
+            f"`evaluate` takes no `{key}`, only {', '.join(f'`{name}`' for name in _KEYS[:-1])}: everything else is as "
+            f"the run has it.{suggest(head, _KEYS)}"
+        )
+    if prefix == "~" or value is None:
+        return argument
+    if key in ("run", "weights"):
+        return f"{key}={_quote(value[1:])}"
+    return f"{'+' if key == 'evaluation' else '++' if head == 'evaluation' or head == 'trainer' else ''}{key}{value}"
+
+
+def _quote(value: str) -> str:
+    """Write a text in Hydra's grammar, whatever is in it."""
+    return value if value[:1] in ("'", '"') else QuotedString(value, Quote.single).with_quotes()

@@ -1,0 +1,57 @@
+"""`train --list`: what there is to choose from."""
+
+from collections.abc import Sequence
+
+from frame_train.composition.options import find_groups, read_options
+from frame_train.composition.overrides import own_folders
+from frame_train.composition.settings import config_directory
+from frame_train.console import print_notice
+from frame_train.errors import CompositionError
+from frame_train.terminal import print_options
+
+_GROUPS_OF_MANY = ("evaluation", "callbacks", "experiment")  # their options are added, not exchanged
+
+
+def list_options(group: str, compatible_with: str | None, arguments: Sequence[str]) -> None:
+    """Print the groups, or the options of one, each with the line at the head of its file.
+
+    Args:
+        group: The group, empty for all groups.
+        compatible_with: A choice, such as ``evaluation=elbo``: only options that work with it are printed,
+            and of the others what stands against it.
+        arguments: The command line.
+
+    Raises:
+        CompositionError: There is no such group or choice.
+    """
+    folders = [*own_folders(arguments), config_directory()]
+    if not group:
+        if compatible_with is not None:
+            raise CompositionError("`--compatible-with` needs a group: `--list GROUP --compatible-with GROUP=OPTION`.")
+        print_options({name: ", ".join(read_options(name, folders)) for name in find_groups(folders)})
+        return
+    options = read_options(group, folders)
+    if compatible_with is None:
+        print_options(options)
+        return
+    if "experiment" not in (group, compatible_with.lstrip("+").partition("=")[0]):
+        raise CompositionError("`--compatible-with`: one of the two must be `experiment`, which holds all the rest.")
+    other_group, _, other = compatible_with.lstrip("+").partition("=")
+    if other not in read_options(other_group, folders):
+        raise CompositionError(
+            f"`{other_group}` has no option `{other}`; it has {', '.join(read_options(other_group, folders))}."
+        )
+    reasons = {name: _find_reason([(group, name), (other_group, other)], arguments) for name in options}
+    print_options({name: options[name] for name, reason in reasons.items() if not reason})
+    for name, reason in reasons.items():
+        if reason:
+            print_notice(f"not {name}: {reason}")
+
+
+def _find_reason(choices: Sequence[tuple[str, str]], arguments: Sequence[str]) -> str:
+    """Find what stands against some choices together; nothing where they fit one another."""
+    from frame_train.commands.check import check_arguments  # torch is imported only where something is tried
+
+    overrides = [f"{'+' * (group in _GROUPS_OF_MANY)}{group}={option}" for group, option in sorted(choices)]
+    problems = check_arguments([*arguments, *overrides]).problems
+    return str(problems[0]) if problems else ""

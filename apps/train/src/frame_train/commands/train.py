@@ -1,0 +1,226 @@
+"""The command `train`."""
+
+import contextlib
+import os
+import sys
+import traceback
+from argparse import Namespace
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError
+
+from frame_train.commands.grid import GridFolder, read_jobs, write_job
+from frame_train.commands.help import print_help
+from frame_train.commands.job import Job
+from frame_train.composition.compose import tell_why_not
+from frame_train.composition.explanation import EXPLAINED, explain
+from frame_train.composition.overrides import is_override, normalize_overrides, take_flags
+from frame_train.composition.preparation import prepare_config
+from frame_train.composition.settings import config_directory, register_resolvers
+from frame_train.console import print_error, print_notice
+from frame_train.distributed.environment import (
+    is_follower,
+    is_restarted,
+    is_under_torchrun,
+    leading,
+    name_launch,
+    wait_for_directory,
+)
+from frame_train.errors import CompositionError, TrainingError, raise_any
+
+
+def main() -> None:
+    """Compose a config from the command line and train it, or with ``-m`` one for each job of a grid.
+
+    ``--check``, ``--check-all`` and ``--list`` tell about configs instead. A mistake in the config ends with a
+    message of a few lines and exit code 2, a training that can't go on with one and exit code 1; ``--traceback``
+    shows where it was found.
+    """
+    sys.path.append(os.getcwd())  # classes of one's own, beside one's own option files, behind what is installed
+    register_resolvers()
+    show_traceback = "--traceback" in sys.argv or os.environ.get("HYDRA_FULL_ERROR") == "1"
+    if is_follower():
+        sys.exit(_follow())
+    with told_errors(show_traceback, sys.argv[1:]), leading():
+        flags, arguments = take_flags(sys.argv[1:])
+        sys.exit(_run(flags, arguments, show_traceback))
+    sys.exit(2)
+
+
+@contextlib.contextmanager
+def told_errors(show_traceback: bool, arguments: Sequence[str]) -> Generator[None]:
+    """Tell what is wrong with a config in a short message, and go on behind it.
+
+    Args:
+        show_traceback: Whether to let it pass instead.
+        arguments: The command line.
+    """
+    try:
+        yield
+    except EXPLAINED as error:
+        if show_traceback:
+            raise
+        print_error(explain(error, arguments))
+
+
+def _run(flags: Namespace, arguments: Sequence[str], show_traceback: bool) -> int:
+    """Do what the command line asks for, and give the exit code."""
+    if flags.help:
+        print_help(arguments)
+        return 0
+    if flags.list is not None:
+        from frame_train.commands.listing import list_options  # rich is imported only where needed
+
+        list_options(flags.list, flags.compatible_with, arguments)
+        return 0
+    if flags.compatible_with is not None:
+        raise CompositionError("`--compatible-with` goes with `--list GROUP`.")
+    is_grid = bool({"-m", "--multirun", "hydra.mode=MULTIRUN"}.intersection(arguments))
+    if not is_grid and any(argument.startswith("hydra/launcher=") for argument in arguments):
+        raise CompositionError("`hydra/launcher` starts the jobs of a grid: `train -m …`.")
+    if flags.check or flags.check_all:
+        from frame_train.commands.check import check, check_all  # torch and Lightning are imported only where needed
+
+        return check_all(arguments) if flags.check_all else check(arguments)
+    where = next((argument[7:] for argument in arguments if argument.startswith("resume=")), None)
+    others = [argument for argument in arguments if not argument.startswith("resume=")]
+    if is_grid and where not in (None, "auto"):
+        raise CompositionError(f"`resume={where}` goes on with one run: `-m` is not for it.")
+    if is_under_torchrun() and is_grid:
+        raise CompositionError("`-m` is not for `torchrun`: `trainer.devices` says how many processes each job has.")
+    if where in (None, "auto"):
+        return _compose_and_train(others, show_traceback, resumes=where == "auto")
+    try:
+        _resume(where, [argument for argument in others if is_override(argument)])
+    except TrainingError as error:
+        if show_traceback:
+            raise
+        print_error(str(error))
+        return 1
+    return 0
+
+
+def _follow() -> int:
+    """Take part in a run that another process has made, and give the exit code."""
+    directory = wait_for_directory()
+    if directory is None:
+        return 0
+    from frame_train.training import follow  # torch and Lightning are imported only where needed
+
+    try:
+        follow(directory)
+    except TrainingError:  # the first process tells of it
+        return 1
+    return 0
+
+
+def _resume(where: str, overrides: Sequence[str]) -> Mapping[str, float]:
+    from frame_train.runs.resumption import read_resumption  # torch and Lightning are imported only where needed
+    from frame_train.training import resume
+
+    try:
+        config, resumption = read_resumption(where, overrides)
+        prepare_config(config)
+        return resume(config, resumption)
+    except CompositionError as error:
+        raise CompositionError(
+            str(error)
+        ) from error  # without its key, which is in no option file but the run's config
+
+
+def _compose_and_train(arguments: Sequence[str], show_traceback: bool, resumes: bool) -> int:
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves its errors to us
+    sys.argv[1:] = normalize_overrides(arguments)
+    jobs: list[Job] = []
+
+    @hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="train")
+    def run(config: DictConfig) -> None:
+        overrides = cast(list[str], OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False))
+        job = Job(overrides)
+        jobs.append(job)
+        own = [argument for argument in arguments if not is_override(argument)]
+        with _kept(job), told_errors(show_traceback, [*own, *overrides]):  # Hydra would end a grid at an error it sees
+            try:
+                job.last_values = _train(config, overrides, resumes)
+            except EXPLAINED:
+                raise
+            except TrainingError as error:
+                if show_traceback:
+                    raise
+                print_error(str(error))
+                job.crashed = True
+            except Exception:
+                if HydraConfig.get().mode != RunMode.MULTIRUN:
+                    raise
+                traceback.print_exc()  # the other jobs go on
+                job.crashed = True
+
+    GridFolder.path = None
+    is_lost = False
+    try:
+        run()
+    except (OSError, ValueError, YAMLError) as error:
+        if jobs or isinstance(error, EXPLAINED):
+            raise
+        raise CompositionError(tell_why_not(error, arguments)) from error
+    except Exception as error:
+        if not _is_of_launcher(error) or show_traceback:
+            raise
+        print_error(f"`hydra/launcher`: {' '.join(str(error).splitlines()[:2])}")
+        is_lost = True
+    if GridFolder.path is not None:
+        jobs = read_jobs(GridFolder.path)
+    if len(jobs) > 1:
+        from frame_train.terminal import print_jobs  # rich is imported only where needed
+
+        print_jobs(jobs)
+    failed = [job for job in jobs if job.last_values is None]
+    if failed and GridFolder.path is not None and (GridFolder.path / ".submitit").is_dir():
+        print_notice(f"what each job said is in {GridFolder.path / '.submitit'}")
+    if is_lost or any(job.crashed for job in failed):
+        return 1
+    return 2 if failed else 0
+
+
+@contextlib.contextmanager
+def _kept(job: Job) -> Generator[None]:
+    """Keep what a job of a grid comes to in the grid's folder: one that is killed has crashed."""
+    if HydraConfig.get().mode != RunMode.MULTIRUN:
+        yield
+        return
+    folder, number = Path(HydraConfig.get().sweep.dir), HydraConfig.get().job.num
+    write_job(folder, number, replace(job, crashed=True))
+    yield
+    write_job(folder, number, job)
+
+
+def _is_of_launcher(error: Exception) -> bool:
+    """Say whether an error is of submitit, the library of a launcher that is not always installed."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("submitit.")
+
+
+def _train(config: DictConfig, overrides: Sequence[str], resumes: bool) -> Mapping[str, float]:
+    for line in prepare_config(config):
+        print_notice(line)
+    from frame_train.experiment.static_checks import find_written_problems  # after a config is composed
+
+    raise_any(find_written_problems(config))  # before torch and Lightning are imported
+    if resumes or is_restarted():
+        from frame_train.runs.resumption import find_unfinished  # torch and Lightning are imported only where needed
+
+        unfinished = find_unfinished(config, overrides, None if resumes else name_launch())
+        if unfinished is not None:
+            return _resume(str(unfinished), ())
+    from frame_train.training import train
+
+    return train(config, overrides)

@@ -1,0 +1,138 @@
+"""What Hydra and OmegaConf say, in a few lines: what was expected, what came, the nearest right thing."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from frame_train.composition.compose import Origins, compose_what_can_be
+from frame_train.composition.settings import config_directory, hide_environment
+from frame_train.errors import CompositionError, JoinedCompositionError, suggest
+
+EXPLAINED = (CompositionError, HydraException, OmegaConfBaseException)
+"""What a person did wrong; everything else is a fault of the program and keeps its traceback."""
+
+_MOST_SHOWN = 4
+_MOST_LINES = 6
+
+
+def explain(error: Exception, arguments: Sequence[str]) -> str:
+    """Give a message of a few lines for an error of composition.
+
+    Args:
+        error: One of `EXPLAINED`.
+        arguments: The command line.
+    """
+    return hide_environment(_explain(error, arguments))
+
+
+def _explain(error: Exception, arguments: Sequence[str]) -> str:
+    if isinstance(error, JoinedCompositionError):
+        shown = [_explain_problem(problem, arguments) for problem in error.problems[:_MOST_SHOWN]]
+        n_more = len(error.problems) - len(shown)
+        return "\n".join([*shown, *([f"and {n_more} more; `train --check` shows all"] if n_more else [])])
+    if isinstance(error, CompositionError):
+        return _explain_problem(error, arguments)
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file is not None:
+        return _explain_missing_option(error.missing_cfg_file, error.options or ())
+    if isinstance(error, OverrideParseException):
+        hint = "" if "=" in error.override else '; a value with spaces is written in quotes, "train_for=30 minutes"'
+        return f"`{error.override}` can't be read as `key=value`: {_first_line(error)}{hint}."
+    full_key = getattr(error.__cause__, "full_key", None)
+    if full_key and str(error).startswith("Could not override"):  # of a mapping, it is one of its keys that is wrong
+        return _explain_missing_key(full_key, arguments)
+    for pattern, explain_match in _HYDRA_SAYS.items():
+        match = re.match(pattern, str(error))
+        if match is not None:
+            return explain_match(match[1], arguments)
+    root = error
+    while root.__cause__ is not None:
+        root = root.__cause__
+    reason = "" if root is error else f": {_first_line(root)}"
+    return f"{_first_line(error)}{reason}."
+
+
+def _explain_problem(problem: CompositionError, arguments: Sequence[str]) -> str:
+    """Give the message of a problem, and where its key is written."""
+    origins = Origins(arguments).find(problem.key) if problem.key else []
+    lines = str(problem).splitlines()
+    message = "\n".join([*lines[:_MOST_LINES], *(["  …"] if len(lines) > _MOST_LINES else [])])
+    return f"{message}\n  in {', '.join(origins)}" if origins else message
+
+
+def _explain_missing_option(option: str, options: Sequence[str]) -> str:
+    if option in ("hydra/launcher/submitit_slurm", "hydra/launcher/submitit_local"):
+        return f"`{option}` is not installed: `uv sync --extra slurm` or `pip install frame-train[slurm]` installs it."
+    group, _, name = option.rpartition("/")
+    if not options:
+        return f"There is no `{option}`."
+    origin = " (from the variable DEVICE_NAME, or from `device=`)" if group == "device" else ""
+    return f"`{group}` has no option `{name}`{origin}; it has {', '.join(options)}.{suggest(name, options)}"
+
+
+def _explain_missing_key(key: str, arguments: Sequence[str]) -> str:
+    known = _list_keys(key, arguments)
+    parent = key.rpartition(".")[0]
+    siblings = [name for name in known if name.rpartition(".")[0] == parent]
+    there = f"; `{parent}` has {', '.join(name.rpartition('.')[2] for name in siblings)}" if parent and siblings else ""
+    return f"The config has no key `{key}`{there}.{_suggest_key(key, known)} `+{key}=...` adds it."
+
+
+def _explain_missing_deletion(key: str, arguments: Sequence[str]) -> str:
+    return f"The config has no key `{key}` to leave out.{_suggest_key(key, _list_keys(key, arguments))}"
+
+
+def _explain_ambiguous_value(override: str, arguments: Sequence[str]) -> str:
+    key, _, value = override.partition("=")
+    return f"`{override}`: several values are a grid, which `-m` runs; a list is written `{key}=[{value}]`."
+
+
+def _explain_choice_made_twice(group: str, arguments: Sequence[str]) -> str:
+    return f"`{group}=` is given twice: an option of `{group}` can be chosen once."
+
+
+def _explain_kinds_that_differ(place: str, arguments: Sequence[str]) -> str:
+    return f"{place}: a list can't be added to a mapping: `callbacks`, say, is a mapping of names to components."
+
+
+_HYDRA_SAYS: dict[str, Callable[[str, Sequence[str]], str]] = {
+    "Could not override '(.+)'": _explain_missing_key,
+    "Could not delete from config. '(.+)' does not exist": _explain_missing_deletion,
+    "Ambiguous value for argument '(.+)'": _explain_ambiguous_value,
+    r"Multiple values for (\S+)\.": _explain_choice_made_twice,
+    r"(In '.+'):[\s\S]*Cannot merge DictConfig with ListConfig": _explain_kinds_that_differ,
+}
+
+
+def _list_keys(key: str, arguments: Sequence[str]) -> list[str]:
+    """List the keys and groups that there are, where an argument that names another one is left out."""
+    others = [argument for argument in arguments if not re.match(rf"[+~]*{re.escape(key)}(=|$)", argument)]
+    groups = [folder.name for folder in config_directory().iterdir() if folder.is_dir()]
+    config, _ = compose_what_can_be(others)
+    return [name for name in (*iterate_keys(config), *groups) if name != key]
+
+
+def _suggest_key(key: str, known: Sequence[str]) -> str:
+    """Suggest a key beside a wrong one, one of the same name elsewhere, or any that is near."""
+    parent, _, last = key.rpartition(".")
+    siblings = [name for name in known if name.rpartition(".")[0] == parent]
+    elsewhere = [name for name in known if name.endswith(f".{last}")]
+    return suggest(key, siblings) or (f" Did you mean `{elsewhere[0]}`?" if elsewhere else suggest(key, known))
+
+
+def iterate_keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
+    """Go through the full keys of a config."""
+    for name in config:
+        yield f"{prefix}{name}"
+        if not OmegaConf.is_interpolation(config, str(name)) and not OmegaConf.is_missing(config, str(name)):
+            child = config[name]
+            if isinstance(child, DictConfig):
+                yield from iterate_keys(child, f"{prefix}{name}.")
+
+
+def _first_line(error: BaseException) -> str:
+    """Give the first line of a message, and the next where the first only announces it."""
+    lines = [*str(error).strip().splitlines(), ""]
+    return " ".join(lines[:2] if lines[0].endswith(":") else lines[:1]).strip().rstrip(".")

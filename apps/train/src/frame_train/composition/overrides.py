@@ -1,0 +1,81 @@
+"""Both spellings of an override work, with a plus sign and without, before flags and after."""
+
+import argparse
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from hydra._internal.utils import get_args_parser
+
+from frame_train.composition.settings import config_directory
+from frame_train.composition.sweep import quote_swept_values
+from frame_train.errors import CompositionError, suggest
+
+_DEFAULT_GROUPS = ("logging", "device")  # of which train.yaml chooses one
+
+
+def take_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Take the flags that are not Hydra's off a command line.
+
+    Returns:
+        ``help``, ``check``, ``check_all``, ``list`` (a group, empty for all of them, None where it is not asked
+        for), ``compatible_with`` and ``traceback``; and the rest of the command line.
+
+    Raises:
+        CompositionError: There is no such flag.
+    """
+    parser = argparse.ArgumentParser("train", add_help=False, allow_abbrev=False)
+    parser.add_argument("--help", "-h", action="store_true")
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--check-all", action="store_true")
+    parser.add_argument("--list", nargs="?", const="", metavar="GROUP")
+    parser.add_argument("--compatible-with", metavar="GROUP=OPTION")
+    parser.add_argument("--traceback", action="store_true")
+    flags, rest = parser.parse_known_args(arguments)
+    known = [name for action in (*parser._actions, *get_args_parser()._actions) for name in action.option_strings]  # pyright: ignore[reportPrivateUsage]
+    for argument in rest:
+        flag = argument.partition("=")[0]
+        if re.match("-[a-zA-Z-]", flag) and flag not in known:
+            raise CompositionError(f"There is no flag `{flag}`.{suggest(flag, known)} Keys are written `key=value`.")
+    return flags, rest
+
+
+def normalize_overrides(arguments: Sequence[str]) -> list[str]:
+    """Give each override the prefix that Hydra asks for, and flags before overrides.
+
+    Hydra takes ``key=value`` only where the key exists and ``+key=value`` only where it does not, and
+    the same of a group in the defaults list. Here ``+key=value`` means either, as does
+    ``trainer.key=value``, whose keys are the arguments of the Trainer; and ``experiment=X`` is
+    ``+experiment=X``. What a sweep chose is written as Hydra reads it.
+
+    >>> normalize_overrides(["experiment=MNIST_VAE", "+params.beta=1", "trainer.max_epochs=3"])
+    ['+experiment=MNIST_VAE', '++params.beta=1', '++trainer.max_epochs=3']
+    """
+    folders = [config_directory(), *own_folders(arguments)]
+    return [_normalize(argument, folders) for argument in sorted(quote_swept_values(arguments), key=is_override)]
+
+
+def is_override(argument: str) -> bool:
+    """Say whether an argument of the command line is an override, and no flag or its value."""
+    return re.match(r"~|[+\w./@]+=", argument) is not None
+
+
+def _normalize(argument: str, folders: Sequence[Path]) -> str:
+    match = re.fullmatch(r"(\+?)([\w./@]+)(=.*)", argument, flags=re.DOTALL)
+    if match is None:
+        return argument
+    plus, key, value = match.groups()
+    group = key.partition("@")[0]
+    if any((folder / group).is_dir() for folder in folders):
+        plus = "" if group in _DEFAULT_GROUPS else "+" if group == "experiment" else plus
+    elif plus or key.startswith("trainer."):
+        plus = "++"
+    return f"{plus}{key}{value}"
+
+
+def own_folders(arguments: Sequence[str]) -> Iterator[Path]:
+    """Find the folders of option files that are given by ``--config-dir``."""
+    for argument, following in zip(arguments, [*arguments[1:], ""]):
+        flag, _, value = argument.partition("=")
+        if flag in ("--config-dir", "-cd"):
+            yield Path(value or following)

@@ -1,0 +1,1 @@
+"""Experiments: what a config composes, checked before anything trains."""

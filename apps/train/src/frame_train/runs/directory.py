@@ -1,0 +1,200 @@
+"""The directory of a run, and what it tells about itself."""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Generator, Mapping, Sequence
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from frame_loggers.wandb_run import read_wandb_run
+from frame_train.composition.settings import workspace
+from frame_train.distributed.environment import name_launch
+from frame_train.errors import CompositionError
+from frame_train.files import made_folder, replace_text
+from frame_train.runs.record import read_record
+
+_PACKAGES = (
+    "frame-core",
+    "frame-models",
+    "frame-architectures",
+    "frame-eval",
+    "frame-loggers",
+    "frame-train",
+    "torch",
+    "torchvision",
+    "pytorch-lightning",
+    "hydra-core",
+    "omegaconf",
+    "numpy",
+)
+
+_LONGEST_NAME = 255  # of a folder, in bytes
+
+FORMAT = 1
+"""Of what is in a run directory, and where: one that is greater is not understood by older versions."""
+
+
+@contextlib.contextmanager
+def make_run_directory(config: DictConfig) -> Generator[Path]:
+    """Make ``<device.runs_root>/<run.project>/<run.name>/<time>``, and take it away if what follows raises.
+
+    Making it is what claims the name: of two runs that start in the same second the later one gets
+    ``<time>-2``.
+
+    Raises:
+        CompositionError: A name is no name of a folder.
+        OSError: The folder can't be made.
+    """
+    parent = Path(config.device.runs_root) / _folder(config, "project") / _folder(config, "name")
+    with made_folder(parent):
+        directory = _claim(parent)
+        try:
+            yield directory.resolve()
+        except BaseException:
+            shutil.rmtree(directory)
+            raise
+
+
+def write_description(directory: Path, config: DictConfig, overrides: Sequence[str]) -> None:
+    """Write ``config.yaml`` as composed, ``overrides.yaml`` and ``run.json`` into a run directory."""
+    replace_text(directory / "config.yaml", OmegaConf.to_yaml(config))
+    replace_text(directory / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(list(overrides))))
+    description = {
+        "format": FORMAT,
+        "started": _tell_time(datetime.now()),
+        "command": ["train", *overrides],
+        "launch": name_launch(),
+        "seed": config.seed,
+        "device": config.device.name,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {package: version(package) for package in _PACKAGES},
+        "git": _describe_git(),
+        "uv_lock_sha256": _hash_lock(),
+    }
+    _replace_description(directory, description)
+
+
+def write_end(directory: Path, is_complete: bool) -> None:
+    """Add to ``run.json`` when the training ended, and whether it came to its end: otherwise it can be resumed."""
+    _update_description(directory, {"ended": _tell_time(datetime.now()), "complete": is_complete})
+
+
+def write_missing_end(directory: Path) -> None:
+    """Add to ``run.json`` when a training ended that was killed: what is logged from now on is not of it."""
+    last_time = read_record(directory).last_time
+    if "ended" not in read_description(directory) and last_time is not None:
+        _update_description(directory, {"ended": _tell_time(datetime.fromtimestamp(last_time)), "complete": False})
+
+
+def write_resumption(directory: Path, config: DictConfig, global_step: int, changes: Sequence[str]) -> None:
+    """Write the config of a run that goes on, and add to ``run.json`` from which step, and what changed."""
+    replace_text(directory / "config.yaml", OmegaConf.to_yaml(config))
+    description = read_description(directory)
+    entry = {"time": _tell_time(datetime.now()), "global_step": global_step, "changes": list(changes)}
+    description["resumed"] = [*description.get("resumed", []), entry]
+    _replace_description(directory, {key: description[key] for key in description if key not in ("ended", "complete")})
+
+
+def read_description(directory: Path) -> dict[str, Any]:
+    """Read ``run.json``."""
+    return json.loads((directory / "run.json").read_text())
+
+
+def continue_wandb_runs(config: DictConfig, directory: Path) -> list[str]:
+    """Let the loggers of W&B go on with the run that a directory belongs to, and name those of which none is known.
+
+    Args:
+        config: The config of the run; it is changed.
+        directory: The run directory.
+    """
+    known = read_wandb_run(directory)
+    names = [
+        str(name)
+        for name, options in config.logger.items()
+        if options is not None and options.get("_target_") == "frame_loggers.WandbLogger"
+    ]
+    if known is None:
+        return names
+    for name in names:
+        config.logger[name].run_id = known.id
+    return []
+
+
+@contextlib.contextmanager
+def claimed(directory: Path) -> Generator[None]:
+    """Claim a run directory for this process, which alone may train in it.
+
+    Raises:
+        CompositionError: Another process is training in it.
+    """
+    with (directory / ".lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CompositionError(f"`resume`: another process trains in {str(directory)!r}.") from error
+        yield
+
+
+def _update_description(directory: Path, more: Mapping[str, Any]) -> None:
+    _replace_description(directory, {**read_description(directory), **more})
+
+
+def _replace_description(directory: Path, description: Mapping[str, Any]) -> None:
+    replace_text(directory / "run.json", json.dumps(description, indent=2) + "\n")
+
+
+def _tell_time(time: datetime) -> str:
+    return time.astimezone().isoformat(timespec="seconds")
+
+
+def _folder(config: DictConfig, key: str) -> str:
+    name = "" if config.run[key] is None else str(config.run[key])
+    if not re.fullmatch(r"[\w][\w .+=,@-]*", name) or len(name.encode()) > _LONGEST_NAME:
+        raise CompositionError(
+            f"`run.{key}` must be the name of a folder, of letters, digits, spaces and any of '_.+=,@-', "
+            f"and at most {_LONGEST_NAME} bytes, got {name!r}."
+        )
+    return name
+
+
+def _claim(parent: Path) -> Path:
+    stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    number = 1
+    while True:
+        directory = parent / (stamp if number == 1 else f"{stamp}-{number}")
+        try:
+            directory.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return directory
+
+
+def _describe_git() -> dict[str, str | bool] | None:
+    """Give the commit of the workspace, and whether something in it is not committed."""
+    commit = _git("rev-parse", "HEAD")
+    return None if commit is None else {"commit": commit, "dirty": bool(_git("status", "--porcelain"))}
+
+
+def _git(*arguments: str) -> str | None:
+    command = ["git", "-C", str(workspace()), *arguments]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _hash_lock() -> str | None:
+    lock = workspace() / "uv.lock"
+    return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else None

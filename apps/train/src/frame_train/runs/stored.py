@@ -1,0 +1,206 @@
+"""A run that was trained: its model with the weights, its data, its config, what it logged."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from torch import nn
+from yaml import YAMLError
+
+from frame_core import Model, SizedDataset
+from frame_train.composition.allow_list import AllowList
+from frame_train.composition.objects import Composition
+from frame_train.composition.settings import register_resolvers
+from frame_train.errors import CompositionError
+from frame_train.runs.checkpoint import Checkpoint, load_weights, read_checkpoints
+from frame_train.runs.export import export_model
+from frame_train.runs.location import locate
+from frame_train.runs.machine import read_device
+from frame_train.runs.metrics import read_metrics
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def load_run(where: str | Path, weights: str = "last", allow: Sequence[str] = ()) -> "Run":
+    """Bring back a run: its model with the weights, its data, its config, what it logged.
+
+    A config is code. Of one that may come from elsewhere, only classes of this project's packages, of torch
+    and of torchvision are built, and what ``allow`` names. The weights are read without running anything.
+
+    Args:
+        where: A run directory, a checkpoint in it, or ``entity/project/run_id`` of W&B.
+        weights: ``best``, ``last``, the name of another file in ``checkpoints``, or a path.
+        allow: Packages, modules or dotted paths of your own that the config may name.
+
+    Raises:
+        CompositionError: There is no such run, it is not whole, or it can't be built; the message says
+            what was expected, and what is near.
+    """
+    run, checkpoints = open_run(where, weights, allow)
+    run.load(checkpoints[-1])
+    return run
+
+
+def open_run(
+    where: str | Path, weights: str, allow: Sequence[str], device: DictConfig | None = None
+) -> tuple["Run", list[Checkpoint]]:
+    """Bring back a run, and the checkpoints that are meant, none of which is loaded yet; ``all`` are all it has."""
+    if not isinstance(where, str | Path):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise CompositionError(f"`run` must be a run directory, a checkpoint, or a run on W&B, got {where!r}.")
+    if not isinstance(weights, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise CompositionError(f"`weights` must be 'best', 'last', the name of a file, or a path, got {weights!r}.")
+    directory, weights = locate(where, weights, device)
+    checkpoints = read_checkpoints(directory, weights)
+    return Run(directory, read_config(directory), Composition(allowed=AllowList(allow)), device), checkpoints
+
+
+class Run:
+    """A run that was trained, as an optimization that can be evaluated; `load_run` makes it.
+
+    Args:
+        directory: The run directory.
+        config: Its config.
+        composition: Builds what the config describes.
+        device: Device option of this machine; None for the one that ``DEVICE_NAME`` names.
+
+    Attributes:
+        directory: The run directory.
+        config: The config as it was stored, but for ``run.directory``, which is where the run is now.
+        model: The model, on the CPU.
+        checkpoint: Where its weights are from; with these it is in eval mode.
+    """
+
+    model: Model
+    checkpoint: Checkpoint
+
+    def __init__(
+        self, directory: Path, config: DictConfig, composition: Composition, device: DictConfig | None = None
+    ) -> None:
+        self.directory = directory
+        self.config = config
+        self._composition = composition
+        self._device = device
+        self._data: Mapping[str, SizedDataset] | None = None
+        self.model = self._build_model()
+
+    @property
+    def global_step(self) -> int:
+        """The global step at which the weights were saved."""
+        return self.checkpoint.global_step
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """What was counted when the weights were saved."""
+        return self.checkpoint.counters
+
+    @property
+    def data(self) -> Mapping[str, SizedDataset]:
+        """The splits of the data, built when they are first asked for.
+
+        Data that are no longer where ``device.data_root`` says are looked for where this machine has its own.
+
+        Raises:
+            CompositionError: The config describes none, or they can't be built.
+        """
+        if self._data is None:
+            data_root = OmegaConf.select(self.config, "device.data_root")
+            if data_root is not None and not Path(data_root).is_dir():
+                self.move_data(self._device or read_device())
+            data = self.instantiate("optimization.data")
+            if not isinstance(data, Mapping):
+                raise CompositionError(
+                    f"`optimization.data` must be a mapping of splits, got {data!r} "
+                    f"in {str(self.directory / 'config.yaml')!r}."
+                )
+            self._data = cast(Mapping[str, SizedDataset], data)
+        return self._data
+
+    @property
+    def metrics(self) -> "pd.DataFrame":
+        """What was logged: a row for each line of ``metrics.jsonl``."""
+        return read_metrics(self.directory)
+
+    def load(self, checkpoint: Checkpoint) -> None:
+        """Put other weights of this run into the model.
+
+        Raises:
+            CompositionError: They are those of another model.
+        """
+        load_weights(self.model, checkpoint)
+        self.model.eval()
+        self.checkpoint = checkpoint
+
+    def move_data(self, device: DictConfig) -> None:
+        """Look for the data where a device option says, from when they are first asked for, with as many workers."""
+        data_root = str(Path(device.data_root).expanduser().absolute())
+        self.config.device.update(data_root=data_root, download_files=device.download_files)
+        self.config.device.num_workers = device.get("num_workers", 0)
+
+    def instantiate(self, key: str) -> Any:
+        """Build what stands under a key of the config; what it refers to is what the run has already.
+
+        Raises:
+            CompositionError: It can't be built, or names what is not allowed.
+        """
+        try:
+            node = OmegaConf.select(self.config, key, throw_on_missing=True, throw_on_resolution_failure=True)
+        except OmegaConfBaseException as error:
+            raise CompositionError(f"`{key}`: {str(error).splitlines()[0]}.") from error
+        return self._composition.instantiate(node)
+
+    def export(self, path: str | Path) -> str:
+        """Write the weights as safetensors, and print and give the lines of Python that load them.
+
+        The lines need the packages of the model and its networks, torch and safetensors: no Lightning,
+        no Hydra, no W&B, and not this package.
+
+        Args:
+            path: The file to write.
+
+        Raises:
+            CompositionError: It can't be written.
+        """
+        lines = export_model(self.model, self.config, Path(path))
+        print(lines)  # noqa: T201
+        return lines
+
+    def _build_model(self) -> Model:
+        optimization = self.config.get("optimization")
+        if not isinstance(optimization, DictConfig) or not {"model", "models"} & set(optimization):
+            raise CompositionError(
+                f"`optimization`: expected a procedure with a `model`, or `models`, got {optimization!r} "
+                f"in {str(self.directory / 'config.yaml')!r}."
+            )
+        with torch.random.fork_rng(devices=[]):
+            if "model" in optimization:
+                model = self.instantiate("optimization.model")
+            else:
+                from frame_train.optimization import JointModel  # imports Lightning
+
+                model = JointModel(self.instantiate("optimization.models"))
+        if not isinstance(model, nn.Module):
+            raise CompositionError(f"`optimization.model` must be a module, got {model!r}.")
+        return cast(Model, model)
+
+
+def read_config(directory: Path) -> DictConfig:
+    """Read the config of a run.
+
+    Raises:
+        CompositionError: It can't be read, or holds something else.
+    """
+    register_resolvers()
+    path = directory / "config.yaml"
+    try:
+        config = OmegaConf.load(path)
+    except (OSError, YAMLError, ValueError, OmegaConfBaseException) as error:
+        reason = " ".join(str(error).split())
+        raise CompositionError(f"`run`: {str(path)!r} can't be read as a config: {reason}.") from error
+    if not isinstance(config, DictConfig) or not config:
+        raise CompositionError(f"`run`: {str(path)!r} must hold a mapping, got {config!r}.")
+    OmegaConf.update(config, "run.directory", str(directory))
+    return config

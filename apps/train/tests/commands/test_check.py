@@ -1,0 +1,243 @@
+"""`train --check`, `--check-all` and `--list`: all that is wrong at once, without the data."""
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from frame_train.commands.check import check_sweep
+from frame_train.composition.compose import Origins
+from frame_train.composition.options import find_groups, read_options
+from frame_train.composition.settings import config_directory, register_resolvers, workspace
+
+Train = Callable[..., Any]
+EXPERIMENTS = sorted(read_options("experiment", [config_directory()]))
+
+
+@pytest.fixture(autouse=True)
+def resolvers() -> None:
+    register_resolvers()
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_is_found_right_without_its_data(
+    experiment: str, train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("a file of the data set was asked for")
+
+    monkeypatch.setattr("frame_train.data.mnist._load", refuse)
+    result = train("--check", f"+experiment={experiment}", "device.data_root=nowhere")
+    assert result.code == 0, result
+    assert result.errors == ""
+    assert result.output.startswith("This config: nothing wrong")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "choice", ["architectures=MNIST_conv", "+architectures/prior=mixture", "+architectures/prior=flow"]
+)
+def test_other_networks_and_priors_fit_the_vae(choice: str, train: Train) -> None:
+    result = train("--check", "+experiment=MNIST_VAE", choice)
+    assert result.code == 0, result
+
+
+def test_everything_that_is_wrong_is_told_at_once_with_its_file(train: Train) -> None:
+    result = train(
+        "--check",
+        "+experiment=MNIST_VAE",
+        "params.bata=1",
+        "params.lr=fast",
+        "architectures.prior.z_dim=3",
+        "evaluation.samples.evaluate_every=often",
+        "monitor.metric=ELBO/Valid",
+        "evaluation.elbo_train.name=ELBO/Validation",
+    )
+    assert result.code == 2
+    told = result.errors.split("error: ")[1:]
+    assert len(told) == 6
+    for message, origin in (
+        ("Did you mean `params.beta`?", ""),
+        ("`optimization.lr` must be of type float, got 'fast'. It comes from `params.lr`", "in the command line"),
+        ("event shape (64,), got () and (3,)", "in config/architectures/MNIST.yaml, the command line"),
+        ("got 'often'", "in config/evaluation/samples.yaml"),
+        ("nothing logs 'ELBO/Valid'", "It comes from `monitor.metric`.\n  in the command line"),
+        ("'ELBO/Validation' is the name of `evaluation.elbo_validation` too", "in the command line"),
+    ):
+        (problem,) = [problem for problem in told if message in problem]
+        assert origin in problem
+    assert "This config: 6 wrong" in result.output
+
+
+def write_own(tmp_path: Path, experiment: str, blocks: str = "") -> None:
+    (tmp_path / "my" / "experiment").mkdir(parents=True)
+    text = f"# @package _global_\n# An experiment of one's own.\ndefaults: [DIGITS_VAE, _self_]\n{experiment}"
+    (tmp_path / "my" / "experiment" / "mine.yaml").write_text(text)
+    (tmp_path / "check_blocks.py").write_text(blocks)
+
+
+@pytest.fixture
+def own_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield
+    sys.modules.pop("check_blocks", None)
+
+
+BLOCKS = """
+import torch
+from torch import nn
+from frame_architectures import digits
+from frame_core import SCALAR_ENTRY, Evaluation, LogEntry, get_split
+from frame_models import VariationalAutoencoder
+from frame_train.optimization import BatchOptimization
+
+class EncoderWithSpare(digits.Encoder):
+    def __init__(self, z_dim, layers):
+        super().__init__(z_dim, layers)
+        self.spare = nn.Linear(2, 3)
+
+class TenDataEvaluation(Evaluation):
+    evaluate_on = "valid"
+
+    def evaluate(self, optimization):
+        n_data = len(get_split(optimization.data, self.evaluate_on))
+        if n_data < 10:
+            raise ValueError(f"needs 10 data, has {n_data}")
+        return LogEntry(SCALAR_ENTRY, n_data)
+
+class TwoEncoders(VariationalAutoencoder):
+    def __init__(self, encoder, decoder, prior, beta, other):
+        super().__init__(encoder, decoder, prior, beta)
+
+class HalfOptimization(BatchOptimization):
+    def configure_optimizers(self):
+        decoder = list(self.model.decoder.parameters())
+        return [self._make_optimizer(decoder), self._make_optimizer(decoder)]
+"""
+
+
+@pytest.mark.usefixtures("own_blocks")
+def test_parameters_without_a_gradient_are_named(tmp_path: Path, train: Train) -> None:
+    write_own(tmp_path, "architectures: {encoder: {_target_: check_blocks.EncoderWithSpare}}", BLOCKS)
+    result = train("--check", "--config-dir=my", "+experiment=mine")
+    assert result.code == 2
+    assert "`encoder.spare.weight`, `encoder.spare.bias` get no gradient" in result.errors
+
+
+@pytest.mark.usefixtures("own_blocks")
+def test_parameters_of_no_optimizer_or_of_two_are_named(tmp_path: Path, train: Train) -> None:
+    write_own(tmp_path, "", BLOCKS)
+    arguments = ("optimization=batch", "optimization._target_=check_blocks.HalfOptimization")
+    result = train("--check", "--config-dir=my", "+experiment=mine", *arguments)
+    assert result.code == 2
+    unoptimized, shared = result.errors.split("error: ")[1:]
+    assert "`encoder." in unoptimized
+    assert "belong to no optimizer" in unoptimized
+    assert "`decoder." in shared
+    assert "belong to more than one optimizer" in shared
+
+
+def test_a_network_that_is_written_twice_is_named_and_no_mistake(tmp_path: Path, train: Train) -> None:
+    twin = "{layers: [256, 128], z_dim: 16, _target_: frame_architectures.digits.Encoder}"
+    write_own(tmp_path, f"model: {{encoder: {twin}}}", BLOCKS)
+    arguments = ("model._target_=check_blocks.TwoEncoders", "+model.other=${architectures.encoder}")
+    result = train("--check", "--config-dir=my", "+experiment=mine", *arguments)
+    assert result.code == 0, result
+    assert (
+        "note: `model.encoder` and `architectures.encoder` are networks of their own with equal configs"
+        in result.errors
+    )
+
+
+def test_data_that_declare_no_form_are_named_and_not_read(tmp_path: Path, train: Train) -> None:
+    write_own(tmp_path, "data: {train: {_target_: torchvision.datasets.MNIST, root: nowhere}}")
+    result = train("--check", "--config-dir=my", "+experiment=mine", "~data.train.split")
+    assert result.code == 0, result
+    assert "`data.train` do not declare their form" in result.errors
+
+
+@pytest.mark.usefixtures("own_blocks")
+def test_an_evaluation_that_needs_more_than_two_data_is_no_mistake(tmp_path: Path, train: Train) -> None:
+    write_own(tmp_path, "evaluation: {samples: {evaluator: {_target_: check_blocks.TenDataEvaluation}}}", BLOCKS)
+    removals = ("~evaluation.samples.evaluator.n_pictures", "~evaluation.samples.evaluator.sampling_params")
+    result = train("--check", "--config-dir=my", "+experiment=mine", *removals)
+    assert result.code == 0, result
+
+
+def test_a_config_for_a_gpu_is_checked_without_one(train: Train) -> None:
+    assert train("--check", "+experiment=DIGITS_VAE", "device=workstation").code == 0
+
+
+def test_what_two_optimizers_cannot_do_is_found(train: Train) -> None:
+    result = train("--check", "+experiment=MNIST_GAN", "trainer.accumulate_grad_batches=2")
+    assert result.code == 2
+    assert "`trainer.accumulate_grad_batches` must be 1" in result.errors
+
+
+def test_a_metric_that_is_no_number_is_found(train: Train) -> None:
+    result = train("--check", "+experiment=DIGITS_VAE", "monitor.metric=Images/Samples")
+    assert result.code == 2
+    assert "nothing logs 'Images/Samples'; what is logged: 'ELBO/Validation', 'ELBO/Train', 'Train'" in result.errors
+
+
+def test_the_origin_of_a_key_is_the_file_that_counts() -> None:
+    origins = Origins(["experiment=FashionMNIST_VAE", "logging=tensorboard", "params.beta=3"])
+    assert origins.find("params.beta") == ["the command line"]
+    assert origins.find("params.lr") == ["config/experiment/MNIST_VAE.yaml"]
+    assert origins.find("run.project") == ["config/experiment/FashionMNIST_VAE.yaml"]
+    assert origins.find("architectures.encoder.layers[0]") == ["config/architectures/MNIST.yaml"]
+    assert origins.find("callbacks.best_checkpoint.mode") == ["config/callbacks/checkpoint/best.yaml"]
+    assert origins.find("nothing.here") == []
+
+
+SWEEP = """
+command: [uv, run, train, +experiment=DIGITS_VAE, logging=none, "${{args_no_hyphens}}"]
+metric: {{name: {metric}, goal: maximize}}
+parameters: {parameters}
+"""
+
+
+@pytest.mark.parametrize(
+    ("metric", "parameters", "messages"),
+    [
+        ("ELBO/Validation", "{params.beta: {min: 0.1, max: 1}}", []),
+        ("ELBO/Valid", "{params.beta: {values: [1, 2]}}", ["nothing logs 'ELBO/Valid'", "`ELBO/Validation`"]),
+        ("ELBO/Validation", "{params.bata: {value: 1}}", ["`params.bata`", "Did you mean `params.beta`?"]),
+        ("ELBO/Validation", "{params.beta: {values: [-1]}}", ["`beta` must be non-negative"]),
+    ],
+)
+def test_a_sweep_file_is_checked(tmp_path: Path, metric: str, parameters: str, messages: list[str]) -> None:
+    (tmp_path / "sweep.yaml").write_text(SWEEP.format(metric=metric, parameters=parameters))
+    findings, _ = check_sweep(tmp_path / "sweep.yaml")
+    assert len(findings.problems) == (1 if messages else 0)
+    for message in messages:
+        assert message in str(findings.problems[0])
+
+
+@pytest.mark.slow
+def test_check_all_goes_through_every_experiment_and_sweep(train: Train) -> None:
+    result = train("--check-all")
+    assert result.code == 0, result
+    sweeps = [path.name for path in (workspace() / "apps" / "train" / "sweeps").glob("*.yaml")]
+    assert re.findall(r"^(\S+): nothing wrong", result.output, re.MULTILINE) == [*EXPERIMENTS, *sorted(sweeps)]
+
+
+def test_every_option_has_a_line_that_says_what_it_is(train: Train, tmp_path: Path) -> None:
+    for group in find_groups([config_directory()]):
+        for name, description in read_options(group, [config_directory()]).items():
+            assert description, f"{group}/{name}"
+    write_own(tmp_path, "")
+    result = train("--list", "experiment", "--config-dir", "my")
+    assert result.code == 0
+    assert re.search(r"^mine\s+An experiment of one's own\.", result.output, re.MULTILINE)
+    assert re.search(r"^MNIST_VAE\s+A variational autoencoder", result.output, re.MULTILINE)
+
+
+def test_the_options_that_fit_a_choice_are_found_by_capability(train: Train) -> None:
+    result = train("--list", "evaluation", "--compatible-with", "experiment=MNIST_GAN")
+    assert result.code == 0
+    assert [line.split()[0] for line in result.output.splitlines()] == ["samples"]
+    assert "not elbo: `evaluation.elbo_validation`: `ELBOEvaluation` needs a `VariationalModel`" in result.errors

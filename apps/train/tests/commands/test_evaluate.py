@@ -1,0 +1,411 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from frame_train import load_run
+
+Command = Callable[..., Any]
+ON_TEST = ("evaluation.elbo_validation.name=ELBO/Test", "evaluation.elbo_validation.evaluator.evaluate_on=test")
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    """A copy of the trained run, elsewhere."""
+    return Path(shutil.copytree(trained, tmp_path / "it's a run, a=b" / "1"))
+
+
+def read_lines(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def read_new(run: Path, trained: Path) -> list[dict[str, Any]]:
+    """Give the lines that were added, without the time."""
+    new = read_lines(run)[len(read_lines(trained)) :]
+    return [{name: value for name, value in line.items() if name not in ("time", "seconds")} for line in new]
+
+
+def test_another_process_finds_the_bound_that_the_training_found_to_the_last_digit(run: Path, trained: Path) -> None:
+    command = [sys.executable, "-c", "from frame_train.commands.evaluate import main; main()", f"run={run}"]
+    keep = {name: os.environ[name] for name in ("PATH", "LANG", "OMP_NUM_THREADS") if name in os.environ}
+    result = subprocess.run(command, capture_output=True, text=True, env=keep, cwd=run.parent)
+    assert result.returncode == 0, result
+    assert result.stderr == ""
+    at_the_end = {name: line[name] for line in read_lines(trained) for name in line if name.startswith("ELBO/")}
+    assert set(at_the_end) == {"ELBO/Validation", "ELBO/Train"}
+    found = {name: line[name] for line in read_new(run, trained) for name in line if name.startswith("ELBO/")}
+    assert found == at_the_end
+    assert [path.name for path in run.parent.iterdir()] == ["1"]
+
+
+def test_an_evaluation_that_the_run_did_not_have_is_appended_to_its_own_logs(
+    evaluate: Command, run: Path, trained: Path
+) -> None:
+    arguments = ("evaluation=[elbo,interpolation]", "~evaluation.elbo_train", *ON_TEST)
+    result = evaluate(f"run={run}", "weights=step-00000002", *arguments)
+    assert result.code == 0, result
+    assert result.errors == ""
+    elbo, picture = read_new(run, trained)
+    where = {"trainer/global_step": 2, "counters/iteration": 2}
+    assert elbo == {**where, "ELBO/Test": elbo["ELBO/Test"]}
+    assert picture == {**where, "Images/Interpolation": "images/Images_Interpolation-00000002.png"}
+    assert (run / picture["Images/Interpolation"]).is_file()
+    events = EventAccumulator(str(run / "tensorboard")).Reload()
+    assert [event.step for event in events.Scalars("ELBO/Test")] == [2]
+    assert events.Scalars("ELBO/Test")[0].value == pytest.approx(elbo["ELBO/Test"])
+    assert {"ELBO/Validation", "Train/loss"} < set(events.Tags()["scalars"])  # those of the training are still there
+    assert "ELBO/Test" in (run / "report.html").read_text()
+    description = json.loads((run / "run.json").read_text())  # what is logged now does not lengthen the training
+    (last,) = {line["time"] for line in read_lines(trained)[-1:]}
+    assert 0 <= datetime.fromisoformat(description["ended"]).timestamp() - int(last) <= 1
+    assert "ELBO/Test" in result.output
+    assert str(run) in result.output
+
+
+def test_all_checkpoints_are_evaluated_in_the_order_of_their_steps(evaluate: Command, run: Path, trained: Path) -> None:
+    result = evaluate(f"run={run}", "weights=all", "+evaluation=elbo", "~evaluation.elbo_train", *ON_TEST)
+    assert result.code == 0, result
+    new = read_new(run, trained)
+    assert [line["trainer/global_step"] for line in new] == [2, 4]
+    assert [line["counters/iteration"] for line in new] == [2, 4]
+    assert len({line["ELBO/Test"] for line in new}) == 2
+    assert result.output.count("ELBO/Test") == 2
+
+
+def test_a_value_of_the_runs_own_evaluations_can_be_set(evaluate: Command, run: Path, trained: Path) -> None:
+    result = evaluate(f"run={run}", "evaluation.elbo_train.evaluator.evaluate_on=test")
+    assert result.code == 0, result
+    assert "the run has logged 'ELBO/Train' of 'train', and this is of 'test'" in result.errors
+    assert "evaluation.elbo_train.name=" in result.errors
+    names = {name for line in read_new(run, trained) for name in line}
+    assert names >= {"ELBO/Train", "ELBO/Validation", "Images/Samples", "Images/Reconstructions"}
+
+
+OWN_EVALUATION = """
+from frame_core import SCALAR_ENTRY, Evaluation, LogEntry
+
+class Weight(Evaluation):
+    def __init__(self, factor, model):
+        self.factor = factor
+        self.model = model
+
+    def evaluate(self, optimization):
+        assert optimization.model is self.model
+        assert not optimization.model.training
+        return LogEntry(SCALAR_ENTRY, self.factor * optimization.counters["iteration"])
+"""
+
+OWN_OPTION = """# An evaluation of one's own.
+weight:
+  _target_: frame_train.callbacks.EvaluationCallback
+  name: Own
+  evaluate_every: 1 epoch
+  evaluator: {_target_: own_evaluation_of_runs.Weight, factor: "${params.z_dim}", model: "${model}"}
+"""
+
+
+def test_an_evaluation_of_ones_own_looks_at_the_runs_params_and_its_model(
+    evaluate: Command, run: Path, trained: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "own_evaluation_of_runs.py").write_text(OWN_EVALUATION)
+    (tmp_path / "own" / "evaluation").mkdir(parents=True)
+    (tmp_path / "own" / "evaluation" / "weight.yaml").write_text(OWN_OPTION)
+    result = evaluate("--config-dir", "own", f"run={run}", "weights=all", "+evaluation=weight")
+    assert result.code == 0, result
+    assert [line["Own"] for line in read_new(run, trained)] == [32, 64]
+
+
+def run_installed(command: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command as it is installed, in a process of its own."""
+    path = Path(sys.executable).with_name(command)
+    keep = {name: os.environ[name] for name in ("PATH", "LANG", "OMP_NUM_THREADS") if name in os.environ}
+    return subprocess.run([path, *arguments], capture_output=True, text=True, env=keep, cwd=folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command",
+    [
+        "evaluate run=. allow=[own]",
+        pytest.param("evaluate run=.", marks=pytest.mark.slow),
+        pytest.param("train --list", marks=pytest.mark.slow),
+    ],
+)
+def test_a_package_that_a_run_from_elsewhere_brings_does_not_take_the_place_of_one_installed(
+    run: Path, command: str
+) -> None:
+    for name in ("torchvision", "pandas", "hydra", "frame_train"):
+        (run / name).mkdir()
+        (run / name / "__init__.py").write_text(f"open({str(run / 'planted')!r}, 'w')")
+    result = run_installed(*command.split(), folder=run)
+    assert result.returncode == 0, result
+    assert not (run / "planted").exists()
+
+
+@pytest.mark.slow
+def test_the_current_folder_is_searched_only_where_code_of_ones_own_is_asked_for(run: Path) -> None:
+    (run / "own_prior.py").write_text(
+        "from frame_architectures import DiagonalNormal\nclass Own(DiagonalNormal): ...\n"
+    )
+    config = OmegaConf.load(run / "config.yaml")
+    config.architectures.prior._target_ = "own_prior.Own"
+    OmegaConf.save(config, run / "config.yaml")
+    result = run_installed("evaluate", "run=.", "evaluation.own._target_=own_prior.Own", folder=run)
+    assert result.returncode == 2, result
+    assert "there is no `own_prior.Own`" in result.stderr
+    result = run_installed("evaluate", "run=.", "allow=[own_prior]", folder=run)
+    assert result.returncode == 0, result
+
+
+JOINT = """# @package _global_
+# Two models of digits that share their encoder.
+defaults: [/data: Digits, /architectures: Digits, /model@models.vae: VAE, /model@models.ae: VAE]
+run: {project: DIGITS, name: Joint}
+params: {z_dim: 4, beta: 1.0, encoder_layers: [8], decoder_layers: [8], batch_size: 64}
+optimization:
+  _target_: frame_train.optimization.JointOptimization
+  models: ${models}
+  data: ${data}
+  batch_size: 64
+  num_workers: 0
+  optimizer: {_target_: torch.optim.Adam, _partial_: true}
+evaluation:
+  elbo:
+    _target_: frame_train.callbacks.EvaluationCallback
+    name: ELBO
+    evaluate_every: 1 epoch
+    evaluator:
+      _target_: frame_train.optimization.PartEvaluation
+      part: vae
+      evaluator: {_target_: frame_eval.ELBOEvaluation, evaluate_on: valid}
+"""
+
+ADVERSARIAL = """# @package _global_
+# Generated digits.
+defaults: [/data: Digits, /model: GAN, /optimization: adversarial_ADAM, /evaluation: samples]
+run: {project: DIGITS, name: GAN}
+params: {z_dim: 4, n_critic: 1, generator_lr: 1.0e-3, discriminator_lr: 1.0e-3, betas: [0.5, 0.9], batch_size: 64}
+architectures:
+  generator:
+    _target_: own_generator_of_digits.Generator
+  discriminator:
+    _target_: torch.nn.Sequential
+    _args_:
+      - {_target_: torch.nn.Flatten}
+      - {_target_: torch.nn.Linear, in_features: 64, out_features: 1}
+      - {_target_: torch.nn.Flatten, start_dim: 0}
+  prior: {_target_: frame_architectures.DiagonalNormal, z_dim: 4}
+"""
+
+GENERATOR = """
+from frame_core import ConditionalDistribution, Delta
+from torch import nn
+
+class Generator(ConditionalDistribution):
+    def __init__(self):
+        super().__init__()
+        self.network = nn.Sequential(nn.Linear(4, 64), nn.Unflatten(-1, (1, 8, 8)))
+
+    def forward(self, z):
+        return Delta(self.network(z), 3)
+"""
+
+
+@pytest.mark.parametrize(("experiment", "name"), [(JOINT, "ELBO"), (ADVERSARIAL, "Images/Samples")])
+def test_a_run_of_several_networks_is_evaluated(
+    train: Command, evaluate: Command, tmp_path: Path, experiment: str, name: str
+) -> None:
+    (tmp_path / "own" / "experiment").mkdir(parents=True)
+    (tmp_path / "own" / "experiment" / "Small.yaml").write_text(experiment)
+    (tmp_path / "own_generator_of_digits.py").write_text(GENERATOR)
+    arguments = ("logging=none", "trainer.max_epochs=1", "trainer.limit_train_batches=2")
+    result = train("--config-dir", "own", "+experiment=Small", *arguments)
+    assert result.code == 0, result
+    (run,) = (tmp_path / "runs" / "DIGITS").glob("*/*")
+    before = read_lines(run)
+    result = evaluate(f"run={run}", "allow=own_generator_of_digits")
+    assert result.code == 0, result
+    assert result.errors == ""
+    (new,) = read_lines(run)[len(before) :]
+    at_the_end = [line[name] for line in before if name in line][-1]
+    assert new[name] == at_the_end or name.startswith("Images/")
+
+
+def spoil_target(run: Path) -> None:
+    config = OmegaConf.load(run / "config.yaml")
+    config.architectures.prior._target_ = "subprocess.Popen"
+    OmegaConf.save(config, run / "config.yaml")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "messages"),
+    [
+        ([], ["`run` is missing"]),
+        (["run={run}", "allow=5"], ["`allow` must be names", "got 5"]),
+        (["run={run}", "allow=null"], ["`allow` must be names", "got None"]),
+        (["run={run}", "evaluation.elbo_train.evaluator=5"], ["`evaluator` must be an `Evaluation`, got 5"]),
+        (["run={run}", "evaluation.elbo_train.name=time"], ["`evaluation.elbo_train.name`: 'time'", "choose another"]),
+        (["run={run}", "~evaluation.elbo_tain"], ["no `elbo_tain` to leave out", "Did you mean `elbo_train`?"]),
+        (["run={run}", "~evaluation.elbo_train.nam"], ["`evaluation.elbo_train` has no `nam`", "`name`?"]),
+        (["run=runs/nowhere"], ["`run`: there is no 'runs/nowhere'"]),
+        (["run={run}", "weights=bst"], ["`weights`", "best, last, step-00000002, step-00000004", "`best`?"]),
+        (["run={run}", "wieghts=best"], ["takes no `wieghts`", "Did you mean `weights`?"]),
+        (["run={run}", "params.beta=1"], ["takes no `params.beta`", "everything else is as the run has it"]),
+        (["run={run}", "+evaluation=elob"], ["`evaluation` has no option `elob`", "Did you mean `elbo`?"]),
+        (["run={run}", "+evaluation=accuracy"], ["`evaluation.accuracy_validation`", "needs a `ClassificationModel`"]),
+        (
+            ["run={run}", "+evaluation=elbo", "evaluation.elbo_train.evaluator.evaluate_on=tset"],
+            ["`evaluation.elbo_train`", "no split 'tset'", "'train', 'valid', 'test'"],
+        ),
+        (
+            ["run={run}", "evaluation.elbo_tain.evaluator.evaluate_on=test"],
+            ["`evaluation.elbo_tain` must be an `EvaluationCallback`", "Did you mean `evaluation.elbo_train`?"],
+        ),
+        (["run={run}", "evaluation.elbo_train.name=ELBO/Validation"], ["is the name of `evaluation.elbo_validation`"]),
+        (["run={run}", "evaluation.elbo_train.evaluator.n_sample=1"], ["Did you mean `n_samples`?"]),
+        (["run={run}", "device=nowhere"], ["`device` has no option `nowhere`", "default, laptop, slurm, workstation"]),
+        (["run={spoiled}"], ["`architectures.prior._target_`", "'subprocess.Popen'", "allow=[subprocess.Popen]"]),
+        (["--diff", "{run}"], ["`--diff` takes two runs, got 1"]),
+        (["--diff", "{run}", "nowhere"], ["there is no 'nowhere'"]),
+    ],
+    ids=lambda value: " ".join(value)[-40:],
+)
+def test_a_mistake_ends_in_a_few_lines_and_logs_nothing(
+    evaluate: Command, run: Path, trained: Path, tmp_path: Path, arguments: list[str], messages: list[str]
+) -> None:
+    spoiled = shutil.copytree(run, tmp_path / "spoiled")
+    spoil_target(spoiled)
+    result = evaluate(*(argument.format(run=run, spoiled=spoiled) for argument in arguments))
+    assert result.code == 2
+    assert len(result.errors.splitlines()) <= 5
+    for message in messages:
+        assert message in result.errors
+    assert result.output == ""
+    assert read_new(run, trained) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("logger", "abc", "`logger` must be a mapping of names to components, got 'abc'"),
+        ("evaluation", "abc", "`evaluation` must be a mapping of names to components, got 'abc'"),
+        ("logger.tensorboard", 5, "`logger.tensorboard` must be a component with a `_target_`, got 5"),
+        ("logger.tensorboard", {"a": 1}, "`logger.tensorboard` must be a `Logger`, got {'a': 1}"),
+        ("evaluation.elbo_train.evaluator", 5, "`evaluator` must be an `Evaluation`, got 5"),
+    ],
+)
+def test_a_stored_config_of_another_form_is_told(
+    evaluate: Command, run: Path, trained: Path, key: str, value: Any, message: str
+) -> None:
+    config = OmegaConf.load(run / "config.yaml")
+    OmegaConf.update(config, key, value, merge=False)
+    OmegaConf.save(config, run / "config.yaml")
+    result = evaluate(f"run={run}")
+    assert result.code == 2
+    assert message in result.errors
+    assert len(result.errors.splitlines()) <= 3
+    assert read_new(run, trained) == []
+
+
+@pytest.mark.parametrize("text", ["5", "", "- 1", "a: [1\nb: {"])
+def test_a_config_that_can_not_be_read_is_told(evaluate: Command, run: Path, trained: Path, text: str) -> None:
+    (run / "config.yaml").write_text(text)
+    for arguments in ([f"run={run}"], ["--diff", str(trained), str(run)]):
+        result = evaluate(*arguments)
+        assert result.code == 2
+        assert "config.yaml" in result.errors
+        assert len(result.errors.splitlines()) <= 3
+        assert result.output == ""
+
+
+def test_an_evaluation_of_the_run_can_be_left_out(evaluate: Command, run: Path, trained: Path) -> None:
+    result = evaluate(f"run={run}", "~evaluation.elbo_train", "~evaluation.samples")
+    assert result.code == 0, result
+    names = {name for line in read_new(run, trained) for name in line}
+    assert names >= {"ELBO/Validation", "Images/Reconstructions"}
+    assert not names & {"ELBO/Train", "Images/Samples"}
+
+
+FAILING = """
+from frame_core import Evaluation
+
+class Failing(Evaluation):
+    def __init__(self, evaluate_on, n_samples, n_data=None):
+        pass
+
+    def evaluate(self, optimization):
+        raise KeyError("nothing there")
+"""
+
+
+def test_an_evaluation_that_raises_is_told_when_the_others_have_run(
+    evaluate: Command, run: Path, trained: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "own_failing_evaluation.py").write_text(FAILING)
+    evaluator = "evaluation.elbo_train.evaluator._target_=own_failing_evaluation.Failing"
+    arguments = (f"run={run}", "allow=[own_failing_evaluation]", "+evaluation=elbo", *ON_TEST)
+    result = evaluate(*arguments, "evaluation.elbo_train.on_error=continue", evaluator)
+    assert result.code == 1, result
+    assert "`evaluation.elbo_train` failed at step 4: KeyError: 'nothing there'" in result.errors
+    assert "Traceback" not in result.errors
+    assert "ELBO/Test" in result.output
+    assert {name for line in read_new(run, trained) for name in line} >= {"ELBO/Test", "ELBO/Train/Error"}
+    assert "in evaluate\n" in evaluate(*arguments, evaluator, "--traceback").errors
+
+
+def test_a_traceback_is_shown_where_it_is_asked_for(evaluate: Command) -> None:
+    with pytest.raises(ValueError, match="there is no 'nowhere'"):
+        evaluate("run=nowhere", "--traceback")
+
+
+def test_what_differs_between_two_runs_is_told_key_by_key(evaluate: Command, run: Path, trained: Path) -> None:
+    assert evaluate("--diff", str(trained), str(run)).output.count("nothing differs") == 4
+    config = OmegaConf.load(run / "config.yaml")
+    config.params.z_dim = 8
+    config.logger = {}
+    OmegaConf.save(config, run / "config.yaml")
+    description = json.loads((run / "run.json").read_text())
+    description.update(python="3.99.1", git={"commit": "0" * 40, "dirty": True})
+    description["versions"]["torch"] = "9.0"
+    (run / "run.json").write_text(json.dumps(description))
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write('{"trainer/global_step": 4, "ELBO/Validation": 0.5}\n')
+    output = evaluate("--diff", str(trained), str(run)).output
+    table = [[cell.strip() for cell in line.split("│")] for line in output.splitlines()]
+    rows = {cells[1]: cells[2:5] for cells in table if len(cells) == 6}
+    assert rows["params.z_dim"] == ["16", "8", "-8"]
+    assert rows["logger.tensorboard._target_"] == ["frame_loggers.TensorBoardLogger", "absent", ""]
+    assert rows["python"][1] == "3.99.1"
+    assert rows["versions.torch"][1] == "9.0"
+    assert rows["git.commit"][1] == "0" * 40
+    before = load_run(trained).metrics["ELBO/Validation"].dropna().iloc[-1]
+    assert float(rows["ELBO/Validation"][2]) == pytest.approx(0.5 - before, rel=1e-4)
+    assert not {"params.beta.end", "Train/loss", "run.directory"} & set(rows)
+
+
+def test_the_help_fits_on_a_screen_and_ends_with_examples(evaluate: Command) -> None:
+    lines = evaluate("--help").output.rstrip().splitlines()
+    assert len(lines) <= 24
+    assert lines[-1].strip().startswith("evaluation.elbo_validation.name=ELBO/Test")
+
+
+def test_evaluations_and_loggers_may_be_a_list(evaluate: Command, run: Path, trained: Path) -> None:
+    config = OmegaConf.load(run / "config.yaml")
+    config.evaluation = [config.evaluation.elbo_validation]
+    config.logger = [config.logger.tensorboard]
+    OmegaConf.save(config, run / "config.yaml")
+    result = evaluate(f"run={run}")
+    assert result.code == 0, result
+    assert [set(line) for line in read_new(run, trained)] == [
+        {"trainer/global_step", "counters/iteration", "ELBO/Validation"}
+    ]
+    assert len(list((run / "tensorboard").iterdir())) == 2

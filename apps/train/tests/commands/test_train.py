@@ -1,0 +1,270 @@
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from frame_train.composition.settings import workspace
+
+Train = Callable[..., Any]
+TWO_STEPS = ("trainer.max_epochs=1", "trainer.limit_train_batches=2")
+METRICS = {"ELBO/Validation", "ELBO/Train", "Train/loss", "Train/reconstruction", "Train/regularization"}
+IMAGES = {"Images/Reconstructions", "Images/Samples"}
+
+
+def find_run(tmp_path: Path) -> Path:
+    """Give the one run directory that a test made."""
+    (directory,) = (path.parent for path in tmp_path.rglob("run.json") if "wandb" not in path.parts)
+    return directory
+
+
+def read_entries(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("logging", ["none", "tensorboard", "wandb"])
+def test_a_run_writes_its_metrics_and_pictures_whatever_the_logger(train: Train, tmp_path: Path, logging: str) -> None:
+    result = train("+experiment=DIGITS_VAE", f"logging={logging}", *TWO_STEPS)
+    assert result.code == 0, result
+    run = find_run(tmp_path)
+    entries = read_entries(run)
+    assert {name for entry in entries for name in entry} >= METRICS | IMAGES
+    assert {entry["trainer/global_step"] for entry in entries} == {2}
+    assert {entry["counters/iteration"] for entry in entries} == {2}
+    assert len(list((run / "images").glob("*.png"))) == 2
+    assert str(run) in result.output
+    assert "ELBO/Validation" in (run / "report.html").read_text()
+    assert all(metric in result.output for metric in METRICS)
+    assert result.errors == ""
+
+
+def test_tensorboard_shows_what_the_files_hold(train: Train, tmp_path: Path) -> None:
+    train("+experiment=DIGITS_VAE", "logging=tensorboard", *TWO_STEPS)
+    run = find_run(tmp_path)
+    events = EventAccumulator(str(run / "tensorboard")).Reload()
+    assert set(events.Tags()["scalars"]) >= METRICS
+    assert set(events.Tags()["images"]) == IMAGES
+    (elbo,) = (entry["ELBO/Validation"] for entry in read_entries(run) if "ELBO/Validation" in entry)
+    assert [(event.step, event.value) for event in events.Scalars("ELBO/Validation")] == [(2, pytest.approx(elbo))]
+
+
+def test_mnist_vae_trains_on_real_mnist(train: Train, tmp_path: Path, data_root: Path) -> None:
+    limits = ("trainer.max_epochs=1", "trainer.limit_train_batches=20", "~evaluation.elbo_train")
+    result = train("experiment=MNIST_VAE", "logging=none", f"device.data_root={data_root}", *limits)
+    assert result.code == 0, result
+    (elbo,) = (entry["ELBO/Validation"] for entry in read_entries(find_run(tmp_path)) if "ELBO/Validation" in entry)
+    assert -250 < elbo < -180  # the mean picture for all gives -204.7, untrained networks -550
+
+
+def test_the_run_directory_holds_the_config_the_overrides_and_the_weights(train: Train, tmp_path: Path) -> None:
+    train("+experiment=DIGITS_VAE", "logging=none", "params.beta=0.25", *TWO_STEPS)
+    run = find_run(tmp_path)
+    assert OmegaConf.load(run / "config.yaml").params.beta == 0.25
+    assert "params.beta=0.25" in OmegaConf.load(run / "overrides.yaml")
+    checkpoint = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    assert checkpoint["global_step"] == 2
+    assert checkpoint["counters"] == {"iteration": 2}
+    assert "model.encoder.network.1.0.weight" in checkpoint["state_dict"]
+
+
+def test_two_runs_of_one_seed_are_equal_and_another_seed_differs(train: Train, tmp_path: Path) -> None:
+    losses = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        train("+experiment=DIGITS_VAE", "logging=none", f"run.name={name}", f"seed={seed}", *TWO_STEPS)
+        (run,) = (tmp_path / "runs" / "DIGITS" / name).iterdir()
+        losses.append([entry["Train/loss"] for entry in read_entries(run) if "Train/loss" in entry])
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_components_that_refer_to_one_another_are_shared(train: Train, tmp_path: Path) -> None:
+    """The evaluations see the weights that are trained: a copy of the model would stay at its first value."""
+    arguments = ("logging=none", "trainer.max_epochs=4", "evaluation.elbo_train.evaluate_every=2 epochs")
+    train("+experiment=DIGITS_VAE", *arguments)
+    first, last = (entry["ELBO/Train"] for entry in read_entries(find_run(tmp_path)) if "ELBO/Train" in entry)
+    assert last > first
+
+
+def test_pictures_are_neither_black_nor_white(train: Train, tmp_path: Path) -> None:
+    train("+experiment=DIGITS_VAE", "logging=none", *TWO_STEPS)
+    (picture,) = (find_run(tmp_path) / "images").glob("*Reconstructions*.png")
+    pixels = torch.tensor(list(Image.open(picture).convert("L").tobytes()))
+    assert pixels.min() < 30
+    assert pixels.max() > 220
+
+
+def test_an_unknown_device_name_lists_those_there_are(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEVICE_NAME", "cluster")
+    result = train("+experiment=DIGITS_VAE")
+    assert result.code == 2
+    assert "`cluster` (from the variable DEVICE_NAME" in result.errors
+    assert "default, laptop, slurm, workstation" in result.errors
+
+
+@pytest.mark.parametrize("key", ["runs_root", "data_root"])
+def test_a_folder_that_cannot_be_written_is_told(train: Train, tmp_path: Path, key: str) -> None:
+    (tmp_path / "file").write_text("")
+    result = train("+experiment=MNIST_VAE", f"device.{key}={tmp_path / 'file'}")
+    assert result.code == 2
+    assert "can't be written" in result.errors
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def run_command(*arguments: str, cwd: Path, **variables: str) -> str:
+    """Run `train` as a process of its own on a terminal, and give what the person sees."""
+    keep = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    terminal, child = pty.openpty()
+    command = [sys.executable, "-m", "frame_train", *arguments]
+    process = subprocess.Popen(command, cwd=cwd, env={**keep, **variables}, stdin=child, stdout=child, stderr=child)
+    os.close(child)
+    output = b""
+    while True:
+        try:
+            block = os.read(terminal, 65536)
+        except OSError:  # the process has closed its side
+            break
+        output += block
+    os.close(terminal)
+    assert process.wait() == 0, output.decode()
+    return output.decode()
+
+
+def test_without_an_account_a_run_logs_offline_says_how_to_sync_and_nothing_else(tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    runs = tmp_path / "runs"
+    output = run_command(
+        "+experiment=DIGITS_VAE",
+        *TWO_STEPS,
+        f"device.runs_root={runs}",
+        cwd=here,
+        HOME=str(tmp_path / "home"),
+        TERM="dumb",
+    )
+    run = find_run(tmp_path)
+    lines = [line.strip() for line in output.replace("\r", "\n").splitlines() if line.strip()]
+    offline = [line for line in lines if "wandb login" in line]
+    assert len(offline) == 1
+    assert "wandb sync" in offline[0]
+    unexpected = [
+        line
+        for line in lines
+        if not line.startswith(("DIGITS", "├", "└", "│", "┏", "┃", "┡", "epoch", "Run directory:"))
+    ]
+    assert unexpected == offline
+    assert list(run.rglob("*.wandb"))
+    assert list(here.iterdir()) == []
+
+
+def test_outputs_are_the_same_from_every_directory(tmp_path: Path) -> None:
+    """From the root and from apps/train: the default device keeps runs/ in the workspace."""
+    arguments = ("--cfg", "job", "-p", "device", "--resolve", "+experiment=DIGITS_VAE")
+    outputs = [
+        run_command(*arguments, cwd=folder, HOME=str(tmp_path))
+        for folder in (workspace(), workspace() / "apps" / "train")
+    ]
+    assert outputs[0] == outputs[1]
+    assert f"runs_root: {workspace()}/runs" in outputs[0]
+
+
+def test_older_configs_are_understood_and_told_the_present_name(train: Train, tmp_path: Path) -> None:
+    arguments = ("+trainer.gpus=0", "+trainer.checkpoint_callback=false")
+    result = train("+experiment=DIGITS_VAE", "logging=none", *TWO_STEPS, *arguments)
+    assert result.code == 0, result
+    assert len(result.errors.splitlines()) == 2
+    assert "`accelerator: cpu`" in result.errors
+    assert "`enable_checkpointing: false`" in result.errors
+    assert not (find_run(tmp_path) / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("removal", ["~callbacks.progress_bar", "trainer.enable_progress_bar=false"])
+def test_there_is_no_bar_where_none_is_wanted(train: Train, removal: str) -> None:
+    result = train("+experiment=DIGITS_VAE", "logging=none", *TWO_STEPS, removal)
+    assert result.code == 0, result
+    assert "epoch 1/1" not in result.output
+
+
+def test_train_for_alone_decides_how_long(train: Train, tmp_path: Path) -> None:
+    result = train("+experiment=DIGITS_VAE", "logging=none", "train_for=25 iterations", "trainer.max_epochs=1")
+    assert result.code == 0, result
+    assert read_entries(find_run(tmp_path))[-1]["trainer/global_step"] == 25
+
+
+def test_a_grid_runs_each_job_in_its_own_directory_and_ends_with_a_table(train: Train, tmp_path: Path) -> None:
+    result = train("-m", "+experiment=DIGITS_VAE", "logging=none", "params.beta=0.25,-1,1", *TWO_STEPS)
+    assert result.code == 2
+    assert "`beta` must be non-negative, got -1" in result.errors
+    runs = sorted((tmp_path / "runs" / "DIGITS" / "VAE").iterdir())
+    assert sorted(OmegaConf.load(run / "config.yaml").params.beta for run in runs) == [0.25, 1]
+    *_, closing = result.output.split("Run directory:")
+    for text in ("params.beta=0.25", "params.beta=-1", "failed", "params.beta=1"):
+        assert text in closing
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+
+
+def test_a_schedule_may_stand_where_a_number_is_accepted(train: Train, tmp_path: Path) -> None:
+    schedule = "params.beta={_target_:frame_core.LinearWarmup,start:0.0,end:1.0,over:4 iterations}"
+    result = train("+experiment=DIGITS_VAE", "logging=none", schedule, *TWO_STEPS)
+    assert result.code == 0, result
+    checkpoint = torch.load(find_run(tmp_path) / "checkpoints" / "last.ckpt", weights_only=True)
+    assert checkpoint["state_dict"]["model.beta.value"] == 0.25  # what the second of four steps was taken with
+
+
+def test_what_comes_from_the_environment_is_not_logged(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLANTED_SECRET", "do-not-show-this")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    train("+experiment=DIGITS_VAE", "logging=wandb", "+params.token=${oc.env:PLANTED_SECRET}", *TWO_STEPS)
+    written = [path for path in find_run(tmp_path).rglob("*") if path.is_file()]
+    assert written
+    assert not [path for path in written if b"do-not-show-this" in path.read_bytes()]
+
+
+@pytest.mark.slow
+def test_a_run_that_is_interrupted_keeps_what_it_has_and_says_so(tmp_path: Path) -> None:
+    keep = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    command = [sys.executable, "-m", "frame_train", "+experiment=DIGITS_VAE", "logging=none", "trainer.max_epochs=-1"]
+    with subprocess.Popen(
+        [*command, f"device.runs_root={tmp_path}"],
+        env=keep,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        while not list(tmp_path.rglob("metrics.jsonl")):
+            time.sleep(0.1)
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate()
+    assert process.returncode == 130
+    assert "stopped by SIGINT at global step" in errors
+    assert "Traceback" not in errors
+    checkpoint = torch.load(find_run(tmp_path) / "checkpoints" / "last.ckpt", weights_only=True)
+    assert f"stopped by SIGINT at global step {checkpoint['global_step']};" in errors  # nothing is lost
+
+
+def test_callbacks_of_lightnings_find_the_numbers_of_evaluations(train: Train, tmp_path: Path) -> None:
+    stopping = (
+        "{_target_:pytorch_lightning.callbacks.EarlyStopping,monitor:ELBO/Validation,mode:max,stopping_threshold:-1e6}"
+    )
+    result = train(
+        "+experiment=DIGITS_VAE",
+        "logging=none",
+        "trainer.max_epochs=5",
+        "trainer.limit_train_batches=2",
+        "evaluation.elbo_validation.evaluate_every=1 epoch",
+        f"+callbacks.stopping={stopping}",
+    )
+    assert result.code == 0, result
+    assert read_entries(find_run(tmp_path))[-1]["trainer/global_step"] == 2

@@ -1,0 +1,142 @@
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+import torch
+from pytorch_lightning import Trainer
+from torch import Tensor, nn
+from torch.nn.functional import pad
+from torch.utils.data import default_collate
+from torchvision.transforms import v2
+
+from frame_core.testing import TinyModel, make_tiny_data
+from frame_train.data import InMemoryDataset
+from frame_train.data.augmentation import RandomShift, augment
+from frame_train.optimization import AdamBatchOptimization
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*does not have many workers",
+    "ignore:.*smaller than the logging interval",
+    "ignore:.*LeafSpec.*:FutureWarning",
+)
+SHIFTS = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
+
+
+def shift(picture: Tensor, down: int, right: int) -> Tensor:
+    return pad(picture, [1 + right, 1 - right, 1 + down, 1 - down])[..., 1:-1, 1:-1]
+
+
+def test_each_picture_is_moved_by_itself_and_each_shift_is_as_likely() -> None:
+    torch.manual_seed(0)
+    x = torch.rand(900, 2, 5, 7)
+    counts = Counter(
+        next(way for way in SHIFTS if torch.equal(shift(before, *way), after))
+        for before, after in zip(x, RandomShift(1)(x), strict=True)
+    )
+    assert all(abs(counts[way] - 100) < 40 for way in SHIFTS)  # four standard errors
+
+
+def test_a_shift_by_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="`n_pixels` must be positive, got 0"):
+        RandomShift(0)
+
+
+class Recording(TinyModel):
+    """A tiny model that keeps the pictures that its loss was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Tensor] = []
+
+    def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
+        self.seen.append(data["x"].clone())
+        return super().compute_loss(data, data_idx)
+
+
+def train(augmentation: Any, in_memory: bool = True) -> Tensor:
+    """Train two epochs, and give the pictures that the model has seen."""
+    torch.manual_seed(0)
+    model, data = Recording(), make_tiny_data(24)
+    train_data = InMemoryDataset(default_collate(data)) if in_memory else data
+    optimization = AdamBatchOptimization(model, {"train": train_data}, 0, 8, 0.01, augmentation=augmentation)
+    options: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    Trainer(accelerator="cpu", max_epochs=2, enable_model_summary=False, **options).fit(optimization)
+    return torch.cat(model.seen)
+
+
+def test_what_is_trained_on_is_augmented_anew_in_each_epoch_and_the_same_in_each_run() -> None:
+    plain, shifted = train(None), train(RandomShift(1))
+    assert not torch.equal(plain, shifted)
+    ways = [
+        next(way for way in SHIFTS if torch.equal(shift(before, *way), after)) for before, after in zip(plain, shifted)
+    ]
+    assert len(set(ways[:24])) > 1
+    assert ways[:24] != ways[24:]
+    assert torch.equal(train(RandomShift(1)), shifted)
+    assert torch.equal(train(RandomShift(1), in_memory=False), shifted)
+
+
+def test_a_transform_of_torchvision_is_taken_as_it_is() -> None:
+    augmentation = v2.Compose([v2.RandomHorizontalFlip(p=1.0), v2.RandomCrop(4, padding=1)])
+    torch.testing.assert_close(train(v2.RandomHorizontalFlip(p=1.0)), train(None).flip(-1))
+    assert torch.equal(train(augmentation), train(augmentation))
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "message"),
+    [
+        (lambda x: x[:1], r"as many pictures as it was given, \(2, 1, 4, 4\), got \(1, 1, 4, 4\)"),
+        (lambda x: None, r"as many pictures as it was given, \(2, 1, 4, 4\), got NoneType"),
+    ],
+)
+def test_what_gives_no_pictures_back_is_refused(augmentation: Callable[[Tensor], Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        augment(default_collate(make_tiny_data(2)), augmentation)
+    with pytest.raises(ValueError, match="The batch has no `x`; it has `z`"):
+        augment({"z": torch.zeros(2)}, augmentation)
+
+
+def test_views_that_were_made_before_are_not_left_as_they_are() -> None:
+    x = torch.rand(2, 1, 4, 4)
+    with pytest.raises(ValueError, match="changes `x` alone, and these data have 'v1', 'v2' made from it"):
+        augment({"x": x, "v1": x.clone(), "v2": x.clone(), "y": torch.zeros(2)}, RandomShift(1))
+
+
+def test_what_cannot_be_called_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"`augmentation` must take a batch of pictures, .* got \{'n_pixels': 2\}"):
+        train({"n_pixels": 2})
+
+
+class Halves(nn.Module):
+    """Gives half of the batch."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[: len(x) // 2]
+
+
+SHIFT = "optimization.augmentation={_target_: frame_train.data.augmentation.RandomShift, n_pixels: 2}"
+
+
+def test_a_run_with_an_augmentation_trains(train: Any) -> None:
+    result = train("+experiment=DIGITS_VAE", "logging=none", "trainer.max_steps=2", SHIFT)
+    assert result.code == 0, result
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("optimization.augmentation={_target_: torch.nn.Linear, in_features: 3, out_features: 3}", "was given (2, 1"),
+        ("optimization.augmentation={n_pixels: 2}", "must be a component"),
+        (SHIFT.replace("n_pixels", "pixels"), "pixels"),
+    ],
+)
+def test_an_augmentation_that_does_not_fit_is_found_by_check(train: Any, override: str, message: str) -> None:
+    result = train("--check", "+experiment=DIGITS_VAE", "logging=none", override)
+    assert result.code == 2
+    assert "optimization.augmentation" in result.errors + result.output
+    assert message in result.errors + result.output
+
+
+def test_an_augmentation_that_fits_passes_the_check(train: Any) -> None:
+    assert train("--check", "+experiment=DIGITS_VAE", "logging=none", SHIFT).code == 0

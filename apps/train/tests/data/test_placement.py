@@ -1,0 +1,68 @@
+"""Where data lie: what needs a GPU is marked, and the rest is tried on `meta`, a device that knows shapes alone."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.data import TensorDataset
+
+from frame_core.testing import make_tiny_data
+from frame_train.data import InMemoryDataset, TwoViews, loaders
+from frame_train.data.loaders import Trips, join_trips, make_train_loader, move_loader
+from frame_train.data.placement import MovableDataset, place, read_free_memory
+
+META = torch.device("meta")
+
+
+def make_pictures(n_data: int = 10) -> InMemoryDataset:
+    x = torch.arange(n_data, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 4, 4)
+    return InMemoryDataset({"x": x.contiguous(), "y": torch.arange(n_data)})
+
+
+def test_a_data_set_takes_at_most_half_of_the_free_memory() -> None:
+    data_set = make_pictures()
+    n_bytes = 10 * (16 + 8)
+    assert data_set.n_bytes == n_bytes
+    assert place(data_set, META, n_free=2 * n_bytes - 1) is data_set
+    assert place(data_set, META, n_free=2 * n_bytes) is not data_set
+
+
+def test_a_data_set_that_is_not_in_memory_stays_where_it_is() -> None:
+    one_by_one = TensorDataset(torch.rand(4, 2))
+    assert place(one_by_one, META, n_free=10**12) is one_by_one
+    views = TwoViews(make_tiny_data(4))
+    assert isinstance(views, MovableDataset)
+    assert place(views, META, n_free=10**12) is views
+
+
+def test_nothing_is_copied_where_there_is_no_gpu() -> None:
+    assert read_free_memory(torch.device("cpu")) == 0
+    assert read_free_memory(torch.device("mps")) == 0
+    loader = make_train_loader(make_pictures(), 4, seed=0)
+    assert move_loader(loader, torch.device("cpu")) is loader
+
+
+@pytest.mark.parametrize("with_views", [False, True])
+def test_batches_of_data_on_a_device_are_made_there(with_views: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loaders, "read_free_memory", lambda device: 10**9)
+    data_set = TwoViews(make_pictures()) if with_views else make_pictures()
+    moved = move_loader(make_train_loader(data_set, 4, seed=0, pin_memory=True), META)
+    batches = list(moved)
+    assert [len(batch["x"]) for batch in batches] == [4, 4, 2]
+    assert all(value.device == META for batch in batches for value in batch.values())
+    assert batches[0]["x"].dtype == torch.float32
+    assert not moved.pin_memory
+    (trip, rest) = join_trips(moved, Trips(moved.sampler, 2))
+    assert [[batch["x"].device for batch in batches] for batches in (trip, rest)] == [[META, META], [META]]
+    assert data_set.get_batch(torch.arange(2))["x"].device.type == "cpu"  # what evaluations read
+
+
+def read(loader: object) -> list[Tensor]:
+    loader.sampler.set_epoch(3)
+    return [batch["x"].cpu() for batch in loader]
+
+
+@pytest.mark.gpu
+def test_the_batches_are_the_same_on_a_gpu() -> None:
+    expected = read(make_train_loader(make_pictures(), 4, seed=0))
+    moved = read(move_loader(make_train_loader(make_pictures(), 4, seed=0), torch.device("cuda", 0)))
+    assert all(torch.equal(one, other) for one, other in zip(moved, expected, strict=True))

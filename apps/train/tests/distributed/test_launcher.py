@@ -1,0 +1,420 @@
+"""Several processes train one run: what they come to, what is written of it, and what ends them all."""
+
+import json
+import os
+import runpy
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from pytorch_lightning import Trainer
+from torch.utils._pytree import keystr, tree_leaves_with_path
+from torch.utils.data import default_collate
+
+from frame_core.testing import TinyModel, make_tiny_data
+from frame_train.data import InMemoryDataset
+from frame_train.optimization import AdamBatchOptimization
+
+Commands = runpy.run_path(str(Path(__file__).parents[1] / "processes.py"))["Commands"]
+Train = Callable[..., Any]
+N_STEPS = 3 * 18
+RUN = (
+    "+experiment=DIGITS_Classifier",  # nothing in it is random but the order of the data
+    "logging=none",
+    "trainer.accelerator=cpu",
+    "trainer.max_epochs=3",
+    "trainer.limit_train_batches=18",
+    "params.layers=[8]",
+    "callbacks.last_checkpoint.save_every=4 iterations",
+    "callbacks.training_log.log_every=5 iterations",
+    "evaluation.accuracy_validation.evaluate_every=7 iterations",
+    "+evaluation.often={_target_:frame_train.callbacks.EvaluationCallback,name:Often,max_fraction:0.5,"
+    "evaluate_every:0.02 seconds,evaluator:{_target_:frame_eval.AccuracyEvaluation,evaluate_on:train}}",
+)
+TWO = ("trainer.devices=2", "params.batch_size=16")
+ONE = ("trainer.devices=1", "params.batch_size=32")
+
+
+WITNESS = """
+import time
+import torch
+from frame_core import SCALAR_ENTRY, Evaluation, LogEntry
+from pytorch_lightning import Callback
+
+class Witness(Callback):
+    seeds = ()
+
+    def on_train_batch_start(self, trainer, *others):
+        self.seeds += (torch.initial_seed(),)
+
+    def on_train_end(self, trainer, module):
+        seen = {"seeds": list(self.seeds), "parameters": dict(module.named_parameters())}
+        torch.save(seen, f"{trainer.default_root_dir}/seen-{trainer.global_rank}.pt")
+
+class Long(Evaluation):
+    def evaluate(self, optimization):
+        time.sleep(600)
+        return LogEntry(SCALAR_ENTRY, 0.0)
+
+class Broken(Evaluation):
+    def evaluate(self, optimization):
+        raise RuntimeError("nothing to see")
+"""
+WITNESSED = "+callbacks.witness._target_=witness.Witness"
+
+
+def make_environment(folder: Path) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "WANDB_MODE": "disabled",
+        "OMP_NUM_THREADS": "1",
+        "GLOO_SOCKET_IFNAME": "lo",
+    }
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Give what starts `train` in processes of their own, which log to no service."""
+    folder = tmp_path_factory.mktemp("processes")
+    (folder / "witness.py").write_text(WITNESS)  # beside what is started: each process finds it
+    with Commands(folder, make_environment(folder)) as commands:
+        yield commands
+
+
+@pytest.fixture(scope="module")
+def pair(commands: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Give the directory of a run of two processes, and what it has said."""
+    root = tmp_path_factory.mktemp("pair")
+    command = commands.run(*RUN, *TWO, WITNESSED, f"device.runs_root={root}")
+    assert command.code == 0, command.output
+    return find_run(root), command.output
+
+
+def find_run(root: Path) -> Path:
+    (description,) = root.glob("*/*/*/run.json")
+    return description.parent
+
+
+def read_description(directory: Path) -> dict[str, Any]:
+    return json.loads((directory / "run.json").read_text())
+
+
+def read_entries(directory: Path) -> list[dict[str, Any]]:
+    """Read what was logged, but for the times, and what time has decided."""
+    lines = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+    return [
+        {name: value for name, value in line.items() if name not in ("time", "seconds")}
+        for line in lines
+        if not any(name.startswith("Often") for name in line)
+    ]
+
+
+def read_weights(directory: Path) -> dict[str, Any]:
+    """Read the weights and the state of the optimizers."""
+    checkpoint = torch.load(directory / "checkpoints" / "last.ckpt", weights_only=True)
+    leaves = tree_leaves_with_path([checkpoint["state_dict"], checkpoint["optimizer_states"]])
+    return {keystr(path): leaf.tolist() if isinstance(leaf, torch.Tensor) else leaf for path, leaf in leaves}
+
+
+def has_come(root: Path, n_steps: int) -> bool:
+    return any(json.loads(path.read_text())["global_step"] >= n_steps for path in root.rglob("last.ckpt.json"))
+
+
+def find_children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_there(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status")
+    return status.exists() and "zombie" not in status.read_text()
+
+
+def test_two_processes_come_to_the_losses_of_one_with_twice_the_batch(
+    commands: Any, pair: tuple[Path, str], tmp_path: Path
+) -> None:
+    command = commands.run(*RUN, *ONE, f"device.runs_root={tmp_path}")
+    assert command.code == 0, command.output
+    entries, expected = read_entries(pair[0]), read_entries(find_run(tmp_path))
+    assert len(entries) == len(expected) > N_STEPS // 5
+    for entry, other in zip(entries, expected):
+        assert entry.keys() == other.keys()
+        for name, value in entry.items():
+            assert value == pytest.approx(other[name], rel=1e-5) if isinstance(value, float) else value == other[name]
+
+
+def test_a_run_of_two_processes_has_one_directory_one_log_and_says_each_line_once(pair: tuple[Path, str]) -> None:
+    directory, output = pair
+    assert [path.name for path in directory.parent.iterdir()] == [directory.name]
+    assert read_description(directory)["complete"]
+    entries = [(entry["trainer/global_step"], *entry) for entry in read_entries(directory)]
+    assert len(set(entries)) == len(entries)
+    assert output.count("Run directory:") == output.count("DIGITS / Classifier") == 1
+    assert "Warning" not in output
+    lines = (directory / "metrics.jsonl").read_text().splitlines()
+    assert sum('"Often' in line for line in lines) > 3  # by the clock of the first process
+
+
+def assert_same_weights(directory: Path) -> None:
+    """Hold both processes to the same weights, and to seeds of which they never had the same."""
+    first, second = (torch.load(directory / f"seen-{rank}.pt", weights_only=True) for rank in (0, 1))
+    torch.testing.assert_close(first["parameters"], second["parameters"], rtol=0, atol=0)
+    assert len({*first["seeds"], *second["seeds"]}) == 2 * len(first["seeds"]) > 0
+
+
+def test_two_processes_have_the_same_weights_and_never_the_same_noise(pair: tuple[Path, str]) -> None:
+    assert_same_weights(pair[0])
+
+
+def test_a_run_that_has_lost_a_process_is_resumed_as_the_run_that_never_had(
+    commands: Any, pair: tuple[Path, str], tmp_path: Path
+) -> None:
+    command = commands.start(*RUN, *TWO, WITNESSED, f"device.runs_root={tmp_path}")
+    command.wait_until(lambda: has_come(tmp_path, 8))
+    (follower,) = find_children(command.pid)
+    os.kill(follower, signal.SIGKILL)
+    assert command.wait() == 1, command.output
+    directory = find_run(tmp_path)
+    assert "Of 2 processes, process 1 (exit code -9) has ended" in command.output
+    assert f"`train resume={directory}` goes on from it" in command.output
+    assert "Traceback" not in command.output
+    assert not read_description(directory)["complete"]
+
+    assert_resumed_as(commands, directory, pair[0])
+
+
+def assert_resumed_as(commands: Any, directory: Path, expected: Path) -> None:
+    """Go on with a run, and hold it to one that was never stopped, to the bit."""
+    command = commands.run(f"resume={directory}")
+    assert command.code == 0, command.output
+    assert read_weights(directory) == read_weights(expected)
+    assert read_entries(directory) == read_entries(expected)
+    assert read_description(directory)["complete"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("receiver", ["first", "second"])
+def test_processes_of_which_one_is_told_to_stop_all_stop_at_the_same_step(
+    commands: Any, pair: tuple[Path, str], tmp_path: Path, receiver: str
+) -> None:
+    command = commands.start(*RUN, *TWO, WITNESSED, f"device.runs_root={tmp_path}")
+    command.wait_until(lambda: has_come(tmp_path, 8))
+    (follower,) = find_children(command.pid)
+    os.kill(command.pid if receiver == "first" else follower, signal.SIGTERM)
+    assert command.wait() == 143, command.output
+    directory = find_run(tmp_path)
+    step = json.loads((directory / "checkpoints" / "last.ckpt.json").read_text())["global_step"]
+    assert command.output.count(f"stopped by SIGTERM at global step {step};") == 1
+    assert not is_there(follower)
+    assert not read_description(directory)["complete"]
+    assert_resumed_as(commands, directory, pair[0])
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_not_finite_ends_both_and_is_told_once(commands: Any, tmp_path: Path) -> None:
+    command = commands.run(*RUN, *TWO, "params.lr=1.0e+30", f"device.runs_root={tmp_path}")
+    assert command.code == 1, command.output
+    assert command.output.count("The loss is not finite between the global steps") == 1
+    assert "Traceback" not in command.output
+
+
+@pytest.mark.slow
+def test_an_evaluation_that_raises_ends_both(commands: Any, tmp_path: Path) -> None:
+    evaluation = (
+        "+evaluation.broken={_target_:frame_train.callbacks.EvaluationCallback,name:Broken,"
+        "evaluate_every:10 iterations,evaluator:{_target_:witness.Broken}}"
+    )
+    due_at_once = "evaluation.accuracy_validation.evaluate_every=10 iterations"  # and with it a best checkpoint
+    command = commands.run(*RUN, *TWO, due_at_once, evaluation, f"device.runs_root={tmp_path}")
+    assert command.code == 1, command.output
+    assert command.output.count("RuntimeError: nothing to see") == 1
+    assert not read_description(find_run(tmp_path))["complete"]
+
+
+def test_more_processes_than_data_are_refused() -> None:
+    data = {"train": InMemoryDataset(default_collate(make_tiny_data(1)))}
+    procedure = AdamBatchOptimization(TinyModel(), data, num_workers=0, batch_size=1, lr=0.1)
+    trainer = Trainer(accelerator="cpu", devices=2, strategy="ddp", logger=False, enable_checkpointing=False)
+    with pytest.raises(ValueError, match=r"`trainer.devices`: 2 processes need as many training data or more, got 1"):
+        procedure.check_trainer(trainer)
+
+
+@pytest.mark.slow
+def test_a_process_whose_parent_has_ended_before_it_began_to_look_ends_too() -> None:
+    script = (
+        "import time; from frame_train.distributed.launcher import end_with_parent; end_with_parent(); time.sleep(60)"
+    )
+    other = str(os.getppid())  # not this process, which starts it
+    environment = {**os.environ, "FRAME_FIRST_PROCESS": other}
+    assert subprocess.run([sys.executable, "-c", script], env=environment, timeout=50).returncode == 1
+
+
+def test_a_run_is_not_gone_on_with_by_another_number_of_processes(
+    train: Train, pair: tuple[Path, str], tmp_path: Path
+) -> None:
+    copied = shutil.copytree(pair[0], tmp_path / "copied")
+    result = train(f"resume={copied}", "~callbacks.witness", "trainer.max_epochs=4", "trainer.devices=1")
+    assert result.code == 2, result
+    assert "`trainer.devices`: the run's batches are those of 2 processes, got 1." in result.errors
+    assert read_entries(copied) == read_entries(pair[0])
+
+
+@pytest.mark.slow
+def test_two_optimizers_that_step_in_turn_come_to_the_same_weights_in_both_processes(
+    commands: Any, data_root: Path, tmp_path: Path
+) -> None:
+    command = commands.run(
+        "+experiment=MNIST_GAN",
+        "logging=none",
+        "trainer.accelerator=cpu",
+        "trainer.devices=2",
+        "trainer.max_epochs=1",
+        "trainer.limit_train_batches=7",
+        "params.generator_layers=[8]",
+        "params.discriminator_layers=[8]",
+        "params.n_critic=2",
+        WITNESSED,
+        f"device.data_root={data_root}",
+        f"device.runs_root={tmp_path}",
+    )
+    assert command.code == 0, command.output
+    directory = find_run(tmp_path)
+    assert_same_weights(directory)
+    assert json.loads((directory / "checkpoints" / "last.ckpt.json").read_text())["global_step"] == 10
+
+
+@pytest.mark.slow
+def test_a_schedule_that_watches_the_loss_watches_that_of_both_processes(commands: Any, tmp_path: Path) -> None:
+    schedule = (
+        "optimization.scheduler={_target_:torch.optim.lr_scheduler.ReduceLROnPlateau,_partial_:true,patience:0}",
+        "optimization.scheduler_interval=step",
+    )
+    command = commands.run(*RUN, *TWO, "optimization=batch", *schedule, WITNESSED, f"device.runs_root={tmp_path}")
+    assert command.code == 0, command.output
+    assert_same_weights(find_run(tmp_path))
+
+
+@pytest.mark.slow
+def test_each_job_of_a_grid_has_processes_and_a_directory_of_its_own(commands: Any, tmp_path: Path) -> None:
+    command = commands.run("-m", *RUN, *TWO, "params.lr=0.001,0.01", WITNESSED, f"device.runs_root={tmp_path}")
+    assert command.code == 0, command.output
+    directories = sorted(path.parent for path in tmp_path.glob("*/*/*/run.json"))
+    assert len(directories) == 2
+    for directory, lr in zip(directories, (0.001, 0.01)):
+        assert OmegaConf.load(directory / "config.yaml").params.lr == lr
+        assert read_description(directory)["complete"]
+        assert_same_weights(directory)
+
+
+@pytest.mark.slow
+def test_those_who_follow_end_with_the_first(commands: Any, tmp_path: Path) -> None:
+    command = commands.start(*RUN, *TWO, f"device.runs_root={tmp_path}", "trainer.max_epochs=10000")
+    command.wait_until(lambda: has_come(tmp_path, 4))
+    (follower,) = find_children(command.pid)
+    os.kill(command.pid, signal.SIGKILL)
+    assert command.wait() == -signal.SIGKILL
+    wait_until(lambda: not is_there(follower))
+
+
+@pytest.mark.slow
+def test_a_process_that_is_lost_while_the_first_does_not_look_ends_the_run_too(commands: Any, tmp_path: Path) -> None:
+    evaluation = (
+        "+evaluation.long={_target_:frame_train.callbacks.EvaluationCallback,name:Long,"
+        "evaluate_every:10 iterations,evaluator:{_target_:witness.Long}}"
+    )
+    command = commands.start(*RUN, *TWO, evaluation, f"device.runs_root={tmp_path}")
+    command.wait_until(lambda: has_come(tmp_path, 8))
+    (follower,) = find_children(command.pid)
+    os.kill(follower, signal.SIGKILL)
+    assert command.wait() == 1, command.output
+    assert "process 1 (exit code -9) has ended" in command.output
+    assert not read_description(find_run(tmp_path))["complete"]
+
+
+@pytest.fixture
+def torchrun(tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
+    """Give what starts two processes of `train` by torch's own command; what is left of them ends with the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> "subprocess.Popen[str]":
+        options = ["--nnodes=1", "--nproc-per-node=2", "--max-restarts=1", "--monitor-interval=0.1"]
+        address = ["--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0", "--local-addr=127.0.0.1"]
+        command = [sys.executable, "-m", "torch.distributed.run", *options, *address, "-m", "frame_train", *arguments]
+        pipe = subprocess.PIPE
+        environment = make_environment(tmp_path)
+        process = subprocess.Popen(
+            command, env=environment, cwd=tmp_path, stdout=pipe, stderr=subprocess.STDOUT, text=True, process_group=0
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        children = find_children(process.pid) if process.poll() is None else []
+        for pid in children:
+            os.kill(pid, signal.SIGKILL)
+        process.kill()
+        process.wait()
+
+
+def wait_until(is_so: Callable[[], object], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def find_second(pid: int) -> int:
+    """Find the second of the processes that torchrun has started."""
+    (second,) = [child for child in find_children(pid) if b"\0RANK=1\0" in Path(f"/proc/{child}/environ").read_bytes()]
+    return second
+
+
+@pytest.mark.slow
+def test_torchrun_restarts_both_and_they_go_on_with_the_run(
+    torchrun: Callable[..., "subprocess.Popen[str]"], pair: tuple[Path, str], tmp_path: Path
+) -> None:
+    process = torchrun(*RUN, "params.batch_size=16", f"device.runs_root={tmp_path / 'runs'}")
+    wait_until(lambda: has_come(tmp_path, 8))
+    os.kill(find_second(process.pid), signal.SIGKILL)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    assert output.count("resumed at global step") == 1
+    directory = find_run(tmp_path / "runs")
+    assert read_description(directory)["complete"]
+    assert read_weights(directory) == read_weights(pair[0])
+    assert read_entries(directory) == read_entries(pair[0])
+
+
+@pytest.mark.slow
+def test_torchrun_that_is_told_to_stop_leaves_a_checkpoint(
+    torchrun: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
+) -> None:
+    process = torchrun(*RUN, "params.batch_size=16", "trainer.max_epochs=10000", f"device.runs_root={tmp_path}")
+    wait_until(lambda: has_come(tmp_path, 8))
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert output.count("stopped by SIGTERM at global step") == 1
+    step = json.loads((find_run(tmp_path) / "checkpoints" / "last.ckpt.json").read_text())["global_step"]
+    assert f"stopped by SIGTERM at global step {step};" in output
+    assert not read_description(find_run(tmp_path))["complete"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [["--list", "data"], ["-m", *RUN, "params.lr=0.1,0.2"]])
+def test_no_process_waits_for_a_run_that_the_first_does_not_make(
+    torchrun: Callable[..., "subprocess.Popen[str]"], arguments: list[str]
+) -> None:
+    process = torchrun(*arguments)
+    output, _ = process.communicate(timeout=120)
+    assert (process.returncode == 0) == (arguments[0] == "--list"), output
+    assert "Digits" in output or "`-m` is not for `torchrun`" in output

@@ -1,0 +1,274 @@
+"""A job of SLURM, with stand-ins for the commands of a cluster."""
+
+import json
+import os
+import runpy
+import shlex
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from omegaconf import DictConfig
+from torch import Tensor
+from torch.utils._pytree import keystr, tree_leaves_with_path
+
+from frame_train.composition.settings import config_directory, register_resolvers
+
+SCRIPTS = Path(__file__).parents[2] / "slurm"
+Commands = runpy.run_path(str(Path(__file__).parents[1] / "processes.py"))["Commands"]
+RUN = (
+    "resume=auto",
+    "device=slurm",
+    "+experiment=DIGITS_VAE",
+    "logging=none",
+    "callbacks/checkpoint@callbacks=[last,best]",
+    "callbacks.last_checkpoint.save_every=7 iterations",
+    "callbacks.training_log.log_every=5 iterations",
+    "evaluation.elbo_validation.evaluate_every=9 iterations",
+    "params.encoder_layers=[8]",
+    "params.decoder_layers=[8]",
+    "trainer.max_epochs=5",
+)
+JOB = {  # what `srun` tells a task
+    "SLURM_JOB_ID": "4242",
+    "SLURM_JOB_NAME": "frame",
+    "SLURM_NTASKS": "1",
+    "SLURM_NTASKS_PER_NODE": "1",
+    "SLURM_NNODES": "1",
+    "SLURM_PROCID": "0",
+    "SLURM_LOCALID": "0",
+    "SLURM_NODEID": "0",
+}
+
+
+def write_command(folder: Path, name: str, *lines: str) -> None:
+    """Write a stand-in for a command."""
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text("\n".join(["#!/bin/bash", *lines, ""]))
+    (folder / name).chmod(0o755)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Path:
+    """Give a folder of commands whose `scontrol` writes down what it is asked for."""
+    write_command(tmp_path / "bin", "scontrol", f'echo "$@" >> {shlex.quote(str(tmp_path))}/asked')
+    return tmp_path / "bin"
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Give what starts `train` in processes of their own."""
+    folder = tmp_path_factory.mktemp("processes")
+    environment = {"HOME": str(folder), "PATH": os.environ["PATH"], "WANDB_MODE": "disabled", **JOB}
+    with Commands(folder, environment) as commands:
+        yield commands
+
+
+def stop(commands: Any, root: Path, *arguments: str, **variables: str) -> Any:
+    """Start a run, send it SLURM's warning when it has a checkpoint, and wait for its end."""
+    command = commands.start(*RUN, f"device.runs_root={root}", *arguments, **variables)
+    command.wait_until(lambda: list(root.rglob("last.ckpt.json")))
+    command.send(signal.SIGUSR1)
+    command.wait()
+    assert "stopped by SIGUSR1" in command.output
+    assert "Traceback" not in command.output
+    return command
+
+
+def read_run(root: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Read what a run has logged, but for the times, and all that is in its last checkpoint but where its logs end."""
+    (log,) = root.rglob("metrics.jsonl")
+    entries = [json.loads(line) for line in log.read_text().splitlines()]
+    state = torch.load(log.parent / "checkpoints" / "last.ckpt", weights_only=True)
+    for name in ("logs", "loops", "epoch"):
+        del state[name]
+    return [{name: value for name, value in entry.items() if name not in ("time", "seconds")} for entry in entries], {
+        keystr(path): leaf for path, leaf in tree_leaves_with_path(state)
+    }
+
+
+def test_a_job_that_is_requeued_goes_on_with_its_run_to_the_same_end(
+    commands: Any, cluster: Path, tmp_path: Path
+) -> None:
+    path = f"{cluster}:{os.environ['PATH']}"
+    command = stop(commands, tmp_path / "runs", PATH=path)
+    assert command.code == 0, command.output
+    assert "SLURM requeues the job" in command.output
+    assert (tmp_path / "asked").read_text() == "requeue 4242\n"
+    (description,) = (tmp_path / "runs").rglob("run.json")
+    assert json.loads(description.read_text())["complete"] is False
+    assert not list((tmp_path / "runs").rglob("hpc_ckpt*"))  # Lightning's own
+
+    command = commands.run(*RUN, f"device.runs_root={tmp_path / 'runs'}", PATH=path, SLURM_RESTART_COUNT="1")
+    assert command.code == 0, command.output
+    assert "resumed at global step" in command.output
+    assert (tmp_path / "asked").read_text() == "requeue 4242\n"
+    command = commands.run(*RUN, f"device.runs_root={tmp_path / 'whole'}", PATH=path)
+    assert command.code == 0, command.output
+    (entries, state), (expected_entries, expected_state) = (read_run(tmp_path / name) for name in ("runs", "whole"))
+    assert entries == expected_entries
+    assert state.keys() == expected_state.keys()
+    for name, leaf in state.items():
+        other = expected_state[name]
+        assert torch.equal(leaf, other) if isinstance(leaf, Tensor) else leaf == other, name
+
+
+def test_a_task_of_an_array_is_requeued_by_its_own_number(commands: Any, cluster: Path, tmp_path: Path) -> None:
+    array = {"SLURM_ARRAY_JOB_ID": "4240", "SLURM_ARRAY_TASK_ID": "3", "PATH": f"{cluster}:{os.environ['PATH']}"}
+    assert stop(commands, tmp_path / "runs", **array).code == 0
+    assert (tmp_path / "asked").read_text() == "requeue 4240_3\n"
+
+
+NEVER = "+trainer.plugins=[{_target_:pytorch_lightning.plugins.environments.SLURMEnvironment,auto_requeue:false}]"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "variables"),
+    [([], {"SLURM_JOB_NAME": "bash"}), ([NEVER], {})],
+    ids=["in an interactive job", "told not to"],
+)
+def test_a_job_that_is_not_to_be_requeued_is_not(
+    commands: Any, cluster: Path, tmp_path: Path, arguments: list[str], variables: Mapping[str, str]
+) -> None:
+    variables = {**variables, "PATH": f"{cluster}:{os.environ['PATH']}"}
+    assert stop(commands, tmp_path / "runs", *arguments, **variables).code == 143
+    assert not (tmp_path / "asked").exists()
+
+
+def test_where_slurm_refuses_that_is_told_and_the_exit_code_is_that_of_a_stop(commands: Any, tmp_path: Path) -> None:
+    write_command(tmp_path / "bin", "scontrol", "echo 'Requested operation is presently disabled' >&2", "exit 1")
+    command = stop(commands, tmp_path / "runs", PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    assert command.code == 143
+    assert "SLURM does not requeue the job: Requested operation is presently disabled" in command.output
+
+
+@pytest.mark.slow
+def test_where_there_is_no_scontrol_that_is_told(commands: Any, tmp_path: Path) -> None:
+    command = stop(commands, tmp_path / "runs")
+    assert command.code == 143
+    assert "`scontrol` can't be run" in command.output
+
+
+def run_script(name: str, folder: Path, *arguments: str) -> list[str]:
+    """Run a script for `sbatch`, and give the command that `srun` would start."""
+    write_command(folder, "srun", 'printf "%s\\n" "DEVICE_NAME=$DEVICE_NAME" "$@"')
+    environment = {"PATH": f"{folder}:{os.environ['PATH']}"}
+    command = ["bash", str(SCRIPTS / name), *arguments]
+    return subprocess.run(
+        command, env=environment, cwd=folder, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+
+
+def test_the_script_of_a_run_starts_what_can_be_started_again(tmp_path: Path) -> None:
+    command = run_script("run.sbatch", tmp_path, "+experiment=DIGITS_VAE", "train_for=2 epochs")
+    assert command[1:] == [
+        *["uv", "run", "--no-sync", "train", "resume=auto", "device=slurm"],
+        *["+experiment=DIGITS_VAE", "train_for=2 epochs"],
+    ]
+    options = (SCRIPTS / "run.sbatch").read_text()
+    for option in ("--signal=SIGUSR1@600", "--requeue", "--open-mode=append"):
+        assert f"#SBATCH {option}\n" in options
+
+
+def test_the_script_of_agents_starts_one_run_for_a_task_of_its_array(tmp_path: Path) -> None:
+    command = run_script("agents.sbatch", tmp_path, "somebody/MNIST/sweep")
+    assert command == [
+        "DEVICE_NAME=slurm",
+        *["uv", "run", "--no-sync", "wandb", "agent", "--forward-signals", "--count", "1", "somebody/MNIST/sweep"],
+    ]
+    options = (SCRIPTS / "agents.sbatch").read_text()
+    assert "#SBATCH --array=" in options
+    assert "#SBATCH --signal=SIGTERM@600\n" in options
+
+
+@pytest.mark.parametrize(("variables", "n_workers"), [({}, 0), ({"SLURM_CPUS_PER_TASK": "6"}, 6)])
+def test_the_device_file_follows_what_the_job_was_given(
+    monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str], n_workers: int
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    register_resolvers()
+    with initialize_config_dir(str(config_directory()), version_base="1.3"):
+        config: DictConfig = compose("train", ["+experiment=DIGITS_VAE", "device=slurm"])
+    assert config.device.num_workers == n_workers
+
+
+def test_the_device_file_fits_a_machine_without_slurm(train: Callable[..., Any]) -> None:
+    result = train("--check", "+experiment=DIGITS_VAE", "device=slurm")
+    assert result.code == 0, result
+
+
+GRID = (
+    *["-m", "+experiment=DIGITS_VAE", "logging=none", "trainer.max_epochs=1", "trainer.limit_train_batches=2"],
+    *["params.encoder_layers=[8]", "params.decoder_layers=[8]"],
+)
+
+
+@pytest.mark.slow
+def test_a_grid_of_jobs_that_are_submitted_ends_with_its_table_and_keeps_to_its_folders(
+    train: Callable[..., Any], tmp_path: Path
+) -> None:
+    pytest.importorskip("submitit")
+    result = train(*GRID, "params.beta=0.1,0.5", "hydra/launcher=submitit_local")
+    assert result.code == 0, result
+    assert "params.beta=0.1" in result.output
+    assert "params.beta=0.5" in result.output
+    assert "failed" not in result.output
+    runs = list((tmp_path / "runs" / "DIGITS" / "VAE").iterdir())
+    assert [json.loads((run / "run.json").read_text())["complete"] for run in runs] == [True, True]
+    (grid,) = (tmp_path / "runs" / "grids").iterdir()
+    assert {path.name for path in grid.iterdir()} == {"multirun.yaml", ".submitit", "job-0.json", "job-1.json"}
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]  # which is the working directory
+
+
+@pytest.mark.slow
+def test_a_submitted_job_that_fails_is_told_and_so_is_where_it_says_why(
+    train: Callable[..., Any], tmp_path: Path
+) -> None:
+    pytest.importorskip("submitit")
+    result = train(*GRID, "seed=1,nonsense", "hydra/launcher=submitit_local")
+    assert result.code == 2, result
+    assert "seed=nonsense" in result.output
+    assert "failed" in result.output
+    assert "what each job said is in" in result.errors
+    logs = [path.read_text() for path in (tmp_path / "runs" / "grids").rglob("*_log.err")]
+    assert sum("`seed` must be an integer" in log for log in logs) == 1
+
+
+@pytest.mark.slow
+def test_a_submitted_job_that_is_killed_is_one_that_failed(train: Callable[..., Any], tmp_path: Path) -> None:
+    pytest.importorskip("submitit")
+    code = ["import os, signal", "def die() -> None:", "    os.kill(os.getpid(), signal.SIGKILL)"]
+    (tmp_path / "deadly.py").write_text("\n".join(code))
+    result = train(*GRID, "params.z_dim=2,{_target_:deadly.die}", "hydra/launcher=submitit_local")
+    assert result.code == 1, result
+    assert "`hydra/launcher`: Job" in result.errors
+    assert "Traceback" not in result.errors
+    assert "failed" in result.output
+
+
+def test_without_a_cluster_that_is_told(train: Callable[..., Any]) -> None:
+    pytest.importorskip("submitit")
+    result = train(*GRID, "params.beta=0.1,0.5", "hydra/launcher=submitit_slurm")
+    assert result.code == 1, result
+    assert 'Could not detect "srun"' in result.errors
+    assert "Traceback" not in result.errors
+
+
+def test_where_the_launcher_is_not_installed_the_extra_is_named(
+    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Plugins.instance()  # which stores the options of those that are installed
+    monkeypatch.delitem(ConfigStore.instance().repo["hydra"]["launcher"], "submitit_slurm.yaml", raising=False)
+    result = train(*GRID, "params.beta=0.1,0.5", "hydra/launcher=submitit_slurm")
+    assert result.code == 2, result
+    assert "`uv sync --extra slurm`" in result.errors
+    assert len(result.errors.splitlines()) == 1

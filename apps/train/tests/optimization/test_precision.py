@@ -1,0 +1,118 @@
+"""Every model that is shipped trains in its procedure in each precision of the trainer, and is evaluated there."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from pytorch_lightning import Callback, Trainer
+
+from frame_architectures import DiagonalNormal, PairCritic
+from frame_architectures.mnist import Decoder, Discriminator, Encoder, Generator, LabelClassifier, LabelPredictor
+from frame_core import AdversarialModel, Evaluation, Model
+from frame_eval import (
+    AccuracyEvaluation,
+    ConfusionMatrixEvaluation,
+    ELBOEvaluation,
+    ImageReconstructionEvaluation,
+    ImageSampleEvaluation,
+    InterpolationEvaluation,
+    LatentSpaceEvaluation,
+    LinearProbeEvaluation,
+    LogLikelihoodEvaluation,
+)
+from frame_models import (
+    Autoencoder,
+    Classifier,
+    GenerativeAdversarialNetwork,
+    MultiViewInformationBottleneck,
+    VariationalAutoencoder,
+    VariationalInformationBottleneck,
+    WassersteinGAN,
+)
+from frame_train.callbacks import EvaluationCallback
+from frame_train.data import SyntheticDataset, TwoViews
+from frame_train.optimization import (
+    AdamBatchOptimization,
+    AdversarialOptimization,
+    JointModel,
+    JointOptimization,
+    PartEvaluation,
+)
+from frame_train.optimization.module import Procedure
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*does not have many workers",
+    "ignore:.*smaller than the logging interval",
+    "ignore:.*LeafSpec.*:FutureWarning",
+)
+
+
+def make_vae() -> VariationalAutoencoder:
+    return VariationalAutoencoder(Encoder(4, [8]), Decoder(4, [8]), DiagonalNormal(4))
+
+
+def make_vib() -> VariationalInformationBottleneck:
+    return VariationalInformationBottleneck(Encoder(4, [8]), LabelPredictor(4, []), DiagonalNormal(4), 1e-3, 3)
+
+
+MODELS: dict[str, Callable[[], Model]] = {
+    "AE": lambda: Autoencoder(Encoder(4, [8], posterior="Delta"), Decoder(4, [8])),
+    "Classifier": lambda: Classifier(LabelClassifier([8])),
+    "GAN": lambda: GenerativeAdversarialNetwork(Generator(4, [8]), Discriminator([8]), DiagonalNormal(4)),
+    "MIB": lambda: MultiViewInformationBottleneck(*[Encoder(4, [8])] * 2, PairCritic(4, [8]), beta=0.1),
+    "VAE": make_vae,
+    "VIB": make_vib,
+    "WGAN_GP": lambda: WassersteinGAN(Generator(4, [8]), Discriminator([8]), DiagonalNormal(4)),
+    "Joint": lambda: JointModel({"vae": make_vae(), "vib": make_vib()}),
+}
+EVALUATIONS: list[Evaluation] = [
+    AccuracyEvaluation("valid"),
+    ConfusionMatrixEvaluation("valid"),
+    ELBOEvaluation("valid"),
+    ImageReconstructionEvaluation("valid"),
+    ImageSampleEvaluation(4),
+    InterpolationEvaluation("valid"),
+    LatentSpaceEvaluation("valid"),
+    LinearProbeEvaluation("valid"),
+    LogLikelihoodEvaluation("valid"),
+    PartEvaluation("vae", ELBOEvaluation("valid")),
+]
+
+
+def make_procedure(model: Model) -> Procedure:
+    data = {"train": TwoViews(SyntheticDataset(20, (1, 28, 28), 10)), "valid": SyntheticDataset(6, (1, 28, 28), 10)}
+    options: dict[str, Any] = {"data": data, "num_workers": 0, "batch_size": 10}
+    adam = partial(torch.optim.Adam, lr=1e-3)
+    if isinstance(model, JointModel):
+        return JointOptimization(dict(model.models.items()), optimizer=adam, **options)
+    if isinstance(model, AdversarialModel):
+        return AdversarialOptimization(model, generator_optimizer=adam, discriminator_optimizer=adam, **options)
+    return AdamBatchOptimization(model, lr=1e-3, **options)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("precision", ["bf16-mixed", "64-true", "bf16-true"])
+def test_a_model_trains_and_is_evaluated_in_any_precision(precision: Any, name: str) -> None:
+    torch.manual_seed(0)
+    procedure = make_procedure(MODELS[name]())
+    before = [parameter.detach().clone() for parameter in procedure.parameters()]
+    evaluations = [evaluation for evaluation in EVALUATIONS if isinstance(procedure.model, evaluation.requires)]
+    callbacks: list[Callback] = [EvaluationCallback(str(i), "1 epoch", part) for i, part in enumerate(evaluations)]
+    trainer = Trainer(
+        accelerator="cpu",
+        precision=precision,
+        callbacks=callbacks,
+        max_epochs=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    procedure.check_trainer(trainer)
+    trainer.fit(procedure)
+    assert procedure.counters["iteration"] == 2
+    assert all(parameter.isfinite().all() for parameter in procedure.parameters())
+    after = [parameter.to(old.dtype) for old, parameter in zip(before, procedure.parameters())]
+    assert any(not torch.equal(old, new) for old, new in zip(before, after))

@@ -1,0 +1,283 @@
+"""Several steps to one trip through the Trainer's loop: the same training, to the bit."""
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from pytorch_lightning import Callback, Trainer, seed_everything
+from pytorch_lightning.callbacks import EMAWeightAveraging, Timer
+from torch import Tensor
+
+from frame_architectures import DiagonalNormal, digits
+from frame_core import LinearWarmup
+from frame_loggers import FileLogger
+from frame_models import VariationalAutoencoder
+from frame_train.callbacks import CumulativeLogCallback, PeriodicCheckpoint, ProgressBar, TrainDurationCallback
+from frame_train.data import Digits
+from frame_train.data.augmentation import RandomShift
+from frame_train.data.loaders import ShuffledBatches, Trips
+from frame_train.optimization import AdamBatchOptimization, BatchOptimization
+from frame_train.optimization.module import Procedure
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*smaller than the logging interval"),
+    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
+    pytest.mark.filterwarnings("ignore:.*your dataloader is not resumable"),
+    pytest.mark.filterwarnings("ignore::FutureWarning:pytorch_lightning"),
+]
+N_BATCHES = 5  # of an epoch
+DATA = {"train": Digits("train")}
+SGD = partial(torch.optim.SGD, lr=1e-3)
+
+
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 9), st.integers(0, 50), st.integers(1, 50) | st.none())
+def test_the_trips_of_an_epoch_hold_its_batches_in_their_order(
+    n_data: int, batch_size: int, n_steps: int, first: int, limit: int | None
+) -> None:
+    batches = ShuffledBatches(n_data, batch_size, seed=0)
+    trips = Trips(batches, n_steps)
+    trips.limit = limit
+    n_done, ends = 0, set[int]()
+    for epoch in range(4):
+        batches.start_at(epoch, 0)
+        expected = [batch.key for batch in batches][:limit]
+        whole = list(trips)
+        assert [batch.key for trip in whole for batch in trip] == expected
+        assert len(whole) == len(trips)  # of which the Trainer asks once, for all epochs
+        assert all(1 <= len(trip) <= n_steps for trip in whole)
+        assert trips.n_batches == trips.get_first(len(trips)) == len(expected)
+        ends.update(n_done + trips.get_first(index + 1) for index in range(len(trips)))
+        n_done += len(expected)
+        batches.start_at(epoch, min(first, len(expected) - 1))
+        resumed = list(trips)
+        assert [batch.key for trip in resumed for batch in trip] == expected[batches.first_batch :]
+        for index, trip in enumerate(resumed, trips.find(batches.first_batch)):
+            assert expected[trips.get_first(index)] == trip[0].key
+    assert ends >= set(range(n_steps, n_done + 1, n_steps))
+
+
+def make_model(beta: Any = 1.0) -> VariationalAutoencoder:
+    return VariationalAutoencoder(digits.Encoder(2, [8]), digits.Decoder(2, [8]), DiagonalNormal(2), beta)
+
+
+def make_adam(over: str = "12 iterations", **options: Any) -> AdamBatchOptimization:
+    return AdamBatchOptimization(make_model(LinearWarmup(0.0, 1.0, over)), DATA, 0, 300, 1e-3, **options)
+
+
+def make_batch(scheduler: Any, interval: Any, **options: Any) -> BatchOptimization:
+    return BatchOptimization(
+        make_model(), DATA, 0, 300, SGD, scheduler=scheduler, scheduler_interval=interval, **options
+    )
+
+
+StepLR = partial(torch.optim.lr_scheduler.StepLR, step_size=2, gamma=0.5)
+Plateau = partial(torch.optim.lr_scheduler.ReduceLROnPlateau, patience=0, threshold=10.0)
+MAKERS: dict[str, Any] = {
+    "iterations": make_adam,
+    "epochs": partial(make_adam, "3 epochs"),
+    "global_steps": partial(make_adam, "11 global_steps"),
+    "augmentation": partial(make_adam, augmentation=RandomShift(1)),
+    "step": partial(make_batch, StepLR, "step"),
+    "epoch": partial(make_batch, StepLR, "epoch"),
+    "plateau of steps": partial(make_batch, Plateau, "step"),
+    "plateau of epochs": partial(make_batch, Plateau, "epoch"),
+}
+
+
+class Losses(Callback):
+    """Keeps the loss of each step, and the global step and the counter after each trip."""
+
+    trip_stride = 0
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+        self.steps: list[int] = []
+        self.iterations: list[int] = []
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: Any, outputs: Mapping[str, Tensor], *arguments: Any
+    ) -> None:
+        self.losses += outputs["loss"].flatten().tolist()
+        self.steps.append(trainer.global_step)
+        self.iterations.append(pl_module.counters["iteration"])
+
+
+def make_trainer(*callbacks: Callback, **options: Any) -> Trainer:
+    return Trainer(
+        accelerator="cpu",
+        callbacks=list(callbacks),
+        enable_model_summary=False,
+        **{"max_epochs": 3, "logger": False, "enable_progress_bar": False, "enable_checkpointing": False, **options},
+    )
+
+
+def fit(make: Any, *callbacks: Callback, path: Path | None = None, n: int = 1, **options: Any) -> tuple[Any, Losses]:
+    seed_everything(0, verbose=False)
+    procedure: Procedure = make(steps_per_trip=n)
+    losses = Losses()
+    trainer = make_trainer(*callbacks, losses, **options)
+    procedure.choose_trips(trainer)
+    trainer.fit(procedure, ckpt_path=path, weights_only=True)
+    return procedure, losses
+
+
+def assert_equal(procedure: Procedure, expected: Procedure) -> None:
+    assert procedure.counters == expected.counters
+    state, other = procedure.state_dict(), expected.state_dict()
+    assert all(torch.equal(state[name], other[name]) for name in state)
+    (optimizer,), (reference,) = procedure.trainer.optimizers, expected.trainer.optimizers
+    assert optimizer.param_groups[0]["lr"] == reference.param_groups[0]["lr"]
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize(
+    ("n", "steps"), [(2, [2, 4, 5, 6, 8, 10, 12, 14, 15]), (4, [4, 5, 8, 10, 12, 15]), (8, [1, 5, 8, 10, 11, 15])]
+)
+def test_weights_and_losses_are_those_of_single_steps(name: str, n: int, steps: list[int]) -> None:
+    (procedure, losses), (expected, singles) = fit(MAKERS[name], n=n), fit(MAKERS[name])
+    assert_equal(procedure, expected)
+    assert losses.losses == singles.losses
+    assert losses.steps == losses.iterations
+    assert losses.steps == steps
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_steps": 7},
+        {"max_steps": 10},
+        {"limit_train_batches": 3},
+        {"limit_train_batches": 4, "max_steps": 11},
+        {"precision": "bf16-mixed"},
+        {"precision": "bf16-true"},
+    ],
+    ids=str,
+)
+def test_what_the_trainer_is_told_of_steps_and_batches_is_kept(options: dict[str, Any]) -> None:
+    (procedure, losses), (expected, singles) = fit(make_adam, n=2, **options), fit(make_adam, **options)
+    assert procedure.trainer.global_step == expected.trainer.global_step
+    assert procedure.trainer.current_epoch == expected.trainer.current_epoch
+    assert losses.losses == singles.losses
+    assert_equal(procedure, expected)
+
+
+@pytest.mark.parametrize("n_steps", [1, 4, 5, 7, 14])
+@pytest.mark.parametrize(("n", "n_after"), [(2, 2), (3, 3), (3, 1), (1, 3), (2, 3)])
+def test_a_training_goes_on_from_any_step_with_any_number_of_them(
+    n_steps: int, n: int, n_after: int, tmp_path: Path
+) -> None:
+    procedure, losses = fit(make_adam, n=n, max_steps=n_steps)
+    procedure.trainer.save_checkpoint(tmp_path / "a.ckpt")
+    resumed, others = fit(make_adam, n=n_after, path=tmp_path / "a.ckpt")
+    expected, singles = fit(make_adam)
+    assert losses.losses + others.losses == singles.losses
+    assert resumed.trainer.global_step == 3 * N_BATCHES
+    assert_equal(resumed, expected)
+
+
+def read_entries(directory: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+
+
+def read_steps(directory: Path) -> list[int]:
+    return sorted(int(path.stem[-8:]) for path in directory.glob("*.ckpt"))
+
+
+def test_logs_and_checkpoints_are_made_at_the_steps_at_which_they_are_due(tmp_path: Path) -> None:
+    for n in (1, 8):
+        directory = tmp_path / str(n)
+        checkpoint = PeriodicCheckpoint(str(directory / "checkpoints"), "4 iterations", keep_all=True)
+        log, often = CumulativeLogCallback("1 epoch"), CumulativeLogCallback("6 global_steps")
+        logger = FileLogger(directory)
+        fit(make_adam, log, often, checkpoint, n=n, logger=logger, enable_checkpointing=True)
+    entries, expected = read_entries(tmp_path / "8"), read_entries(tmp_path / "1")
+    for entry, other in zip(entries, expected, strict=True):
+        assert entry["trainer/global_step"] == other["trainer/global_step"]
+        assert entry["counters/iteration"] == other["counters/iteration"]
+        assert entry["Train/loss"] == pytest.approx(other["Train/loss"], rel=1e-6)
+    assert [entry["trainer/global_step"] for entry in entries] == [5, 6, 10, 12, 15, 15]
+    assert read_steps(tmp_path / "8" / "checkpoints") == read_steps(tmp_path / "1" / "checkpoints") == [4, 8, 12, 15]
+
+
+@pytest.mark.parametrize(
+    ("interval", "stride"),
+    [
+        ("1 minute", 0),
+        ("2 epochs", 0),
+        ("0.5 epochs", 1),
+        ("100 iterations", 100),
+        ("30 global_steps", 30),
+        ("2.5 iterations", 1),
+        ("3 generator_steps", 1),
+    ],
+)
+def test_an_interval_tells_after_how_many_steps_it_may_be_over(interval: str, stride: int) -> None:
+    assert CumulativeLogCallback(interval).trip_stride == stride
+
+
+@pytest.mark.parametrize(("first", "n", "n_after"), [("1 epoch", 3, 2), ("1 epoch", 2, 1), ("5 iterations", 5, 4)])
+def test_a_clock_goes_on_in_the_middle_of_an_epoch_with_another_number_of_steps_to_a_trip(
+    first: str, n: int, n_after: int, tmp_path: Path
+) -> None:
+    for n_steps in (7, 8):
+        duration = TrainDurationCallback("2 epochs")
+        procedure, _ = fit(make_adam, duration, CumulativeLogCallback(first), n=n, max_steps=n_steps)
+        procedure.trainer.save_checkpoint(tmp_path / "a.ckpt")
+        duration = TrainDurationCallback("2 epochs")
+        resumed, _ = fit(make_adam, duration, CumulativeLogCallback(first), path=tmp_path / "a.ckpt", n=n_after)
+        assert resumed.trainer.global_step == 2 * N_BATCHES
+
+
+def test_the_bar_counts_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    fit(make_adam, ProgressBar(), n=2, enable_progress_bar=True)
+    assert "15/15 " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"accumulate_grad_batches": 2},
+        {"gradient_clip_val": 0.1},
+        {"limit_train_batches": 0.7},
+        {"callbacks": lambda: [EMAWeightAveraging(decay=0.9)]},
+        {"callbacks": lambda: [Timer("00:01:00:00")]},
+        {"callbacks": lambda: [TrainDurationCallback("1.5 epochs")]},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_what_is_done_at_each_step_makes_a_trip_of_each(options: dict[str, Any]) -> None:
+    make_callbacks = options.get("callbacks", list)
+    others = {key: value for key, value in options.items() if key != "callbacks"}
+    procedure, losses = fit(make_adam, *make_callbacks(), n=4, **others)
+    expected, singles = fit(make_adam, *make_callbacks(), **others)
+    assert losses.losses == singles.losses
+    assert losses.iterations == singles.iterations == list(range(1, len(singles.iterations) + 1))
+    assert_equal(procedure, expected)
+
+
+def test_the_last_step_is_the_last_one_also_where_an_epoch_has_become_shorter(tmp_path: Path) -> None:
+    procedure, _ = fit(make_adam, n=4, max_steps=7)
+    procedure.trainer.save_checkpoint(tmp_path / "a.ckpt")
+    options = {"path": tmp_path / "a.ckpt", "limit_train_batches": 4, "max_steps": 12, "max_epochs": -1}
+    (resumed, losses), (expected, singles) = fit(make_adam, n=4, **options), fit(make_adam, **options)
+    assert resumed.trainer.global_step == 12
+    assert losses.losses == singles.losses
+    assert_equal(resumed, expected)
+
+
+def test_an_optimizer_that_asks_several_times_takes_one_step_to_a_trip() -> None:
+    make = partial(BatchOptimization, make_model(), DATA, 0, 300, torch.optim.LBFGS)
+    _, losses = fit(make, n=4, max_steps=2)
+    assert losses.steps == [1, 2]
+
+
+@pytest.mark.parametrize("n", [0, -1])
+def test_a_trip_of_no_steps_is_refused(n: int) -> None:
+    with pytest.raises(ValueError, match=f"`steps_per_trip` must be positive, got {n}"):
+        make_adam(steps_per_trip=n)

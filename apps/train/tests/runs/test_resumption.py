@@ -1,0 +1,577 @@
+"""A run that is stopped and gone on with is the run that was never stopped: to the bit, and to the last entry."""
+
+import contextlib
+import json
+import multiprocessing
+import os
+import random
+import runpy
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning import Callback, LightningModule, Trainer, seed_everything
+from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import Tensor, nn
+from torch.utils._pytree import keystr, tree_leaves_with_path
+from torch.utils.data import Dataset
+
+from frame_architectures import DiagonalNormal, digits
+from frame_core import SCALAR_ENTRY, Evaluation, LinearWarmup, LogEntry, Optimization
+from frame_loggers import FileLogger
+from frame_models import GenerativeAdversarialNetwork, VariationalAutoencoder
+from frame_train.callbacks import (
+    BestCheckpoint,
+    CumulativeLogCallback,
+    EvaluationCallback,
+    PeriodicCheckpoint,
+    StopOnSignal,
+    TrainDurationCallback,
+)
+from frame_train.data import Digits
+from frame_train.data.augmentation import RandomShift
+from frame_train.data.loaders import make_train_loader
+from frame_train.optimization import AdamBatchOptimization, AdversarialOptimization, BatchOptimization
+from frame_train.optimization.progress import cut_logs_back
+from frame_train.runs.checkpoint_files import find_newest, put_back, write_checkpoint
+from frame_train.runs.directory import claimed, write_resumption
+from frame_train.runs.resumption import find_unfinished
+
+N_EPOCHS = 3
+N_BATCHES = 5  # of an epoch
+DATA = {"train": Digits("train")}
+Adam = partial(torch.optim.Adam, lr=1e-3)
+
+
+class NoisyDigits(Dataset[Mapping[str, Tensor]]):
+    """Digits that are read one by one, each with noise from every generator that there is."""
+
+    def __len__(self) -> int:
+        return 100
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        datum = DATA["train"][index]
+        noise = torch.rand(1, 8, 8) + random.random() + np.random.rand()
+        return {"x": datum["x"] + 0.1 * noise.float(), "y": datum["y"]}
+
+
+class Noise(Evaluation):
+    """Evaluates to a number that depends on the weights and on chance."""
+
+    def evaluate(self, optimization: Optimization) -> LogEntry:
+        weights = sum(parameter.sum() for parameter in optimization.model.parameters())
+        return LogEntry(SCALAR_ENTRY, (weights + torch.rand(())).item())
+
+
+def make_vae(beta: Any = 1.0) -> VariationalAutoencoder:
+    return VariationalAutoencoder(digits.Encoder(2, [8]), digits.Decoder(2, [8]), DiagonalNormal(2), beta)
+
+
+def make_gan() -> GenerativeAdversarialNetwork:
+    discriminator = nn.Sequential(nn.Flatten(), nn.Dropout(0.2), nn.Linear(64, 1), nn.Flatten(0))
+    return GenerativeAdversarialNetwork(digits.Decoder(2, [8]), discriminator, DiagonalNormal(2))
+
+
+def make_adversarial() -> AdversarialOptimization:
+    return AdversarialOptimization(make_gan(), DATA, 0, 300, Adam, Adam, n_critic=2)
+
+
+def make_batch(scheduler: Any = None, **options: Any) -> BatchOptimization:
+    return BatchOptimization(make_vae(), DATA, 0, 300, Adam, scheduler, **options)
+
+
+class Kind(NamedTuple):
+    """A kind of training: what makes the procedure, and what else is given to the Trainer."""
+
+    make: Callable[[], LightningModule]
+    options: Mapping[str, Any] = {}
+    callbacks: Callable[[], Sequence[Callback]] = list
+
+
+KINDS = {
+    "schedule": Kind(
+        lambda: AdamBatchOptimization(make_vae(LinearWarmup(0.0, 1.0, "12 iterations")), DATA, 0, 300, 1e-3)
+    ),
+    "trips": Kind(lambda: make_batch(steps_per_trip=2, augmentation=RandomShift(1))),
+    "step_lr": Kind(lambda: make_batch(partial(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=0.5))),
+    "plateau": Kind(
+        lambda: make_batch(partial(torch.optim.lr_scheduler.ReduceLROnPlateau, patience=0, threshold=10.0))
+    ),
+    "adversarial": Kind(make_adversarial),
+    "accumulation": Kind(make_batch, {"accumulate_grad_batches": 2, "min_epochs": N_EPOCHS}),
+    "workers": Kind(lambda: AdamBatchOptimization(make_vae(), {"train": NoisyDigits()}, 2, 20, 1e-3)),
+    "augmentation": Kind(lambda: make_batch(augmentation=RandomShift(1))),
+    "averaging": Kind(make_batch, callbacks=lambda: [EMAWeightAveraging(decay=0.9)]),
+    "early_stopping": Kind(make_batch, callbacks=lambda: [EarlyStopping("Noise", patience=5, mode="max")]),
+    "train_for": Kind(make_batch, {"max_epochs": -1}, lambda: [TrainDurationCallback("13 iterations")]),
+}
+
+
+class At(Callback):
+    """Does something when a hook is called for the n-th time."""
+
+    def __init__(self, hook: str, n: int, action: Callable[[], object]) -> None:
+        self._n_left = n
+        self._action = action
+        setattr(self, hook, self._count)
+
+    def _count(self, *arguments: Any) -> None:
+        self._n_left -= 1
+        if self._n_left == 0:
+            self._action()
+
+
+def fit(kind: Kind, directory: Path, *callbacks: Callback, resumes: bool = False) -> Trainer:
+    """Train, or go on with the training of a directory, as `train` does."""
+    seed_everything(0, verbose=False)
+    optimization = kind.make()
+    checkpoints = str(directory / "checkpoints")
+    logger = FileLogger(directory)
+    trainer = Trainer(
+        **{"max_epochs": N_EPOCHS, **kind.options},
+        accelerator="cpu",
+        logger=logger,
+        callbacks=[
+            *callbacks,
+            StopOnSignal(),
+            *kind.callbacks(),
+            CumulativeLogCallback("3 iterations"),
+            EvaluationCallback("Noise", "4 iterations", Noise()),
+            PeriodicCheckpoint(checkpoints, "2 iterations"),
+            BestCheckpoint(checkpoints, "Noise"),
+        ],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    path = None
+    if resumes:
+        checkpoint, _ = find_newest(directory / "checkpoints")
+        assert checkpoint is not None
+        path = put_back(checkpoint).path
+        cut_logs_back(trainer.loggers, path)
+    trainer.fit(optimization, ckpt_path=path, weights_only=True)
+    return trainer
+
+
+def read_entries(directory: Path) -> list[dict[str, Any]]:
+    """Read what was logged, but for the time."""
+    lines = (directory / "metrics.jsonl").read_text().splitlines()
+    return [
+        {name: value for name, value in json.loads(line).items() if name not in ("time", "seconds")} for line in lines
+    ]
+
+
+def assert_equal(directory: Path, expected: Path) -> None:
+    """Hold what a training has left to what another has: weights, optimizers, schedules, clocks, counters, entries."""
+    assert read_entries(directory) == read_entries(expected)
+    for name in ("last", "best"):
+        states = [
+            torch.load(path / "checkpoints" / f"{name}.ckpt", weights_only=True) for path in (directory, expected)
+        ]
+        for state in states:
+            del state["logs"]  # in bytes, and the times in a log differ in length
+            del state["loops"], state["epoch"]  # Lightning's own; the position stands beside them
+        leaves, expected_leaves = (
+            {keystr(path): leaf for path, leaf in tree_leaves_with_path(state)} for state in states
+        )
+        assert leaves.keys() == expected_leaves.keys()
+        for path, leaf in leaves.items():
+            other = expected_leaves[path]
+            assert torch.equal(leaf, other) if isinstance(leaf, Tensor) else leaf == other, (name, path, leaf, other)
+
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*smaller than the logging interval"),
+    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
+    pytest.mark.filterwarnings("ignore:.*your dataloader is not resumable"),
+    pytest.mark.filterwarnings("ignore::FutureWarning:pytorch_lightning"),
+]
+KILLS = (  # hook, the how-manieth call of it
+    ("on_train_batch_start", 8),  # in the middle of an epoch, a step after a checkpoint
+    ("on_before_optimizer_step", 6),
+    ("on_train_epoch_end", 2),
+    ("on_train_epoch_start", 3),
+    ("on_train_end", 1),
+)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_killed_training_ends_as_if_it_had_never_been_stopped(name: str, tmp_path: Path) -> None:
+    kind = KINDS[name]
+    copies = {(hook, n): tmp_path / f"{hook}-{n}" for hook, n in KILLS}
+    killers = [At(hook, n, partial(shutil.copytree, tmp_path / "whole", copy)) for (hook, n), copy in copies.items()]
+    fit(kind, tmp_path / "whole", *killers)
+    for copy in copies.values():
+        fit(kind, copy, resumes=True)
+        assert_equal(copy, tmp_path / "whole")
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_training_that_is_told_to_stop_ends_as_if_it_had_never_been_stopped(name: str, tmp_path: Path) -> None:
+    kind = KINDS[name]
+    fit(kind, tmp_path / "whole")
+    for n, number in (  # in an epoch, at the end of one, in the last, at the last step
+        (7, signal.SIGTERM),
+        (2 * N_BATCHES, signal.SIGUSR1),
+        (13, signal.SIGINT),
+        (N_EPOCHS * N_BATCHES, signal.SIGTERM),
+    ):
+        directory = tmp_path / str(n)
+        killer = At("on_train_batch_start", n, partial(os.kill, os.getpid(), number))
+        fit(kind, directory, killer)
+        fit(kind, directory, resumes=True)
+        assert_equal(directory, tmp_path / "whole")
+
+
+def signal_each(number: signal.Signals) -> None:
+    """Send a signal to this process and to each worker that it has started, as a cluster does."""
+    workers = multiprocessing.active_children()
+    assert len(workers) == 2
+    for process in (*workers, multiprocessing.current_process()):
+        assert process.pid is not None
+        os.kill(process.pid, number)
+
+
+def test_a_signal_to_each_process_ends_no_worker_before_its_step(tmp_path: Path) -> None:
+    fit(KINDS["workers"], tmp_path / "whole")
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
+        directory = tmp_path / number.name
+        stopped = fit(KINDS["workers"], directory, At("on_train_batch_start", 7, partial(signal_each, number)))
+        assert stopped.global_step == 7
+        fit(KINDS["workers"], directory, resumes=True)
+        assert_equal(directory, tmp_path / "whole")
+
+
+def test_a_worker_ends_when_the_training_tells_it_to() -> None:
+    batches = iter(make_train_loader(NoisyDigits(), 20, seed=0, num_workers=1))
+    next(batches)
+    (worker,) = multiprocessing.active_children()
+    assert worker.pid is not None
+    for number in (signal.SIGINT, signal.SIGUSR1):
+        os.kill(worker.pid, number)
+    next(batches)
+    worker.terminate()
+    worker.join()
+    assert worker.exitcode == 0
+
+
+# From here on with processes, and the command that a person types.
+
+Commands = runpy.run_path(str(Path(__file__).parents[1] / "processes.py"))["Commands"]
+WandbServer = runpy.run_path(str(Path(__file__).parents[1] / "wandb_server.py"))["WandbServer"]
+RUN = (
+    "+experiment=DIGITS_VAE",
+    "logging=tensorboard",
+    "callbacks/checkpoint@callbacks=[last,best,periodic]",
+    "callbacks.periodic_checkpoint.save_every=2 epochs",
+    "trainer.max_epochs=6",
+    "params.encoder_layers=[8]",
+    "params.decoder_layers=[8]",
+    "callbacks.last_checkpoint.save_every=7 iterations",
+    "callbacks.training_log.log_every=5 iterations",
+    "evaluation.samples.evaluate_every=2 epochs",
+    "evaluation.elbo_validation.evaluate_every=9 iterations",
+)
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Give what starts `train` in processes of their own, which log to no service."""
+    folder = tmp_path_factory.mktemp("processes")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "WANDB_MODE": "disabled"}
+    with Commands(folder, environment) as commands:
+        yield commands
+
+
+@pytest.fixture(scope="module")
+def whole(commands: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the directory of a run that was never stopped."""
+    return run_to_end(commands, tmp_path_factory.mktemp("whole"), *RUN)
+
+
+def run_to_end(commands: Any, root: Path, *arguments: str) -> Path:
+    command = commands.run(*arguments, f"device.runs_root={root}")
+    assert command.code == 0, command.output
+    return find_run(root)
+
+
+def find_run(root: Path) -> Path:
+    (description,) = root.glob("*/*/*/run.json")
+    return description.parent
+
+
+def has_checkpoint(root: Path, n_steps: int = 1) -> bool:
+    return any(json.loads(path.read_text())["global_step"] >= n_steps for path in root.rglob("last.ckpt.json"))
+
+
+def read_events(directory: Path) -> dict[str, list[Any]]:
+    """Read what TensorBoard shows: the steps and the numbers, and the steps of the pictures."""
+    events = EventAccumulator(str(directory / "tensorboard"), size_guidance={"scalars": 0, "images": 0}).Reload()
+    numbers = {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+    return numbers | {tag: [event.step for event in events.Images(tag)] for tag in events.Tags()["images"]}
+
+
+def assert_same_run(directory: Path, expected: Path) -> None:
+    assert_equal(directory, expected)
+    assert read_events(directory) == read_events(expected)
+    pictures = [{path.name: path.read_bytes() for path in (run / "images").iterdir()} for run in (directory, expected)]
+    assert pictures[0] == pictures[1]
+    assert json.loads((directory / "run.json").read_text())["complete"]
+
+
+def test_a_run_that_was_killed_and_stopped_in_every_way_is_the_run_that_never_was(
+    commands: Any, whole: Path, tmp_path: Path
+) -> None:
+    command = commands.start("resume=auto", *RUN, f"device.runs_root={tmp_path}")
+    command.wait_until(lambda: has_checkpoint(tmp_path))
+    time.sleep(random.random() / 10)  # a moment that nobody chose
+    command.send(signal.SIGKILL)
+    assert command.wait() == -signal.SIGKILL
+    directory = find_run(tmp_path)
+
+    again = ("resume=auto", *RUN, f"device.runs_root={tmp_path}")  # finds the run
+    for arguments, signals, code in (
+        (again, [signal.SIGTERM], 143),
+        ([f"resume={directory}"], [signal.SIGINT, signal.SIGTERM, signal.SIGINT], 130),  # the first one counts
+    ):
+        n_steps = read_step(directory) + 15
+        command = commands.start(*arguments)
+        command.wait_until(partial(has_checkpoint, tmp_path, n_steps))
+        command.send(*signals)
+        assert command.wait() == code, command.output
+        assert f"stopped by {signals[0].name} at global step {read_step(directory)}" in command.output
+        assert "Traceback" not in command.output
+        assert not json.loads((directory / "run.json").read_text())["complete"]
+
+    command = commands.run(f"resume={directory}")
+    assert command.code == 0, command.output
+    assert "resumed at global step" in command.output
+    assert_same_run(directory, whole)
+
+
+def read_step(directory: Path) -> int:
+    return json.loads((directory / "checkpoints" / "last.ckpt.json").read_text())["global_step"]
+
+
+def read_description(directory: Path) -> dict[str, Any]:
+    return json.loads((directory / "run.json").read_text())
+
+
+@pytest.fixture
+def copied(whole: Path, tmp_path: Path) -> Path:
+    """Give a copy of a run that is complete."""
+    return shutil.copytree(whole, tmp_path / "copied")
+
+
+@pytest.fixture
+def unfinished(copied: Path) -> Path:
+    """Give a run that was killed after its last checkpoint."""
+    description = read_description(copied)
+    del description["ended"], description["complete"]
+    (copied / "run.json").write_text(json.dumps(description))
+    return copied
+
+
+def test_a_complete_run_is_not_gone_on_with(train: Callable[..., Any], copied: Path) -> None:
+    before = read_entries(copied), read_description(copied)
+    result = train(f"resume={copied}", "params.lr=0.5")
+    assert (result.code, result.output) == (0, "")
+    assert "there is nothing to do" in result.errors
+    assert (read_entries(copied), read_description(copied)) == before
+
+
+def test_a_complete_run_is_lengthened(train: Callable[..., Any], copied: Path) -> None:
+    result = train(f"resume={copied}", "trainer.max_epochs=7")
+    assert result.code == 0, result
+    assert "trainer.max_epochs: 6 → 7" in result.errors
+    assert read_step(copied) == 7 * 21
+    (resumed,) = read_description(copied)["resumed"]
+    assert (resumed["global_step"], resumed["changes"][-1]) == (6 * 21, "trainer.max_epochs: 6 → 7")
+    assert OmegaConf.load(copied / "config.yaml").trainer.max_epochs == 7
+
+
+def test_a_complete_run_that_is_gone_on_with_is_not_complete(copied: Path) -> None:
+    config = OmegaConf.load(copied / "config.yaml")
+    assert isinstance(config, DictConfig)
+    write_resumption(copied, config, 126, [])
+    assert not {"complete", "ended"} & read_description(copied).keys()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("params.bate=0.1", "the run's config has no key `params.bate`. Did you mean `params.beta`?"),
+        ("sed=1", "the run's config has no key `sed`. Did you mean `seed`?"),
+        ("nothing.at_all=1", "the run's config has no key `nothing.at_all`."),
+        ("model=VIB", "the run has its `model`; set the keys in it"),
+        ("trainer.max_epoch=3", "max_epochs"),
+        ("trainer.max_epochs=3", "max_epochs=3"),  # it has come farther than that
+        ("trainer.max_steps=2", "steps are done, which is more than 2"),
+        ("params.lr=0.1,0.2", "a run has one value of `params.lr`, got 'params.lr=0.1,0.2'"),
+        ("-m", "goes on with one run: `-m` is not for it"),
+    ],
+)
+def test_an_override_that_does_not_fit_a_run_is_refused(
+    train: Callable[..., Any], unfinished: Path, override: str, message: str
+) -> None:
+    before = read_entries(unfinished), (unfinished / "config.yaml").read_text()
+    result = train(f"resume={unfinished}", override)
+    assert result.code == 2, result
+    assert message in result.errors
+    assert "Traceback" not in result.errors
+    assert (read_entries(unfinished), (unfinished / "config.yaml").read_text()) == before
+
+
+def test_of_what_was_started_once_more_the_run_that_it_had_begun_is_found(
+    unfinished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = cast(DictConfig, OmegaConf.load(unfinished / "config.yaml"))
+    config.device.runs_root = str(tmp_path / "runs")
+    run = shutil.copytree(unfinished, tmp_path / "runs" / config.run.project / config.run.name / "2026-01-01_00-00-00")
+    overrides = cast(list[str], OmegaConf.to_container(OmegaConf.load(run / "overrides.yaml")))
+    assert find_unfinished(config, overrides) == run
+    assert find_unfinished(config, overrides, launch="none/17") is None
+    description = run / "run.json"
+    description.write_text(json.dumps({**json.loads(description.read_text()), "launch": "none/17"}))
+    assert find_unfinished(config, overrides, launch="none/17") == run
+    description.write_text("")
+    assert find_unfinished(config, overrides) is None
+    assert "is passed over, it can't be read" in capsys.readouterr().err
+
+
+def test_two_processes_never_train_in_one_directory(train: Callable[..., Any], unfinished: Path) -> None:
+    with claimed(unfinished):
+        result = train(f"resume={unfinished}")
+    assert result.code == 2, result
+    assert "another process trains in" in result.errors
+
+
+def flip_a_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+@pytest.mark.parametrize("damage", [flip_a_byte, truncate, Path.unlink])
+def test_a_damaged_checkpoint_is_passed_over(
+    train: Callable[..., Any], unfinished: Path, whole: Path, damage: Callable[[Path], None]
+) -> None:
+    for name in ("last", "step-00000126"):
+        damage(unfinished / "checkpoints" / f"{name}.ckpt")
+    result = train(f"resume={unfinished}")
+    assert result.code == 0, result
+    assert result.errors.count("is passed over") == 2
+    assert "resumed at global step 84" in result.errors
+    assert_same_run(unfinished, whole)
+
+
+def test_where_no_checkpoint_is_whole_that_is_told(train: Callable[..., Any], unfinished: Path) -> None:
+    for path in (unfinished / "checkpoints").glob("*.ckpt"):
+        if path.name != "best.ckpt":  # which is no place to go on from
+            flip_a_byte(path)
+    result = train(f"resume={unfinished}")
+    assert result.code == 2, result
+    assert "has no whole checkpoint to go on from" in result.errors
+    assert result.errors.count("is passed over") == 4
+
+
+class CrashError(BaseException):
+    """A process that is killed."""
+
+
+@pytest.mark.parametrize("n_before", range(8))
+def test_a_crash_while_a_checkpoint_is_written_leaves_a_whole_one(
+    n_before: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three are written; the second breaks off at some operation, and the third at any other."""
+    path = tmp_path / "last.ckpt"
+
+    def write(step: int, n_operations: int) -> None:
+        n_left = n_operations
+
+        def limit(operation: Callable[..., Any]) -> Callable[..., Any]:
+            def run(*arguments: Any, **options: Any) -> Any:
+                nonlocal n_left
+                n_left -= 1
+                if n_left < 0:
+                    raise CrashError
+                return operation(*arguments, **options)
+
+            return run
+
+        with monkeypatch.context() as patch, contextlib.suppress(CrashError):
+            for owner, name in ((os, "link"), (os, "fsync"), (Path, "replace"), (Path, "unlink"), (Path, "write_text")):
+                patch.setattr(owner, name, limit(getattr(owner, name)))
+            write_checkpoint(path, step, True, lambda file: torch.save(step, file))
+
+    def read() -> int:
+        newest, passed_over = find_newest(tmp_path)
+        assert newest is not None
+        assert passed_over == []
+        step = torch.load(put_back(newest).path)
+        assert step == newest.global_step
+        return step
+
+    for n_then in range(10):
+        for file in tmp_path.iterdir():
+            file.unlink()
+        write(1, 100)
+        write(2, n_before)
+        second = read()
+        assert second in (1, 2)
+        write(3, n_then)
+        assert read() in (second, 3)
+
+
+def read_history(run: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Read what a stand-in for the server of W&B has of a run, but for the times and the contents of pictures."""
+    lines = [{name: value for name, value in line.items() if not name.startswith("_")} for line in run["history"]]
+    return [{name: value if isinstance(value, int | float) else "" for name, value in line.items()} for line in lines]
+
+
+@pytest.mark.slow
+def test_on_wandb_a_resumed_run_is_the_same_run_with_every_entry_once(tmp_path: Path) -> None:
+    """Where the server had not been sent all, and where it had been sent more than what the checkpoint knows of."""
+    arguments = [argument for argument in RUN if not argument.startswith(("logging", "trainer"))]
+    arguments += ["trainer.max_epochs=3", f"device.runs_root={tmp_path}"]
+    (tmp_path / "home").mkdir()
+    with WandbServer() as server, Commands(tmp_path, server.make_environment(tmp_path / "home")) as commands:
+        command = commands.start(*arguments)
+        command.wait_until(partial(has_checkpoint, tmp_path, 21))
+        command.send(signal.SIGKILL)
+        assert command.wait() == -signal.SIGKILL
+        directory = find_run(tmp_path)
+        shutil.copytree(directory, tmp_path / "killed")
+        (run,) = server.runs.values()
+        for _ in range(2):
+            command = commands.run(f"resume={directory}")
+            assert command.code == 0, command.output
+            assert list(server.runs.values()) == [run]
+            history, entries = read_history(run), read_entries(directory)
+            assert [line.keys() for line in history] == [line.keys() for line in entries]
+            for line, entry in zip(history, entries):
+                assert all(line[name] == entry[name] for name in entry if not isinstance(entry[name], str))
+            shutil.copyfile(directory / "metrics.jsonl", tmp_path / "killed" / "metrics.jsonl")
+            shutil.rmtree(directory)
+            shutil.copytree(tmp_path / "killed", directory)
+    assert server.problems == []
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_twenty_times_is_the_run_that_never_was(tmp_path: Path) -> None:
+    told = runpy.run_path(str(Path(__file__).parents[1] / "chaos.py"))["run_chaos"](tmp_path, seed=0)
+    assert len(told) == 20

@@ -1,0 +1,293 @@
+import json
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib
+import pytest
+
+from frame_core import SCALAR_ENTRY, LogEntry
+from frame_loggers import WandbLogger
+from frame_loggers.wandb_run import WandbRun, read_wandb_run
+from frame_train.errors import CompositionError
+from frame_train.runs import wandb as remote
+from frame_train.runs.wandb import download_run
+
+# Beside the tests there is no package to import it from.
+WandbServer = runpy.run_path(str(Path(__file__).parents[1] / "wandb_server.py"))["WandbServer"]
+
+TRAIN = [
+    *("+experiment=DIGITS_VAE", "logging=wandb", "trainer.max_epochs=1", "trainer.limit_train_batches=2"),
+    *("callbacks/checkpoint@callbacks=[last,best,periodic]", "+params.token=${oc.env:PLANTED_SECRET}"),
+]
+SECRET = "do-not-show-this"
+
+ELSEWHERE = """
+import sys
+from pathlib import Path
+from frame_core import SCALAR_ENTRY, LogEntry
+from frame_loggers import WandbLogger
+from frame_loggers.wandb_run import read_wandb_run
+from frame_train.runs.wandb import download_run
+
+directory = download_run(sys.argv[1], "last", Path("runs"))
+logger = WandbLogger("project", "name", directory, run_id=read_wandb_run(directory).id)
+logger.log("Later", LogEntry(SCALAR_ENTRY, 0.5), global_step=1)
+logger.log_checkpoint(directory / "checkpoints" / "last.ckpt", "last")
+logger.finalize("success")
+"""
+
+
+class Trained(NamedTuple):
+    """A run on the server, as the machine that trained it has it, and what that machine was told."""
+
+    server: Any
+    path: str
+    directory: Path
+
+    @property
+    def run(self) -> dict[str, Any]:
+        return self.server.runs[self.path.rpartition("/")[2]]
+
+
+def run_python(server: Any, place: Path, *arguments: str, **variables: str) -> str:
+    """Run Python as on a machine of its own: in a folder of its own, with an empty home."""
+    (place / "home").mkdir(parents=True)
+    environment = server.make_environment(place / "home") | {"MPLCONFIGDIR": matplotlib.get_cachedir()} | variables
+    command = [sys.executable, *arguments]
+    result = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result
+    assert not any((place / "home").iterdir()), "something was written to the home directory"
+    return result.stdout + result.stderr
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
+    """Train two steps in a process of its own, logged to a stand-in for W&B."""
+    place = tmp_path_factory.mktemp("trained")
+    with WandbServer() as server:
+        runs_root = f"device.runs_root={place / 'runs'}"
+        run_python(server, place, "-m", "frame_train", *TRAIN, runs_root, PLANTED_SECRET=SECRET)
+        (run_id,) = server.runs
+        (directory,) = (place / "runs" / "DIGITS" / "VAE").iterdir()
+        yield Trained(server, f"somebody/DIGITS/{run_id}", directory)
+    assert server.problems == []
+
+
+@pytest.fixture(scope="module")
+def elsewhere(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the folder of another machine, which has downloaded the run, and logged and kept one thing more."""
+    place = tmp_path_factory.mktemp("elsewhere")
+    assert run_python(trained.server, place, "-c", ELSEWHERE, trained.path) == ""
+    return place
+
+
+@pytest.fixture
+def here(trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make this process one that knows the stand-in alone, and give a folder for downloads."""
+    for name, value in trained.server.make_environment(tmp_path / "home").items():
+        monkeypatch.setenv(name, value)
+    for name in ("WANDB_MODE", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "downloads"
+
+
+def test_an_artifact_has_all_that_the_run_directory_tells(trained: Trained, elsewhere: Path) -> None:
+    (downloaded,) = (elsewhere / "runs" / "somebody" / "DIGITS").iterdir()
+    assert downloaded.name == f"{trained.path.rpartition('/')[2]}-last-v0"
+    names = ("config.yaml", "overrides.yaml", "metrics.jsonl", "checkpoints/last.ckpt")
+    for name in names:
+        assert (downloaded / name).read_bytes() == (trained.directory / name).read_bytes(), name
+    description = json.loads((trained.directory / "run.json").read_text())
+    assert description.pop("complete")  # that it ended is written when all is uploaded
+    assert description.pop("ended")
+    assert json.loads((downloaded / "run.json").read_text()) == description
+    files = {path.relative_to(downloaded).as_posix() for path in downloaded.rglob("*") if path.is_file()}
+    assert {file for file in files if not file.startswith("wandb/")} == {*names, "run.json"}
+    assert read_wandb_run(downloaded) == read_wandb_run(trained.directory) == WandbRun(*trained.path.split("/"))
+
+
+def test_nothing_that_came_from_the_environment_is_on_the_server(trained: Trained) -> None:
+    assert b"${oc.env:PLANTED_SECRET}" in b"".join(trained.server.storage.values())
+    assert SECRET.encode() not in b"".join(trained.server.storage.values())
+    assert SECRET not in json.dumps(trained.server.runs)
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_a_run_that_is_continued_elsewhere_has_every_entry_in_order(trained: Trained) -> None:
+    assert list(trained.server.runs) == [trained.path.rpartition("/")[2]]
+    assert [entry["_step"] for entry in trained.run["history"]] == list(range(len(trained.run["history"])))
+    assert [entry["trainer/global_step"] for entry in trained.run["history"][-2:]] == [2, 1]
+    assert trained.run["history"][-1]["Later"] == 0.5
+    assert trained.run["config"]["params"]["token"] == "${oc.env:PLANTED_SECRET}"
+    assert trained.run["displayName"] == "VAE"
+
+
+def log_scalar(logger: WandbLogger, global_step: int) -> None:
+    logger.log("Value", LogEntry(SCALAR_ENTRY, float(global_step)), global_step=global_step)
+    logger.finalize("success")
+
+
+def test_a_run_that_was_logged_offline_is_continued_offline_and_uploaded_by_the_command_that_is_named(
+    trained: Trained, here: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = trained.server
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    log_scalar(WandbLogger("project", "name", here), 10)
+    run = read_wandb_run(here)
+    assert run is not None
+    log_scalar(WandbLogger("another", "name", here, run.id), 5)
+    monkeypatch.setenv("WANDB_MODE", "online")
+    log_scalar(WandbLogger("another", "name", here, run.id), 7)
+    message = [record.getMessage() for record in caplog.records if record.name == "frame_loggers"][-1]
+    assert f"the server has no run '{run.id}' to continue" in message
+    assert run.id not in server.runs
+
+    (command,) = re.findall(r"`(?:uv run )?wandb (sync .*)` uploads", message)
+    subprocess.run([sys.executable, "-m", "wandb", *shlex.split(command)], check=True, capture_output=True)
+    uploaded = server.runs.pop(run.id)
+    assert [entry["trainer/global_step"] for entry in uploaded["history"]] == [10, 5, 7]
+    assert [entry["_step"] for entry in uploaded["history"]] == [0, 1, 2]
+    assert (uploaded["project"], uploaded["displayName"]) == ("project", "name")
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_the_newest_version_is_downloaded_and_one_that_is_there_is_kept(trained: Trained, here: Path) -> None:
+    newest = download_run(trained.path, "last", here)
+    assert newest.name.endswith("-last-v1")
+    (newest / "metrics.jsonl").write_text("what was logged since")
+    assert download_run(trained.path, "last", here) == newest
+    assert (newest / "metrics.jsonl").read_text() == "what was logged since"
+
+
+def replace_part(path: str, index: int, part: str) -> str:
+    parts = path.split("/")
+    parts[index] = part
+    return "/".join(parts)
+
+
+@pytest.mark.parametrize(
+    ("ask", "weights", "said"),
+    [
+        (lambda path: "DIGITS/abc", "best", ["`entity/project/run_id`", "'DIGITS/abc'"]),
+        (
+            lambda path: replace_part(path, 0, "someone"),
+            "best",
+            ["no project of 'someone'", "Did you mean `somebody`?"],
+        ),
+        (lambda path: replace_part(path, 1, "DIGIT"), "best", ["no project 'DIGIT'", "Did you mean `DIGITS`?"]),
+        (lambda path: path[:-1], "best", ["somebody/DIGITS has no run", "(VAE)", "Did you mean `"]),
+        (lambda path: replace_part(path, 2, "VAE"), "best", ["no run 'VAE'", "It is the name of `"]),
+        (lambda path: path, "bset", ["'bset'", "'best'", "'last'", "'step-00000002'", "Did you mean `best`?"]),
+    ],
+    ids=["path", "entity", "project", "run", "run's name", "weights"],
+)
+def test_what_is_not_there_is_told_with_what_is_nearest(
+    ask: Callable[[str], str], weights: str, said: list[str], trained: Trained, here: Path
+) -> None:
+    with pytest.raises(CompositionError) as error:
+        download_run(ask(trained.path), weights, here)
+    for part in said:
+        assert part in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+    assert not here.exists()
+
+
+def test_an_artifact_of_an_older_version_is_told(trained: Trained, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (manifest,) = get_storage(trained, "best", "manifest")
+    content = json.loads(trained.server.storage[manifest])
+    del content["contents"]["config.yaml"]
+    monkeypatch.setitem(trained.server.storage, manifest, json.dumps(content).encode())
+    with pytest.raises(CompositionError, match=r"-best:v0' has no `config.yaml`: .* `wandb artifact get somebody/"):
+        download_run(trained.path, "best", here)
+    assert not here.exists()
+
+
+def test_a_damaged_file_is_told_and_nothing_of_the_run_remains(
+    trained: Trained, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (checkpoint,) = get_storage(trained, "best", "files/checkpoint.ckpt")
+    monkeypatch.setitem(trained.server.storage, checkpoint, trained.server.storage[checkpoint][:-1])
+    with pytest.raises(
+        CompositionError, match=r"can't be loaded from W&B to .*: Digest mismatch for file: checkpoint.ckpt"
+    ):
+        download_run(trained.path, "best", here)
+    assert not here.exists()
+
+
+@pytest.mark.parametrize("name", ["../../../../evil", "/tmp/evil", "folder/../../evil"])
+def test_an_artifact_whose_files_lead_elsewhere_is_refused(
+    trained: Trained, here: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (manifest,) = get_storage(trained, "best", "manifest")
+    content = json.loads(trained.server.storage[manifest])
+    content["contents"][name] = content["contents"]["run.json"]
+    monkeypatch.setitem(trained.server.storage, manifest, json.dumps(content).encode())
+    with pytest.raises(CompositionError, match=r"leads out of its folder by '.*evil'; nothing of it is downloaded"):
+        download_run(trained.path, "best", here)
+    assert not here.exists()
+
+
+@pytest.mark.parametrize("path", ["../../evil", "somebody/../evil", "somebody/DIGITS/.."])
+def test_a_run_whose_path_leads_elsewhere_is_refused(tmp_path: Path, path: str) -> None:
+    with pytest.raises(CompositionError, match="is named as `entity/project/run_id`"):
+        download_run(path, "best", tmp_path / "downloads")
+    assert not (tmp_path / "downloads").exists()
+
+
+def get_storage(trained: Trained, weights: str, name: str) -> list[str]:
+    """Give where the server keeps a file of the artifacts of some weights."""
+    artifacts = trained.server.artifacts.values()
+    return [f"{artifact['id']}/{name}" for artifact in artifacts if artifact["name"].endswith(f"-{weights}")]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("WANDB_API_KEY", "", r"no credentials for W&B at http://.*: `wandb login` stores them"),
+        ("WANDB_API_KEY", "short", r"credentials for W&B can't be used: .*`wandb login --relogin`"),
+        ("WANDB_MODE", "offline", r"mode is 'offline': .* `WANDB_MODE=online`"),
+        ("WANDB_MODE", "nonsense", r"`WANDB_MODE` must be one of .*, got 'nonsense'"),
+        ("WANDB_BASE_URL", "http://127.0.0.1:9", r"W&B at http://127.0.0.1:9 did not answer within 1 seconds"),
+    ],
+)
+def test_a_server_that_does_not_answer_or_may_not_be_asked_is_told(
+    variable: str,
+    value: str,
+    said: str,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(remote, "TIMEOUT", 1)
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(CompositionError, match=said) as error:
+        download_run("somebody/DIGITS/run", "best", here)
+    assert len(str(error.value).splitlines()) == 1
+    assert capfd.readouterr() == ("", "")
+    assert not here.exists()
+
+
+def test_evaluate_finds_elsewhere_what_the_training_found_and_appends_it_to_the_run(
+    trained: Trained, tmp_path: Path
+) -> None:
+    n_before = len(trained.run["history"])
+    command = (
+        "-c",
+        "from frame_train.commands.evaluate import main; main()",
+        f"run={trained.path}",
+        "device.runs_root=runs",
+    )
+    run_python(trained.server, tmp_path / "machine", *command)
+    lines = [json.loads(line) for line in (trained.directory / "metrics.jsonl").read_text().splitlines()]
+    at_the_end = {name: line[name] for line in lines for name in line if name.startswith("ELBO/")}
+    assert set(at_the_end) == {"ELBO/Validation", "ELBO/Train"}
+    new = trained.run["history"][n_before:]
+    assert {name: entry[name] for entry in new for name in entry if name.startswith("ELBO/")} == at_the_end
+    assert {entry["trainer/global_step"] for entry in new} == {2}
+    assert list((tmp_path / "machine" / "runs" / "downloaded").rglob("report.html"))
