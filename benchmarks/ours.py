@@ -3,14 +3,15 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from frame_train.composition.preparation import prepare_config
+from frame_train.optimization.drivers import remember_that_there_is_none
+
 from benchmarks.floor import BATCH_SIZE
 from frame_train.composition.compose import compose_config
-from frame_train.composition.preparation import prepare_config
 from frame_train.composition.settings import register_resolvers
 from frame_train.data import MNIST
 from frame_train.data.loaders import make_train_loader
 from frame_train.experiment.build import build_experiment
-from frame_train.optimization.drivers import remember_that_there_is_none
 from frame_train.terminal import quiet_libraries
 
 

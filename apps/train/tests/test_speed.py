@@ -12,11 +12,10 @@ import torch
 from pytorch_lightning import Callback
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from frame_train.composition.compose import compose_config
-from frame_train.composition.preparation import prepare_config
+from frame_train.composition.compose import compose_config, prepare_config
 from frame_train.composition.settings import register_resolvers
 from frame_train.experiment.build import Experiment, build_experiment
-from frame_train.optimization.profiling import NoProfiler
+from frame_train.optimization.lightning_internals import NoProfiler
 
 LIBRARIES = {
     "torch",
@@ -127,7 +126,7 @@ def build(directory: Path, *overrides: str) -> Experiment:
     return build_experiment(config, directory)
 
 
-SHIFT = "optimization.augmentation={_target_: frame_train.data.augmentation.RandomShift, n_pixels: 1}"
+SHIFT = "optimization.augmentation={_target_: frame_train.data.RandomShift, n_pixels: 1}"
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")

@@ -181,7 +181,7 @@ def test_bad_sizes_are_refused(in_features: Any, out_features: Any, error: type[
 )
 def test_unknown_distribution_lists_the_choices_and_the_nearest(name: str, nearest: str) -> None:
     choices = ", ".join(map(repr, NAMES))
-    message = f"^`distribution` must be one of {choices}, got {name!r}; did you mean {nearest!r}\\?$"
+    message = f"^`distribution` must be one of {choices}, got {name!r}\\. Did you mean `{nearest}`\\?$"
     with pytest.raises(ValueError, match=message):
         StochasticLinear(N_INPUTS, 2, name)
 

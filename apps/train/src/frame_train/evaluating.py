@@ -15,7 +15,8 @@ from frame_train.callbacks import EvaluationCallback
 from frame_train.console import print_notice
 from frame_train.data.loaders import read_with_workers
 from frame_train.errors import CompositionError, raise_any, suggest
-from frame_train.experiment.build import Parts, find_mismatches
+from frame_train.experiment.compatibility import find_mismatches
+from frame_train.experiment.parts import Parts
 from frame_train.report import write_report
 from frame_train.runs.checkpoint import Checkpoint
 from frame_train.runs.directory import continue_wandb_runs, write_missing_end

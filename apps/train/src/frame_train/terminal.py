@@ -13,7 +13,6 @@ from rich.table import Column, Table
 from rich.text import Text
 from rich.tree import Tree
 
-from frame_train.commands.job import Job
 from frame_train.composition.settings import read_without_environment
 from frame_train.console import print_error, print_notice
 
@@ -55,10 +54,10 @@ def print_config(config: DictConfig) -> None:
     for name in _SHOWN:
         if config.get(name) not in ({}, None):
             _add(tree, name, config)
-    _make_wide_console().print(tree, no_wrap=True, overflow="ellipsis")
+    make_wide_console().print(tree, no_wrap=True, overflow="ellipsis")
 
 
-def _make_wide_console() -> Console:
+def make_wide_console() -> Console:
     """Make a console as wide as the terminal, or wide enough for long lines where the output is none."""
     console = Console()
     return console if console.is_terminal else Console(width=160)
@@ -79,19 +78,6 @@ def print_values(values: Sequence[tuple[str, float, int | None]]) -> None:
         Console().print(table)
 
 
-def print_jobs(jobs: Sequence[Job]) -> None:
-    """Print a table of the jobs of a grid: what each sets for itself, and its final metrics."""
-    common = set(jobs[0].overrides).intersection(*(job.overrides for job in jobs))
-    metrics = sorted({name for job in jobs for name in job.last_values or {}})
-    table = Table(Column("job", overflow="fold"), *(Column(name, justify="right", overflow="fold") for name in metrics))
-    for job in jobs:
-        own = " ".join(override.lstrip("+") for override in job.overrides if override not in common)
-        values = job.last_values
-        numbers = [f"{values[name]:.5g}" if name in values else "" for name in metrics] if values else ["failed"]
-        table.add_row(escape(own), *numbers)
-    _make_wide_console().print(table)
-
-
 def print_checked(what: str, problems: Sequence[str], notes: Sequence[str], seconds: float) -> None:
     """Print what was found wrong with a config, and what may be meant otherwise."""
     for problem in problems:
@@ -107,12 +93,12 @@ def print_options(options: Mapping[str, str]) -> None:
     table = Table(Column(no_wrap=True, style="cyan"), "", box=None, show_header=False, pad_edge=False)
     for name, description in options.items():
         table.add_row(escape(name), escape(description))
-    _make_wide_console().print(table)
+    make_wide_console().print(table)
 
 
 def print_differences(directories: Sequence[Path], differences: Mapping[str, Sequence[Sequence[str]]]) -> None:
     """Print what differs between two runs, a table for each kind of difference."""
-    console = _make_wide_console()
+    console = make_wide_console()
     for letter, directory in zip("AB", directories):
         console.print(Text(f"{letter}: {directory}"), soft_wrap=True)
     for title, rows in differences.items():

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,7 +23,7 @@ from frame_train.distributed.slurm import is_requeue, requeue
 from frame_train.errors import CompositionError, TrainingError, raise_any
 from frame_train.experiment.build import Experiment, build_experiment
 from frame_train.experiment.static_checks import find_static_problems
-from frame_train.optimization.progress import cut_logs_back
+from frame_train.optimization.logs import cut_logs_back
 from frame_train.report import write_report
 from frame_train.runs.checkpoint_files import find_newest, put_back
 from frame_train.runs.directory import (
@@ -161,7 +162,7 @@ def _run(
     is_complete = False
     with experiment.stop.listening():
         try:
-            with followed(experiment.trainer, directory):
+            with followed(experiment.trainer, directory, on_loss=partial(write_end, directory, is_complete=False)):
                 experiment.trainer.fit(experiment.optimization, ckpt_path=checkpoint, weights_only=True)
             is_complete = not is_stopped(experiment.trainer)
         except MisconfigurationException as error:

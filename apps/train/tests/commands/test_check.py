@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from frame_train.commands.check import check_sweep
-from frame_train.composition.compose import Origins
 from frame_train.composition.options import find_groups, read_options
+from frame_train.composition.origins import Origins
 from frame_train.composition.settings import config_directory, register_resolvers, workspace
 
 Train = Callable[..., Any]

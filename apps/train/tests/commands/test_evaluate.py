@@ -184,7 +184,7 @@ evaluation:
     name: ELBO
     evaluate_every: 1 epoch
     evaluator:
-      _target_: frame_train.optimization.PartEvaluation
+      _target_: frame_eval.PartEvaluation
       part: vae
       evaluator: {_target_: frame_eval.ELBOEvaluation, evaluate_on: valid}
 """

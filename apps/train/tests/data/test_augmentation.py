@@ -115,7 +115,7 @@ class Halves(nn.Module):
         return x[: len(x) // 2]
 
 
-SHIFT = "optimization.augmentation={_target_: frame_train.data.augmentation.RandomShift, n_pixels: 2}"
+SHIFT = "optimization.augmentation={_target_: frame_train.data.RandomShift, n_pixels: 2}"
 
 
 def test_a_run_with_an_augmentation_trains(train: Any) -> None:

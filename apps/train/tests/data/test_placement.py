@@ -5,10 +5,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
+from frame_core import MovableDataset
 from frame_core.testing import make_tiny_data
 from frame_train.data import InMemoryDataset, TwoViews, loaders
 from frame_train.data.loaders import Trips, join_trips, make_train_loader, move_loader
-from frame_train.data.placement import MovableDataset, place, read_free_memory
+from frame_train.data.placement import place, read_free_memory
 
 META = torch.device("meta")
 

@@ -41,7 +41,7 @@ from frame_train.data import Digits
 from frame_train.data.augmentation import RandomShift
 from frame_train.data.loaders import make_train_loader
 from frame_train.optimization import AdamBatchOptimization, AdversarialOptimization, BatchOptimization
-from frame_train.optimization.progress import cut_logs_back
+from frame_train.optimization.logs import cut_logs_back
 from frame_train.runs.checkpoint_files import find_newest, put_back, write_checkpoint
 from frame_train.runs.directory import claimed, write_resumption
 from frame_train.runs.resumption import find_unfinished

@@ -9,9 +9,8 @@ from torch.distributions import Distribution
 
 from frame_architectures.layers import AnyBatch, Flatten
 from frame_architectures.mlp import make_posterior
-from frame_architectures.sizes import check_sizes
 from frame_architectures.stochastic import make_distribution
-from frame_core import ConditionalDistribution, check_count
+from frame_core import ConditionalDistribution, check_count, check_sizes
 
 KERNEL_SIZE, STRIDE, PADDING = 4, 2, 1
 """A convolution of these halves a picture, rounding down, and every pixel counts in as many outputs as any other."""

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from frame_architectures.layers import make_stack
-from frame_architectures.sizes import check_sizes
-from frame_core import check_count
+from frame_core import check_count, check_sizes
 
 
 class BilinearCritic(nn.Module):

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from torch.distributions import Distribution
 
 from frame_architectures.priors import DiagonalNormal
-from frame_architectures.sizes import check_sizes
-from frame_core import MarginalDistribution, check_count
+from frame_core import MarginalDistribution, check_count, check_sizes
 
 _validate_args = Distribution._validate_args  # pyright: ignore[reportPrivateUsage]
 try:

@@ -6,8 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from frame_architectures.sizes import check_sizes
-from frame_core import check_count
+from frame_core import check_count, check_sizes
 
 
 def make_stack(sizes: Sequence[int], activation: Callable[[], nn.Module] = nn.ReLU) -> nn.Sequential:

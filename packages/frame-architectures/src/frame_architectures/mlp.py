@@ -7,11 +7,9 @@ from math import prod
 
 from torch import Tensor, nn
 
-from frame_architectures.choices import check_choice
 from frame_architectures.layers import AnyBatch, Flatten, make_stack
-from frame_architectures.sizes import check_sizes
 from frame_architectures.stochastic import StochasticLinear
-from frame_core import check_count
+from frame_core import check_choice, check_count, check_sizes
 
 POSTERIORS = ("Normal", "Laplace", "Delta")
 """The distributions of a representation: of those of `StochasticLinear`, the ones over real numbers."""

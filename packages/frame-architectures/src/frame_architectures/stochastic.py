@@ -16,9 +16,7 @@ from torch.distributions import (
 )
 from torch.nn.functional import softplus
 
-from frame_architectures.choices import check_choice
-from frame_architectures.sizes import check_sizes
-from frame_core import ConditionalDistribution, Delta, check_count
+from frame_core import ConditionalDistribution, Delta, check_choice, check_count, check_sizes
 
 MIN_SCALE = 1e-6
 """Floor of a scale, so that a density stays finite."""

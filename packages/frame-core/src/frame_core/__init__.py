@@ -1,8 +1,11 @@
 """The contracts between models, architectures, evaluations, procedures and loggers."""
 
 from frame_core.adversarial import add_losses, call_frozen, check_scores, generate_like
+from frame_core.checks import check_choice, check_count, check_positive, check_sizes, suggest
 from frame_core.data import (
     BatchedDataset,
+    DeclaredDataset,
+    MovableDataset,
     SizedDataset,
     get_batch,
     get_split,
@@ -21,8 +24,10 @@ from frame_core.distributions import (
     reparametrize,
     sample_or_mean,
 )
-from frame_core.entry_logger import EntryLogger
+from frame_core.entry_logger import CheckpointLogger, EntryLogger, ResumableLog
 from frame_core.evaluation import Evaluation, check_requirements, run_evaluation, undisturbed
+from frame_core.interval import Clock, Interval
+from frame_core.joint import JointModel
 from frame_core.log_entry import (
     HISTOGRAM_ENTRY,
     IMAGE_ENTRY,
@@ -46,7 +51,6 @@ from frame_core.models import (
     VariationalModel,
 )
 from frame_core.optimization import Optimization
-from frame_core.options import check_count
 from frame_core.schedules import ExponentialWarmup, LinearWarmup, Schedule, check_non_negative, get_value
 from frame_core.sharing import share, sharing
 
@@ -60,32 +64,42 @@ __all__ = [
     "TEXT_ENTRY",
     "AdversarialModel",
     "BatchedDataset",
+    "CheckpointLogger",
     "ClassificationModel",
+    "Clock",
     "ConditionalDistribution",
+    "DeclaredDataset",
     "Delta",
     "EntryLogger",
     "EntryType",
     "Evaluation",
     "ExponentialWarmup",
     "GenerativeModel",
+    "Interval",
+    "JointModel",
     "LatentVariableModel",
     "LinearWarmup",
     "LogEntry",
     "MarginalDistribution",
     "Model",
+    "MovableDataset",
     "Optimization",
     "ReconstructionModel",
     "RepresentationLearningModel",
+    "ResumableLog",
     "Schedule",
     "SizedDataset",
     "VariationalModel",
     "add_losses",
     "call_frozen",
+    "check_choice",
     "check_count",
     "check_non_negative",
+    "check_positive",
     "check_requirements",
     "check_scores",
     "check_shapes",
+    "check_sizes",
     "generate_like",
     "get_batch",
     "get_mean",
@@ -102,5 +116,6 @@ __all__ = [
     "sample_or_mean",
     "share",
     "sharing",
+    "suggest",
     "undisturbed",
 ]

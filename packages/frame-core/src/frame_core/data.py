@@ -31,6 +31,30 @@ class BatchedDataset(Protocol):
         ...
 
 
+@runtime_checkable
+class MovableDataset(Protocol):
+    """An in-memory data set that can be copied to a device, where its batches are made from then on."""
+
+    @property
+    def n_bytes(self) -> int | None:
+        """Size of the copy in bytes; None if the data set wraps one that can't be moved."""
+        ...
+
+    def to(self, device: torch.device) -> SizedDataset:
+        """Return a copy on a device, whose ``get_batch`` takes indices and returns batches on that device."""
+        ...
+
+
+@runtime_checkable
+class DeclaredDataset(Protocol):
+    """A class of data sets that declares the form of its examples without reading them."""
+
+    @classmethod
+    def synthesize(cls, *args: Any, **kwargs: Any) -> SizedDataset:
+        """Return synthetic examples of the form that the constructor's arguments describe."""
+        ...
+
+
 def get_batch(data_set: SizedDataset, indices: Tensor) -> dict[str, Tensor]:
     """Give a batch of a data set as a dictionary of tensors.
 

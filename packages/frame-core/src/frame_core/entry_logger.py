@@ -1,7 +1,8 @@
-"""Where log entries go."""
+"""Contracts of loggers."""
 
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 from frame_core.log_entry import LogEntry
 
@@ -25,4 +26,26 @@ class EntryLogger(Protocol):
             global_step: Number of optimizer steps done, the step axis ``trainer/global_step``.
             counters: The optimization's counters, logged beside it as ``counters/<name>``.
         """
+        ...
+
+
+@runtime_checkable
+class ResumableLog(Protocol):
+    """A logger whose log can be truncated to an earlier position, so that a resumed run repeats no entry."""
+
+    def get_position(self) -> Any:
+        """Return the end of the log as plain values, after everything logged so far is on the disk."""
+        ...
+
+    def cut_back(self, position: Any) -> None:
+        """Truncate the log to a position, before anything is logged."""
+        ...
+
+
+@runtime_checkable
+class CheckpointLogger(Protocol):
+    """A logger that keeps checkpoints."""
+
+    def log_checkpoint(self, path: Path, name: str) -> None:
+        """Keep a checkpoint under its name, such as ``best``."""
         ...

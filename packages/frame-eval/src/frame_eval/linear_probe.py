@@ -1,9 +1,16 @@
 """What a linear classifier can tell from a representation."""
 
-from frame_core import SCALAR_ENTRY, Evaluation, LogEntry, Optimization, RepresentationLearningModel, check_count
+from frame_core import (
+    SCALAR_ENTRY,
+    Evaluation,
+    LogEntry,
+    Optimization,
+    RepresentationLearningModel,
+    check_count,
+    check_positive,
+)
 from frame_eval.labels import check_labels, require_labels
 from frame_eval.logistic_regression import fit_logistic_regression
-from frame_eval.options import check_positive
 from frame_eval.representations import encode_split
 
 

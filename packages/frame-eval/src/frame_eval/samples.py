@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from frame_core import Evaluation, GenerativeModel, LogEntry, Optimization, check_count
-from frame_eval.options import check_params
+from frame_eval.params import check_params
 from frame_eval.pictures import make_grid_entry
 
 

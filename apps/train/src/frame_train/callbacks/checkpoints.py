@@ -2,13 +2,13 @@
 
 import logging
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar, cast, runtime_checkable
+from typing import Any, Literal, TypeVar, cast
 
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 from torch.optim import Optimizer
 
-from frame_core import LogEntry, name_numbers
+from frame_core import CheckpointLogger, LogEntry, name_numbers
 from frame_train.callbacks.averaging import is_averaged_after
 from frame_train.callbacks.clocked import ClockedCallback
 from frame_train.callbacks.finiteness import is_finite
@@ -19,15 +19,6 @@ from frame_train.runs.checkpoint_files import write_checkpoint
 _log = logging.getLogger("frame_train")
 
 _LONGEST_NAME = 100  # its manifest and what it is made of have names that are longer
-
-
-@runtime_checkable
-class CheckpointLogger(Protocol):
-    """A logger that keeps checkpoints too."""
-
-    def log_checkpoint(self, path: Path, name: str) -> None:
-        """Keep a checkpoint under the name of what it is, such as ``best``."""
-        ...
 
 
 class PeriodicCheckpoint(ClockedCallback, Checkpoint):

@@ -4,8 +4,7 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from frame_core import Optimization
-from frame_train.interval import Clock, Interval
+from frame_core import Clock, Interval, Optimization
 from frame_train.optimization.module import Procedure
 from frame_train.optimization.progress import read_progress
 

@@ -11,7 +11,8 @@ from frame_train.callbacks.clocked import ClockedCallback
 from frame_train.callbacks.finiteness import check_losses
 from frame_train.callbacks.stopping import is_stopped
 from frame_train.distributed import collectives
-from frame_train.optimization.progress import log_entry, read_quantities
+from frame_train.optimization.logs import log_entry
+from frame_train.optimization.progress import read_quantities
 
 
 class CumulativeLogCallback(ClockedCallback):

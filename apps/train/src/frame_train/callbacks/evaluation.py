@@ -3,10 +3,10 @@
 import logging
 import time
 import traceback
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pytorch_lightning import LightningModule, Trainer
 
@@ -23,16 +23,34 @@ from frame_core import (
 )
 from frame_train.callbacks.averaging import averaged_weights, is_averaged_after, update_averages
 from frame_train.callbacks.clocked import ClockedCallback
-from frame_train.callbacks.moments import get_results
 from frame_train.callbacks.stopping import is_stopped
 from frame_train.data.loaders import read_with_workers
 from frame_train.distributed import collectives
+from frame_train.optimization.logs import log_entry
 from frame_train.optimization.module import Procedure
-from frame_train.optimization.progress import get_optimization, log_entry
+from frame_train.optimization.progress import get_optimization
 
 _log = logging.getLogger("frame_train")
 
 _LONGEST_NAME = 100  # loggers make names of files of it
+
+
+class EvaluationCache:
+    """What the evaluations of one step share; the results of an earlier step are dropped."""
+
+    def __init__(self) -> None:
+        self._moment: Hashable = None
+        self._results: dict[Hashable, Any] = {}
+
+    def get(self, moment: Hashable) -> dict[Hashable, Any]:
+        """Return the results so far.
+
+        Args:
+            moment: Identifies the weights: they are the same wherever it is.
+        """
+        if moment != self._moment:
+            self._moment, self._results = moment, {}
+        return self._results
 
 
 class EvaluationCallback(ClockedCallback):
@@ -87,6 +105,7 @@ class EvaluationCallback(ClockedCallback):
         self.max_fraction = max_fraction
         self._last_step: int | None = None
         self._not_before = 0.0
+        self._cache = EvaluationCache()
 
     @property
     def state_key(self) -> str:
@@ -111,6 +130,11 @@ class EvaluationCallback(ClockedCallback):
             TypeError: The model lacks the capability that the evaluator needs.
         """
         check_requirements(self.evaluator, optimization)
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        callbacks = cast(Sequence[Any], cast(Any, trainer).callbacks)
+        first = next(callback for callback in callbacks if isinstance(callback, EvaluationCallback))
+        self._cache = first._cache  # one for all
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -166,7 +190,7 @@ class EvaluationCallback(ClockedCallback):
         start = collectives.tell_time()
         if trainer.is_global_zero:
             read = partial(read_with_workers, num_workers=_get_num_workers(trainer.lightning_module))
-            with averaged_weights(trainer), sharing(get_results(trainer, moment)), reading(read):
+            with averaged_weights(trainer), sharing(self._cache.get(moment)), reading(read):
                 self.evaluate(get_optimization(trainer), trainer.global_step, log)
         for name, entry in collectives.agree_on_first(logged):
             if not trainer.is_global_zero:

@@ -8,16 +8,15 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from frame_train.composition.compose import compose_what_can_be
+from frame_train.composition.compose import compose_what_can_be, prepare_config
 from frame_train.composition.explanation import explain, iterate_keys
 from frame_train.composition.objects import Composition
 from frame_train.composition.options import read_options
 from frame_train.composition.overrides import is_override, own_folders
-from frame_train.composition.preparation import prepare_config
 from frame_train.composition.settings import config_directory, workspace
 from frame_train.errors import CompositionError, suggest
-from frame_train.experiment.build import find_unlogged
 from frame_train.experiment.check import Findings, check_config
+from frame_train.experiment.compatibility import find_unlogged
 from frame_train.experiment.static_checks import find_static_problems
 from frame_train.terminal import print_checked, quiet_libraries
 

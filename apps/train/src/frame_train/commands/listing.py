@@ -1,15 +1,29 @@
-"""`train --list`: what there is to choose from."""
+"""The flags `--list` and `--help` of the command `train`."""
 
+import sys
 from collections.abc import Sequence
+
+from omegaconf import OmegaConf
 
 from frame_train.composition.options import find_groups, read_options
 from frame_train.composition.overrides import own_folders
 from frame_train.composition.settings import config_directory
 from frame_train.console import print_notice
 from frame_train.errors import CompositionError
-from frame_train.terminal import print_options
 
 _GROUPS_OF_MANY = ("evaluation", "callbacks", "experiment")  # their options are added, not exchanged
+
+
+def print_help(arguments: Sequence[str]) -> None:
+    """Print the text that ``train.yaml`` has for Hydra, which composes a config for each group before it prints it.
+
+    Args:
+        arguments: The command line.
+    """
+    folders = [*own_folders(arguments), config_directory()]
+    template: str = OmegaConf.load(config_directory() / "train.yaml").hydra.help.template
+    groups = [f"{name}: {', '.join(read_options(name, folders))}\n" for name in find_groups(folders)]
+    sys.stdout.write(template.replace("$APP_CONFIG_GROUPS", "".join(groups)) + "\n")
 
 
 def list_options(group: str, compatible_with: str | None, arguments: Sequence[str]) -> None:
@@ -24,6 +38,8 @@ def list_options(group: str, compatible_with: str | None, arguments: Sequence[st
     Raises:
         CompositionError: There is no such group or choice.
     """
+    from frame_train.terminal import print_options  # rich is imported only where needed
+
     folders = [*own_folders(arguments), config_directory()]
     if not group:
         if compatible_with is not None:

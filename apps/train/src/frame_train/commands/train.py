@@ -16,13 +16,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
-from frame_train.commands.grid import GridFolder, read_jobs, write_job
-from frame_train.commands.help import print_help
-from frame_train.commands.job import Job
-from frame_train.composition.compose import tell_why_not
+from frame_train.commands.grid import GridFolder, Job, print_jobs, read_jobs, write_job
+from frame_train.commands.listing import list_options, print_help
+from frame_train.composition.compose import prepare_config, tell_why_not
 from frame_train.composition.explanation import EXPLAINED, explain
 from frame_train.composition.overrides import is_override, normalize_overrides, take_flags
-from frame_train.composition.preparation import prepare_config
 from frame_train.composition.settings import config_directory, register_resolvers
 from frame_train.console import print_error, print_notice
 from frame_train.distributed.environment import (
@@ -76,8 +74,6 @@ def _run(flags: Namespace, arguments: Sequence[str], show_traceback: bool) -> in
         print_help(arguments)
         return 0
     if flags.list is not None:
-        from frame_train.commands.listing import list_options  # rich is imported only where needed
-
         list_options(flags.list, flags.compatible_with, arguments)
         return 0
     if flags.compatible_with is not None:
@@ -178,8 +174,6 @@ def _compose_and_train(arguments: Sequence[str], show_traceback: bool, resumes: 
     if GridFolder.path is not None:
         jobs = read_jobs(GridFolder.path)
     if len(jobs) > 1:
-        from frame_train.terminal import print_jobs  # rich is imported only where needed
-
         print_jobs(jobs)
     failed = [job for job in jobs if job.last_values is None]
     if failed and GridFolder.path is not None and (GridFolder.path / ".submitit").is_dir():

@@ -1,24 +1,23 @@
-"""From a command line to a composed config, and from a key of it back to the file that it is written in."""
+"""Composition of a config from a command line."""
 
 import contextlib
 import re
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import Any, cast
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from frame_train.composition.legacy import rename_old_words
+from frame_train.composition.options import read_options
 from frame_train.composition.overrides import is_override, normalize_overrides, own_folders
-from frame_train.composition.settings import config_directory, workspace
+from frame_train.composition.settings import config_directory
 from frame_train.errors import CompositionError
 
-COMMAND_LINE = "the command line"
 _GROUP_WITHOUT_OPTION = re.compile(r"\+?[a-z/]+=(null|true|false|[\d.]+|\{.*\})")
 
 
@@ -34,8 +33,8 @@ def compose_config(arguments: Sequence[str]) -> DictConfig:
         CompositionError: An option file can't be read, or a group is given what is no option.
     """
     try:
-        with _initialized_hydra():
-            return compose("train", _get_overrides(arguments))
+        with initialized_hydra():
+            return compose("train", get_overrides(arguments))
     except (HydraException, OmegaConfBaseException):
         raise
     except (OSError, ValueError, YAMLError) as error:
@@ -62,45 +61,45 @@ def compose_what_can_be(arguments: Sequence[str]) -> tuple[DictConfig, list[Exce
             kept = _drop_wrong(kept, str(error))
 
 
-class Origins:
-    """Where the values of a composed config are written.
+def prepare_config(config: DictConfig) -> list[str]:
+    """Check what every run needs, and bring it to one form.
 
     Args:
-        arguments: The command line.
+        config: A composed config; it is changed.
+
+    Returns:
+        A line for each old name in it, which tells the present one.
+
+    Raises:
+        CompositionError: Something that every run needs is missing, or of another kind.
     """
-
-    def __init__(self, arguments: Sequence[str]) -> None:
-        overrides = _get_overrides(arguments)
-        with _initialized_hydra():
-            loader = GlobalHydra.instance().config_loader()
-            defaults = loader.compute_defaults_list("train", overrides, RunMode.RUN).defaults
-        folders = [*own_folders(arguments), config_directory()]
-        self._contents: list[tuple[str, Any]] = []
-        for default in defaults:
-            path = _find_file(default.config_path, folders)
-            if path is not None:
-                content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-                self._contents.append((_shorten(path), _nest(default.package or "", content)))
-        keys = [re.sub(r"^[+~]*", "", override).partition("=")[0] for override in overrides]
-        values = [key for key in keys if not any((folder / key).is_dir() for folder in folders)]
-        self._contents += [(COMMAND_LINE, _nest(key, None)) for key in values]
-
-    def find(self, key: str) -> list[str]:
-        """Give what a key, or else what it is part of, is written in: files, and ``COMMAND_LINE``.
-
-        Of a value it is the one that counts; of a node it is all that say something of it.
-        """
-        names = re.sub(r"\[(\w+)\]", r".\1", key).split(".")
-        for length in range(len(names), 0, -1):
-            found = {name: content for name, content in self._contents if _holds(content, names[:length])}
-            if found:
-                *_, last = found
-                return list(found) if isinstance(_select(found[last], names[:length]), Mapping) else [last]
-        return []
+    if OmegaConf.is_missing(config, "optimization"):
+        names = ", ".join(read_options("experiment", [config_directory()]))
+        raise CompositionError(f"There is nothing to train: choose one with +experiment=, of {names}.")
+    if "experiment" in config:
+        message = "`experiment`: the file of an experiment begins with `# @package _global_`; without, it does nothing."
+        raise CompositionError(message, "experiment")
+    for key in ("run", "device", "params", "monitor"):
+        if not isinstance(config.get(key), DictConfig):
+            raise CompositionError(f"`{key}` must be a mapping, got {config.get(key)!r}.", key)
+    if not isinstance(config.get("trainer"), DictConfig):
+        message = f"`trainer` must be a mapping with the arguments of the Trainer, got {config.trainer!r}."
+        raise CompositionError(message, "trainer")
+    if type(config.seed) is not int or not 0 <= config.seed < 2**32:
+        bound = "below 2**32" if type(config.seed) is int and config.seed > 0 else "not negative"
+        message = f"`seed` must be an integer that is {bound}, got {config.seed!r}."
+        raise CompositionError(message, "seed")
+    for name in ("data_root", "runs_root"):
+        folder = config.device[name]
+        if not isinstance(folder, str):
+            message = f"`device.{name}` must be the path of a folder, got {folder!r}."
+            raise CompositionError(message, f"device.{name}")
+        config.device[name] = str(Path(folder).expanduser().absolute())
+    return rename_old_words(config)
 
 
 @contextlib.contextmanager
-def _initialized_hydra() -> Generator[None]:
+def initialized_hydra() -> Generator[None]:
     """Initialize Hydra for our option files, and put back what it was: it may be in the middle of a job."""
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
@@ -111,7 +110,12 @@ def _initialized_hydra() -> Generator[None]:
         GlobalHydra.instance().hydra = outer
 
 
-def _get_overrides(arguments: Sequence[str]) -> list[str]:
+def get_overrides(arguments: Sequence[str]) -> list[str]:
+    """Return the overrides of a command line as Hydra reads them, with the search path of `--config-dir`.
+
+    Raises:
+        CompositionError: A folder of `--config-dir` does not exist.
+    """
     own = list(own_folders(arguments))
     missing = [folder for folder in own if not folder.is_dir()]
     if missing:
@@ -125,36 +129,3 @@ def _drop_wrong(arguments: Sequence[str], message: str) -> list[str]:
     match = re.match(r"Could not override '(.+)'", message)
     kept = [argument for argument in arguments if match and not argument.lstrip("+").startswith(f"{match[1]}=")]
     return kept if len(kept) < len(arguments) else [argument for argument in arguments if not is_override(argument)]
-
-
-def _find_file(option: str | None, folders: Sequence[Path]) -> Path | None:
-    return next((folder / f"{option}.yaml" for folder in folders if (folder / f"{option}.yaml").is_file()), None)
-
-
-def _shorten(path: Path) -> str:
-    """Give a path from the workspace on, where it is in it."""
-    path = path.resolve()
-    return str(path.relative_to(workspace())) if path.is_relative_to(workspace()) else str(path)
-
-
-def _nest(package: str, content: Any) -> Any:
-    for name in reversed(list(filter(None, package.split(".")))):
-        content = {name: content}
-    return content
-
-
-_NOTHING = object()
-
-
-def _holds(content: Any, names: Sequence[str]) -> bool:
-    return _select(content, names) is not _NOTHING
-
-
-def _select(content: Any, names: Sequence[str]) -> Any:
-    for name in names:
-        if isinstance(content, list):
-            content = {str(index): item for index, item in enumerate(cast(list[Any], content))}
-        if not isinstance(content, Mapping) or name not in content:
-            return _NOTHING
-        content = cast(Mapping[Any, Any], content)[name]
-    return content

@@ -7,7 +7,8 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from frame_train.composition.compose import Origins, compose_what_can_be
+from frame_train.composition.compose import compose_what_can_be
+from frame_train.composition.origins import Origins
 from frame_train.composition.settings import config_directory, hide_environment
 from frame_train.errors import CompositionError, JoinedCompositionError, suggest
 

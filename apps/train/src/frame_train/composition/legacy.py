@@ -1,17 +1,55 @@
-"""Names that older configs have for the arguments of the Trainer."""
+"""Older names in configs, and the present ones."""
 
-from omegaconf import DictConfig, open_dict
+from collections.abc import Iterator
+
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
+
+MOVED_TARGETS = {
+    "frame_train.augmentation.RandomShift": "frame_train.data.RandomShift",
+    "frame_train.data.DeclaredDataset": "frame_core.DeclaredDataset",
+    "frame_train.interval.Clock": "frame_core.Clock",
+    "frame_train.interval.Interval": "frame_core.Interval",
+    "frame_train.optimization.JointModel": "frame_core.JointModel",
+    "frame_train.optimization.PartEvaluation": "frame_eval.PartEvaluation",
+}
+"""The present path of each public class that has moved."""
 
 
-def rename_old_keys(trainer: DictConfig) -> list[str]:
-    """Give the arguments of a Trainer their present names.
+def rename_old_words(config: DictConfig) -> list[str]:
+    """Replace older names in a config, of a run too, by the present ones.
 
     Args:
-        trainer: The node `trainer` of a config; it is changed.
+        config: A composed config, or that of a stored run; it is changed.
 
     Returns:
-        A line for each old name that tells the present one.
+        A line for each old name, with the present one.
     """
+    trainer = OmegaConf.select(config, "trainer", throw_on_resolution_failure=False)
+    return [*_rename_targets(config), *(_rename_trainer_keys(trainer) if isinstance(trainer, DictConfig) else [])]
+
+
+def _rename_targets(config: DictConfig) -> list[str]:
+    lines: dict[str, None] = {}
+    for node, target in _iterate_targets(config):
+        if target in MOVED_TARGETS:
+            node["_target_"] = MOVED_TARGETS[target]
+            lines[f"`{target}` is an old name: it is now `{MOVED_TARGETS[target]}`."] = None
+    return list(lines)
+
+
+def _iterate_targets(node: DictConfig | ListConfig) -> Iterator[tuple[DictConfig, str]]:
+    """Yield every node that names a target in so many words, with that name."""
+    names = range(len(node)) if isinstance(node, ListConfig) else list(node)
+    for name in names:
+        if not OmegaConf.is_interpolation(node, name) and not OmegaConf.is_missing(node, name):
+            child = node[name]
+            if isinstance(child, DictConfig | ListConfig):
+                yield from _iterate_targets(child)
+            elif name == "_target_" and isinstance(node, DictConfig) and isinstance(child, str):
+                yield node, child
+
+
+def _rename_trainer_keys(trainer: DictConfig) -> list[str]:
     lines: list[str] = []
     with open_dict(trainer):
         if "gpus" in trainer:

@@ -1,14 +1,17 @@
 """Both spellings of an override work, with a plus sign and without, before flags and after."""
 
 import argparse
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.types import Quote, QuotedString
+from omegaconf import OmegaConf
 
 from frame_train.composition.settings import config_directory
-from frame_train.composition.sweep import quote_swept_values
 from frame_train.errors import CompositionError, suggest
 
 _DEFAULT_GROUPS = ("logging", "device")  # of which train.yaml chooses one
@@ -52,7 +55,7 @@ def normalize_overrides(arguments: Sequence[str]) -> list[str]:
     ['+experiment=MNIST_VAE', '++params.beta=1', '++trainer.max_epochs=3']
     """
     folders = [config_directory(), *own_folders(arguments)]
-    return [_normalize(argument, folders) for argument in sorted(quote_swept_values(arguments), key=is_override)]
+    return [_normalize(argument, folders) for argument in sorted(_quote_swept_values(arguments), key=is_override)]
 
 
 def is_override(argument: str) -> bool:
@@ -79,3 +82,42 @@ def own_folders(arguments: Sequence[str]) -> Iterator[Path]:
         flag, _, value = argument.partition("=")
         if flag in ("--config-dir", "-cd"):
             yield Path(value or following)
+
+
+def _quote_swept_values(arguments: Sequence[str]) -> list[str]:
+    """Write the values that a sweep chose in Hydra's grammar.
+
+    The agent of a sweep gives each as ``key=value``, as Python prints it, where a comma or a quote would
+    mean something to Hydra. It also writes them to a file, whose name it gives in a variable: they are read
+    from there, as an option file is, so a swept ``${key}`` is a reference and ``1e-3`` a number.
+    """
+    values = _read_swept_values()
+    return [_quote(argument, values) for argument in arguments]
+
+
+def _read_swept_values() -> dict[str, Any]:
+    path = os.environ.get("WANDB_SWEEP_PARAM_PATH")
+    if path is None:
+        return {}
+    content = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(path), resolve=False))
+    return {key: entry["value"] for key, entry in content.items() if key != "wandb_version"}
+
+
+def _quote(argument: str, values: dict[str, Any]) -> str:
+    name, equals, _ = argument.partition("=")
+    key = name.lstrip("+")
+    return f"{name}={_write(values[key])}" if equals and key in values else argument
+
+
+def _write(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case str():
+            return QuotedString(value, Quote.single).with_quotes()
+        case list():
+            return f"[{','.join(_write(item) for item in value)}]"
+        case dict():
+            return f"{{{','.join(f'{key}:{_write(item)}' for key, item in value.items())}}}"
+        case _:
+            return str(value)

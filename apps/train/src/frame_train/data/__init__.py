@@ -1,17 +1,18 @@
 """Data sets, split once and for all into train, valid and test."""
 
+from frame_train.data.augmentation import RandomShift
 from frame_train.data.digits import Digits
 from frame_train.data.in_memory import InMemoryDataset
 from frame_train.data.mnist import MNIST, FashionMNIST
-from frame_train.data.synthetic import DeclaredDataset, SyntheticDataset
+from frame_train.data.synthetic import SyntheticDataset
 from frame_train.data.views import TwoViews
 
 __all__ = [
     "MNIST",
-    "DeclaredDataset",
     "Digits",
     "FashionMNIST",
     "InMemoryDataset",
+    "RandomShift",
     "SyntheticDataset",
     "TwoViews",
 ]

@@ -1,26 +1,10 @@
 """Data that lie on the accelerator, so that no step waits for a copy of them."""
 
-from typing import Protocol, runtime_checkable
-
 import torch
 
-from frame_core import SizedDataset
+from frame_core import MovableDataset, SizedDataset
 
 _GREATEST_PART = 0.5  # of the free memory: the rest is for weights, gradients and activations
-
-
-@runtime_checkable
-class MovableDataset(Protocol):
-    """A data set in memory that can be copied to a device, where its batches are made from then on."""
-
-    @property
-    def n_bytes(self) -> int | None:
-        """What it takes there; None where data that it looks at can't be moved."""
-        ...
-
-    def to(self, device: torch.device) -> SizedDataset:
-        """Give a copy of it on a device, whose ``get_batch`` takes indices there and gives batches there."""
-        ...
 
 
 def place(data_set: SizedDataset, device: torch.device, n_free: int) -> SizedDataset:

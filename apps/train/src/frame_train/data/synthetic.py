@@ -1,12 +1,9 @@
 """Data that are made up, in the form of others."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
-
-from frame_core import SizedDataset
 
 
 class SyntheticDataset:
@@ -38,13 +35,3 @@ class SyntheticDataset:
 
     def _make_x(self, index: int) -> Tensor:
         return torch.rand(self._x_shape, generator=torch.Generator().manual_seed(index))
-
-
-@runtime_checkable
-class DeclaredDataset(Protocol):
-    """A class of data sets that tells the form of its data without reading them."""
-
-    @classmethod
-    def synthesize(cls, *args: Any, **kwargs: Any) -> SizedDataset:
-        """Give made up data of the form that the data set has which these arguments of the constructor make."""
-        ...

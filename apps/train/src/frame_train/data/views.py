@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
-from frame_core import SizedDataset, get_batch, get_tensor
-from frame_train.data.placement import MovableDataset
+from frame_core import MovableDataset, SizedDataset, get_batch, get_tensor
 
 
 class TwoViews:

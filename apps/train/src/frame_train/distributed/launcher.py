@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
@@ -19,7 +19,6 @@ from frame_train.console import print_error
 from frame_train.distributed import collectives
 from frame_train.distributed.environment import DIRECTORY, tell_directory
 from frame_train.errors import CompositionError, TrainingError
-from frame_train.runs.directory import write_end
 
 _PATIENCE = 5.0  # seconds in which the loss of a process is to show in the first one
 _PATIENCE_AT_THE_END = 60.0
@@ -61,7 +60,7 @@ def check_processes(trainer: Trainer) -> None:
 
 
 @contextlib.contextmanager
-def followed(trainer: Trainer, directory: Path) -> Generator[None]:
+def followed(trainer: Trainer, directory: Path, on_loss: Callable[[], None]) -> Generator[None]:
     """Have the other processes with one, from before a training begins until it is over.
 
     One that is lost ends the training, also where the first process waits for a device that waits for the lost one.
@@ -69,6 +68,7 @@ def followed(trainer: Trainer, directory: Path) -> Generator[None]:
     Args:
         trainer: The trainer.
         directory: The run directory, with all that those who follow read in it.
+        on_loss: Called before this process ends because another one was lost.
 
     Raises:
         TrainingError: One was lost.
@@ -78,7 +78,7 @@ def followed(trainer: Trainer, directory: Path) -> Generator[None]:
     tell_directory(directory)
     is_over = threading.Event()
     if followers:
-        threading.Thread(target=_watch, args=(followers, trainer, directory, is_over), daemon=True).start()
+        threading.Thread(target=_watch, args=(followers, trainer, on_loss, is_over), daemon=True).start()
     try:
         yield
         _wait(followers, _PATIENCE_AT_THE_END)
@@ -133,7 +133,9 @@ def _start(trainer: Trainer, directory: Path) -> list[Follower]:
     ]
 
 
-def _watch(followers: Sequence[Follower], trainer: Trainer, directory: Path, is_over: threading.Event) -> None:
+def _watch(
+    followers: Sequence[Follower], trainer: Trainer, on_loss: Callable[[], None], is_over: threading.Event
+) -> None:
     """End all where one is lost and the first does not come to know of it."""
     while not _find_lost(followers):
         if is_over.wait(0.5):
@@ -141,7 +143,7 @@ def _watch(followers: Sequence[Follower], trainer: Trainer, directory: Path, is_
     if is_over.wait(_PATIENCE) or trainer.interrupted:
         return
     print_error(_tell_lost(followers))
-    write_end(directory, is_complete=False)
+    on_loss()
     for follower in followers:
         follower.kill()
     os._exit(1)

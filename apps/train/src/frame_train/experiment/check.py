@@ -13,23 +13,16 @@ from pytorch_lightning import Callback
 from torch import nn
 from torch.utils.data import Dataset
 
-from frame_core import BatchedDataset, Model
+from frame_core import BatchedDataset, DeclaredDataset, Model
 from frame_train.composition.objects import Composition, construct_target, get_key, read_entry, trace_in
 from frame_train.composition.signatures import find_argument_problems
-from frame_train.data import DeclaredDataset, SyntheticDataset
+from frame_train.data import SyntheticDataset
 from frame_train.errors import CompositionError, drop_repeated, raise_any
-from frame_train.experiment.build import (
-    Parts,
-    build_parts,
-    build_trainer,
-    check_trainer,
-    find_misfits,
-    find_mismatches,
-    find_unknown_metrics,
-    list_logged,
-)
+from frame_train.experiment.compatibility import find_misfits, find_mismatches, find_unknown_metrics, list_logged
 from frame_train.experiment.dry_run import View, find_networks, try_evaluations, try_loss, try_optimizers, try_training
+from frame_train.experiment.parts import Parts, build_parts
 from frame_train.experiment.static_checks import find_static_problems, iterate_components
+from frame_train.experiment.trainer import build_trainer, check_trainer
 
 _ROOTS = ("optimization", "callbacks", "evaluation", "logger", "trainer")
 _ANY_MACHINE: dict[str, Any] = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "strategy": "auto"}

@@ -3,13 +3,11 @@
 from frame_train.optimization.adam import AdamBatchOptimization
 from frame_train.optimization.adversarial import AdversarialOptimization
 from frame_train.optimization.batch import BatchOptimization
-from frame_train.optimization.joint import JointModel, JointOptimization, PartEvaluation
+from frame_train.optimization.joint import JointOptimization
 
 __all__ = [
     "AdamBatchOptimization",
     "AdversarialOptimization",
     "BatchOptimization",
-    "JointModel",
     "JointOptimization",
-    "PartEvaluation",
 ]

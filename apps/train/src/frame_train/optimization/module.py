@@ -10,12 +10,12 @@ from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from frame_core import Model, Schedule, SizedDataset, check_count, get_split
+from frame_core import Clock, Interval, Model, Schedule, SizedDataset, check_count, get_split
 from frame_train.data.augmentation import Augmentation, augment
 from frame_train.data.loaders import ShuffledBatches, Trips, join_trips, make_train_loader, move_loader
 from frame_train.data.seeding import make_key, seed_generators
-from frame_train.interval import Clock, Interval
-from frame_train.optimization.progress import get_trip_stride, list_logs, read_progress
+from frame_train.optimization.logs import list_logs
+from frame_train.optimization.progress import get_trip_stride, read_progress
 
 
 class Procedure(LightningModule):
@@ -52,7 +52,7 @@ class Procedure(LightningModule):
         super().__init__()
         if augmentation is not None and not callable(augmentation):
             raise TypeError(
-                "`augmentation` must take a batch of pictures, as `frame_train.data.augmentation.RandomShift` does, "
+                "`augmentation` must take a batch of pictures, as `frame_train.data.RandomShift` does, "
                 f"got {augmentation!r}."
             )
         self.model = model

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from frame_train.composition.compose import compose_config
+from frame_train.composition.explanation import EXPLAINED, explain
 from frame_train.errors import CompositionError, suggest
 from frame_train.runs.directory import FORMAT
-from frame_train.runs.machine import read_device
 
 _N_SHOWN = 10
 
@@ -114,3 +115,15 @@ def _iterate_runs(folder: Path) -> Iterator[Path]:
     """Find runs as deep as a folder of runs has them: ``<project>/<name>/<time>``."""
     for pattern in ("*/run.json", "*/*/run.json", "*/*/*/run.json"):
         yield from (path.parent for path in folder.glob(pattern) if any(path.parent.glob("checkpoints/*.ckpt")))
+
+
+def read_device() -> DictConfig:
+    """Read the device option of this machine: ``DEVICE_NAME`` names it, as for `train`.
+
+    Raises:
+        CompositionError: There is no such option.
+    """
+    try:
+        return compose_config(()).device
+    except EXPLAINED as error:
+        raise CompositionError(explain(error, ())) from error

@@ -6,11 +6,14 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _STEP = "trainer/global_step"
 _COUNTER = "counters/"
@@ -142,6 +145,18 @@ def read_lines(path: Path) -> Iterator[dict[str, Any] | None]:
                 yield line if isinstance(line, dict) else None
     except OSError:
         return
+
+
+def read_metrics(directory: Path) -> "pd.DataFrame":
+    """Read ``metrics.jsonl``: a row for each line, a column for each name; a line that was cut off is left out."""
+    import pandas as pd
+
+    lines = [line for line in read_lines(directory / "metrics.jsonl") if line is not None]
+    return pd.DataFrame([{name: _as_float(value) for name, value in line.items()} for line in lines])
+
+
+def _as_float(value: Any) -> Any:
+    return float(value) if isinstance(value, str) and value in _NOT_FINITE else value
 
 
 def _read_text(path: Path) -> str | None:

@@ -10,16 +10,16 @@ from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 from yaml import YAMLError
 
-from frame_core import Model, SizedDataset
+from frame_core import JointModel, Model, SizedDataset
 from frame_train.composition.allow_list import AllowList
+from frame_train.composition.legacy import rename_old_words
 from frame_train.composition.objects import Composition
 from frame_train.composition.settings import register_resolvers
 from frame_train.errors import CompositionError
 from frame_train.runs.checkpoint import Checkpoint, load_weights, read_checkpoints
 from frame_train.runs.export import export_model
-from frame_train.runs.location import locate
-from frame_train.runs.machine import read_device
-from frame_train.runs.metrics import read_metrics
+from frame_train.runs.location import locate, read_device
+from frame_train.runs.record import read_metrics
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -179,8 +179,6 @@ class Run:
             if "model" in optimization:
                 model = self.instantiate("optimization.model")
             else:
-                from frame_train.optimization import JointModel  # imports Lightning
-
                 model = JointModel(self.instantiate("optimization.models"))
         if not isinstance(model, nn.Module):
             raise CompositionError(f"`optimization.model` must be a module, got {model!r}.")
@@ -202,5 +200,6 @@ def read_config(directory: Path) -> DictConfig:
         raise CompositionError(f"`run`: {str(path)!r} can't be read as a config: {reason}.") from error
     if not isinstance(config, DictConfig) or not config:
         raise CompositionError(f"`run`: {str(path)!r} must hold a mapping, got {config!r}.")
+    rename_old_words(config)
     OmegaConf.update(config, "run.directory", str(directory))
     return config

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frame_train.interval import Clock, Interval
+from frame_core import Clock, Interval
 
 SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 

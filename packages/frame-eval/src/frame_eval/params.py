@@ -1,23 +1,8 @@
-"""Checks of the options that an evaluation is given."""
+"""Check of the parameters that an evaluation passes to a method."""
 
 from collections.abc import Callable, Mapping
 from inspect import Parameter, signature
-from math import inf
 from typing import Any
-
-
-def check_positive(name: str, number: Any) -> float:
-    """Give back a number that is positive and finite.
-
-    Raises:
-        TypeError: It is no number.
-        ValueError: It is not positive, or not finite.
-    """
-    if not isinstance(number, int | float):
-        raise TypeError(f"`{name}` must be a number, got {number!r}.")
-    if not 0 < number < inf:  # also refuses NaN
-        raise ValueError(f"`{name}` must be positive and finite, got {number!r}.")
-    return number
 
 
 def check_params(name: str, params: Mapping[str, Any], method: Callable[..., Any]) -> None:

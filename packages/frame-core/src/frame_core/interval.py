@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from frame_train.errors import suggest
+from frame_core.checks import suggest
 
 _SECONDS = {"seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0}
 _TRAINER_UNITS = ("epochs", "global_steps")

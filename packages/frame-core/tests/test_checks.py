@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from frame_core import check_count
+from frame_core import check_choice, check_count
 
 
 @pytest.mark.parametrize(("count", "minimum"), [(1, 1), (5, 2), (2, 2)])
@@ -22,3 +22,20 @@ def test_a_count_that_is_large_enough_is_given_back(count: int, minimum: int) ->
 def test_another_count_is_refused(count: Any, minimum: int, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         check_count("n_data", count, minimum)
+
+
+def test_a_known_choice_is_returned() -> None:
+    assert check_choice("posterior", "Delta", {"Normal": 1, "Delta": 2}) == "Delta"
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ("delta", r"^`posterior` must be one of 'Normal', 'Delta', got 'delta'\. Did you mean `Delta`\?$"),
+        ("xyz", r"^`posterior` must be one of 'Normal', 'Delta', got 'xyz'\.$"),
+        (None, r"^`posterior` must be one of 'Normal', 'Delta', got None\.$"),
+    ],
+)
+def test_an_unknown_choice_is_refused_and_the_choices_are_listed(choice: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_choice("posterior", choice, ("Normal", "Delta"))

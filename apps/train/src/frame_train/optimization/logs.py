@@ -1,0 +1,47 @@
+"""Log entries on their way to loggers and callbacks, and logs that are truncated before a resume."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol, cast, runtime_checkable
+
+import torch
+from pytorch_lightning import Trainer
+
+from frame_core import EntryLogger, LogEntry, ResumableLog, name_numbers
+from frame_train.optimization.progress import get_optimization
+
+
+@runtime_checkable
+class EntryListener(Protocol):
+    """A callback that takes notice of what is logged."""
+
+    def on_log_entry(self, name: str, entry: LogEntry) -> None:
+        """Take notice of an entry, at the step at which it is logged."""
+        ...
+
+
+def list_logs(loggers: Sequence[Any]) -> dict[str, ResumableLog]:
+    """List the loggers whose logs can be cut back, by the name of their class."""
+    return {type(logger).__name__: logger for logger in loggers if isinstance(logger, ResumableLog)}
+
+
+def cut_logs_back(loggers: Sequence[Any], checkpoint: Path) -> None:
+    """Take back what was logged after a checkpoint, before a training goes on from it."""
+    positions = torch.load(checkpoint, weights_only=True, mmap=True)["logs"]
+    for key, logger in reversed(list_logs(loggers).items()):  # the files are last: others look into them
+        if key in positions:
+            logger.cut_back(positions[key])
+
+
+def log_entry(name: str, entry: LogEntry, trainer: Trainer) -> None:
+    """Give an entry to every logger that takes entries, and to every callback that listens to them.
+
+    Its numbers are also where Lightning's own callbacks, such as `EarlyStopping`, look for what they monitor.
+    """
+    trainer.callback_metrics.update({key: torch.tensor(value) for key, value in name_numbers(name, entry).items()})
+    for logger in trainer.loggers:
+        if isinstance(logger, EntryLogger):
+            logger.log(name, entry, trainer.global_step, get_optimization(trainer).counters)
+    for callback in cast(Any, trainer).callbacks:
+        if isinstance(callback, EntryListener):
+            callback.on_log_entry(name, entry)

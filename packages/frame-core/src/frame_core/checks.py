@@ -1,0 +1,66 @@
+"""Checks of the arguments that a component receives."""
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from math import inf
+from typing import Any
+
+
+def suggest(name: str, choices: Iterable[str]) -> str:
+    """Return `` Did you mean `x`?`` for the choice nearest to a name; empty if none is near."""
+    nearest = get_close_matches(str(name), list(choices), n=1)
+    return f" Did you mean `{nearest[0]}`?" if nearest else ""
+
+
+def check_choice(name: str, choice: str, choices: Iterable[str]) -> str:
+    """Return ``choice`` if it is one of the choices.
+
+    Raises:
+        ValueError: It is not; the message lists the choices and names the nearest.
+    """
+    known = list(choices)
+    if choice not in known:
+        listed = ", ".join(map(repr, known))
+        raise ValueError(f"`{name}` must be one of {listed}, got {choice!r}.{suggest(choice, known)}")
+    return choice
+
+
+def check_count(name: str, count: Any, minimum: int = 1) -> int:
+    """Return ``count`` if it is an integer of at least ``minimum``.
+
+    Raises:
+        TypeError: It is not an integer.
+        ValueError: It is less than the minimum.
+    """
+    if not isinstance(count, int):
+        raise TypeError(f"`{name}` must be an integer, got {count!r}.")
+    if count < minimum:
+        expectation = "positive" if minimum == 1 else f"at least {minimum}"
+        raise ValueError(f"`{name}` must be {expectation}, got {count!r}.")
+    return count
+
+
+def check_positive(name: str, number: Any) -> float:
+    """Return ``number`` if it is positive and finite.
+
+    Raises:
+        TypeError: It is not a number.
+        ValueError: It is not positive, or not finite.
+    """
+    if not isinstance(number, int | float):
+        raise TypeError(f"`{name}` must be a number, got {number!r}.")
+    if not 0 < number < inf:  # also refuses NaN
+        raise ValueError(f"`{name}` must be positive and finite, got {number!r}.")
+    return number
+
+
+def check_sizes(name: str, sizes: Any) -> tuple[int, ...]:
+    """Return a sequence of positive integers as a tuple.
+
+    Raises:
+        TypeError: It is not a sequence, or an entry is not an integer.
+        ValueError: An entry is not positive.
+    """
+    if isinstance(sizes, str) or not isinstance(sizes, Sequence):
+        raise TypeError(f"`{name}` must be a sequence of integers, got {sizes!r}.")
+    return tuple(check_count(f"{name}[{index}]", size) for index, size in enumerate(sizes))

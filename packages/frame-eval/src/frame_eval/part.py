@@ -1,0 +1,57 @@
+"""Evaluation of one model among several."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from frame_core import Evaluation, JointModel, LogEntry, Model, Optimization, SizedDataset, check_requirements
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One model of a joint optimization, as an optimization of its own."""
+
+    model: Model
+    data: Mapping[str, SizedDataset]
+    counters: Mapping[str, int]
+
+
+class PartEvaluation(Evaluation):
+    """Evaluates one of the models that are trained jointly.
+
+    Args:
+        part: Name of the model.
+        evaluator: The evaluation of that model.
+    """
+
+    requires = JointModel
+
+    def __init__(self, part: str, evaluator: Evaluation) -> None:
+        self.part = part
+        self.evaluator = evaluator
+        self.evaluate_on = evaluator.evaluate_on
+
+    def check(self, optimization: Optimization) -> None:
+        """Check that the part exists and has what the evaluator requires.
+
+        Raises:
+            ValueError: There is no such part, or the evaluator finds something missing.
+            TypeError: The part lacks the capability that the evaluator requires, or something has another type.
+        """
+        check_requirements(self.evaluator, self._get_part(optimization))
+
+    def evaluate(self, optimization: Optimization) -> LogEntry:
+        """Evaluate the part.
+
+        Raises:
+            ValueError: There is no such part.
+        """
+        return self.evaluator.evaluate(self._get_part(optimization))
+
+    def _get_part(self, optimization: Optimization) -> Optimization:
+        assert isinstance(optimization.model, JointModel)  # `requires`
+        models = optimization.model.models
+        if self.part not in models:
+            raise ValueError(f"`part` must be one of {', '.join(map(repr, models))}, got {self.part!r}.")
+        model = models[self.part]
+        assert isinstance(model, Model)  # as the constructor took it
+        return _Part(model, optimization.data, optimization.counters)
