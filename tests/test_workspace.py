@@ -128,10 +128,24 @@ def test_lightning_releases_that_were_compromised_are_out_of_bounds() -> None:
 
 def test_every_member_is_in_the_import_contracts() -> None:
     settings = WORKSPACE["tool"]["importlinter"]
-    (layers,) = (contract["layers"] for contract in settings["contracts"] if contract["type"] == "layers")
+    layers = next(contract["layers"] for contract in settings["contracts"] if contract["type"] == "layers")
     names = {member.import_name for member in MEMBERS.values()}
     assert set(settings["root_packages"]) == names
     assert {name for layer in layers for name in layer.split(" | ")} == names
+
+
+def test_the_contract_inside_the_app_covers_every_module_and_the_architecture_page_names_each() -> None:
+    (contract,) = (contract for contract in WORKSPACE["tool"]["importlinter"]["contracts"] if "containers" in contract)
+    assert contract["exhaustive"]
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    names = {name for layer in contract["layers"] for name in re.split(r" [|:] ", layer)} - {"__main__"}
+    assert {name for name in names if f"{name}/ " not in page and f"{name}.py" not in page} == set()
+
+
+def test_no_folder_of_the_app_holds_more_than_a_dozen_modules() -> None:
+    package = ROOT / "apps" / "train" / "src" / "frame_train"
+    counts = {folder.name: len(list(folder.glob("[!_]*.py"))) for folder in (package, *package.iterdir())}
+    assert {name: count for name, count in counts.items() if count > 12} == {}
 
 
 def test_every_member_is_type_checked() -> None:

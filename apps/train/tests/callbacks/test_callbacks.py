@@ -193,7 +193,7 @@ def test_an_evaluation_comes_less_often_where_it_takes_more_than_its_part_of_the
     max_fraction: float | None, steps: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     time, logger = Time(), RecordingLogger()
-    for module in ("callbacks.evaluation", "agreement"):
+    for module in ("callbacks.evaluation", "distributed.collectives"):
         monkeypatch.setattr(f"frame_train.{module}.time", time)
     evaluation = EvaluationCallback("A", "2 iterations", TimedEvaluation(time), max_fraction=max_fraction)
     fit([TimedStep(time), evaluation], logger, max_epochs=4)

@@ -10,9 +10,9 @@ from pytorch_lightning import Callback, Trainer
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
-from frame_core import AdversarialModel, LinearWarmup, Model, Optimization, SizedDataset, check_requirements
+from frame_core import AdversarialModel, JointModel, LinearWarmup, Model, Optimization, SizedDataset, check_requirements
 from frame_core.testing import TinyModel, check_evaluation, check_model, make_tiny_data
-from frame_eval import ELBOEvaluation, ImageSampleEvaluation, LinearProbeEvaluation
+from frame_eval import ELBOEvaluation, ImageSampleEvaluation, LinearProbeEvaluation, PartEvaluation
 from frame_train.callbacks import ProgressBar
 from frame_train.data import InMemoryDataset
 from frame_train.data.seeding import make_key, seed_generators
@@ -20,9 +20,7 @@ from frame_train.optimization import (
     AdamBatchOptimization,
     AdversarialOptimization,
     BatchOptimization,
-    JointModel,
     JointOptimization,
-    PartEvaluation,
 )
 from frame_train.optimization.module import Procedure
 

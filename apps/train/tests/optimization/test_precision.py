@@ -10,7 +10,7 @@ from pytorch_lightning import Callback, Trainer
 
 from frame_architectures import DiagonalNormal, PairCritic
 from frame_architectures.mnist import Decoder, Discriminator, Encoder, Generator, LabelClassifier, LabelPredictor
-from frame_core import AdversarialModel, Evaluation, Model
+from frame_core import AdversarialModel, Evaluation, JointModel, Model
 from frame_eval import (
     AccuracyEvaluation,
     ConfusionMatrixEvaluation,
@@ -21,6 +21,7 @@ from frame_eval import (
     LatentSpaceEvaluation,
     LinearProbeEvaluation,
     LogLikelihoodEvaluation,
+    PartEvaluation,
 )
 from frame_models import (
     Autoencoder,
@@ -36,9 +37,7 @@ from frame_train.data import SyntheticDataset, TwoViews
 from frame_train.optimization import (
     AdamBatchOptimization,
     AdversarialOptimization,
-    JointModel,
     JointOptimization,
-    PartEvaluation,
 )
 from frame_train.optimization.module import Procedure
 
