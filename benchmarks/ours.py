@@ -3,15 +3,13 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from frame_train.composition.preparation import prepare_config
-from frame_train.optimization.drivers import remember_that_there_is_none
-
 from benchmarks.floor import BATCH_SIZE
-from frame_train.composition.compose import compose_config
+from frame_train.composition.compose import compose_config, prepare_config
 from frame_train.composition.settings import register_resolvers
 from frame_train.data import MNIST
 from frame_train.data.loaders import make_train_loader
 from frame_train.experiment.build import build_experiment
+from frame_train.optimization.lightning_internals import disable_nvml_probe
 from frame_train.terminal import quiet_libraries
 
 
@@ -27,7 +25,7 @@ def train_and_evaluate(data_root: Path, directory: Path, tick: Callable[[], None
 
 def load(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
     """Load batches for ever, and tick after each."""
-    remember_that_there_is_none()
+    disable_nvml_probe()
     loader = make_train_loader(MNIST(str(data_root), "train"), BATCH_SIZE, seed=0)
     while True:
         for _ in loader:
