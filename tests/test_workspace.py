@@ -142,6 +142,14 @@ def test_the_contract_inside_the_app_covers_every_module_and_the_architecture_pa
     assert {name for name in names if f"{name}/ " not in page and f"{name}.py" not in page} == set()
 
 
+def test_every_test_file_that_the_reliability_page_names_exists() -> None:
+    page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    folders = [ROOT / "apps" / "train" / "tests", *ROOT.glob("packages/*/tests")]
+    names = re.findall(r"`((?:\w+/)?test_\w+\.py)`", page)
+    assert len(names) > 20
+    assert {name for name in names if not any((folder / name).is_file() for folder in folders)} == set()
+
+
 def test_no_folder_of_the_app_holds_more_than_a_dozen_modules() -> None:
     package = ROOT / "apps" / "train" / "src" / "frame_train"
     counts = {folder.name: len(list(folder.glob("[!_]*.py"))) for folder in (package, *package.iterdir())}
