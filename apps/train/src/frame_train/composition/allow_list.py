@@ -1,12 +1,14 @@
-"""What a config that comes from elsewhere may build: a config is code."""
+"""The classes and functions that a foreign config may build."""
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 from frame_train.errors import CompositionError
 
-_PROJECT = (
+_PACKAGES = (
     "frame_core",
     "frame_models",
     "frame_architectures",
@@ -15,24 +17,20 @@ _PROJECT = (
     "frame_train.data",
     "frame_train.optimization",
     "frame_train.callbacks",
-    "torch.nn",
-    "torch.optim",
-    "torch.distributions",
-    "torchvision.datasets",
-    "torchvision.transforms",
 )
-_REFUSED = ("torchvision.datasets.lsun",)  # reads a pickle, which is code too, from its folder
+_LIBRARIES = ("torch.nn", "torch.optim", "torch.distributions", "torchvision.datasets", "torchvision.transforms")
+_REFUSED = ("torchvision.datasets.lsun",)  # unpickles a file of its folder, which executes code
 
 
 class AllowList:
-    """The classes of this project's packages, of torch and torchvision, and what a caller allows by name.
+    """The public names of this project, the classes of torch and torchvision, and the names that a caller allows.
 
-    A name alone says little, since ``torch.nn.functional.torch.load`` begins with an allowed one: what it
-    leads to must be a class, and must have been defined below an allowed name.
+    A name alone is no boundary, since ``torch.nn.functional.torch.load`` begins with an allowed one. So the object that
+    the name leads to is checked as well: it must be public in one of our packages, or a class that an allowed library
+    defines.
 
     Args:
-        names: What is allowed besides: of a package or a module everything that is defined in it, or
-            one dotted path.
+        names: Further allowed names: a package or a module, which allows everything defined in it, or one dotted path.
     """
 
     def __init__(self, names: Sequence[str] = ()) -> None:
@@ -44,28 +42,37 @@ class AllowList:
         Raises:
             CompositionError: It is not below an allowed name.
         """
-        if not _is_below(path, (*_PROJECT, *self._names)):
+        if not _is_below(path, (*_PACKAGES, *_LIBRARIES, *self._names)):
             raise CompositionError(self._explain(path, key))
 
     def check_target(self, path: str, target: Callable[..., Any], key: str) -> None:
-        """Check what a ``_target_`` has led to.
+        """Check the object that a ``_target_`` leads to.
 
         Raises:
-            CompositionError: It was defined elsewhere, or it is a function that no caller has allowed.
+            CompositionError: It is not public, or defined elsewhere, or a function that no caller allows.
         """
         origin = getattr(target, "__module__", None) or ""
-        if path in self._names or (_is_below(path, self._names) and _is_below(origin, self._names)):
-            return
-        if not inspect.isclass(target) or not _is_below(origin, (*_PROJECT, *self._names)):
-            raise CompositionError(self._explain(path, key))
-        if _is_below(origin, _REFUSED):
+        is_named = path in self._names or (_is_below(path, self._names) and _is_below(origin, self._names))
+        is_ours = any(_is_public(target, import_module(name)) for name in _PACKAGES if _is_below(path, [name]))
+        is_known = inspect.isclass(target) and _is_below(origin, _LIBRARIES) and not _is_below(origin, _REFUSED)
+        if not (is_named or is_ours or is_known):
             raise CompositionError(self._explain(path, key))
 
     def _explain(self, path: str, key: str) -> str:
         return (
-            f"`{key}`: a config from elsewhere may not build {path!r}, only classes of "
-            f"{', '.join((*_PROJECT, *self._names))}.\nIf you trust it: `allow=[{path}]`."
+            f"`{key}`: a foreign config may not build {path!r}, only public names of {', '.join(_PACKAGES)} and classes "
+            f"of {', '.join((*_LIBRARIES, *self._names))}.\nIf you trust it: `allow=[{path}]`."
         )
+
+
+def _is_public(target: Callable[..., Any], module: ModuleType) -> bool:
+    """Return whether a module, or a module that it exports, exports an object."""
+    names: Sequence[str] = getattr(module, "__all__", ())
+    name = getattr(target, "__name__", "")
+    if name in names and getattr(module, name) is target:
+        return True
+    exported = (vars(module).get(other) for other in names)
+    return any(_is_public(target, part) for part in exported if isinstance(part, ModuleType))
 
 
 def _is_below(path: str, names: Iterable[str]) -> bool:
