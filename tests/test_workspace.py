@@ -209,7 +209,7 @@ def test_the_contribution_guide_names_the_same_commands() -> None:
 def test_each_recipe_ends_with_the_command_that_tests_it() -> None:
     guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     recipes = re.findall(r"^### (.+?)\n(.*?)(?=^##)", guide, re.MULTILINE | re.DOTALL)
-    kinds = ["A model", "An architecture", "A data set", "An evaluator", "A logger", "A device", "An experiment"]
+    kinds = ["A model", "An architecture", "A data set", "An evaluation", "A logger", "A device", "An experiment"]
     assert [kind for kind, _ in recipes] == kinds
     for _, recipe in recipes:
         assert re.search(r"```\nuv run [^\n]*pytest[^\n]*\n```$", recipe.strip())
