@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import resource
-import runpy
 import signal
 import socket
 import subprocess
@@ -29,8 +28,8 @@ from frame_loggers.wandb_service import close_wandb
 from frame_train.callbacks import CumulativeLogCallback, PeriodicCheckpoint
 from frame_train.optimization import AdamBatchOptimization
 from frame_train.runs.checkpoint_files import find_newest
+from wandb_server import WandbServer
 
-WandbServer = runpy.run_path(str(Path(__file__).with_name("wandb_server.py")))["WandbServer"]
 SMALL = (
     "+experiment=DIGITS_VAE",
     "logging=none",

@@ -2,7 +2,6 @@
 
 import json
 import os
-import runpy
 import shutil
 import stat
 import zipfile
@@ -23,8 +22,8 @@ from frame_train.composition.settings import hide_environment, register_resolver
 from frame_train.errors import CompositionError
 from frame_train.runs.checkpoint_files import write_checkpoint
 from frame_train.runs.directory import make_run_directory
+from processes import Commands
 
-Commands = runpy.run_path(str(Path(__file__).with_name("processes.py")))["Commands"]
 Train = Callable[..., Any]
 SMALL = (
     "+experiment=DIGITS_VAE",

@@ -1,6 +1,5 @@
 import math
 import re
-import runpy
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,11 +15,10 @@ from wandb.sdk.lib.config_util import save_config_file_from_dict
 
 from frame_train.composition.overrides import normalize_overrides
 from frame_train.composition.settings import config_directory, register_resolvers, workspace
+from wandb_server import WandbServer
 
 APP = Path(__file__).parents[2]
 SWEEPS = sorted((APP / "sweeps").glob("*.yaml"))
-# Beside the tests there is no package to import it from.
-WandbServer = runpy.run_path(str(Path(__file__).parents[1] / "wandb_server.py"))["WandbServer"]
 
 VALUES = ({"params.beta": 0.1, "seed": 3}, {"params.beta": 2.5e-05, "seed": 3})
 TWO_STEPS = ("trainer.max_epochs=1", "trainer.limit_train_batches=2")

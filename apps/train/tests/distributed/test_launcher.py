@@ -2,7 +2,6 @@
 
 import json
 import os
-import runpy
 import shutil
 import signal
 import subprocess
@@ -22,8 +21,8 @@ from torch.utils.data import default_collate
 from frame_core.testing import TinyModel, make_tiny_data
 from frame_train.data import InMemoryDataset
 from frame_train.optimization import AdamBatchOptimization
+from processes import Commands
 
-Commands = runpy.run_path(str(Path(__file__).parents[1] / "processes.py"))["Commands"]
 Train = Callable[..., Any]
 N_STEPS = 3 * 18
 RUN = (

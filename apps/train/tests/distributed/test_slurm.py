@@ -2,7 +2,6 @@
 
 import json
 import os
-import runpy
 import shlex
 import signal
 import subprocess
@@ -20,9 +19,9 @@ from torch import Tensor
 from torch.utils._pytree import keystr, tree_leaves_with_path
 
 from frame_train.composition.settings import config_directory, register_resolvers
+from processes import Commands
 
 SCRIPTS = Path(__file__).parents[2] / "slurm"
-Commands = runpy.run_path(str(Path(__file__).parents[1] / "processes.py"))["Commands"]
 RUN = (
     "resume=auto",
     "device=slurm",

@@ -5,7 +5,6 @@ import json
 import multiprocessing
 import os
 import random
-import runpy
 import shutil
 import signal
 import time
@@ -25,6 +24,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import keystr, tree_leaves_with_path
 from torch.utils.data import Dataset
 
+from chaos import run_chaos
 from frame_architectures import DiagonalNormal, digits
 from frame_core import SCALAR_ENTRY, Evaluation, LinearWarmup, LogEntry, Optimization
 from frame_loggers import FileLogger
@@ -45,6 +45,8 @@ from frame_train.optimization.logs import cut_logs_back
 from frame_train.runs.checkpoint_files import find_newest, put_back, write_checkpoint
 from frame_train.runs.directory import claimed, write_resumption
 from frame_train.runs.resumption import find_unfinished
+from processes import Commands
+from wandb_server import WandbServer
 
 N_EPOCHS = 3
 N_BATCHES = 5  # of an epoch
@@ -267,8 +269,6 @@ def test_a_worker_ends_when_the_training_tells_it_to() -> None:
 
 # From here on with processes, and the command that a person types.
 
-Commands = runpy.run_path(str(Path(__file__).parents[1] / "processes.py"))["Commands"]
-WandbServer = runpy.run_path(str(Path(__file__).parents[1] / "wandb_server.py"))["WandbServer"]
 RUN = (
     "+experiment=DIGITS_VAE",
     "logging=tensorboard",
@@ -573,5 +573,5 @@ def test_on_wandb_a_resumed_run_is_the_same_run_with_every_entry_once(tmp_path: 
 
 @pytest.mark.slow
 def test_a_run_that_is_killed_twenty_times_is_the_run_that_never_was(tmp_path: Path) -> None:
-    told = runpy.run_path(str(Path(__file__).parents[1] / "chaos.py"))["run_chaos"](tmp_path, seed=0)
+    told = run_chaos(tmp_path, seed=0)
     assert len(told) == 20

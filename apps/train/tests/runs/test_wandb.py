@@ -1,6 +1,5 @@
 import json
 import re
-import runpy
 import shlex
 import subprocess
 import sys
@@ -17,9 +16,7 @@ from frame_loggers.wandb_run import WandbRun, read_wandb_run
 from frame_train.errors import CompositionError
 from frame_train.runs import wandb as remote
 from frame_train.runs.wandb import download_run
-
-# Beside the tests there is no package to import it from.
-WandbServer = runpy.run_path(str(Path(__file__).parents[1] / "wandb_server.py"))["WandbServer"]
+from wandb_server import WandbServer
 
 TRAIN = [
     *("+experiment=DIGITS_VAE", "logging=wandb", "trainer.max_epochs=1", "trainer.limit_train_batches=2"),

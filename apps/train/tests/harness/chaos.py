@@ -1,12 +1,11 @@
 """Kills and resumes one run twenty times at random steps; it ends with the weights and metrics of an undisturbed run.
 
-By hand, from the root of the repository: uv run python apps/train/tests/chaos.py [FOLDER [SEED]]
+By hand, from the root of the repository: uv run python apps/train/tests/harness/chaos.py [FOLDER [SEED]]
 """
 
 import json
 import os
 import random
-import runpy
 import signal
 import sys
 import tempfile
@@ -17,7 +16,7 @@ from typing import Any
 import torch
 from torch.utils._pytree import keystr, tree_leaves_with_path
 
-Commands = runpy.run_path(str(Path(__file__).with_name("processes.py")))["Commands"]
+from processes import Commands
 
 N_KILLS = 20
 N_STEPS = 40 * 21
