@@ -1,0 +1,85 @@
+"""Small trainings in this process, and a Trainer that neither logs, saves nor prints anything by itself."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytorch_lightning import Callback, LightningModule, Trainer, seed_everything
+from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.callbacks import ProgressBar as LightningProgressBar
+from torch.utils.data import default_collate
+
+from frame_architectures import DiagonalNormal, digits
+from frame_core import Model
+from frame_core.testing import TinyModel, make_tiny_data
+from frame_models import VariationalAutoencoder
+from frame_train.data import Digits, InMemoryDataset
+from frame_train.optimization import AdamBatchOptimization
+
+DIGITS = {"train": Digits("train")}
+BATCH_SIZE = 300
+N_BATCHES = 5  # of an epoch of digits; the last one has 97
+
+ignore_lightning_warnings = pytest.mark.filterwarnings(
+    "ignore:.*does not have many workers",
+    "ignore:.*smaller than the logging interval",
+    "ignore:.*your dataloader is not resumable",
+    "ignore:.*LeafSpec.*:FutureWarning",
+    "ignore::FutureWarning:pytorch_lightning",
+)
+
+
+def make_vae(beta: Any = 1.0) -> VariationalAutoencoder:
+    return VariationalAutoencoder(digits.Encoder(2, [8]), digits.Decoder(2, [8]), DiagonalNormal(2), beta)
+
+
+def make_tiny_split(n_examples: int) -> InMemoryDataset:
+    return InMemoryDataset(default_collate(make_tiny_data(n_examples)))
+
+
+def make_trainer(*callbacks: Callback, **options: Any) -> Trainer:
+    defaults = {
+        "accelerator": "cpu",
+        "logger": False,
+        "enable_checkpointing": any(isinstance(callback, Checkpoint) for callback in callbacks),
+        "enable_progress_bar": any(isinstance(callback, LightningProgressBar) for callback in callbacks),
+        "enable_model_summary": False,
+    }
+    return Trainer(callbacks=list(callbacks), **{**defaults, **options})
+
+
+def fit(
+    make: Callable[[], LightningModule], *callbacks: Callback, resume_from: Path | None = None, **options: Any
+) -> Trainer:
+    """Build an optimization from a fixed seed and train it, from a checkpoint if there is one."""
+    seed_everything(0, verbose=False)
+    optimization = make()
+    trainer = make_trainer(*callbacks, **options)
+    trainer.fit(optimization, ckpt_path=resume_from, weights_only=True)
+    return trainer
+
+
+class Losses(Callback):
+    """Records the loss of each step."""
+
+    trip_stride = 0
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.losses += outputs["loss"].flatten().tolist()
+
+
+def make_tiny_optimization(model: Model | None = None, **options: Any) -> AdamBatchOptimization:
+    """Build an optimization with five batches in an epoch."""
+    data = {"train": make_tiny_split(48)}
+    arguments = {"data": data, "num_workers": 0, "batch_size": 10, "lr": 0.01, **options}
+    return AdamBatchOptimization(model or TinyModel(), **arguments)
+
+
+fit_tiny = partial(fit, make_tiny_optimization)
