@@ -1,5 +1,4 @@
 import json
-import math
 import os
 import random
 import re
@@ -24,9 +23,6 @@ from frame_core import (
 )
 from frame_loggers import FileLogger
 from frame_train.report import write_report
-from frame_train.report.drawing import count_outside, draw_curves
-from frame_train.report.scale import Scale, format_duration
-from frame_train.report.series import N_DRAWN, average, group, thin
 from frame_train.runs.directory import write_description
 from frame_train.runs.record import Point, read_record
 
@@ -180,101 +176,6 @@ def test_texts_tables_and_histograms_are_shown(directory: Path) -> None:
     assert {"true", "predicted", "zero", "one", "0.25"} <= set(page.texts)
     assert [rect["class"] for rect in page.attributes("rect")] == ["bar"] * 64
     assert "50 values" in page.texts
-
-
-def test_charts_join_metrics_of_a_prefix_and_an_order_of_magnitude() -> None:
-    def points(*values: float) -> list[Point]:
-        return [Point(step, value) for step, value in enumerate(values)]
-
-    metrics = {
-        "Train/loss": points(3, 2),
-        "ELBO/Train": points(-4, -3),
-        "Train/accuracy": points(0.5, 0.9),
-        "Train/lr": points(1e-4, 1e-5),
-        "ELBO/Validation": points(-5, -4),
-        "Test/once": points(1),
-        "loss": points(1, math.nan, 2),
-        "Never finite": points(math.nan, math.inf),
-    }
-    assert [(title, list(curves)) for title, curves in group(metrics)] == [
-        ("Train", ["Train/loss", "Train/accuracy"]),
-        ("Train/lr", ["Train/lr"]),
-        ("ELBO", ["ELBO/Train", "ELBO/Validation"]),
-        ("loss", ["loss"]),
-    ]
-
-
-def test_no_chart_has_more_curves_than_there_are_colors() -> None:
-    metrics = {f"Accuracy/{index}": [Point(0, 0.1), Point(1, 0.9)] for index in range(20)}
-    charts = [list(curves) for _, curves in group(metrics)]
-    assert [name for chart in charts for name in chart] == list(metrics)
-    assert max(map(len, charts)) == 6
-    style = Path(write_report.__code__.co_filename).with_name("report.css").read_text()
-    assert {f".c{index} " for index in range(6)} <= set(re.findall(r"\.c\d ", style))
-
-
-def test_thinning_keeps_extremes_both_ends_and_gaps() -> None:
-    noise = random.Random(0)
-    points = [Point(step, noise.gauss(0, 1)) for step in range(100_000)]
-    points[31_234] = Point(31_234, 50.0)
-    points[77_777] = Point(77_777, -50.0)
-    points[50_000] = Point(50_000, math.nan)
-    kept = thin(points)
-    assert len(kept) <= 2 * N_DRAWN
-    assert kept == sorted(kept, key=lambda point: point.step)
-    assert {points[0], points[-1], points[31_234], points[77_777], points[50_000]} <= set(kept)
-
-
-def test_means_stand_for_equally_long_stretches() -> None:
-    means = average([Point(step, float(step)) for step in range(1000)])
-    assert [mean.value for mean in means] == pytest.approx([4.5 + 10 * index for index in range(100)])
-    means = average([Point(step, math.nan if step < 20 else 1.0) for step in range(1000)])
-    assert [math.isnan(mean.value) for mean in means] == [True, True] + [False] * 98
-
-
-def test_a_value_that_is_not_finite_leaves_a_gap() -> None:
-    values = [1.0, 2.0, math.nan, 3.0, 4.0, math.inf, 5.0]
-    curve = draw_curves("loss", {"loss": [Point(step, value) for step, value in enumerate(values)]}, (0, 6))
-    lines = re.findall(r'<polyline points="(.*?)"', curve)
-    assert [len(line.split()) for line in lines] == [2, 2]
-    assert curve.count("<circle") == 5
-    assert "nan" not in curve
-    assert "inf" not in curve
-
-
-def test_a_value_far_outside_does_not_flatten_a_curve_unless_it_came_last() -> None:
-    points = [Point(step, 1 + step / 200) for step in range(200)]
-    assert count_outside({"loss": points}) == 0
-    assert count_outside({"loss": [Point(0, 1e6), *points]}) == 1
-    assert count_outside({"loss": [*points, Point(200, 1e6)]}) == 0
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        (0.0, 0.0),
-        (5e-324, -5e-324),
-        (1e308, -1e308),
-        (1.7e308, 1.7e308),
-        (1.0, 1.0 + 2e-16),
-        (1e16, 1e16 + 2),
-        (1e-5, 2e-5),
-        (-3e6, 4e6),
-    ],
-)
-def test_every_range_has_an_axis(values: tuple[float, float]) -> None:
-    ticks = Scale.covering(min(values), max(values)).ticks()
-    assert 1 < len(ticks) < 10
-    assert len({label for _, label in ticks}) == len(ticks)
-    assert draw_curves("x", {"x": [Point(0, values[0]), Point(10**12, values[1])]}, (0, 10**12)).count("polyline") == 2
-
-
-@pytest.mark.parametrize(
-    ("seconds", "told"),
-    [(0.2, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (3600, "1 h"), (7260.4, "2 h 1 min"), (90000, "1 d 1 h")],
-)
-def test_a_duration_is_told_in_two_units(seconds: float, told: str) -> None:
-    assert format_duration(seconds) == told
 
 
 def test_a_long_run_has_a_small_page(tmp_path: Path) -> None:

@@ -1,0 +1,60 @@
+import math
+import random
+import re
+from pathlib import Path
+
+import pytest
+
+from frame_train.report import write_report
+from frame_train.report.series import N_DRAWN, average, group, thin
+from frame_train.runs.record import Point
+
+
+def test_charts_join_metrics_of_a_prefix_and_an_order_of_magnitude() -> None:
+    def points(*values: float) -> list[Point]:
+        return [Point(step, value) for step, value in enumerate(values)]
+
+    metrics = {
+        "Train/loss": points(3, 2),
+        "ELBO/Train": points(-4, -3),
+        "Train/accuracy": points(0.5, 0.9),
+        "Train/lr": points(1e-4, 1e-5),
+        "ELBO/Validation": points(-5, -4),
+        "Test/once": points(1),
+        "loss": points(1, math.nan, 2),
+        "Never finite": points(math.nan, math.inf),
+    }
+    assert [(title, list(curves)) for title, curves in group(metrics)] == [
+        ("Train", ["Train/loss", "Train/accuracy"]),
+        ("Train/lr", ["Train/lr"]),
+        ("ELBO", ["ELBO/Train", "ELBO/Validation"]),
+        ("loss", ["loss"]),
+    ]
+
+
+def test_no_chart_has_more_curves_than_there_are_colors() -> None:
+    metrics = {f"Accuracy/{index}": [Point(0, 0.1), Point(1, 0.9)] for index in range(20)}
+    charts = [list(curves) for _, curves in group(metrics)]
+    assert [name for chart in charts for name in chart] == list(metrics)
+    assert max(map(len, charts)) == 6
+    style = Path(write_report.__code__.co_filename).with_name("report.css").read_text()
+    assert {f".c{index} " for index in range(6)} <= set(re.findall(r"\.c\d ", style))
+
+
+def test_thinning_keeps_extremes_both_ends_and_gaps() -> None:
+    noise = random.Random(0)
+    points = [Point(step, noise.gauss(0, 1)) for step in range(100_000)]
+    points[31_234] = Point(31_234, 50.0)
+    points[77_777] = Point(77_777, -50.0)
+    points[50_000] = Point(50_000, math.nan)
+    kept = thin(points)
+    assert len(kept) <= 2 * N_DRAWN
+    assert kept == sorted(kept, key=lambda point: point.step)
+    assert {points[0], points[-1], points[31_234], points[77_777], points[50_000]} <= set(kept)
+
+
+def test_means_stand_for_equally_long_stretches() -> None:
+    means = average([Point(step, float(step)) for step in range(1000)])
+    assert [mean.value for mean in means] == pytest.approx([4.5 + 10 * index for index in range(100)])
+    means = average([Point(step, math.nan if step < 20 else 1.0) for step in range(1000)])
+    assert [math.isnan(mean.value) for mean in means] == [True, True] + [False] * 98
