@@ -1,4 +1,4 @@
-"""Hypothesis without a deadline: a busy machine is no fault."""
+"""Hypothesis profile without a deadline, since a busy machine is slow."""
 
 from hypothesis import settings
 

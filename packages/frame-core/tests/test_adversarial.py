@@ -8,7 +8,7 @@ from frame_core import Delta, add_losses, call_frozen, check_scores, generate_li
 
 
 class Double(nn.Module):
-    """Twice its condition, as a distribution of one's choice."""
+    """A distribution of the given kind, centered at twice its condition."""
 
     def __init__(self, kind: str) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Quarter(nn.Module):
         return Delta(self.value, 1)
 
 
-def test_a_frozen_module_gives_the_same_and_the_same_gradient_to_its_inputs() -> None:
+def test_a_frozen_module_has_the_same_output_and_the_same_gradient_at_its_inputs() -> None:
     module = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
     x = torch.randn(5, 3, requires_grad=True)
     (expected,) = torch.autograd.grad(module(x).sum(), [x])
@@ -49,14 +49,14 @@ def test_a_frozen_module_gives_the_same_and_the_same_gradient_to_its_inputs() ->
     assert all(parameter.requires_grad for parameter in module.parameters())
 
 
-def test_a_frozen_module_keeps_count_of_its_batches() -> None:
+def test_a_frozen_module_counts_its_batches() -> None:
     module = nn.BatchNorm1d(3)
     call_frozen(module, torch.randn(5, 3))
     assert module.num_batches_tracked == 1
 
 
 @pytest.mark.parametrize("kind", ["delta", "normal", "bernoulli"])
-def test_data_are_generated_as_means_at_draws_of_the_prior(kind: str) -> None:
+def test_generated_examples_are_means_at_samples_of_the_prior(kind: str) -> None:
     generator, prior = Double(kind), Quarter()
     fake = generate_like(torch.zeros(5, 3), generator, prior)
     torch.testing.assert_close(fake, torch.full((5, 3), 0.5))
@@ -65,7 +65,7 @@ def test_data_are_generated_as_means_at_draws_of_the_prior(kind: str) -> None:
     assert prior.value.grad is None
 
 
-def test_a_generator_that_does_not_fit_the_data_is_refused() -> None:
+def test_a_generator_whose_shapes_do_not_match_the_data_is_refused() -> None:
     with pytest.raises(ValueError, match=r"`generator` must .* event shape \(3,\), got \(5, 3\) and \(\)"):
         generate_like(torch.zeros(5, 3), Double("elementwise"), Quarter())
     with pytest.raises(ValueError, match=r"`generator` must .* event shape \(1, 3\), got \(5,\) and \(3,\)"):
@@ -73,14 +73,14 @@ def test_a_generator_that_does_not_fit_the_data_is_refused() -> None:
 
 
 def test_a_generator_without_a_mean_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"^`generator` must give a distribution that has a mean, got Trans"):
+    with pytest.raises(TypeError, match=r"^`generator` must return a distribution that has a mean, got Trans"):
         generate_like(torch.zeros(5, 3), Double("meanless"), Quarter())
 
 
-def test_scores_are_one_number_for_each_datum_or_refused() -> None:
+def test_scores_are_refused_unless_they_are_one_number_per_example() -> None:
     scores = torch.zeros(5)
     assert check_scores("critic", scores, torch.zeros(5, 1, 2)) is scores
-    with pytest.raises(ValueError, match=r"^`critic` must give a tensor of shape \(5,\), got \(5, 1\)\.$"):
+    with pytest.raises(ValueError, match=r"^`critic` must return a tensor of shape \(5,\), got \(5, 1\)\.$"):
         check_scores("critic", torch.zeros(5, 1), torch.zeros(5, 1, 2))
 
 

@@ -6,7 +6,7 @@ from frame_core import check_choice, check_count
 
 
 @pytest.mark.parametrize(("count", "minimum"), [(1, 1), (5, 2), (2, 2)])
-def test_a_count_that_is_large_enough_is_given_back(count: int, minimum: int) -> None:
+def test_a_count_that_is_large_enough_is_returned(count: int, minimum: int) -> None:
     assert check_count("n_data", count, minimum) == count
 
 
@@ -19,7 +19,7 @@ def test_a_count_that_is_large_enough_is_given_back(count: int, minimum: int) ->
         ("2", 1, TypeError, "`n_data` must be an integer, got '2'"),
     ],
 )
-def test_another_count_is_refused(count: Any, minimum: int, error: type[Exception], message: str) -> None:
+def test_an_invalid_count_is_refused(count: Any, minimum: int, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         check_count("n_data", count, minimum)
 

@@ -11,7 +11,7 @@ from frame_core import BatchedDataset, get_batch, get_split, get_tensor, iterate
 
 
 class Slices:
-    """Serves whole batches, and counts how it is asked."""
+    """Returns whole batches, and counts them."""
 
     def __init__(self, n_data: int) -> None:
         self.x = torch.arange(n_data)
@@ -21,7 +21,7 @@ class Slices:
         return len(self.x)
 
     def __getitem__(self, index: int, /) -> dict[str, Tensor]:
-        raise AssertionError("one datum was asked for")
+        raise AssertionError("a single example was requested")
 
     def get_batch(self, indices: Tensor) -> dict[str, Tensor]:
         self.n_batches += 1
@@ -53,15 +53,15 @@ def test_dictionaries_keep_their_names() -> None:
     assert batch["y"].tolist() == [2, 1]
 
 
-def test_a_batched_data_set_is_asked_once_a_batch_and_never_for_a_datum() -> None:
+def test_a_batched_data_set_is_called_once_per_batch_and_never_per_example() -> None:
     data = Slices(10)
     assert isinstance(data, BatchedDataset)
     assert get_batch(data, torch.tensor([4, 2]))["x"].tolist() == [4, 2]
     assert data.n_batches == 1
 
 
-class Together:
-    """Gives several data at once, as torch's `Subset` asks for them, and none alone."""
+class SeveralAtOnce:
+    """Returns several examples per call, as torch's `Subset` requests them, but no single one."""
 
     def __len__(self) -> int:
         return 9
@@ -73,37 +73,37 @@ class Together:
         return [(torch.full((2,), index), index) for index in indices]
 
 
-def test_a_data_set_that_gives_several_data_at_once_is_asked_for_all() -> None:
-    for data_set, expected in ((Together(), [7, 2]), (Subset(Together(), [5, 6, 8]), [8, 5])):
+def test_a_data_set_with_getitems_is_called_once_per_batch() -> None:
+    for data_set, expected in ((SeveralAtOnce(), [7, 2]), (Subset(SeveralAtOnce(), [5, 6, 8]), [8, 5])):
         batch = get_batch(data_set, torch.tensor([7, 2] if len(data_set) == 9 else [2, 0]))
         assert batch["y"].tolist() == expected
         assert batch["x"].tolist() == [[y, y] for y in expected]
 
 
 @pytest.mark.parametrize(
-    ("datum", "description"),
+    ("example", "description"),
     [
         (torch.zeros(2), "Tensor"),
         ("ab", "str"),
         (3, "int"),
-        ((), "a tuple of 0 parts"),
-        ((1, 2, 3), "a tuple of 3 parts"),
+        ((), "a tuple of length 0"),
+        ((1, 2, 3), "a tuple of length 3"),
     ],
 )
-def test_a_datum_of_another_form_is_refused(datum: Any, description: str) -> None:
+def test_an_example_of_another_type_is_refused(example: Any, description: str) -> None:
     with pytest.raises(TypeError, match=rf"dictionary or a tuple, \(x,\) or \(x, y\), got {description}\."):
-        get_batch([datum], torch.tensor([0]))
+        get_batch([example], torch.tensor([0]))
 
 
 @given(n_data=st.integers(0, 40), batch_size=st.integers(1, 50))
-def test_every_datum_comes_once_in_order_in_batches_of_the_size_asked_for(n_data: int, batch_size: int) -> None:
+def test_every_example_is_read_once_in_order_in_batches_of_the_requested_size(n_data: int, batch_size: int) -> None:
     batches = [batch["x"].tolist() for batch in iterate_batches(Slices(n_data), batch_size)]
-    assert [datum for batch in batches for datum in batch] == list(range(n_data))
+    assert [index for batch in batches for index in batch] == list(range(n_data))
     assert all(len(batch) == batch_size for batch in batches[:-1])
     assert all(batches)
 
 
-def test_a_data_set_without_batches_of_its_own_is_covered_as_well() -> None:
+def test_a_data_set_without_get_batch_is_read_in_batches_too() -> None:
     batches = iterate_batches(TensorDataset(torch.arange(5)), 2)
     assert [batch["x"].tolist() for batch in batches] == [[0, 1], [2, 3], [4]]
 
@@ -114,31 +114,31 @@ def test_a_batch_size_that_is_not_positive_is_refused(batch_size: int) -> None:
         next(iterate_batches(Slices(3), batch_size))
 
 
-class Picture:
+class Image:
     __module__ = "PIL.Image"
 
 
-def test_what_cannot_be_put_into_a_tensor_is_named_with_the_transform_that_makes_one() -> None:
-    expected = r"`x` of a datum must be a tensor, .*, got PIL\.Image\.Picture\..*torchvision\.transforms\.ToTensor"
+def test_a_value_that_cannot_become_a_tensor_is_named_with_the_transform_to_set() -> None:
+    expected = r"`x` of an example must be a tensor, .*, got PIL\.Image\.Image\..*torchvision\.transforms\.ToTensor"
     with pytest.raises(TypeError, match=expected):
-        get_batch([(Picture(), 3)], torch.tensor([0]))
-    with pytest.raises(TypeError, match=r"`y` of a datum must be .*, got builtins\.NoneType\.$"):
+        get_batch([(Image(), 3)], torch.tensor([0]))
+    with pytest.raises(TypeError, match=r"`y` of an example must be .*, got builtins\.NoneType\.$"):
         get_batch([(torch.zeros(1), None)], torch.tensor([0]))
 
 
-def test_what_a_batch_lacks_is_told_with_what_it_has() -> None:
+def test_a_missing_name_is_reported_with_the_names_of_the_batch() -> None:
     batch = {"x": torch.zeros(2), "y": torch.zeros(2)}
     assert get_tensor(batch, "y") is batch["y"]
     with pytest.raises(ValueError, match="The batch has no `v1`; it has `x`, `y`"):
         get_tensor(batch, "v1")
 
 
-def test_a_split_that_is_none_is_refused() -> None:
+def test_a_split_that_is_null_is_refused() -> None:
     with pytest.raises(ValueError, match="Split 'valid' of `data` must be a data set, got None"):
         get_split({"valid": None}, "valid")
 
 
-def test_a_split_is_given_by_its_name() -> None:
+def test_a_split_is_returned_by_its_name() -> None:
     train = Slices(3)
     assert get_split({"train": train, "valid": Slices(1)}, "train") is train
 
@@ -148,7 +148,7 @@ def test_an_unknown_split_is_refused_and_the_splits_are_listed() -> None:
         get_split({"train": Slices(3), "valid": Slices(1)}, "test")
 
 
-def test_batches_come_from_where_a_reader_has_them_and_only_meanwhile() -> None:
+def test_a_reader_reads_the_batches_within_its_context_only() -> None:
     def read(data_set: Any, batches: Any) -> Any:
         return ({"x": -get_batch(data_set, indices)["x"]} for indices in batches)
 

@@ -28,15 +28,15 @@ from frame_core import (
 
 
 @pytest.mark.parametrize("deterministic_first", [True, False])
-def test_a_divergence_of_what_has_no_density_is_refused(deterministic_first: bool) -> None:
+def test_the_divergence_of_a_distribution_without_a_density_is_refused(deterministic_first: bool) -> None:
     pair = [Delta(torch.zeros(3, 2), 1), Independent(Normal(torch.zeros(2), 1.0), 1)]
     q, p = pair if deterministic_first else pair[::-1]
-    with pytest.raises(TypeError, match="needs densities, and a `Delta` has none"):
+    with pytest.raises(TypeError, match="a `Delta` has no density"):
         kl_divergence(q, p, torch.zeros(3, 2))
 
 
 def divergence_of_normals(mean: Tensor, scale: Tensor) -> Tensor:
-    """KL(N(mean, scale²) || N(0, 1)), summed over the event: (scale² + mean² - 1) / 2 - log scale."""
+    """Return KL(N(mean, scale²) || N(0, 1)), summed over the event: (scale² + mean² - 1) / 2 - log scale."""
     return ((scale**2 + mean**2 - 1) / 2 - scale.log()).sum(-1)
 
 
@@ -49,18 +49,18 @@ def make_registered_prior() -> Distribution:
 
 
 def make_unregistered_prior() -> Distribution:
-    """The same standard normal, as a class for whose pair with the posterior torch knows no formula."""
+    """Make the same prior as a class for which torch registers no divergence from the posterior."""
     return MultivariateNormal(torch.zeros(2), torch.eye(2))
 
 
-def test_where_torch_has_a_closed_form_no_sample_is_used() -> None:
+def test_a_divergence_in_closed_form_uses_no_sample() -> None:
     mean, scale = torch.randn(5, 2), torch.rand(5, 2) + 0.5
     z = torch.full((5, 2), math.nan)
     divergence = kl_divergence(make_posterior(mean, scale), make_registered_prior(), z)
     torch.testing.assert_close(divergence, divergence_of_normals(mean, scale))
 
 
-def test_otherwise_the_estimate_is_the_divergence_within_four_standard_errors() -> None:
+def test_an_estimate_is_the_divergence_within_four_standard_errors() -> None:
     torch.manual_seed(0)
     mean, scale = torch.tensor([[0.5, -1.0]]), torch.tensor([[0.7, 1.5]])
     q = make_posterior(mean.expand(100_000, 2), scale.expand(100_000, 2))
@@ -88,16 +88,16 @@ def test_the_divergence_from_a_mixture_is_estimated() -> None:
     torch.manual_seed(0)
     q = Normal(torch.zeros(10), torch.ones(10))
     p = MixtureSameFamily(torch.distributions.Categorical(torch.ones(2)), Normal(torch.zeros(2), torch.ones(2)))
-    torch.testing.assert_close(kl_divergence(q, p, q.sample()), torch.zeros(10))  # a mixture of twice the same
+    torch.testing.assert_close(kl_divergence(q, p, q.sample()), torch.zeros(10))  # a mixture of two equal components
 
 
-def test_a_closed_form_that_is_not_of_normals_is_used_as_well() -> None:
+def test_a_closed_form_of_other_distributions_than_normals_is_used_too() -> None:
     q, p = Gamma(torch.full((3,), 2.0), torch.tensor(1.0)), Gamma(torch.tensor(1.0), torch.tensor(1.0))
     expected = torch.digamma(torch.tensor(2.0)) - math.lgamma(2.0)  # KL(Gamma(a, 1) || Gamma(1, 1)), a = 2
     torch.testing.assert_close(kl_divergence(q, p, torch.full((3,), math.nan)), expected.expand(3))
 
 
-def test_a_distribution_of_ones_own_is_called_as_a_module() -> None:
+def test_a_user_defined_distribution_is_called_as_a_module() -> None:
     class Shifted(ConditionalDistribution):
         def __init__(self) -> None:
             super().__init__()
@@ -115,7 +115,7 @@ def test_a_distribution_of_ones_own_is_called_as_a_module() -> None:
     assert len(list(Shifted().parameters())) == 1
 
 
-def test_a_reparametrised_sample_carries_the_gradient_of_the_parameters() -> None:
+def test_a_reparameterized_sample_carries_the_gradient_of_the_parameters() -> None:
     mean = torch.zeros(5, 2, requires_grad=True)
     z = reparametrize(make_posterior(mean, torch.ones(5, 2)), "encoder", torch.Size([3]))
     assert z.shape == (3, 5, 2)
@@ -123,12 +123,12 @@ def test_a_reparametrised_sample_carries_the_gradient_of_the_parameters() -> Non
     torch.testing.assert_close(gradient, torch.full((5, 2), 3.0))  # z = mean + noise, three times
 
 
-def test_what_cannot_be_reparametrised_is_refused_with_the_name_of_its_part() -> None:
-    with pytest.raises(TypeError, match=r"^`encoder` must give .* reparametrised \(`has_rsample`\), got Bernoulli"):
+def test_a_distribution_without_rsample_is_refused_with_the_name_of_its_part() -> None:
+    with pytest.raises(TypeError, match=r"^`encoder` must return .* reparameterized \(`has_rsample`\), got Bernoulli"):
         reparametrize(Bernoulli(torch.full((5,), 0.5)), "encoder")
 
 
-def test_the_mean_is_given_unless_a_sample_is_asked_for() -> None:
+def test_the_mean_is_returned_unless_a_sample_is_requested() -> None:
     q = Normal(torch.arange(3.0), 1e-3)
     assert torch.equal(sample_or_mean(q, "sample_latents", False), torch.arange(3.0))
     sample = sample_or_mean(q, "sample_latents", True)
@@ -140,14 +140,16 @@ def test_a_distribution_without_a_mean_names_the_option_to_set() -> None:
     q = TransformedDistribution(Normal(torch.zeros(3), 1.0), [ExpTransform()])
     assert sample_or_mean(q, "sample_latents", True).shape == (3,)
     with pytest.raises(
-        TypeError, match=r"^`TransformedDistribution` has no mean to give: set `sample_latents` to True\."
+        TypeError, match=r"^`TransformedDistribution` has no mean: set `sample_latents` to True to sample\."
     ):
         sample_or_mean(q, "sample_latents", False)
 
 
-def test_shapes_are_those_asked_for_or_refused_with_both() -> None:
+def test_unexpected_shapes_are_refused_and_named_with_the_expected_ones() -> None:
     check_shapes("encoder", make_posterior(torch.zeros(5, 2), torch.ones(2)), torch.Size([5]), torch.Size([2]))
-    with pytest.raises(ValueError, match=r"`encoder` .* \(5,\) and event shape \(2,\), got \(5, 2\) and \(\); `torch"):
+    with pytest.raises(
+        ValueError, match=r"`encoder` .* \(5,\) and event shape \(2,\), got \(5, 2\) and \(\); use `torch"
+    ):
         check_shapes("encoder", Normal(torch.zeros(5, 2), 1.0), torch.Size([5]), torch.Size([2]))
 
 
@@ -185,7 +187,7 @@ def test_the_values_of_a_delta_are_any_real_numbers() -> None:
     assert "Delta" in repr(delta)
 
 
-def test_the_mean_that_is_needed_is_given_or_its_part_named() -> None:
+def test_the_mean_is_returned_or_the_part_without_one_is_named() -> None:
     assert torch.equal(get_mean(Normal(torch.arange(3.0), 1.0), "encoder"), torch.arange(3.0))
-    with pytest.raises(TypeError, match=r"^`encoder` must give a distribution that has a mean, got Transformed"):
+    with pytest.raises(TypeError, match=r"^`encoder` must return a distribution that has a mean, got Transformed"):
         get_mean(TransformedDistribution(Normal(torch.zeros(3), 1.0), [ExpTransform()]), "encoder")

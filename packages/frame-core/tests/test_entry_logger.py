@@ -1,7 +1,7 @@
 from frame_core import EntryLogger
 
 
-def test_whatever_has_a_method_log_is_a_logger() -> None:
+def test_any_object_with_a_method_log_is_a_logger() -> None:
     class Silent:
         def log(
             self, name: str, log_entry: object, global_step: int | None = None, counters: object = None

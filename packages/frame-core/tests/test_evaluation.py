@@ -27,7 +27,7 @@ GPU = torch.accelerator.current_accelerator() if torch.accelerator.is_available(
 
 
 class Noise(Evaluation):
-    """Draws from every generator, in eval mode, and then fails where it is asked to."""
+    """Draws from every random number generator, then fails if ``fails`` is set."""
 
     def __init__(self, fails: bool = False) -> None:
         self.fails = fails
@@ -54,7 +54,7 @@ class Samples(Evaluation):
 
 
 def draw() -> float:
-    """Give a number that depends on every random state."""
+    """Return a number that depends on every random state."""
     parts = [random.random(), torch.rand(()).item(), numpy.random.rand() if numpy else 0.0]
     return sum(parts) + (torch.rand((), device=GPU).item() if GPU else 0.0)
 
@@ -81,7 +81,7 @@ def next_numpy() -> object:
 
 @pytest.mark.parametrize("fails", [False, True])
 @pytest.mark.parametrize("next_number", [next_python, next_torch, next_numpy])
-def test_random_numbers_go_on_as_if_nothing_was_evaluated(fails: bool, next_number: Callable[[], object]) -> None:
+def test_random_numbers_continue_as_if_nothing_was_evaluated(fails: bool, next_number: Callable[[], object]) -> None:
     optimization = TinyOptimization()
     numbers = []
     for evaluates in (False, True):
@@ -95,7 +95,7 @@ def test_random_numbers_go_on_as_if_nothing_was_evaluated(fails: bool, next_numb
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("fails", [False, True])
-def test_random_numbers_of_an_accelerator_go_on_as_if_nothing_was_evaluated(fails: bool) -> None:
+def test_random_numbers_of_an_accelerator_continue_as_if_nothing_was_evaluated(fails: bool) -> None:
     numbers = []
     for evaluates in (False, True):
         torch.manual_seed(1)
@@ -136,7 +136,7 @@ def test_each_part_of_the_model_keeps_its_own_mode(fails: bool) -> None:
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_gradients_and_grad_mode_stay(fails: bool) -> None:
+def test_gradients_and_grad_mode_are_unchanged(fails: bool) -> None:
     model = TinyModel()
     model.shift.grad = gradient = torch.ones_like(model.shift)
     run(fails, TinyOptimization(model))
@@ -163,7 +163,7 @@ def test_training_ends_at_the_same_weights_with_and_without_evaluations() -> Non
 
 
 def test_a_model_without_the_capability_is_refused_before_anything_runs() -> None:
-    with pytest.raises(TypeError, match="`Samples` needs a `GenerativeModel`, and `LossOnly` is none"):
+    with pytest.raises(TypeError, match="`Samples` needs a `GenerativeModel`, and `LossOnly` is not one"):
         run_evaluation(Samples(), TinyOptimization(LossOnly()))
     with pytest.raises(TypeError, match="`Samples` needs a `GenerativeModel`"):
         check_requirements(Samples(), TinyOptimization(LossOnly()))
@@ -174,7 +174,7 @@ def test_a_model_with_the_capability_passes() -> None:
     check_requirements(Noise(), TinyOptimization(LossOnly()))
 
 
-def test_a_split_that_the_data_lack_or_that_is_empty_is_refused_before_anything_runs() -> None:
+def test_a_missing_or_empty_split_is_refused_before_anything_runs() -> None:
     class OnTest(Noise):
         evaluate_on = "test"
 
@@ -185,7 +185,7 @@ def test_a_split_that_the_data_lack_or_that_is_empty_is_refused_before_anything_
     check_requirements(OnTest(), TinyOptimization(data={"test": make_tiny_data()}))
 
 
-def test_what_an_evaluation_checks_itself_is_found_before_anything_runs_and_leaves_no_trace() -> None:
+def test_the_check_of_an_evaluation_runs_first_and_leaves_no_trace() -> None:
     class Demanding(Noise):
         def check(self, optimization: Optimization) -> None:
             draw()
@@ -202,7 +202,7 @@ def test_what_an_evaluation_checks_itself_is_found_before_anything_runs_and_leav
 
 
 @pytest.mark.parametrize("result", [None, 1.5, {"data_type": "scalar", "value": 1.0}])
-def test_a_result_that_is_no_entry_is_refused(result: Any) -> None:
+def test_a_result_that_is_not_an_entry_is_refused(result: Any) -> None:
     class Wrong(Evaluation):
         def evaluate(self, optimization: Optimization) -> LogEntry:
             return result

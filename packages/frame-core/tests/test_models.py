@@ -22,13 +22,13 @@ METHODS: dict[type[Model], set[str]] = {
 }
 
 
-def test_a_model_is_abstract_and_asks_for_the_loss() -> None:
+def test_a_model_is_abstract_and_requires_the_loss() -> None:
     assert Model.__abstractmethods__ == {"compute_loss"}
     with pytest.raises(TypeError, match="abstract"):
         Model()
 
 
 @pytest.mark.parametrize(("capability", "methods"), METHODS.items())
-def test_a_capability_is_a_model_and_asks_for_its_methods(capability: type[Model], methods: set[str]) -> None:
+def test_a_capability_is_a_model_and_requires_its_methods(capability: type[Model], methods: set[str]) -> None:
     assert issubclass(capability, Model)
     assert capability.__abstractmethods__ == {"compute_loss", *methods}

@@ -11,7 +11,7 @@ def test_the_example_of_the_readme_runs() -> None:
     (example,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     names: dict[str, Any] = {}
     exec(example, names)
-    names["test_the_reconstruction_error_keeps_the_contract_of_an_evaluation"]()
+    names["test_reconstruction_error_satisfies_the_contract"]()
 
 
 def test_the_readme_names_every_contract() -> None:

@@ -12,27 +12,27 @@ from frame_core import ExponentialWarmup, LinearWarmup, Schedule, check_non_nega
 
 NUMBERS = st.integers(-100, 100)
 POSITIVE_NUMBERS = st.floats(1e-3, 1e3)
-WHOLE_NUMBERS = st.integers(1, 100)
+INTEGERS = st.integers(1, 100)
 
 Warmup = type[LinearWarmup] | type[ExponentialWarmup]
 
 
 class Dip(Schedule):
-    """Is negative half way."""
+    """Negative halfway, and positive at both ends."""
 
     def compute_value(self, fraction: float) -> float:
         return abs(fraction - 0.5) - 0.1
 
 
 class Steps(Schedule):
-    """Goes up by a whole number, and forgets that a number of a loss is a float."""
+    """Increases in steps, and returns an int instead of a float."""
 
     def compute_value(self, fraction: float) -> float:
         return int(fraction * 4)
 
 
 @given(start=NUMBERS, end=NUMBERS, fraction=st.fractions(0, 1, max_denominator=1000))
-def test_the_way_from_start_to_end_is_a_straight_line(start: int, end: int, fraction: Fraction) -> None:
+def test_a_linear_warmup_is_a_straight_line_from_start_to_end(start: int, end: int, fraction: Fraction) -> None:
     schedule = LinearWarmup(start, end, over="5 epochs")
     schedule.advance_to(float(fraction))
     expected = start + (end - start) * fraction  # exactly, in fractions
@@ -40,9 +40,7 @@ def test_the_way_from_start_to_end_is_a_straight_line(start: int, end: int, frac
 
 
 @given(start=POSITIVE_NUMBERS, end=POSITIVE_NUMBERS, fraction=st.floats(0, 1))
-def test_the_way_of_an_exponential_is_a_straight_line_of_the_logarithm(
-    start: float, end: float, fraction: float
-) -> None:
+def test_the_logarithm_of_an_exponential_warmup_is_a_straight_line(start: float, end: float, fraction: float) -> None:
     schedule = ExponentialWarmup(start, end, over="5 epochs")
     schedule.advance_to(fraction)
     expected = LinearWarmup(log(start), log(end), over="5 epochs").compute_value(fraction)
@@ -50,15 +48,15 @@ def test_the_way_of_an_exponential_is_a_straight_line_of_the_logarithm(
 
 
 @pytest.mark.parametrize("schedule", [LinearWarmup, ExponentialWarmup])
-@given(start=WHOLE_NUMBERS, end=WHOLE_NUMBERS, fraction=st.floats(1, 1e9))
-def test_after_the_end_the_number_stays(schedule: Warmup, start: int, end: int, fraction: float) -> None:
+@given(start=INTEGERS, end=INTEGERS, fraction=st.floats(1, 1e9))
+def test_the_number_is_constant_after_the_end(schedule: Warmup, start: int, end: int, fraction: float) -> None:
     warmup = schedule(start, end, over="5 epochs")
     warmup.advance_to(fraction)
     assert warmup().item() == end
 
 
 @pytest.mark.parametrize("schedule", [LinearWarmup, ExponentialWarmup])
-def test_it_begins_at_the_start_before_anything_moves_it(schedule: Warmup) -> None:
+def test_a_schedule_is_at_its_start_until_it_is_advanced(schedule: Warmup) -> None:
     warmup = schedule(0.25, 1.0, over="5 epochs")
     assert warmup().item() == 0.25
     warmup.advance_to(-1.0)
@@ -66,7 +64,7 @@ def test_it_begins_at_the_start_before_anything_moves_it(schedule: Warmup) -> No
 
 
 @pytest.mark.parametrize("schedule", [LinearWarmup, ExponentialWarmup])
-def test_it_may_be_moved_back(schedule: Warmup) -> None:
+def test_a_schedule_can_be_moved_back(schedule: Warmup) -> None:
     warmup, untouched = schedule(0.5, 1.0, over="5 epochs"), schedule(0.5, 1.0, over="5 epochs")
     for fraction in (0.5, 2.0, 0.25):
         warmup.advance_to(fraction)
@@ -78,21 +76,23 @@ def test_it_may_be_moved_back(schedule: Warmup) -> None:
     ("start", "end", "message"),
     [(0.0, 1.0, r"`start` must be positive, got 0\.0\."), (1.0, -1.0, r"`end` must be positive, got -1\.0\.")],
 )
-def test_an_exponential_without_a_positive_number_is_refused(start: float, end: float, message: str) -> None:
+def test_an_exponential_warmup_of_a_number_that_is_not_positive_is_refused(
+    start: float, end: float, message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         ExponentialWarmup(start, end, over="5 epochs")
 
 
-def test_how_long_it_takes_is_left_to_the_procedure() -> None:
+def test_the_duration_is_stored_for_the_optimization() -> None:
     assert LinearWarmup(0.0, 1.0, over="5 epochs").over == "5 epochs"
 
 
-def test_a_number_is_a_float_whatever_is_computed() -> None:
+def test_the_number_is_a_float_even_if_an_integer_is_computed() -> None:
     assert LinearWarmup(0, 1, over="5 epochs")().dtype == torch.float32
     assert Steps("1 epochs")().dtype == torch.float32
 
 
-def test_its_number_is_in_the_state_of_the_model_that_holds_it() -> None:
+def test_the_number_is_in_the_state_dict_of_the_model() -> None:
     model, other = (nn.ModuleDict({"beta": LinearWarmup(0.0, 1.0, over="5 epochs")}) for _ in range(2))
     model["beta"].advance_to(0.75)
     assert list(model.state_dict()) == ["beta.value"]
@@ -101,13 +101,13 @@ def test_its_number_is_in_the_state_of_the_model_that_holds_it() -> None:
     assert list(model.parameters()) == []
 
 
-def test_it_follows_the_model_to_its_device() -> None:
+def test_a_schedule_moves_to_the_device_of_the_model() -> None:
     schedule = LinearWarmup(0.0, 1.0, over="5 epochs").to("meta")
     schedule.advance_to(0.5)  # no value is read
     assert schedule().device.type == "meta"
 
 
-def test_the_number_that_was_read_does_not_move_on() -> None:
+def test_a_loss_does_not_change_when_its_schedule_is_advanced() -> None:
     schedule = LinearWarmup(0.0, 1.0, over="5 epochs")
     loss = get_value(schedule) * torch.ones((), requires_grad=True)
     schedule.advance_to(1.0)
@@ -119,7 +119,7 @@ def test_the_value_of_a_number_is_itself(number: float) -> None:
     assert get_value(number) is number
 
 
-def test_the_value_of_a_schedule_is_its_present_number() -> None:
+def test_the_value_of_a_schedule_is_its_current_number() -> None:
     schedule = LinearWarmup(0.0, 2.0, over="5 epochs")
     schedule.advance_to(0.5)
     torch.testing.assert_close(get_value(schedule), torch.tensor(1.0))
@@ -130,7 +130,7 @@ def test_a_schedule_is_abstract() -> None:
 
 
 @pytest.mark.parametrize("number", [0, 0.5, LinearWarmup(0.0, 1.0, over="5 epochs")])
-def test_a_number_or_schedule_that_is_not_negative_is_given_back(number: float | Schedule) -> None:
+def test_a_number_or_schedule_that_is_not_negative_is_returned(number: float | Schedule) -> None:
     assert check_non_negative("beta", number) is number
 
 
@@ -150,6 +150,6 @@ def test_a_number_or_schedule_that_is_not_negative_is_given_back(number: float |
         (None, TypeError, "`beta` must be a number or a schedule, got None"),
     ],
 )
-def test_what_is_negative_or_no_number_is_refused(number: Any, error: type[Exception], message: str) -> None:
+def test_a_negative_number_or_another_type_is_refused(number: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         check_non_negative("beta", number)

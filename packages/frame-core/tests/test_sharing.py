@@ -3,7 +3,7 @@ import pytest
 from frame_core import share, sharing
 
 
-def test_what_is_shared_is_computed_once_and_elsewhere_each_time() -> None:
+def test_a_shared_result_is_computed_once_within_the_context_and_every_time_outside() -> None:
     computed: list[str] = []
 
     def compute() -> str:
@@ -23,7 +23,7 @@ def test_what_is_shared_is_computed_once_and_elsewhere_each_time() -> None:
     assert len(computed) == 4
 
 
-def test_what_raises_is_not_kept_and_nothing_is_shared_behind_it() -> None:
+def test_an_error_is_not_cached_and_ends_the_context() -> None:
     results: dict[object, object] = {}
     with pytest.raises(ZeroDivisionError), sharing(results):
         share("key", lambda: 1 // 0)

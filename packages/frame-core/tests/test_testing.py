@@ -1,4 +1,4 @@
-"""The doubles keep every contract, and every assertion of every check fails on a class that breaks it."""
+"""The doubles satisfy every contract, and every assertion of every check fails on a class that violates it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -43,13 +43,13 @@ BATCH = get_batch(make_tiny_data(), torch.arange(5))
 
 class TinyFigure:
     def savefig(self, fname: Any, /) -> None:
-        """Save nothing: no logger here shows anything."""
+        """Save nothing: no logger here writes anything."""
 
 
 # The doubles
 
 
-def test_the_lower_bound_of_the_tiny_model_is_its_log_evidence_whatever_is_drawn() -> None:
+def test_the_lower_bound_of_the_tiny_model_is_its_log_evidence_for_every_sample() -> None:
     model = TinyModel()
     for _ in range(3):
         terms = model.compute_loss_components(BATCH)
@@ -80,12 +80,12 @@ def test_samples_of_the_tiny_model_have_the_mean_and_variance_of_its_evidence() 
 
 
 @pytest.mark.parametrize("x_shape", [(1, 4, 4), (3,), (2, 1)])
-def test_the_tiny_model_keeps_the_contract_of_every_capability(x_shape: tuple[int, ...]) -> None:
+def test_the_tiny_model_satisfies_the_contract_of_every_capability(x_shape: tuple[int, ...]) -> None:
     data = make_tiny_data(n_data=4, x_shape=x_shape)
     check_model(TinyModel(x_shape), get_batch(data, torch.arange(4)))
 
 
-def test_the_tiny_data_are_the_same_each_time_in_0_to_1_and_of_every_label() -> None:
+def test_the_tiny_data_are_reproducible_in_0_to_1_and_have_every_label() -> None:
     one, two = (next(iterate_batches(make_tiny_data(), 12)) for _ in range(2))
     torch.testing.assert_close(one, two)
     assert one["x"].shape == (12, 1, 4, 4)
@@ -112,7 +112,7 @@ def test_every_weight_of_the_tiny_model_is_its_evidence(n_samples: int) -> None:
 
 
 class TinyLoss(TinyModel):
-    """A tiny model whose quantities are changed before they are given away."""
+    """A tiny model whose quantities are changed before they are returned."""
 
     def __init__(self, change: Callable[[dict[str, Tensor]], dict[str, Any]]) -> None:
         super().__init__()
@@ -123,22 +123,22 @@ class TinyLoss(TinyModel):
 
 
 @pytest.mark.parametrize(
-    ("change", "complaint"),
+    ("change", "violation"),
     [
-        (lambda quantities: {"elbo": quantities["loss"]}, "no 'loss'"),
+        (lambda quantities: {"elbo": quantities["loss"]}, "without 'loss'"),
         (lambda quantities: {**quantities, "elbo": 1.0}, "'elbo' is a float, not a tensor"),
         (lambda quantities: {**quantities, "elbo": torch.zeros(3)}, r"'elbo' has shape \(3,\), not \(\)"),
         (lambda quantities: {**quantities, "elbo": torch.tensor(torch.nan)}, "'elbo' is nan"),
-        (lambda quantities: {**quantities, "elbo": quantities["loss"] + 0}, "look at 'elbo'"),
-        (lambda quantities: {"loss": quantities["loss"].detach()}, "look at 'loss'"),
+        (lambda quantities: {**quantities, "elbo": quantities["loss"] + 0}, "check 'elbo'"),
+        (lambda quantities: {"loss": quantities["loss"].detach()}, "check 'loss'"),
     ],
 )
-def test_check_model_finds_a_wrong_loss(change: Callable[[dict[str, Tensor]], dict[str, Any]], complaint: str) -> None:
-    with pytest.raises(AssertionError, match=complaint):
+def test_check_model_finds_a_wrong_loss(change: Callable[[dict[str, Tensor]], dict[str, Any]], violation: str) -> None:
+    with pytest.raises(AssertionError, match=violation):
         check_model(TinyLoss(change), BATCH)
 
 
-def test_check_model_asks_for_a_model() -> None:
+def test_check_model_requires_a_model() -> None:
     broken: Any = nn.Linear(2, 2)
     with pytest.raises(AssertionError, match="Linear is not a Model"):
         check_model(broken, BATCH)
@@ -163,7 +163,7 @@ class OneTerm(TinyModel):
         return {"loss": self.shift.sum() - self.classify(data["x"]).log_prob(data["y"]).mean()}
 
 
-class TermsPerDatum(OneTerm):
+class TermsPerExample(OneTerm):
     def compute_loss_components(self, data: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"reconstruction": torch.zeros(len(data["x"])), "regularization": torch.zeros(())}
 
@@ -249,29 +249,29 @@ class FlatSamples(TinyModel):
 
 
 @pytest.mark.parametrize(
-    ("model", "complaint"),
+    ("model", "violation"),
     [
-        (UnusedParameter, "the loss gives `unused.weight` no gradient"),
+        (UnusedParameter, "no gradient of the loss reaches `unused.weight`"),
         (Forgetful, "`shift` is not restored from a state dict"),
-        (OneTerm, "gives no regularization"),
-        (TermsPerDatum, "the loss components are not scalars"),
+        (OneTerm, "does not return regularization"),
+        (TermsPerExample, "the loss components are not scalars"),
         (ElementwisePosterior, r"`encode` has `batch_shape` \(5, 1, 4, 4\), not \(5,\)"),
-        (TensorPosterior, "`encode` gives a Tensor"),
+        (TensorPosterior, "`encode` returns a Tensor"),
         (TransposedWeights, r"`compute_log_weights` has shape \(5, 3\)"),
         (InfiniteWeights, "`compute_log_weights` is not finite"),
         (ElementwiseLikelihood, r"`decode` has `batch_shape` \(5, 1, 4, 4\), not \(5,\)"),
         (FlatLikelihood, r"`decode` has `event_shape` \(16,\)"),
         (OneLabelForAll, r"`classify` has `batch_shape` \(\), not \(5,\)"),
-        (OneHotLabels, "`classify` gives a OneHotCategorical, not a Categorical"),
+        (OneHotLabels, "`classify` returns a OneHotCategorical, not a Categorical"),
         (AxisOfDraws, r"`classify` has `batch_shape` \(3, 5\), not \(5,\)"),
-        (FlatReconstruction, r"is reconstructed in shape \(5, 16\)"),
-        (FlatSampledReconstruction, r"is reconstructed in shape \(5, 16\)"),
+        (FlatReconstruction, r"`reconstruct` returns shape \(5, 16\)"),
+        (FlatSampledReconstruction, r"`reconstruct` returns shape \(5, 16\)"),
         (AlwaysABatch, r"`sample\(\(\)\)` has shape \(1, 1, 4, 4\)"),
         (FlatSamples, r"`sample\(\(2, 3\)\)` has shape \(6, 1, 4, 4\)"),
     ],
 )
-def test_check_model_finds_what_a_model_breaks(model: type[TinyModel], complaint: str) -> None:
-    with pytest.raises(AssertionError, match=complaint):
+def test_check_model_finds_every_violation(model: type[TinyModel], violation: str) -> None:
+    with pytest.raises(AssertionError, match=violation):
         check_model(model(), BATCH)
 
 
@@ -285,7 +285,7 @@ class Shift(nn.Module):
 
 
 class TinyAdversary(AdversarialModel):
-    """The smallest game: the score of a picture is its sum, and each part minds the gradient of the other."""
+    """Minimal adversarial model: the score of an image is its sum, and each part detaches the other."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -307,7 +307,7 @@ class TinyAdversary(AdversarialModel):
 
 
 class NormalizedAdversary(TinyAdversary):
-    """Normalizes over the batch while it is trained, which one datum alone does not allow."""
+    """Batch normalization, which in train mode fails on a single example."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -350,26 +350,32 @@ class LoggedGradient(TinyAdversary):
         return {"loss": loss, "score": 2 * loss}
 
 
-def test_an_adversarial_model_that_keeps_its_contract_passes() -> None:
+def test_an_adversarial_model_that_satisfies_its_contract_passes() -> None:
     check_model(TinyAdversary(), BATCH)
 
 
-def test_a_model_is_asked_for_samples_in_the_mode_of_evaluations() -> None:
+def test_a_model_is_sampled_in_eval_mode() -> None:
     check_model(NormalizedAdversary(), BATCH)
 
 
 @pytest.mark.parametrize(
-    ("model", "complaint"),
+    ("model", "violation"),
     [
-        (GeneratorTeachesDiscriminator, "the loss of the generator must reach the generator alone: look at 'disc"),
-        (DiscriminatorTeachesGenerator, "the loss of the discriminator must reach the .* alone: look at 'generator'"),
-        (ExchangedLosses, "the loss of the generator must reach the generator alone: look at 'generator'"),
-        (NamelessLoss, r"`compute_generator_loss` gives \['generator'\], no 'loss'"),
-        (LoggedGradient, "look at 'score'"),
+        (
+            GeneratorTeachesDiscriminator,
+            "the gradient of the generator loss must reach only the generator: check 'disc",
+        ),
+        (
+            DiscriminatorTeachesGenerator,
+            "the gradient of the discriminator loss must reach only the .*: check 'generator'",
+        ),
+        (ExchangedLosses, "the gradient of the generator loss must reach only the generator: check 'generator'"),
+        (NamelessLoss, r"`compute_generator_loss` returns \['generator'\] without 'loss'"),
+        (LoggedGradient, "check 'score'"),
     ],
 )
-def test_check_model_finds_what_an_adversarial_model_breaks(model: type[TinyAdversary], complaint: str) -> None:
-    with pytest.raises(AssertionError, match=complaint):
+def test_check_model_finds_every_violation_of_an_adversarial_model(model: type[TinyAdversary], violation: str) -> None:
+    with pytest.raises(AssertionError, match=violation):
         check_model(model(), BATCH)
 
 
@@ -377,7 +383,7 @@ def test_check_model_finds_what_an_adversarial_model_breaks(model: type[TinyAdve
 
 
 class TinyNormal(ConditionalDistribution):
-    """N(scale x, 1) with one parameter; what its subclasses break is one method each."""
+    """N(scale x, 1) with one parameter. Each subclass breaks one property."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -437,7 +443,7 @@ class ElementwiseDensity(TinyNormal):
 
 
 class Point(TinyNormal):
-    """Deterministic: its density says nothing, and its value carries the gradient."""
+    """Deterministic: its value carries the gradient, its density does not."""
 
     def forward(self, x: Tensor) -> Distribution:
         return Delta(self.compute_mean(x), 1)
@@ -458,7 +464,7 @@ class Flat(TinyNormal):
         return super().compute_mean(x)[:, :1]
 
 
-def test_a_conditional_distribution_that_keeps_its_contract_passes() -> None:
+def test_a_conditional_distribution_that_satisfies_its_contract_passes() -> None:
     check_conditional_distribution(TinyNormal(), torch.rand(4, 3), event_shape=(3,))
     check_conditional_distribution(Point(), torch.rand(4, 3), event_shape=(3,))
     check_conditional_distribution(nn.Sequential(nn.Dropout(), TinyNormal()), torch.rand(4, 3), event_shape=[3])
@@ -473,29 +479,29 @@ def test_a_conditional_distribution_without_parameters_passes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "complaint"),
+    ("module", "violation"),
     [
         (lambda: lambda x: TinyNormal()(x), "function is not an nn.Module"),
-        (NoDistribution, "`forward` gives a Tensor"),
+        (NoDistribution, "`forward` returns a Tensor"),
         (Elementwise, r"`forward` has `batch_shape` \(4, 3\), not \(4,\)"),
         (Flat, r"`event_shape` is \(1,\), not \(3,\)"),
         (ElementwiseDensity, r"`log_prob` has shape \(4, 3\)"),
         (InfiniteDensity, "`log_prob` of a sample is not finite"),
         (Detached, "`log_prob` carries no gradient"),
-        (HalfDetached, "`log_prob` gives `unused` no gradient"),
-        (BatchMean, "a datum depends on the rest of its batch"),
+        (HalfDetached, "no gradient of `log_prob` reaches `unused`"),
+        (BatchMean, "an example depends on the rest of its batch"),
         (DetachedPoint, "`log_prob` carries no gradient"),
-        (BatchPoint, "a datum depends on the rest of its batch"),
+        (BatchPoint, "an example depends on the rest of its batch"),
     ],
 )
-def test_check_conditional_distribution_finds_what_a_module_breaks(module: Callable[[], Any], complaint: str) -> None:
+def test_check_conditional_distribution_finds_every_violation(module: Callable[[], Any], violation: str) -> None:
     torch.manual_seed(0)
-    with pytest.raises(AssertionError, match=complaint):
+    with pytest.raises(AssertionError, match=violation):
         check_conditional_distribution(module(), torch.rand(4, 3), event_shape=(3,))
 
 
 class TinyPrior(MarginalDistribution):
-    """A normal distribution of learned mean and the shapes it is asked for."""
+    """A normal distribution of the given shapes, with a learned mean."""
 
     def __init__(self, batch_shape: tuple[int, ...] = (), event_shape: tuple[int, ...] = (2,)) -> None:
         super().__init__()
@@ -516,22 +522,22 @@ class NoPrior(TinyPrior):
         return self.mean
 
 
-def test_a_marginal_distribution_that_keeps_its_contract_passes() -> None:
+def test_a_marginal_distribution_that_satisfies_its_contract_passes() -> None:
     check_marginal_distribution(TinyPrior(), event_shape=(2,))
 
 
 @pytest.mark.parametrize(
-    ("module", "complaint"),
+    ("module", "violation"),
     [
         (lambda: lambda: TinyPrior()(), "function is not an nn.Module"),
-        (NoPrior, "`forward` gives a Parameter"),
+        (NoPrior, "`forward` returns a Parameter"),
         (lambda: TinyPrior(batch_shape=(1,)), r"`forward` has `batch_shape` \(1,\), not \(\)"),
         (lambda: TinyPrior(event_shape=(3,)), r"`event_shape` is \(3,\), not \(2,\)"),
         (DetachedPrior, "`log_prob` carries no gradient"),
     ],
 )
-def test_check_marginal_distribution_finds_what_a_module_breaks(module: Callable[[], Any], complaint: str) -> None:
-    with pytest.raises(AssertionError, match=complaint):
+def test_check_marginal_distribution_finds_every_violation(module: Callable[[], Any], violation: str) -> None:
+    with pytest.raises(AssertionError, match=violation):
         check_marginal_distribution(module(), event_shape=(2,))
 
 
@@ -539,7 +545,7 @@ def test_check_marginal_distribution_finds_what_a_module_breaks(module: Callable
 
 
 class TinyEvaluation(Evaluation):
-    """Gives what a function makes of an optimization and of the number of evaluations before."""
+    """Returns a function of the optimization and of the number of evaluations before."""
 
     def __init__(self, function: Callable[[Any, int], LogEntry]) -> None:
         self.function = function
@@ -562,7 +568,7 @@ GOOD_ENTRIES: dict[EntryType, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("data_type", GOOD_ENTRIES)
-def test_an_evaluation_of_every_type_that_keeps_its_contract_passes(data_type: EntryType) -> None:
+def test_an_evaluation_of_every_type_that_satisfies_its_contract_passes(data_type: EntryType) -> None:
     evaluation = TinyEvaluation(lambda optimization, count: LogEntry(data_type, GOOD_ENTRIES[data_type]()))
     assert check_evaluation(evaluation, TinyOptimization()).data_type == data_type
 
@@ -584,25 +590,26 @@ def count_an_iteration(optimization: Any, count: int) -> LogEntry:
 
 
 @pytest.mark.parametrize(
-    ("function", "complaint"),
+    ("function", "violation"),
     [
         (shift_the_model, "the model changed"),
         (leave_a_gradient, "a gradient changed"),
         (count_an_iteration, "a counter changed"),
-        (lambda _, count: LogEntry((SCALAR_ENTRY, HISTOGRAM_ENTRY)[count], torch.zeros(1)), "then a histogram one"),
-        (lambda _, count: LogEntry(SCALAR_ENTRY, count), "the second evaluation gave another value"),
-        (lambda _, count: LogEntry(SCALARS_ENTRY, {"one": count}), "the second evaluation gave another value"),
-        (lambda _, count: LogEntry(SCALARS_ENTRY, {str(count): 0.0}), "the second evaluation gave another value"),
-        (lambda _, count: LogEntry(IMAGE_ENTRY, torch.ones(1, 2, 2) * count), "the second evaluation gave"),
-        (lambda _, count: LogEntry(HISTOGRAM_ENTRY, torch.tensor(count)), "the second evaluation gave"),
-        (lambda _, count: LogEntry(TEXT_ENTRY, str(count)), "the second evaluation gave another value"),
-        (lambda _, count: LogEntry(TABLE_ENTRY, {"a": [count]}), "the second evaluation gave another value"),
+        (
+            lambda _, count: LogEntry((SCALAR_ENTRY, HISTOGRAM_ENTRY)[count], torch.zeros(1)),
+            "the second a histogram entry",
+        ),
+        (lambda _, count: LogEntry(SCALAR_ENTRY, count), "the second evaluation returned another value"),
+        (lambda _, count: LogEntry(SCALARS_ENTRY, {"one": count}), "the second evaluation returned another value"),
+        (lambda _, count: LogEntry(SCALARS_ENTRY, {str(count): 0.0}), "the second evaluation returned another value"),
+        (lambda _, count: LogEntry(IMAGE_ENTRY, torch.ones(1, 2, 2) * count), "the second evaluation returned"),
+        (lambda _, count: LogEntry(HISTOGRAM_ENTRY, torch.tensor(count)), "the second evaluation returned"),
+        (lambda _, count: LogEntry(TEXT_ENTRY, str(count)), "the second evaluation returned another value"),
+        (lambda _, count: LogEntry(TABLE_ENTRY, {"a": [count]}), "the second evaluation returned another value"),
     ],
 )
-def test_check_evaluation_finds_what_an_evaluation_breaks(
-    function: Callable[[Any, int], LogEntry], complaint: str
-) -> None:
-    with pytest.raises(AssertionError, match=complaint):
+def test_check_evaluation_finds_every_violation(function: Callable[[Any, int], LogEntry], violation: str) -> None:
+    with pytest.raises(AssertionError, match=violation):
         check_evaluation(TinyEvaluation(function), TinyOptimization())
 
 
@@ -613,13 +620,13 @@ def test_check_evaluation_finds_a_gradient_that_was_changed_in_place() -> None:
         check_evaluation(TinyEvaluation(leave_a_gradient), optimization)
 
 
-def test_check_evaluation_asks_for_an_evaluation() -> None:
+def test_check_evaluation_requires_an_evaluation() -> None:
     broken: Any = object()
     with pytest.raises(AssertionError, match="object is not an Evaluation"):
         check_evaluation(broken, TinyOptimization())
 
 
-def test_check_evaluation_asks_for_an_entry() -> None:
+def test_check_evaluation_requires_an_entry() -> None:
     broken: Any = TinyEvaluation(lambda optimization, count: 0.0)
     with pytest.raises(TypeError, match="must return a `LogEntry`"):
         check_evaluation(broken, TinyOptimization())
@@ -629,7 +636,7 @@ def test_check_evaluation_asks_for_an_entry() -> None:
 
 
 class ListLogger:
-    """Keeps what it is given in a list."""
+    """Stores what is logged in a list."""
 
     def __init__(self) -> None:
         self.logged: list[tuple[str, int]] = []
@@ -679,28 +686,28 @@ class ChattyLogger(ListLogger):
         return [*self.logged, ("Something else", 0)]
 
 
-def test_a_logger_that_keeps_its_contract_passes() -> None:
+def test_a_logger_that_satisfies_its_contract_passes() -> None:
     logger = ListLogger()
     check_logger(logger, logger.read, TinyFigure())
 
 
 @pytest.mark.parametrize(
-    ("logger_class", "complaint"),
+    ("logger_class", "violation"),
     [
-        (SortedLogger, r"came back at \[0, 5, 10, 10\]"),
-        (UniqueLogger, r"came back at \[0, 10, 5\]"),
-        (PlotlessLogger, r"'Plot' was logged at steps 0, 10, 10, 5 and came back at \[\]"),
+        (SortedLogger, r"read back at \[0, 5, 10, 10\]"),
+        (UniqueLogger, r"read back at \[0, 10, 5\]"),
+        (PlotlessLogger, r"'Plot' was logged at steps 0, 10, 10, 5 and read back at \[\]"),
         (StepLogger, "an entry without a step was dropped"),
-        (ChattyLogger, "40 values were logged, 41 came back"),
+        (ChattyLogger, "40 values were logged, 41 were read back"),
     ],
 )
-def test_check_logger_finds_what_a_logger_breaks(logger_class: type[ListLogger], complaint: str) -> None:
+def test_check_logger_finds_every_violation(logger_class: type[ListLogger], violation: str) -> None:
     logger = logger_class()
-    with pytest.raises(AssertionError, match=complaint):
+    with pytest.raises(AssertionError, match=violation):
         check_logger(logger, logger.read, TinyFigure())
 
 
-def test_check_logger_asks_for_a_logger() -> None:
+def test_check_logger_requires_a_logger() -> None:
     broken: Any = object()
     with pytest.raises(AssertionError, match="object has no method `log`"):
         check_logger(broken, list, TinyFigure())

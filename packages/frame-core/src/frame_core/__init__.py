@@ -1,4 +1,4 @@
-"""The contracts between models, architectures, evaluations, procedures and loggers."""
+"""Contracts between models, architectures, evaluations, optimizations and loggers."""
 
 from frame_core.adversarial import add_losses, call_frozen, check_scores, generate_like
 from frame_core.checks import check_choice, check_count, check_positive, check_sizes, suggest

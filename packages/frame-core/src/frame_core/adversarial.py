@@ -1,4 +1,4 @@
-"""What models of two parts against one another share."""
+"""Shared functions of adversarial models."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,25 +11,25 @@ from frame_core.distributions import check_shapes, get_mean
 
 
 def call_frozen(module: nn.Module, *inputs: Tensor) -> Any:
-    """Call a module so that a gradient goes through it to its inputs, and to none of its parameters."""
+    """Call a module so that gradients reach its inputs, but not its parameters."""
     parameters = {name: parameter.detach() for name, parameter in module.named_parameters()}
     return functional_call(module, parameters, inputs)
 
 
 def generate_like(x: Tensor, generator: nn.Module, prior: nn.Module) -> Tensor:
-    """Generate as many data as a batch has, from the means of p(x | z) at draws z of the prior.
+    """Generate as many examples as a batch has: the means of p(x | z) at samples z of the prior.
 
     Args:
         x: Data of shape (batch, \\*x_shape).
         generator: From z of shape (batch, \\*z_shape) to an event of shape (\\*x_shape,).
-        prior: Marginal p(z), an event of shape (\\*z_shape,); no gradient reaches it.
+        prior: Marginal p(z), an event of shape (\\*z_shape,). No gradient reaches it.
 
     Returns:
         Tensor of the shape of ``x``.
 
     Raises:
         TypeError: The generator's distribution has no mean.
-        ValueError: The generator's distribution does not fit the data.
+        ValueError: The shapes of the generator's distribution do not match the data.
     """
     p_x = generator(prior().sample(x.shape[:1]))
     check_shapes("generator", p_x, x.shape[:1], x.shape[1:])
@@ -37,13 +37,18 @@ def generate_like(x: Tensor, generator: nn.Module, prior: nn.Module) -> Tensor:
 
 
 def check_scores(part: str, scores: Tensor, x: Tensor) -> Tensor:
-    """Give back the scores of a batch, one number for each datum.
+    """Return the scores of a batch if there is one number per example.
+
+    Args:
+        part: Name of the part of the model that returned the scores, for the error message.
+        scores: The scores.
+        x: Examples of shape (batch, \\*x_shape).
 
     Raises:
-        ValueError: They have another shape than (batch,).
+        ValueError: ``scores`` does not have shape (batch,).
     """
     if scores.shape != x.shape[:1]:
-        raise ValueError(f"`{part}` must give a tensor of shape {tuple(x.shape[:1])}, got {tuple(scores.shape)}.")
+        raise ValueError(f"`{part}` must return a tensor of shape {tuple(x.shape[:1])}, got {tuple(scores.shape)}.")
     return scores
 
 
@@ -51,10 +56,10 @@ def add_losses(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """Add the losses of several parts of a model.
 
     Args:
-        parts: What each part gives in the manner of `Model.compute_loss`, by its name.
+        parts: The quantities of each part, by its name, in the format of `Model.compute_loss`.
 
     Returns:
-        ``loss``, the sum of the losses, and each quantity of a part, detached, as ``<part>_<quantity>``.
+        ``loss``, the sum of the losses, and each quantity of each part, detached, as ``<part>_<quantity>``.
     """
     loss = torch.stack([quantities["loss"] for quantities in parts.values()]).sum()
     logged = {

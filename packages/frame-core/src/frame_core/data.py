@@ -1,4 +1,4 @@
-"""Batches of a data set, whole slices of tensors where the data set holds tensors."""
+"""Data sets, their splits and their batches."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from torch.utils.data import default_collate
 
 
 class SizedDataset(Protocol):
-    """A map-style data set: a length, and a datum at every index."""
+    """A map-style data set: a length, and an example at every index."""
 
     def __len__(self) -> int: ...
 
@@ -20,14 +20,14 @@ class SizedDataset(Protocol):
 
 @runtime_checkable
 class BatchedDataset(Protocol):
-    """A data set that serves a whole batch at once, as one that fits in memory can."""
+    """A data set that returns a whole batch at once, such as one held in memory."""
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int, /) -> Mapping[str, Tensor]: ...
 
     def get_batch(self, indices: Tensor) -> dict[str, Tensor]:
-        """Give the data at ``indices``, an integer tensor of shape (batch,), each value (batch, ...)."""
+        """Return the examples at ``indices``, an integer tensor of shape (batch,), as tensors of shape (batch, ...)."""
         ...
 
 
@@ -56,37 +56,37 @@ class DeclaredDataset(Protocol):
 
 
 def get_batch(data_set: SizedDataset, indices: Tensor) -> dict[str, Tensor]:
-    """Give a batch of a data set as a dictionary of tensors.
+    """Return a batch of a data set as a dictionary of tensors.
 
-    A data set with torch's ``__getitems__`` is asked for all data at once, any other for one after the other.
+    A data set with torch's ``__getitems__`` is called once per batch, any other once per example.
 
     Args:
-        data_set: Its data are dictionaries, or tuples ``(x, y)``, which become ``{"x", "y"}``.
+        data_set: Examples are dictionaries, or tuples ``(x,)`` or ``(x, y)``, which become ``{"x": x, "y": y}``.
         indices: Integer tensor of shape (batch,).
 
     Returns:
         A dictionary of tensors of shape (batch, ...).
 
     Raises:
-        TypeError: The data are neither dictionaries nor tuples of one or two parts, or hold what can't be put into
-            a tensor, as pictures of PIL.
+        TypeError: An example is neither a dictionary nor a tuple of one or two elements, or a value in it cannot
+            become a tensor, such as a PIL image.
     """
     if isinstance(data_set, BatchedDataset):
         return data_set.get_batch(indices)
-    data = [_as_dictionary(datum) for datum in _get_data(data_set, indices.tolist())]
+    examples = [_as_dictionary(example) for example in _get_examples(data_set, indices.tolist())]
     try:
-        return default_collate(data)
+        return default_collate(examples)
     except TypeError:
-        for name, value in data[0].items():
+        for name, value in examples[0].items():
             _check_collatable(name, value)
         raise
 
 
 def get_tensor(batch: Mapping[str, Tensor], name: str) -> Tensor:
-    """Give what a batch holds under a name.
+    """Return the tensor that a batch holds under a name.
 
     Raises:
-        ValueError: It holds nothing there, and what it does hold is listed.
+        ValueError: There is no such name. The message lists the names there are.
     """
     if name not in batch:
         raise ValueError(f"The batch has no `{name}`; it has {', '.join(f'`{other}`' for other in batch)}.")
@@ -94,7 +94,7 @@ def get_tensor(batch: Mapping[str, Tensor], name: str) -> Tensor:
 
 
 def iterate_batches(data_set: SizedDataset, batch_size: int) -> Iterator[dict[str, Tensor]]:
-    """Go once through a data set in its order; the last batch may be smaller.
+    """Iterate once over a data set, in order. The last batch may be smaller.
 
     Raises:
         ValueError: ``batch_size`` is not positive.
@@ -106,21 +106,21 @@ def iterate_batches(data_set: SizedDataset, batch_size: int) -> Iterator[dict[st
 
 
 def read_batches(data_set: SizedDataset, batches: Sequence[Tensor]) -> Iterable[dict[str, Tensor]]:
-    """Read several batches of a data set, one after the other, as `get_batch` does or what `reading` names.
+    """Read several batches of a data set, in order, with `get_batch` or with the reader set by `reading`.
 
     Args:
-        data_set: The data.
-        batches: Integer tensors of shape (batch,), the indices of each.
+        data_set: The data set.
+        batches: The indices of each batch, an integer tensor of shape (batch,).
     """
     return _reader.get()(data_set, batches)
 
 
 @contextmanager
 def reading(read: Callable[[SizedDataset, Sequence[Tensor]], Iterable[dict[str, Tensor]]]) -> Generator[None]:
-    """Let what goes through a data set, such as an evaluation, have its batches from elsewhere, such as from workers.
+    """Replace how `read_batches` reads, for the duration of the context: from data-loading workers, for example.
 
     Args:
-        read: Takes the place of `read_batches`, and gives the same.
+        read: Called with the arguments of `read_batches`. It must return the same batches.
     """
     token = _reader.set(read)
     try:
@@ -130,17 +130,17 @@ def reading(read: Callable[[SizedDataset, Sequence[Tensor]], Iterable[dict[str, 
 
 
 def get_split(data: Mapping[str, SizedDataset], split: str) -> SizedDataset:
-    """Give one split of the data, with at least one datum in it.
+    """Return one split of the data.
 
     Raises:
-        ValueError: There is no such split, and those there are are listed; or nothing is in it.
+        ValueError: There is no such split, or it is None or empty. The message lists the splits there are.
     """
     if split not in data:
         raise ValueError(f"`data` has no split {split!r}; it has {', '.join(map(repr, data))}.")
-    if data[split] is None:  # pyright: ignore[reportUnnecessaryComparison]  # as a config may say
+    if data[split] is None:  # pyright: ignore[reportUnnecessaryComparison]  # a config may set null
         raise ValueError(f"Split {split!r} of `data` must be a data set, got None (`null`).")
     if len(data[split]) == 0:
-        raise ValueError(f"Split {split!r} of `data` is empty.")
+        raise ValueError(f"Split {split!r} of `data` is empty; it needs at least 1 example.")
     return data[split]
 
 
@@ -153,17 +153,17 @@ _reader: ContextVar[Callable[[SizedDataset, Sequence[Tensor]], Iterable[dict[str
 )
 
 
-def _get_data(data_set: SizedDataset, indices: list[int]) -> Sequence[Any]:
+def _get_examples(data_set: SizedDataset, indices: list[int]) -> Sequence[Any]:
     get_items = getattr(data_set, "__getitems__", None)
     return [data_set[index] for index in indices] if get_items is None else get_items(indices)
 
 
-def _as_dictionary(datum: Any) -> Mapping[str, Any]:
-    if isinstance(datum, Mapping):
-        return datum
-    if isinstance(datum, tuple | list) and len(datum) in (1, 2):
-        return dict(zip(("x", "y"), datum))
-    raise TypeError(f"A datum must be a dictionary or a tuple, (x,) or (x, y), got {_describe(datum)}.")
+def _as_dictionary(example: Any) -> Mapping[str, Any]:
+    if isinstance(example, Mapping):
+        return example
+    if isinstance(example, tuple | list) and len(example) in (1, 2):
+        return dict(zip(("x", "y"), example))
+    raise TypeError(f"An example must be a dictionary or a tuple, (x,) or (x, y), got {_describe(example)}.")
 
 
 def _check_collatable(name: str, value: Any) -> None:
@@ -171,13 +171,13 @@ def _check_collatable(name: str, value: Any) -> None:
         default_collate([value])
     except TypeError:
         kind = f"{type(value).__module__}.{type(value).__qualname__}"
-        message = f"`{name}` of a datum must be a tensor, an array or a number, got {kind}."
+        message = f"`{name}` of an example must be a tensor, an array or a number, got {kind}."
         if kind.startswith("PIL."):
-            message += " `transform: {_target_: torchvision.transforms.ToTensor}` makes tensors of pictures."
+            message += " Set `transform: {_target_: torchvision.transforms.ToTensor}` to turn images into tensors."
         raise TypeError(message) from None
 
 
-def _describe(datum: Any) -> str:
-    if isinstance(datum, tuple | list):
-        return f"a {type(datum).__name__} of {len(datum)} parts"
-    return type(datum).__name__
+def _describe(example: Any) -> str:
+    if isinstance(example, tuple | list):
+        return f"a {type(example).__name__} of length {len(example)}"
+    return type(example).__name__

@@ -1,4 +1,4 @@
-"""Modules that return distributions, and the divergence between two distributions."""
+"""Modules that return distributions, and functions of distributions."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,10 +12,10 @@ class ConditionalDistribution(nn.Module):
 
     ``forward(*conditions)`` takes tensors of shape (\\*batch, \\*condition_shape) and returns a
     `torch.distributions.Distribution` whose ``batch_shape`` is (\\*batch,) and whose ``event_shape``
-    is the shape of one datum: wrap elementwise distributions in `torch.distributions.Independent`.
+    is the shape of one example. Wrap elementwise distributions in `torch.distributions.Independent`.
 
-    The class states the contract; any module that behaves so is accepted wherever a
-    conditional distribution is asked for, zuko's lazy distributions among them.
+    This class documents the contract. Deriving from it is optional: any module with such a ``forward`` is
+    accepted, for example a lazy distribution of zuko.
     """
 
     forward: Callable[..., Distribution]
@@ -26,7 +26,7 @@ class MarginalDistribution(nn.Module):
     """A distribution without conditions, such as a prior p(z).
 
     ``forward()`` returns a `torch.distributions.Distribution` with an empty ``batch_shape`` whose
-    ``event_shape`` is the shape of one datum.
+    ``event_shape`` is the shape of one example.
     """
 
     forward: Callable[[], Distribution]
@@ -34,10 +34,10 @@ class MarginalDistribution(nn.Module):
 
 
 def kl_divergence(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
-    """Kullback-Leibler divergence KL(q || p), in nats.
+    """Compute the Kullback-Leibler divergence KL(q || p), in nats.
 
-    In closed form where torch registers one for the pair; otherwise the Monte Carlo estimate
-    log q(z) - log p(z), whose gradient reaches the parameters of ``q`` through ``z`` as well.
+    Uses the closed form if torch registers one for the pair. Otherwise it is the Monte Carlo estimate
+    log q(z) - log p(z), whose gradient also reaches the parameters of ``q`` through ``z``.
 
     Args:
         q: Distribution with batch shape (batch,).
@@ -48,13 +48,13 @@ def kl_divergence(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
         Tensor of shape (batch,).
 
     Raises:
-        TypeError: One of them has no density, as a `Delta`.
+        TypeError: One of the two is a `Delta`, which has no density.
     """
     for distribution in (q, p):
         if isinstance(distribution, Delta):
             raise TypeError(
-                "The divergence of two distributions needs densities, and a `Delta` has none: take a stochastic one, "
-                "such as an encoder with `posterior='Normal'`."
+                "The KL divergence needs two distributions with a density, and a `Delta` has no density. "
+                "Use a stochastic distribution, such as an encoder with `posterior='Normal'`."
             )
     try:
         return torch.distributions.kl_divergence(q, p)
@@ -67,81 +67,83 @@ def reparametrize(q: Distribution, part: str, sample_shape: torch.Size = torch.S
 
     Args:
         q: Distribution of batch shape (batch,).
-        part: Name of the part of the model that gave it, for the message.
-        sample_shape: Shape of the set of samples.
+        part: Name of the part of the model that returned it, for the error message.
+        sample_shape: Leading dimensions of the samples.
 
     Returns:
         Tensor of shape (\\*sample_shape, batch, \\*event_shape).
 
     Raises:
-        TypeError: The distribution can't be reparametrised.
+        TypeError: The distribution cannot be reparameterized.
     """
     if not q.has_rsample:
-        raise TypeError(f"`{part}` must give a distribution that can be reparametrised (`has_rsample`), got {q!r}.")
+        raise TypeError(f"`{part}` must return a distribution that can be reparameterized (`has_rsample`), got {q!r}.")
     return q.rsample(sample_shape)
 
 
 def sample_or_mean(distribution: Distribution, option: str, sample: bool) -> Tensor:
-    """Give a sample of a distribution, or its mean.
+    """Return a sample of a distribution, or its mean.
 
     Args:
         distribution: The distribution.
-        option: Name of the option that decides, for the message.
+        option: Name of the option that chooses between the two, for the error message.
         sample: Whether to sample.
 
     Raises:
-        TypeError: The mean is asked for, and there is none, as of a normalizing flow.
+        TypeError: ``sample`` is False and the distribution has no mean, as for a normalizing flow.
     """
     if sample:
         return distribution.sample()
     try:
         return distribution.mean
     except NotImplementedError:
-        raise TypeError(f"`{type(distribution).__name__}` has no mean to give: set `{option}` to True.") from None
+        raise TypeError(f"`{type(distribution).__name__}` has no mean: set `{option}` to True to sample.") from None
 
 
 def get_mean(distribution: Distribution, part: str) -> Tensor:
-    """Give the mean of a distribution that is needed for nothing else.
+    """Return the mean of a distribution.
 
     Args:
         distribution: The distribution.
-        part: Name of the part of the model that gave it, for the message.
+        part: Name of the part of the model that returned it, for the error message.
 
     Raises:
-        TypeError: There is none, as of a normalizing flow.
+        TypeError: The distribution has no mean, as for a normalizing flow.
     """
     try:
         return distribution.mean
     except NotImplementedError:
-        raise TypeError(f"`{part}` must give a distribution that has a mean, got {distribution!r}.") from None
+        raise TypeError(f"`{part}` must return a distribution that has a mean, got {distribution!r}.") from None
 
 
 def check_shapes(part: str, distribution: Distribution, batch_shape: torch.Size, event_shape: torch.Size) -> None:
-    """Refuse a distribution that would broadcast into a wrong loss, above all one that lacks an `Independent`.
+    """Check the shapes of a distribution, so that it does not broadcast into a wrong loss.
+
+    The usual mistake is an elementwise distribution that lacks an `Independent`.
 
     Args:
-        part: Name of the part of the model that gave the distribution, for the message.
+        part: Name of the part of the model that returned the distribution, for the error message.
         distribution: The distribution.
         batch_shape: The batch shape it must have.
         event_shape: The event shape it must have.
 
     Raises:
-        ValueError: It has others.
+        ValueError: The distribution has another batch shape or event shape.
     """
     if (distribution.batch_shape, distribution.event_shape) != (batch_shape, event_shape):
         raise ValueError(
-            f"`{part}` must give a distribution of batch shape {tuple(batch_shape)} and event shape "
+            f"`{part}` must return a distribution of batch shape {tuple(batch_shape)} and event shape "
             f"{tuple(event_shape)}, got {tuple(distribution.batch_shape)} and {tuple(distribution.event_shape)}; "
-            "`torch.distributions.Independent` makes the dimensions of one datum part of the event."
+            "use `torch.distributions.Independent` to make the dimensions of one example part of the event."
         )
 
 
 class Delta(Distribution):
-    """All mass on one value: what a deterministic network gives where a distribution is asked for.
+    """Distribution with all its mass on one value: the output of a deterministic network.
 
     Args:
         value: The value, of shape (\\*batch, \\*event_shape).
-        event_dim: Number of dimensions of one datum.
+        event_dim: Number of dimensions of one example.
     """
 
     has_rsample = True
@@ -168,13 +170,13 @@ class Delta(Distribution):
         return torch.zeros_like(self.value)
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
-        return self.rsample(sample_shape).detach()  # a view made without gradient may carry one all the same
+        return self.rsample(sample_shape).detach()  # a view made under `no_grad` may still require a gradient
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         return self.value.expand(*sample_shape, *self.value.shape)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Log mass: 0 at the value, minus infinity elsewhere; it carries no gradient."""
+        """Return the log mass: 0 at the value, minus infinity elsewhere. It carries no gradient."""
         same = value == self.value
         n_event_dims = len(self.event_shape)
         equal = same.flatten(-n_event_dims).all(-1) if n_event_dims else same

@@ -9,7 +9,7 @@ from frame_core.log_entry import LogEntry
 
 @runtime_checkable
 class EntryLogger(Protocol):
-    """Shows entries on some back end, in the order they come, none dropped."""
+    """A logger that stores or shows every entry, in the order in which they are logged."""
 
     def log(
         self,
@@ -21,10 +21,10 @@ class EntryLogger(Protocol):
         """Log one entry.
 
         Args:
-            name: Full name of what is logged, such as ``ELBO/Validation``.
+            name: Full name of the entry, such as ``ELBO/Validation``.
             log_entry: The entry.
-            global_step: Number of optimizer steps done, the step axis ``trainer/global_step``.
-            counters: The optimization's counters, logged beside it as ``counters/<name>``.
+            global_step: Number of optimizer steps so far, the step axis ``trainer/global_step``.
+            counters: The optimization's counters, logged with the entry as ``counters/<name>``.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""From an optimization to a log entry, without a trace in the training."""
+"""Evaluations of an optimization, which leave the training unchanged."""
 
 import random
 import sys
@@ -17,61 +17,62 @@ from frame_core.optimization import Optimization
 
 
 class Evaluation(ABC):
-    """Measures or pictures what an optimization has reached.
+    """A measurement or visualization of the current state of an optimization.
 
-    It is run by `run_evaluation`, which sees to it that training goes on as if nothing had happened:
-    `evaluate` finds the model in eval mode, without gradients, and may draw random numbers freely.
+    `run_evaluation` runs it and restores the state of the training afterwards. `evaluate` is called with the
+    model in eval mode and gradients disabled, and may draw random numbers freely.
     """
 
     requires: ClassVar[type[Model]] = Model
     """The capability that the model must have."""
 
     evaluate_on: str = ""
-    """The split of the data that is looked at, empty where it is none."""
+    """The split of the data that it reads, or an empty string if it reads no split."""
 
-    def check(self, optimization: Optimization) -> None:  # noqa: B027  # most ask for nothing else
-        """Check what else the evaluation asks for, by a look at one datum at most.
+    def check(self, optimization: Optimization) -> None:  # noqa: B027  # optional: most need no check of their own
+        """Check further requirements of the evaluation, reading at most one example.
 
-        It is called by `check_requirements`, for a model with the capability and data with the split.
+        `check_requirements` calls it after it has checked the capability of the model and the split of the data.
 
         Raises:
-            TypeError: Something is of another kind.
-            ValueError: Something is missing.
+            TypeError: A requirement has the wrong type.
+            ValueError: A requirement is missing.
         """
 
     @abstractmethod
     def evaluate(self, optimization: Optimization) -> LogEntry:
-        """Turn the present state of an optimization into an entry to log."""
+        """Compute a log entry from the current state of an optimization."""
 
 
 def check_requirements(evaluation: Evaluation, optimization: Optimization) -> None:
-    """Check that an optimization has what an evaluation asks for: the capability, the split, and what it checks itself.
+    """Check that an optimization meets the requirements of an evaluation.
+
+    These are the capability of the model, the split of the data, and what `Evaluation.check` checks.
 
     Raises:
-        TypeError: The model lacks the capability, or the evaluation finds something of another kind.
-        ValueError: The data have no such split, nothing in it, or the evaluation finds something missing.
+        TypeError: The model lacks the capability, or `Evaluation.check` raises it.
+        ValueError: The split is missing or empty, or `Evaluation.check` raises it.
     """
     if not isinstance(optimization.model, evaluation.requires):
         raise TypeError(
             f"`{type(evaluation).__name__}` needs a `{evaluation.requires.__name__}`, "
-            f"and `{type(optimization.model).__name__}` is none."
+            f"and `{type(optimization.model).__name__}` is not one."
         )
     if evaluation.evaluate_on:
         get_split(optimization.data, evaluation.evaluate_on)
-    with undisturbed(optimization.model):  # to read a datum may be to draw from a generator
+    with undisturbed(optimization.model):  # reading an example may draw random numbers
         evaluation.check(optimization)
 
 
 def run_evaluation(evaluation: Evaluation, optimization: Optimization) -> LogEntry:
-    """Evaluate, and leave the optimization and every random state as they were.
+    """Run an evaluation, then restore the mode of every module, the grad mode and every random state.
 
-    The evaluation starts from random seed 0, so that its result depends on the optimization alone
-    and two results differ by what was learned in between.
+    The evaluation starts from random seed 0. Its result therefore depends on the optimization only, and two
+    results differ only by the training in between.
 
     Raises:
-        TypeError: The model lacks the capability that the evaluation needs, something is of another kind, or
-            something else than a `LogEntry` came back.
-        ValueError: The data lack the split that the evaluation looks at, or something that it needs is missing.
+        TypeError: `check_requirements` raises it, or the evaluation does not return a `LogEntry`.
+        ValueError: `check_requirements` raises it.
     """
     check_requirements(evaluation, optimization)
     with undisturbed(optimization.model):
@@ -83,7 +84,7 @@ def run_evaluation(evaluation: Evaluation, optimization: Optimization) -> LogEnt
 
 @contextmanager
 def undisturbed(model: nn.Module) -> Generator[None]:
-    """Switch to eval mode, no gradients and random seed 0, and switch everything back at the end."""
+    """Switch to eval mode, disable gradients and set random seed 0; restore all three on exit."""
     training = {module: module.training for module in model.modules()}
     with torch.no_grad(), _forked_random_states():
         model.eval()
@@ -96,8 +97,8 @@ def undisturbed(model: nn.Module) -> Generator[None]:
 
 @contextmanager
 def _forked_random_states() -> Generator[None]:
-    """Seed Python, NumPy and torch (CPU and every accelerator) with 0, and put their states back at the end."""
-    numpy = sys.modules.get("numpy")  # core does not need NumPy: where nobody imported it, nobody draws from it
+    """Seed Python, NumPy and torch (CPU and every accelerator) with 0, and restore their states on exit."""
+    numpy = sys.modules.get("numpy")  # core does not depend on NumPy; if it is not imported, nothing draws from it
     python_state = random.getstate()
     numpy_state = numpy.random.get_state() if numpy else None
     try:
@@ -114,6 +115,6 @@ def _forked_random_states() -> Generator[None]:
 
 
 def _get_accelerator_type() -> str:
-    """Name the kind of accelerator whose random states torch seeds; with no such device, no state is touched."""
+    """Return the type of the accelerator, or ``cuda`` if there is none; then `fork_rng` has no device to restore."""
     accelerator = torch.accelerator.current_accelerator()
     return accelerator.type if accelerator else "cuda"

@@ -1,4 +1,4 @@
-"""What an evaluation returns and a logger shows."""
+"""Log entries: the results of evaluations, and the input of loggers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 class EntryType(StrEnum):
-    """The types of a `LogEntry`; the value of each is described there."""
+    """Types of a `LogEntry`, which documents the value of each."""
 
     SCALAR = "scalar"
     SCALARS = "scalars"
@@ -33,24 +33,24 @@ TABLE_ENTRY = EntryType.TABLE
 
 @runtime_checkable
 class Figure(Protocol):
-    """What a plot must be able to do, as `matplotlib.figure.Figure` does."""
+    """The part of `matplotlib.figure.Figure` that a plot needs."""
 
     def savefig(self, fname: Any, /) -> None: ...
 
 
 @dataclass(frozen=True, eq=False)
 class LogEntry:
-    """A value to show, whatever the logger; checked, brought to one form and fixed when it is made.
+    """A value to log, independent of the logger. It is validated, normalized and read-only.
 
     ===================  ==========================================  ===============================
-    ``data_type``        ``value`` that is accepted                  ``value`` that is kept
+    ``data_type``        accepted ``value``                          stored ``value``
     ===================  ==========================================  ===============================
     ``SCALAR_ENTRY``     a number or a tensor of one element         float
     ``SCALARS_ENTRY``    a mapping of names to such numbers          read-only mapping of floats
     ``IMAGE_ENTRY``      a tensor (channels, height, width) of 1, 3  uint8 tensor of that shape, on
                          or 4 channels: uint8, or float in [0, 1]    the CPU
     ``PLOT_ENTRY``       a matplotlib figure                         the figure
-    ``HISTOGRAM_ENTRY``  a tensor of numbers, at least one           float32 tensor (n,), on the CPU
+    ``HISTOGRAM_ENTRY``  a non-empty tensor of real numbers          float32 tensor (n,), on the CPU
     ``TEXT_ENTRY``       a string                                    the string
     ``TABLE_ENTRY``      a mapping of columns to equally long        read-only mapping of tuples
                          sequences
@@ -59,11 +59,11 @@ class LogEntry:
     Args:
         data_type: One of the types above, or its name.
         value: The value.
-        seconds: How long it took to make, None where that was not measured.
+        seconds: Time that the evaluation took, or None if it was not measured.
 
     Raises:
-        ValueError: There is no such type, or the value can't be shown as it.
-        TypeError: The value has another Python type than ``data_type`` asks for.
+        ValueError: ``data_type`` is not a type, or ``value`` is invalid for it.
+        TypeError: ``value`` has the wrong Python type for ``data_type``.
 
     >>> LogEntry(data_type=SCALAR_ENTRY, value=torch.tensor(2.0)).value
     2.0
@@ -85,7 +85,7 @@ class LogEntry:
 
 
 def name_numbers(name: str, log_entry: LogEntry) -> dict[str, float]:
-    """Give the numbers of an entry under their full names; none of an entry that holds something else.
+    """Return the numbers of an entry under their full names; an entry without numbers has none.
 
     >>> name_numbers("Accuracy", LogEntry(SCALARS_ENTRY, {"mean": 0.5}))
     {'Accuracy/mean': 0.5}
@@ -117,14 +117,14 @@ def _normalize_image(value: Any) -> Tensor:
     if image.ndim != 3 or image.shape[0] not in (1, 3, 4) or image.numel() == 0:
         raise ValueError(
             "An image entry must have shape (channels, height, width) with 1, 3 or 4 channels, "
-            f"got {_describe(image)}; `torchvision.utils.make_grid` makes one picture of a batch."
+            f"got {_describe(image)}; use `torchvision.utils.make_grid` to arrange a batch in one image."
         )
     if image.dtype == torch.uint8:
         return image.cpu().clone()
     if not image.is_floating_point():
         raise TypeError(f"An image entry must be uint8 or floating point, got {image.dtype}.")
     low, high = (bound.item() for bound in image.aminmax())
-    if not (low >= 0 and high <= 1):  # also refuses NaN
+    if not (low >= 0 and high <= 1):  # rejects NaN, too
         raise ValueError(f"A floating-point image entry must lie in [0, 1], got values in [{low:g}, {high:g}].")
     return (image * 255).round().to(torch.uint8).cpu()
 
@@ -173,10 +173,10 @@ def _as_mapping(value: Any, expectation: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise TypeError(f"{expectation}, got {type(value).__name__}.")
     if not value:
-        raise ValueError(f"{expectation}, got an empty one.")
+        raise ValueError(f"{expectation}, got an empty mapping.")
     for name in value:
         if not isinstance(name, str):
-            raise TypeError(f"{expectation}, got the name {name!r}.")
+            raise TypeError(f"{expectation}, got the name {name!r}, which is not a string.")
     return value
 
 

@@ -1,4 +1,4 @@
-"""What a model is, and the capabilities that evaluations and procedures ask for."""
+"""Models, and the capabilities that evaluations and optimizations require."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from torch.distributions import Distribution
 
 
 class Model(nn.Module, ABC):
-    """What is optimised: networks and a loss, free of data set and architecture."""
+    """Networks and a loss, independent of data set and architecture."""
 
     @abstractmethod
     def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
@@ -18,11 +18,11 @@ class Model(nn.Module, ABC):
         Args:
             data: A batch, a dictionary of tensors such as ``data["x"]`` of shape (batch, \\*x_shape)
                 and ``data["y"]`` of shape (batch,).
-            data_idx: Position of the batch in its epoch.
+            data_idx: Index of the batch in its epoch.
 
         Returns:
-            A dictionary of scalar tensors: ``loss`` carries the gradient, every other key is a
-            detached quantity to log. Means over the batch of sums over the event, in nats.
+            A dictionary of scalar tensors: ``loss`` carries the gradient, every other value is a
+            detached quantity to log. Losses are means over the batch of sums over the event, in nats.
         """
 
 
@@ -38,8 +38,8 @@ class GenerativeModel(Model):
         """Generate data.
 
         Args:
-            sample_shape: Shape of the set of samples to generate.
-            sample_output: Whether to sample the output distribution too; its mean is given otherwise.
+            sample_shape: Leading dimensions of the generated samples.
+            sample_output: Whether to sample the output distribution too. If False, its mean is returned.
 
         Returns:
             Tensor of shape (\\*sample_shape, \\*x_shape).
@@ -47,11 +47,11 @@ class GenerativeModel(Model):
 
 
 class RepresentationLearningModel(Model):
-    """A model that represents a datum by a random variable z."""
+    """A model that represents an example by a random variable z."""
 
     @abstractmethod
     def encode(self, x: Tensor) -> Distribution:
-        """Give the distribution q(z | x) of the representation.
+        """Return the distribution q(z | x) of the representation.
 
         Args:
             x: Data of shape (batch, \\*x_shape).
@@ -62,11 +62,11 @@ class RepresentationLearningModel(Model):
 
 
 class LatentVariableModel(RepresentationLearningModel):
-    """A model that describes a datum given its representation."""
+    """A model with a likelihood p(x | z) of an example given its representation."""
 
     @abstractmethod
     def decode(self, z: Tensor) -> Distribution:
-        """Give the distribution p(x | z) of the data.
+        """Return the distribution p(x | z) of the data.
 
         Args:
             z: Representations of shape (batch, \\*z_shape).
@@ -77,7 +77,7 @@ class LatentVariableModel(RepresentationLearningModel):
 
 
 class ReconstructionModel(Model):
-    """A model that gives a datum back from what it keeps of it."""
+    """A model that reconstructs an example from its representation."""
 
     @abstractmethod
     def reconstruct(self, x: Tensor, sample_latents: bool = False, sample_output: bool = False) -> Tensor:
@@ -85,8 +85,8 @@ class ReconstructionModel(Model):
 
         Args:
             x: Data of shape (batch, \\*x_shape).
-            sample_latents: Whether to sample the representation; its mean is taken otherwise.
-            sample_output: Whether to sample the output distribution; its mean is given otherwise.
+            sample_latents: Whether to sample the representation. If False, its mean is used.
+            sample_output: Whether to sample the output distribution. If False, its mean is returned.
 
         Returns:
             Tensor of the shape of ``x``.
@@ -113,12 +113,12 @@ class VariationalModel(Model):
     def compute_log_weights(self, x: Tensor, n_samples: int) -> Tensor:
         """Compute the log importance weights log p(x, z) - log q(z | x) of samples z ~ q(z | x), in nats.
 
-        The logarithm of the mean of the weights over the samples is a lower bound on log p(x) that
-        tightens with their number.
+        The logarithm of the mean of the weights over the samples is a lower bound on log p(x). It becomes
+        tighter with more samples.
 
         Args:
             x: Data of shape (batch, \\*x_shape).
-            n_samples: Number of samples for each datum.
+            n_samples: Number of samples per example.
 
         Returns:
             Tensor of shape (n_samples, batch).
@@ -126,16 +126,16 @@ class VariationalModel(Model):
 
 
 class ClassificationModel(Model):
-    """A model that predicts the label of a datum."""
+    """A model that predicts the label of an example."""
 
     @abstractmethod
     def classify(self, x: Tensor, n_samples: int = 1) -> Distribution:
-        """Give the distribution p(y | x) over labels.
+        """Return the distribution p(y | x) over labels.
 
         Args:
             x: Data of shape (batch, \\*x_shape).
-            n_samples: Number of random draws whose predicted probabilities are averaged; a model that
-                draws nothing takes no notice.
+            n_samples: Number of random draws whose predicted probabilities are averaged. A deterministic
+                model ignores it.
 
         Returns:
             Categorical distribution of batch shape (batch,) over labels.
@@ -143,29 +143,29 @@ class ClassificationModel(Model):
 
 
 class AdversarialModel(GenerativeModel):
-    """A generator and a discriminator that are trained against one another, each on a loss of its own.
+    """A generator and a discriminator that are trained against each other, each on its own loss.
 
-    ``compute_loss`` gives the sum of both losses, in which each reaches the parameters of its own part
-    alone: its gradient is that of a simultaneous step of the two. A procedure that takes the steps in
-    turn asks for one loss at a time.
+    ``compute_loss`` returns the sum of both losses. The gradient of each loss reaches only the parameters of
+    its own part, so that a step on the sum updates both parts simultaneously. An optimization that alternates
+    between the two calls one of the other methods per step.
     """
 
     generator: nn.Module
-    """Makes the data."""
+    """Generates the data."""
 
     discriminator: nn.Module
-    """Tells them from real ones; a critic where it gives a score."""
+    """Distinguishes generated from real data. If it returns an unbounded score, it is a critic."""
 
     @abstractmethod
     def compute_generator_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
         """Compute the loss of the generator, as `compute_loss` does.
 
-        Its gradient reaches the parameters of the generator alone.
+        Its gradient reaches only the parameters of the generator.
         """
 
     @abstractmethod
     def compute_discriminator_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
         """Compute the loss of the discriminator, as `compute_loss` does.
 
-        Its gradient reaches the parameters of the discriminator alone.
+        Its gradient reaches only the parameters of the discriminator.
         """

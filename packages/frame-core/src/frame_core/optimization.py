@@ -1,4 +1,4 @@
-"""How a model is updated, as far as evaluations and callbacks need to know."""
+"""Contract of an optimization, as evaluations and callbacks see it."""
 
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
@@ -9,11 +9,11 @@ from frame_core.models import Model
 
 @runtime_checkable
 class Optimization(Protocol):
-    """A model, the data it learns from, and how far it has come."""
+    """A model, the data it is trained on, and counters of its progress."""
 
     @property
     def model(self) -> Model:
-        """The model that is optimised."""
+        """The model that is trained."""
         ...
 
     @property
@@ -23,5 +23,5 @@ class Optimization(Protocol):
 
     @property
     def counters(self) -> Mapping[str, int]:
-        """What was counted so far: at least ``iteration``, the number of training steps."""
+        """Counters by name: at least ``iteration``, the number of training steps so far."""
         ...

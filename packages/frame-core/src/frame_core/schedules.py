@@ -1,4 +1,4 @@
-"""Numbers that change while a model is trained."""
+"""Numbers that change during training."""
 
 from abc import ABC, abstractmethod
 
@@ -7,13 +7,13 @@ from torch import Tensor, nn
 
 
 class Schedule(nn.Module, ABC):
-    """A number that a model reads in its loss, and that a procedure moves on.
+    """A number that a model uses in its loss, and that the optimization module advances.
 
-    It is a module with a buffer, so that a model that holds one has its value in the state dict and on
-    its device.
+    It is a module with a buffer: its value is in the state dict of the model that holds it, and on the
+    model's device.
 
     Args:
-        over: How long it takes, such as ``"5 epochs"``; the procedure reads it.
+        over: Duration, such as ``"5 epochs"``. The optimization module reads it.
     """
 
     value: Tensor
@@ -25,10 +25,10 @@ class Schedule(nn.Module, ABC):
 
     @abstractmethod
     def compute_value(self, fraction: float) -> float:
-        """Give the number at a fraction of ``over``: 0 at the beginning, 1 when it is over, and more after it."""
+        """Return the number at a fraction of ``over``: 0 at the start, 1 at the end, more than 1 afterwards."""
 
     def advance_to(self, fraction: float) -> None:
-        """Move on to a fraction of ``over``."""
+        """Set the value to the number at a fraction of ``over``."""
         self.value.fill_(self.compute_value(fraction))
 
     def forward(self) -> Tensor:
@@ -36,12 +36,12 @@ class Schedule(nn.Module, ABC):
 
 
 class LinearWarmup(Schedule):
-    """Goes from one number to another on a straight line, and stays there.
+    """Linear change from one number to another, constant afterwards.
 
     Args:
-        start: The number at the beginning.
-        end: The number when ``over`` has passed, and from then on.
-        over: How long it takes, such as ``"5 epochs"``.
+        start: The number at the start.
+        end: The number after ``over``.
+        over: Duration, such as ``"5 epochs"``.
 
     >>> beta = LinearWarmup(start=0.0, end=1.0, over="5 epochs")
     >>> beta.advance_to(0.5)
@@ -62,12 +62,12 @@ class LinearWarmup(Schedule):
 
 
 class ExponentialWarmup(Schedule):
-    """Goes from one positive number to another by the same factor in the same time, and stays there.
+    """Exponential change from one positive number to another, constant afterwards.
 
     Args:
-        start: The number at the beginning.
-        end: The number when ``over`` has passed, and from then on.
-        over: How long it takes, such as ``"5 epochs"``.
+        start: The number at the start.
+        end: The number after ``over``.
+        over: Duration, such as ``"5 epochs"``.
 
     Raises:
         ValueError: ``start`` or ``end`` is not positive.
@@ -92,26 +92,28 @@ class ExponentialWarmup(Schedule):
 
 
 def get_value(number: float | Schedule) -> float | Tensor:
-    """Give a number, or the present one of a schedule."""
+    """Return a number, or the current value of a schedule."""
     return number() if isinstance(number, Schedule) else number
 
 
 def check_non_negative(name: str, number: float | Schedule) -> float | Schedule:
-    """Give back a number, or a schedule, that is not negative: at its beginning, half way, and at its end.
+    """Return a number or a schedule if it is not negative.
+
+    A schedule is checked at its start, halfway and at its end.
 
     Raises:
-        TypeError: It is neither a number nor a schedule.
-        ValueError: It is negative or not a number, or becomes so.
+        TypeError: ``number`` is neither a number nor a schedule.
+        ValueError: ``number`` is negative or NaN.
     """
     if not isinstance(number, int | float | Schedule):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"`{name}` must be a number or a schedule, got {number!r}.")
     values = [number.compute_value(part) for part in (0.0, 0.5, 1.0)] if isinstance(number, Schedule) else [number]
-    if not all(value >= 0 for value in values):  # also refuses NaN
+    if not all(value >= 0 for value in values):  # rejects NaN, too
         raise ValueError(f"`{name}` must be non-negative, got {number!r}.")
     return number
 
 
 def _check_positive(name: str, number: float) -> float:
-    if not number > 0:  # also refuses NaN
+    if not number > 0:  # rejects NaN, too
         raise ValueError(f"`{name}` must be positive, got {number!r}.")
     return number

@@ -1,4 +1,4 @@
-"""What evaluations compute for one another."""
+"""Cache shared by the evaluations of one step."""
 
 from collections.abc import Callable, Generator, Hashable
 from contextlib import contextmanager
@@ -12,10 +12,11 @@ _results: ContextVar[dict[Hashable, Any] | None] = ContextVar("results", default
 
 @contextmanager
 def sharing(results: dict[Hashable, Any]) -> Generator[None]:
-    """Let evaluations find and leave what they compute; whoever gives the dictionary knows that nothing has changed.
+    """Set the cache that `share` uses, for the duration of the context.
 
     Args:
-        results: What has been computed from the same weights, which is added to.
+        results: The cache: results by key. `share` adds to it. The caller must pass a new one when the weights
+            have changed.
     """
     token = _results.set(results)
     try:
@@ -25,11 +26,12 @@ def sharing(results: dict[Hashable, Any]) -> Generator[None]:
 
 
 def share(key: Hashable, compute: Callable[[], T]) -> T:
-    """Give what another evaluation has computed, or compute it; outside of `sharing` it is computed each time.
+    """Return a result from the cache, or compute and cache it. Outside `sharing`, compute it every time.
 
     Args:
-        key: What is computed, and all that it depends on but the weights.
-        compute: Computes it. It is called before anything random is drawn, so that it gives all the same.
+        key: What is computed, and everything that it depends on except the weights.
+        compute: Computes the result. Call `share` before drawing any random number: every evaluation starts from
+            the same seed, so that every one of them would compute the same result.
     """
     results = _results.get()
     if results is None:

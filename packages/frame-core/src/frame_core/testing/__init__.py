@@ -1,7 +1,6 @@
-"""Contracts to hold a class to, one check per interface, and the smallest components that keep them.
+"""Checks of the contracts, one per interface, and minimal components that satisfy them.
 
-A project that writes a model, an architecture, an evaluation or a logger of its own calls the same
-checks in its tests as the packages of frame do in theirs.
+Use them in the tests of your own models, architectures, evaluations and loggers, as frame's packages do.
 """
 
 from frame_core.testing.checks import (

@@ -1,4 +1,4 @@
-"""One check per interface; each raises an AssertionError that names what is broken."""
+"""Checks of the contracts, one per interface. Each raises an AssertionError that names the violation."""
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
@@ -35,11 +35,14 @@ from frame_core.optimization import Optimization
 
 
 def check_model(model: Model, data: Mapping[str, Tensor]) -> None:
-    """Hold a model to its contract, and to that of every capability it has.
+    """Check a model against its contract and the contract of each of its capabilities.
 
     Args:
         model: The model.
-        data: A batch of at least two data.
+        data: A batch of at least two examples.
+
+    Raises:
+        AssertionError: The model violates a contract.
     """
     assert isinstance(model, Model), f"{type(model).__name__} is not a Model"
     _check_loss(model, data)
@@ -47,7 +50,7 @@ def check_model(model: Model, data: Mapping[str, Tensor]) -> None:
     if isinstance(model, AdversarialModel):
         _check_adversarial_losses(model, data)
     x = data["x"]
-    model.eval()  # as evaluations find it
+    model.eval()  # the mode of evaluations
     with torch.no_grad():
         if isinstance(model, RepresentationLearningModel):
             _check_batch_shape(model.encode(x), (len(x),), "encode")
@@ -67,12 +70,15 @@ def check_model(model: Model, data: Mapping[str, Tensor]) -> None:
 def check_conditional_distribution(
     module: Callable[..., Distribution], *conditions: Tensor, event_shape: Sequence[int]
 ) -> None:
-    """Hold a module that behaves as a `ConditionalDistribution` to its contract.
+    """Check a module against the contract of `ConditionalDistribution`; deriving from it is optional.
 
     Args:
         module: The module.
-        conditions: What it is called with, each of shape (batch, ...) with a batch of at least two.
-        event_shape: The shape of one datum.
+        conditions: Its inputs, each of shape (batch, ...) with a batch of at least two.
+        event_shape: The shape of one example.
+
+    Raises:
+        AssertionError: The module violates the contract.
     """
     assert isinstance(module, nn.Module), f"{type(module).__name__} is not an nn.Module"
     distribution = module(*conditions)
@@ -83,11 +89,17 @@ def check_conditional_distribution(
     value = distribution.sample()
     whole = _describe(module(*conditions), value)
     alone = _describe(module(*(condition[:1] for condition in conditions)), value[:1])
-    torch.testing.assert_close(alone, whole[:1], msg=lambda text: f"a datum depends on the rest of its batch: {text}")
+    torch.testing.assert_close(
+        alone, whole[:1], msg=lambda text: f"an example depends on the rest of its batch: {text}"
+    )
 
 
 def check_marginal_distribution(module: Callable[[], Distribution], *, event_shape: Sequence[int]) -> None:
-    """Hold a module that behaves as a `MarginalDistribution` to its contract."""
+    """Check a module against the contract of `MarginalDistribution`; deriving from it is optional.
+
+    Raises:
+        AssertionError: The module violates the contract.
+    """
     assert isinstance(module, nn.Module), f"{type(module).__name__} is not an nn.Module"
     distribution = module()
     _check_batch_shape(distribution, (), "forward")
@@ -96,10 +108,13 @@ def check_marginal_distribution(module: Callable[[], Distribution], *, event_sha
 
 
 def check_evaluation(evaluation: Evaluation, optimization: Optimization) -> LogEntry:
-    """Hold an evaluation to its contract: an entry, the same twice, and no trace in the training.
+    """Check that an evaluation returns an entry, returns it again when repeated, and leaves the optimization unchanged.
 
     Returns:
-        The entry, for more to be asked of it.
+        The entry, for further assertions.
+
+    Raises:
+        AssertionError: The evaluation violates the contract.
     """
     assert isinstance(evaluation, Evaluation), f"{type(evaluation).__name__} is not an Evaluation"
     model = optimization.model
@@ -113,19 +128,24 @@ def check_evaluation(evaluation: Evaluation, optimization: Optimization) -> LogE
     _check_equal(_copy_gradients(model), gradients, "a gradient changed")
     assert dict(optimization.counters) == counters, "a counter changed"
     second = run_evaluation(evaluation, optimization)
-    assert second.data_type == first.data_type, f"a {first.data_type} entry came first, then a {second.data_type} one"
+    assert second.data_type == first.data_type, (
+        f"the first evaluation returned a {first.data_type} entry, the second a {second.data_type} entry"
+    )
     _check_same_value(first, second)
     return first
 
 
 def check_logger(logger: EntryLogger, read: Callable[[], Sequence[tuple[str, int]]], figure: Any) -> None:
-    """Hold a logger to its contract: every type of entry is shown, none is dropped, the order is kept.
+    """Check that a logger logs every type of entry, drops none and preserves their order.
 
     Args:
-        logger: A logger that has logged nothing.
-        read: Closes the logger and reads back the (name, global step) of all that was logged, in
-            order; the numbers of a scalars entry come back as ``<name>/<key>``.
+        logger: A logger that has logged nothing yet.
+        read: Closes the logger and returns the (name, global step) of everything that was logged, in
+            order. The numbers of a scalars entry have the names ``<name>/<key>``.
         figure: A matplotlib figure.
+
+    Raises:
+        AssertionError: The logger violates the contract.
     """
     assert isinstance(logger, EntryLogger), f"{type(logger).__name__} has no method `log`"
     entries = {
@@ -140,7 +160,7 @@ def check_logger(logger: EntryLogger, read: Callable[[], Sequence[tuple[str, int
         "Table": LogEntry(TABLE_ENTRY, {"column": [1, 2], "other": ["a", "b"]}),
     }
     expected: list[tuple[str, int]] = []
-    for step in (0, 10, 10, 5):  # a step may come twice, and an earlier one later
+    for step in (0, 10, 10, 5):  # a step may repeat, or be earlier than the last
         for name, entry in entries.items():
             logger.log(name, entry, global_step=step, counters={"iteration": step})
             names = [f"{name}/{key}" for key in entry.value] if entry.data_type == SCALARS_ENTRY else [name]
@@ -151,8 +171,8 @@ def check_logger(logger: EntryLogger, read: Callable[[], Sequence[tuple[str, int
     logged = [(name, step) for name, step in everything if name != "Without step"]
     for name in dict(expected):
         steps = [step for logged_name, step in logged if logged_name == name]
-        assert steps == [0, 10, 10, 5], f"{name!r} was logged at steps 0, 10, 10, 5 and came back at {steps}"
-    assert len(logged) == len(expected), f"{len(expected)} values were logged, {len(logged)} came back"
+        assert steps == [0, 10, 10, 5], f"{name!r} was logged at steps 0, 10, 10, 5 and read back at {steps}"
+    assert len(logged) == len(expected), f"{len(expected)} values were logged, {len(logged)} were read back"
 
 
 def _check_loss(model: Model, data: Mapping[str, Tensor]) -> None:
@@ -162,17 +182,17 @@ def _check_loss(model: Model, data: Mapping[str, Tensor]) -> None:
     quantities["loss"].backward()
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            assert parameter.grad is not None, f"the loss gives `{name}` no gradient"
+            assert parameter.grad is not None, f"no gradient of the loss reaches `{name}`"
     model.zero_grad()
 
 
 def _check_quantities(quantities: Mapping[str, Any], method: str) -> None:
-    assert "loss" in quantities, f"`{method}` gives {list(quantities)}, no 'loss'"
+    assert "loss" in quantities, f"`{method}` returns {list(quantities)} without 'loss'"
     for name, value in quantities.items():
         assert isinstance(value, Tensor), f"{name!r} is a {type(value).__name__}, not a tensor"
         assert value.shape == (), f"{name!r} has shape {tuple(value.shape)}, not ()"
         assert value.isfinite(), f"{name!r} is {value.item()}"
-        assert value.requires_grad == (name == "loss"), f"only 'loss' carries a gradient: look at {name!r}"
+        assert value.requires_grad == (name == "loss"), f"only 'loss' must carry a gradient: check {name!r}"
 
 
 def _check_state_round_trip(model: Model) -> None:
@@ -194,14 +214,16 @@ def _check_adversarial_losses(model: AdversarialModel, data: Mapping[str, Tensor
         quantities["loss"].backward()
         for other, part in parts.items():
             reached = any(parameter.grad is not None for parameter in part.parameters())
-            assert reached == (name == other), f"the loss of the {name} must reach the {name} alone: look at {other!r}"
+            assert reached == (name == other), (
+                f"the gradient of the {name} loss must reach only the {name}: check {other!r}"
+            )
     model.zero_grad()
 
 
 def _check_loss_components(model: VariationalModel, data: Mapping[str, Tensor]) -> None:
     terms = model.compute_loss_components(data)
     missing = {"reconstruction", "regularization"} - set(terms)
-    assert not missing, f"`compute_loss_components` gives no {' and no '.join(sorted(missing))}"
+    assert not missing, f"`compute_loss_components` does not return {' and '.join(sorted(missing))}"
     assert all(term.shape == () for term in terms.values()), "the loss components are not scalars"
 
 
@@ -215,7 +237,7 @@ def _check_labels(model: ClassificationModel, x: Tensor) -> None:
     for n_samples in (1, 3):
         p_y = model.classify(x, n_samples)
         _check_batch_shape(p_y, (len(x),), "classify")
-        assert isinstance(p_y, Categorical), f"`classify` gives a {type(p_y).__name__}, not a Categorical"
+        assert isinstance(p_y, Categorical), f"`classify` returns a {type(p_y).__name__}, not a Categorical"
 
 
 def _check_log_weights(model: VariationalModel, x: Tensor) -> None:
@@ -228,7 +250,7 @@ def _check_reconstruction(model: ReconstructionModel, x: Tensor) -> None:
     for sample_latents in (False, True):
         for sample_output in (False, True):
             shape = model.reconstruct(x, sample_latents=sample_latents, sample_output=sample_output).shape
-            assert shape == x.shape, f"x of shape {tuple(x.shape)} is reconstructed in shape {tuple(shape)}"
+            assert shape == x.shape, f"`reconstruct` returns shape {tuple(shape)} for x of shape {tuple(x.shape)}"
 
 
 def _check_samples(model: GenerativeModel, x_shape: torch.Size) -> None:
@@ -239,7 +261,9 @@ def _check_samples(model: GenerativeModel, x_shape: torch.Size) -> None:
 
 
 def _check_batch_shape(distribution: Distribution, batch_shape: tuple[int, ...], method: str) -> None:
-    assert isinstance(distribution, Distribution), f"`{method}` gives a {type(distribution).__name__}"
+    assert isinstance(distribution, Distribution), (
+        f"`{method}` returns a {type(distribution).__name__}, not a Distribution"
+    )
     assert distribution.batch_shape == batch_shape, (
         f"`{method}` has `batch_shape` {tuple(distribution.batch_shape)}, not {batch_shape}"
     )
@@ -247,8 +271,8 @@ def _check_batch_shape(distribution: Distribution, batch_shape: tuple[int, ...],
 
 def _check_event_shape(distribution: Distribution, event_shape: Sequence[int]) -> None:
     assert distribution.event_shape == tuple(event_shape), (
-        f"`event_shape` is {tuple(distribution.event_shape)}, not {tuple(event_shape)}; `Independent` makes "
-        "the dimensions of one datum part of the event"
+        f"`event_shape` is {tuple(distribution.event_shape)}, not {tuple(event_shape)}; use "
+        "`Independent` to make the dimensions of one example part of the event"
     )
 
 
@@ -263,11 +287,11 @@ def _check_density(distribution: Distribution, module: nn.Module) -> None:
     assert description.requires_grad, "`log_prob` carries no gradient"
     gradients = torch.autograd.grad(description.sum(), list(trainable.values()), allow_unused=True)
     for name, gradient in zip(trainable, gradients):
-        assert gradient is not None, f"`log_prob` gives `{name}` no gradient"
+        assert gradient is not None, f"no gradient of `log_prob` reaches `{name}`"
 
 
 def _describe(distribution: Distribution, value: Tensor) -> Tensor:
-    """Give what the parameters of a distribution decide: the log density, or the value where it is all there is."""
+    """Return a quantity that depends on all parameters: the log density, or the value of a `Delta`."""
     return distribution.mean if isinstance(distribution, Delta) else distribution.log_prob(value)
 
 
@@ -277,13 +301,13 @@ def _copy_gradients(model: Model) -> dict[str, Tensor]:
 
 def _check_same_value(first: LogEntry, second: LogEntry) -> None:
     if first.data_type in (TEXT_ENTRY, TABLE_ENTRY):
-        assert second.value == first.value, "the second evaluation gave another value"
-    elif first.data_type != PLOT_ENTRY:  # two figures can't be compared
-        _check_equal(second.value, first.value, "the second evaluation gave another value")
+        assert second.value == first.value, "the second evaluation returned another value"
+    elif first.data_type != PLOT_ENTRY:  # figures cannot be compared
+        _check_equal(second.value, first.value, "the second evaluation returned another value")
 
 
-def _check_equal(actual: Any, expected: Any, complaint: str) -> None:
+def _check_equal(actual: Any, expected: Any, violation: str) -> None:
     try:
         torch.testing.assert_close(actual, expected, rtol=0, atol=0, equal_nan=True)
     except AssertionError as error:
-        raise AssertionError(f"{complaint}: {error}") from None
+        raise AssertionError(f"{violation}: {error}") from None

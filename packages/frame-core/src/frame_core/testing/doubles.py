@@ -1,4 +1,4 @@
-"""The smallest model, data and optimization that keep every contract."""
+"""A minimal model, data set and optimization that satisfy every contract."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,14 +19,14 @@ from frame_core.models import (
 
 
 class TinyModel(GenerativeModel, LatentVariableModel, ReconstructionModel, VariationalModel, ClassificationModel):
-    """A linear Gaussian model with every capability but the adversarial one, whose evidence is known in closed form.
+    """Linear Gaussian model whose evidence has a closed form. It has every capability except the adversarial one.
 
     z ~ N(0, 1) and x | z ~ N(z + shift, 1) in every dimension, so that x ~ N(shift, 2). The posterior is
-    exact and log q(z | x) - log p(z) is taken at the z that was drawn, so the evidence lower bound is the
-    log evidence whatever z is drawn: log p(x | z) + log p(z) - log q(z | x) = log p(x).
+    exact, and log q(z | x) - log p(z) is computed at the sampled z. The evidence lower bound therefore equals
+    the log evidence for every z: log p(x | z) + log p(z) - log q(z | x) = log p(x).
 
     Args:
-        x_shape: Shape of one datum.
+        x_shape: Shape of one example.
         n_labels: Number of labels.
     """
 
@@ -74,7 +74,7 @@ class TinyModel(GenerativeModel, LatentVariableModel, ReconstructionModel, Varia
         return self._prior().log_prob(z) + self.decode(z).log_prob(x) - q_z.log_prob(z)
 
     def log_evidence(self, x: Tensor) -> Tensor:
-        """Log density of x ~ N(shift, 2), in nats: a tensor of shape (batch,)."""
+        """Return the log density of x ~ N(shift, 2), in nats: a tensor of shape (batch,)."""
         return Independent(Normal(self.shift, 2**0.5), len(self.x_shape)).log_prob(x)
 
     def _prior(self) -> Distribution:
@@ -95,7 +95,7 @@ def make_tiny_data(
 
 @dataclass
 class TinyOptimization:
-    """An optimization that has a model, two splits of data, and was never run."""
+    """An optimization with a model and two splits of data, before its first step."""
 
     model: Model = field(default_factory=TinyModel)
     data: Mapping[str, SizedDataset] = field(
