@@ -25,7 +25,7 @@ class Point(nn.Module):
 
 
 class UnitNoise(Point):
-    """The same with noise of variance one."""
+    """The same linear map, with noise of variance one."""
 
     def forward(self, condition: Tensor) -> Distribution:
         return Independent(Normal(condition @ self.weight.T, 1.0), 1)
@@ -65,7 +65,7 @@ def test_principal_components_leave_a_linear_autoencoder_nothing_to_learn() -> N
     torch.testing.assert_close(loss.detach(), rest / 2 + X_DIM / 2 * log(2 * pi))
 
 
-def test_encode_and_decode_give_the_distributions_of_the_parts() -> None:
+def test_encode_and_decode_return_the_distributions_of_the_parts() -> None:
     model, x = Autoencoder(Point(ENCODER), UnitNoise(DECODER)), torch.randn(6, X_DIM)
     torch.testing.assert_close(model.encode(x).mean, x @ ENCODER.T)
     torch.testing.assert_close(model.decode(x[:, :2]).mean, x[:, :2] @ DECODER.T)
@@ -89,7 +89,7 @@ def test_reconstruction_varies_with_what_is_sampled(
 
 
 def test_an_encoder_without_a_mean_is_refused() -> None:
-    with pytest.raises(TypeError, match="`encoder` must give a distribution that has a mean, got TransformedDist"):
+    with pytest.raises(TypeError, match="`encoder` must return a distribution that has a mean, got TransformedDist"):
         Autoencoder(Meanless(), UnitNoise(DECODER)).compute_loss({"x": torch.randn(6, X_DIM)}, 0)
 
 

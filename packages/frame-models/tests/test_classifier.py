@@ -28,7 +28,7 @@ def test_the_loss_is_the_cross_entropy() -> None:
     torch.testing.assert_close(quantities["loss"], cross_entropy(model.predictor.get_submodule("linear")(x), y))
 
 
-def test_labels_are_classified_by_the_predictor_however_often_one_asks() -> None:
+def test_labels_are_classified_by_the_predictor_for_any_number_of_samples() -> None:
     model, x = Classifier(Predictor(4, 3)), torch.randn(8, 4)
     expected = model.predictor.get_submodule("linear")(x).softmax(-1)
     for n_samples in (1, 5):
@@ -37,11 +37,11 @@ def test_labels_are_classified_by_the_predictor_however_often_one_asks() -> None
         torch.testing.assert_close(p_y.probs, expected)
 
 
-def test_a_predictor_that_does_not_fit_the_labels_is_refused() -> None:
+def test_a_predictor_whose_shape_does_not_match_the_labels_is_refused() -> None:
     with pytest.raises(ValueError, match=r"`predictor` must .* batch shape \(8,\) and event shape \(\), got \(8, 4\)"):
         Classifier(LabelForEachNumber()).compute_loss({"x": torch.randn(8, 4), "y": torch.zeros(8).long()}, 0)
 
 
-def test_labels_with_a_dimension_too_many_are_refused() -> None:
+def test_labels_with_an_extra_dimension_are_refused() -> None:
     with pytest.raises(ValueError, match=r"`predictor` must .* batch shape \(8, 1\)"):
         Classifier(Predictor(4, 3)).compute_loss({"x": torch.randn(8, 4), "y": torch.zeros(8, 1).long()}, 0)

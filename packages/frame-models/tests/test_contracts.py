@@ -1,4 +1,4 @@
-"""Every model of the package, held to the contract of its interface."""
+"""Checks of every model of the package against the contract of its interface."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ X_SHAPE = (1, 4, 5)
 
 
 class Gaussian(nn.Module):
-    """Small, with batch-dependent behaviour in neither mode."""
+    """A small network without batch normalization or dropout."""
 
     def __init__(self, in_shape: tuple[int, ...], out_shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class Predictor(nn.Module):
 
 
 class Score(nn.Module):
-    """One number for each datum, or for each pair of them."""
+    """One number per example, or per pair of examples."""
 
     def __init__(self, n_inputs: int) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ def make_batch() -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("name", frame_models.__all__)
-def test_model_keeps_the_contract(name: str) -> None:
+def test_model_satisfies_the_contract(name: str) -> None:
     model = MODELS[name]
     assert type(model) is getattr(frame_models, name)
     check_model(model, make_batch())
@@ -113,7 +113,7 @@ def test_a_model_is_trained_in_mixed_precision(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", frame_models.__all__)
-def test_a_step_reads_no_value_that_a_gpu_would_be_waited_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_never_waits_for_a_gpu(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[str] = []
 
     class ReadCounter(TorchDispatchMode):
@@ -122,14 +122,14 @@ def test_a_step_reads_no_value_that_a_gpu_would_be_waited_for(name: str, monkeyp
                 reads.append(str(func))
             return func(*args, **kwargs or {})
 
-    monkeypatch.setattr(Distribution, "_validate_args", False)  # torch reads values to check them
+    monkeypatch.setattr(Distribution, "_validate_args", False)  # validation reads values
     with ReadCounter():
         MODELS[name].compute_loss(make_batch(), 0)["loss"].backward()
     assert reads == []
 
 
 @pytest.mark.parametrize("name", frame_models.__all__)
-def test_what_a_batch_lacks_is_named(name: str) -> None:
+def test_a_missing_key_of_a_batch_is_named(name: str) -> None:
     missing = "v1" if name == "MultiViewInformationBottleneck" else "x"
     with pytest.raises(ValueError, match=f"The batch has no `{missing}`; it has `other`"):
         MODELS[name].compute_loss({"other": torch.rand(5, *X_SHAPE)}, 0)
@@ -142,5 +142,5 @@ def test_a_batch_without_labels_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", frame_models.__all__)
-def test_a_model_is_known_by_its_paper(name: str) -> None:
+def test_a_model_cites_its_paper(name: str) -> None:
     assert "References:" in (getattr(frame_models, name).__doc__ or "")

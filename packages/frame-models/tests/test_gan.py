@@ -23,7 +23,7 @@ class StandardNormal(nn.Module):
 
 
 class Shift(nn.Module):
-    """G(z) = z + shift, of which the data are N(shift, 1)."""
+    """G(z) = z + shift, which generates N(shift, 1)."""
 
     def __init__(self, shift: float) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class LinearDiscriminator(nn.Module):
 
 
 def make_best_discriminator() -> LinearDiscriminator:
-    """Log of N(x; SHIFT, 1) / N(x; 0, 1), which tells data at SHIFT from generated ones at 0 as well as possible."""
+    """Make log N(x; SHIFT, 1) / N(x; 0, 1), the best discriminator of real data at SHIFT and generated data at 0."""
     return LinearDiscriminator(SHIFT, -(SHIFT**2) / 2)
 
 
@@ -62,7 +62,7 @@ def make_model(discriminator: nn.Module | None = None) -> GenerativeAdversarialN
 
 
 def jensen_shannon_divergence() -> Tensor:
-    """Divergence of N(SHIFT, 1) and N(0, 1), in nats, by the trapezoidal rule."""
+    """Compute the divergence of N(SHIFT, 1) and N(0, 1), in nats, by the trapezoidal rule."""
     x = torch.linspace(-12, 12, 20_001, dtype=torch.double)
     real, fake = Normal(SHIFT, 1.0).log_prob(x), Normal(0.0, 1.0).log_prob(x)
     mixture = torch.logaddexp(real, fake) - log(2)
@@ -97,7 +97,7 @@ def test_losses_are_binary_cross_entropies() -> None:
     model = make_model()
     x = SHIFT + torch.randn(16, 1)
     torch.manual_seed(1)
-    fake = torch.randn(16, 1)  # the generator does not move the draws of the prior
+    fake = torch.randn(16, 1)  # the generator does not shift the samples of the prior
     logits, fake_logits = model.discriminator(x), model.discriminator(fake)
     real, generated = torch.ones(16), torch.zeros(16)
     torch.manual_seed(1)
@@ -111,14 +111,14 @@ def test_losses_are_binary_cross_entropies() -> None:
     torch.testing.assert_close(of_generator["loss"], binary_cross_entropy_with_logits(fake_logits, real))
 
 
-def test_generator_learns_from_a_discriminator_that_is_sure() -> None:
+def test_generator_learns_from_a_confident_discriminator() -> None:
     # Non-saturating: with logits of -50 the gradient is the slope of the discriminator; log(1 - p) would have none.
     model = make_model(LinearDiscriminator(2.0, -50.0))
     model.compute_generator_loss({"x": torch.zeros(8, 1)}, 0)["loss"].backward()
     torch.testing.assert_close(model.generator.get_parameter("shift").grad, torch.tensor(-2.0))
 
 
-def test_the_loss_is_the_sum_and_names_the_quantities_of_each_part() -> None:
+def test_the_loss_is_the_sum_and_quantities_are_prefixed_with_their_part() -> None:
     quantities = make_model().compute_loss({"x": torch.randn(16, 1)}, 0)
     assert list(quantities) == [
         "loss",
@@ -163,7 +163,7 @@ def test_a_decoder_is_a_generator() -> None:
 def test_logits_that_would_broadcast_are_refused() -> None:
     model = make_model(nn.Linear(1, 1))
     for compute_loss in (model.compute_generator_loss, model.compute_discriminator_loss):
-        with pytest.raises(ValueError, match=r"`discriminator` must give a tensor of shape \(4,\), got \(4, 1\)"):
+        with pytest.raises(ValueError, match=r"`discriminator` must return a tensor of shape \(4,\), got \(4, 1\)"):
             compute_loss({"x": torch.randn(4, 1)}, 0)
 
 

@@ -45,7 +45,7 @@ class Critic(nn.Module):
 
 
 class RecordingCritic(nn.Module):
-    """Tells nothing, and remembers the pairs it was shown."""
+    """Returns zeros, and stores the pairs it was called with."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ def make_batch(n_data: int = 8) -> dict[str, Tensor]:
 
 
 def score(z_1: Tensor, z_2: Tensor) -> Tensor:
-    """log p(z1, z2) - log p(z1) p(z2) of standard normal variables with CORRELATION."""
+    """Compute log p(z1, z2) - log p(z1) p(z2) of standard normal variables with CORRELATION."""
     covariance = torch.tensor([[1.0, CORRELATION], [CORRELATION, 1.0]], dtype=z_1.dtype)
     joint = MultivariateNormal(torch.zeros(2, dtype=z_1.dtype), covariance).log_prob(torch.stack([z_1, z_2], -1))
     return joint - Normal(0.0, 1.0).log_prob(z_1) - Normal(0.0, 1.0).log_prob(z_2)
@@ -82,7 +82,7 @@ def draw_pairs(n_data: int) -> tuple[Tensor, Tensor]:
 
 
 def jensen_shannon_divergence() -> Tensor:
-    """Divergence of p(z1, z2) and p(z1) p(z2), in nats, by the trapezoidal rule in both dimensions."""
+    """Compute the divergence of p(z1, z2) and p(z1) p(z2), in nats, by the trapezoidal rule in both dimensions."""
     z = torch.linspace(-9, 9, 1001, dtype=torch.double)
     z_1, z_2 = torch.meshgrid(z, z, indexing="ij")
     product = Normal(0.0, 1.0).log_prob(z_1) + Normal(0.0, 1.0).log_prob(z_2)
@@ -92,7 +92,7 @@ def jensen_shannon_divergence() -> Tensor:
     return torch.trapezoid(torch.trapezoid(integrand, z), z).float()
 
 
-def test_the_best_critic_gives_the_jensen_shannon_divergence() -> None:
+def test_the_best_critic_reaches_the_jensen_shannon_divergence() -> None:
     torch.manual_seed(0)
     bounds: list[Tensor] = []
     for _ in range(100):
@@ -103,7 +103,7 @@ def test_the_best_critic_gives_the_jensen_shannon_divergence() -> None:
     assert (estimates.mean() - expected).abs() < 4 * estimates.std() / sqrt(len(estimates))
 
 
-def test_the_best_critic_gives_the_mutual_information() -> None:
+def test_the_best_critic_reaches_the_mutual_information() -> None:
     torch.manual_seed(0)
     bounds: list[Tensor] = []
     for _ in range(100):
@@ -115,7 +115,7 @@ def test_the_best_critic_gives_the_mutual_information() -> None:
 
 
 @pytest.mark.parametrize("factor", [0.3, 2.0])
-def test_another_critic_gives_less(factor: float) -> None:
+def test_another_critic_has_a_lower_bound(factor: float) -> None:
     torch.manual_seed(0)
     z_1, z_2 = draw_pairs(200_000)
     best, best_of_others = score(z_1, z_2), score(z_1, torch.randn(200_000))
@@ -132,13 +132,13 @@ def test_the_best_critic_has_nothing_left_to_learn() -> None:
     assert gradient.abs() < 4 * sqrt(2 * 0.25 / 200_000)  # of two means of probabilities
 
 
-def test_a_critic_that_tells_nothing_gives_no_information() -> None:
+def test_a_constant_critic_estimates_no_information() -> None:
     quantities = make_model(critic=RecordingCritic()).compute_loss(make_batch(), 0)
     torch.testing.assert_close(quantities["jensen_shannon"], torch.tensor(-2 * log(2)))
     torch.testing.assert_close(quantities["mutual_information"], torch.tensor(0.0))
 
 
-def test_pairs_are_those_of_a_datum_and_those_of_two() -> None:
+def test_pairs_are_of_one_example_and_of_two_examples() -> None:
     critic = RecordingCritic()
     make_model(critic=critic).compute_loss(make_batch(), 0)
     (z_1, z_2), (same_z_1, others) = critic.pairs
@@ -147,17 +147,17 @@ def test_pairs_are_those_of_a_datum_and_those_of_two() -> None:
     assert set(map(tuple, others.tolist())) == set(map(tuple, z_2.tolist()))
 
 
-def test_the_regularization_is_the_symmetrised_divergence_in_closed_form() -> None:
+def test_the_regularization_is_the_symmetrized_divergence_in_closed_form() -> None:
     model, batch = make_model(), make_batch()
     q_1, q_2 = model.encoder_v1(batch["v1"]), model.encoder_v2(batch["v2"])
-    # KL(q1 || q2) + KL(q2 || q1) of normal distributions, in which the logarithms of the scales go
+    # KL(q1 || q2) + KL(q2 || q1) of normal distributions, in which the logarithms of the scales cancel
     square = (q_1.mean - q_2.mean) ** 2
     both = (q_1.variance + square) / (2 * q_2.variance) + (q_2.variance + square) / (2 * q_1.variance) - 1
     expected = both.sum(-1).mean().detach() / 2
     torch.testing.assert_close(model.compute_loss(batch, 0)["regularization"], expected)
 
 
-def test_the_symmetrised_divergence_without_a_closed_form_is_estimated() -> None:
+def test_the_symmetrized_divergence_without_a_closed_form_is_estimated() -> None:
     torch.manual_seed(0)
     q_1 = Independent(Normal(torch.tensor([0.5, 0.0]).expand(100_000, 2), 1.0), 1)
     q_2 = MultivariateNormal(torch.tensor([0.0, -1.0]).expand(100_000, 2), torch.eye(2))
@@ -192,17 +192,17 @@ def test_beta_may_be_a_schedule() -> None:
     torch.testing.assert_close(quantities["loss"].detach(), expected)
 
 
-def test_a_single_datum_has_no_other_to_be_told_from() -> None:
-    with pytest.raises(ValueError, match=r"A batch must hold two data or more, .*, got 1"):
+def test_a_batch_of_one_example_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"The batch needs at least 2 examples, .*; got 1"):
         make_model().compute_loss(make_batch(1), 0)
 
 
-def test_data_without_views_are_encoded_as_the_first() -> None:
+def test_encode_treats_its_input_as_the_first_view() -> None:
     model, x = make_model(), torch.randn(8, V1_DIM)
     torch.testing.assert_close(model.encode(x).mean, model.encoder_v1(x).mean)
 
 
-def test_training_keeps_what_the_views_share_and_forgets_the_rest() -> None:
+def test_training_keeps_what_the_views_share_and_drops_the_rest() -> None:
     torch.manual_seed(0)
     model = MultiViewInformationBottleneck(Encoder(2), Encoder(2), Critic(), beta=0.05)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
@@ -222,9 +222,9 @@ def test_bad_weights_are_refused(beta: Any, error: type[Exception]) -> None:
         make_model(beta)
 
 
-def test_an_encoder_that_cannot_be_reparametrised_is_refused() -> None:
+def test_an_encoder_that_cannot_be_reparameterized_is_refused() -> None:
     model = MultiViewInformationBottleneck(Encoder(V1_DIM), DiscreteEncoder(), Critic(), 0.1)
-    with pytest.raises(TypeError, match=r"`encoder_v2` must .* reparametrised .*Independent\(Bernoulli"):
+    with pytest.raises(TypeError, match=r"`encoder_v2` must .* reparameterized .*Independent\(Bernoulli"):
         model.compute_loss(make_batch(), 0)
 
 
@@ -241,5 +241,5 @@ def test_distributions_that_would_broadcast_are_refused(
 
 
 def test_scores_that_would_broadcast_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"`critic` must give a tensor of shape \(8,\), got \(8, 1\)"):
+    with pytest.raises(ValueError, match=r"`critic` must return a tensor of shape \(8,\), got \(8, 1\)"):
         make_model(critic=ColumnCritic()).compute_loss(make_batch(), 0)

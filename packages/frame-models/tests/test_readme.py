@@ -14,7 +14,7 @@ CIRCLE_ENTROPY = 0.96  # nats: log 2 pi for the angle, and (1 + log 2 pi 0.1^2) 
 GAUSSIAN_ENTROPY = 2.16  # nats: log(2 pi e) + log(0.51), of the normal distribution with the circle's covariance
 
 
-def test_ten_lines_train_networks_of_ones_own() -> None:
+def test_ten_lines_train_user_defined_networks() -> None:
     assert len([line for line in TRAINING.splitlines() if line]) == 10
     torch.manual_seed(0)
     namespace: dict[str, Any] = {}
@@ -22,7 +22,7 @@ def test_ten_lines_train_networks_of_ones_own() -> None:
         exec(block, namespace)
     with torch.no_grad():
         bound = -namespace["model"].compute_loss({"x": namespace["x"]}, 0)["loss"].item()
-    # Better than what a model without latents can do, and no better than what is possible.
+    # Better than the best model without latents, and no better than the entropy of the circle.
     assert -GAUSSIAN_ENTROPY + 0.2 < bound < -CIRCLE_ENTROPY
 
 

@@ -33,7 +33,7 @@ class StandardNormal(nn.Module):
 
 
 class StandardNormalWithCovariance(nn.Module):
-    """The same distribution, of the type for which torch knows the divergence from `ExactPosterior`."""
+    """The same distribution, as a type for which torch registers the divergence from `ExactPosterior`."""
 
     def forward(self) -> Distribution:
         return MultivariateNormal(torch.zeros(2), torch.eye(2))
@@ -55,7 +55,7 @@ class ExactPosterior(nn.Module):
 
 
 class Gaussian(nn.Module):
-    """A small network of the kind a user writes."""
+    """A small network as a user would write it."""
 
     def __init__(self, n_inputs: int, n_outputs: int) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class Gaussian(nn.Module):
 
 
 class ElementwiseGaussian(nn.Module):
-    """Forgets that the dimensions of one datum are one event."""
+    """Lacks the `Independent` that makes the dimensions of one example an event."""
 
     def __init__(self, n_inputs: int, n_outputs: int) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class DiscreteEncoder(nn.Module):
 
 
 class ShiftedPosterior(nn.Module):
-    """q(z | x) = N(x / 2 + shift, 1 / 2), which is exact for x | z ~ N(z, 1) where the shift is zero."""
+    """q(z | x) = N(x / 2 + shift, 1 / 2), which is exact for x | z ~ N(z, 1) if the shift is zero."""
 
     def __init__(self, shift: float) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ class UnitNoiseDecoder(nn.Module):
 
 
 def evidence() -> Distribution:
-    """x ~ N(b, W W^T + s^2)."""
+    """Return the distribution x ~ N(b, W W^T + s^2)."""
     return MultivariateNormal(BIAS, WEIGHT @ WEIGHT.T + NOISE**2 * torch.eye(X_DIM))
 
 
@@ -114,7 +114,7 @@ def make_model(beta: float = 1.0) -> VariationalAutoencoder:
 
 def test_lower_bound_equals_log_evidence_when_the_posterior_is_exact() -> None:
     # torch registers no divergence between the two types, so the bound is log p(x | z) + log p(z) - log q(z | x),
-    # which is log p(x) whatever z is: no sampling error is left.
+    # which is log p(x) for every z: there is no sampling error.
     model = VariationalAutoencoder(ExactPosterior(), LinearDecoder(), StandardNormal())
     x = torch.randn(64, X_DIM)
     terms = model.compute_loss_components({"x": x})
@@ -199,13 +199,13 @@ def test_weights_are_one_over_the_evidence_away_from_one_on_average() -> None:
     assert ((ratios.mean(0) - 1).abs() < 4 * ratios.std(0) / sqrt(100_000)).all()
 
 
-def test_decode_gives_the_likelihood() -> None:
+def test_decode_returns_the_likelihood() -> None:
     z = torch.randn(5, 2)
     model = VariationalAutoencoder(ExactPosterior(), LinearDecoder(), StandardNormal())
     torch.testing.assert_close(model.decode(z).mean, z @ WEIGHT.T + BIAS)
 
 
-def test_encode_gives_the_posterior() -> None:
+def test_encode_returns_the_posterior() -> None:
     x = torch.randn(5, X_DIM)
     torch.testing.assert_close(
         VariationalAutoencoder(ExactPosterior(), LinearDecoder(), StandardNormal()).encode(x).mean,
@@ -249,7 +249,7 @@ def test_samples_follow_the_evidence() -> None:
     assert ((x.T.cov() - covariance).abs() < 4 * standard_error).all()
 
 
-def test_sampled_means_leave_the_noise_out() -> None:
+def test_sampled_means_exclude_the_noise() -> None:
     torch.manual_seed(0)
     model = VariationalAutoencoder(ExactPosterior(), LinearDecoder(), StandardNormal())
     n_samples = 100_000
@@ -270,7 +270,7 @@ def test_training_reaches_the_evidence_of_linear_data() -> None:
     with torch.no_grad():
         bound = -model.compute_loss({"x": x}, 0)["loss"]
     entropy = evidence().entropy()
-    # The bound can't exceed the log evidence, but for the noise of 10,000 data; 0.2 nats are left to training.
+    # The bound exceeds the log evidence at most by the noise of 10,000 examples; training may miss it by 0.2 nats.
     assert -entropy - 0.2 < bound < -entropy + 4 * sqrt(X_DIM / len(x))
 
 
@@ -303,14 +303,14 @@ def test_zuko_flow_is_a_posterior() -> None:
     assert model.sample(torch.Size([6])).shape == (6, X_DIM)
 
 
-def test_zuko_flow_as_posterior_has_no_mean_and_says_what_to_set() -> None:
+def test_zuko_flow_as_posterior_has_no_mean_and_the_error_names_the_option_to_set() -> None:
     encoder = zuko.flows.MAF(features=2, context=X_DIM, transforms=1, hidden_features=(8,))
     model = VariationalAutoencoder(encoder, Gaussian(2, X_DIM), StandardNormal())
-    with pytest.raises(TypeError, match="`NormalizingFlow` has no mean to give: set `sample_latents` to True"):
+    with pytest.raises(TypeError, match="`NormalizingFlow` has no mean: set `sample_latents` to True"):
         model.reconstruct(torch.randn(4, X_DIM))
 
 
-def test_zuko_flow_as_likelihood_has_no_mean_and_says_what_to_set() -> None:
+def test_zuko_flow_as_likelihood_has_no_mean_and_the_error_names_the_option_to_set() -> None:
     decoder = zuko.flows.MAF(features=X_DIM, context=2, transforms=1, hidden_features=(8,))
     model = VariationalAutoencoder(Gaussian(X_DIM, 2), decoder, StandardNormal())
     assert model.sample(torch.Size([6]), sample_output=True).shape == (6, X_DIM)
@@ -318,7 +318,7 @@ def test_zuko_flow_as_likelihood_has_no_mean_and_says_what_to_set() -> None:
         model.sample(torch.Size([6]))
 
 
-def test_beta_may_be_a_schedule_and_its_present_number_counts() -> None:
+def test_beta_may_be_a_schedule_whose_current_value_is_used() -> None:
     model = VariationalAutoencoder(
         Gaussian(X_DIM, 2), Gaussian(2, X_DIM), StandardNormal(), beta=LinearWarmup(0.0, 2.0, over="5 epochs")
     )
@@ -337,9 +337,9 @@ def test_negative_beta_is_refused(beta: float) -> None:
         make_model(beta)
 
 
-def test_encoder_that_cannot_be_reparametrised_is_refused() -> None:
+def test_encoder_that_cannot_be_reparameterized_is_refused() -> None:
     model = VariationalAutoencoder(DiscreteEncoder(), Gaussian(2, X_DIM), StandardNormal())
-    with pytest.raises(TypeError, match=r"`encoder` must .* reparametrised .*Independent\(Bernoulli"):
+    with pytest.raises(TypeError, match=r"`encoder` must .* reparameterized .*Independent\(Bernoulli"):
         model.compute_loss({"x": torch.randn(4, X_DIM)}, 0)
 
 

@@ -45,7 +45,7 @@ class StandardNormal(nn.Module):
 
 
 class StandardNormalWithCovariance(nn.Module):
-    """The same, as a class for whose pair with the encoder's distribution torch knows no divergence."""
+    """The same prior, as a type for which torch registers no divergence from the encoder's distribution."""
 
     def forward(self) -> Distribution:
         return MultivariateNormal(torch.zeros(2), torch.eye(2))
@@ -77,7 +77,7 @@ def make_batch(n_data: int = 8) -> dict[str, Tensor]:
 
 
 def integrate_over_z(model: VariationalInformationBottleneck, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Give E[q(y | z)] and E[log q(y | z)] over z ~ q(z | x) of one dimension, by the trapezoidal rule."""
+    """Return E[q(y | z)] and E[log q(y | z)] over one-dimensional z ~ q(z | x), by the trapezoidal rule."""
     z = torch.linspace(-30, 30, 20_001)
     density = model.encode(x).log_prob(z[:, None, None]).exp()  # (z, batch)
     log_probabilities = model.predictor.get_submodule("linear")(z[:, None]).log_softmax(-1)  # (z, labels)
@@ -95,12 +95,12 @@ def test_the_prediction_term_is_the_expected_cross_entropy() -> None:
 
 
 @pytest.mark.parametrize("n_samples", [1, 12])
-def test_the_prediction_term_is_a_mean_over_the_draws(n_samples: int) -> None:
+def test_the_prediction_term_is_a_mean_over_the_samples(n_samples: int) -> None:
     model, batch = make_model(n_samples=n_samples), make_batch()
     torch.manual_seed(1)
     z = model.encode(batch["x"]).rsample(torch.Size([n_samples]))
     logits = model.predictor.get_submodule("linear")(z)
-    expected = torch.stack([cross_entropy(logits_of_draw, batch["y"]) for logits_of_draw in logits]).mean()
+    expected = torch.stack([cross_entropy(logits_of_sample, batch["y"]) for logits_of_sample in logits]).mean()
     torch.manual_seed(1)
     torch.testing.assert_close(model.compute_loss(batch, 0)["prediction"], expected.detach())
 
@@ -139,17 +139,17 @@ def test_beta_may_be_a_schedule() -> None:
     check_model(model, batch)
 
 
-def test_a_label_is_predicted_by_the_mean_of_the_probabilities_over_draws() -> None:
+def test_a_label_is_predicted_by_the_mean_of_the_probabilities_over_samples() -> None:
     torch.manual_seed(0)
     model, x = make_model(z_dim=1), torch.randn(3, X_DIM)
     expected, _ = integrate_over_z(model, x)
     p_y = model.classify(x, n_samples=100_000)
     assert isinstance(p_y, Categorical)
-    # A probability lies in [0, 1], so that its standard deviation over draws is at most 1/2.
+    # A probability lies in [0, 1], so its standard deviation over samples is at most 1/2.
     assert ((p_y.probs - expected).abs() < 4 * 0.5 / sqrt(100_000)).all()
 
 
-def test_a_label_of_few_draws_is_the_mean_of_their_softmax() -> None:
+def test_the_label_probability_of_few_samples_is_the_mean_of_their_softmax() -> None:
     model, x = make_model(), torch.randn(5, X_DIM)
     for n_samples in (1, 3):
         torch.manual_seed(1)
@@ -161,7 +161,7 @@ def test_a_label_of_few_draws_is_the_mean_of_their_softmax() -> None:
         torch.testing.assert_close(p_y.probs, expected)
 
 
-def test_the_encoder_is_run_once_however_many_draws() -> None:
+def test_the_encoder_runs_once_for_any_number_of_samples() -> None:
     model = make_model(n_samples=12)
     encoder = model.encoder
     assert isinstance(encoder, Encoder)
@@ -171,7 +171,7 @@ def test_the_encoder_is_run_once_however_many_draws() -> None:
     assert encoder.n_calls == 2
 
 
-def test_training_finds_the_label_and_forgets_the_rest() -> None:
+def test_training_keeps_the_label_and_drops_the_rest() -> None:
     torch.manual_seed(0)
     model = make_model(beta=0.05)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
@@ -204,9 +204,9 @@ def test_bad_numbers_of_samples_are_refused(n_samples: Any, error: type[Exceptio
         make_model().classify(torch.randn(5, X_DIM), n_samples)
 
 
-def test_an_encoder_that_cannot_be_reparametrised_is_refused() -> None:
+def test_an_encoder_that_cannot_be_reparameterized_is_refused() -> None:
     model = VariationalInformationBottleneck(DiscreteEncoder(), Predictor(2), StandardNormal(2), beta=0.1)
-    with pytest.raises(TypeError, match=r"`encoder` must .* reparametrised .*Independent\(Bernoulli"):
+    with pytest.raises(TypeError, match=r"`encoder` must .* reparameterized .*Independent\(Bernoulli"):
         model.compute_loss(make_batch(), 0)
 
 

@@ -41,7 +41,7 @@ class LinearCritic(nn.Module):
 
 
 class HalfSquare(nn.Module):
-    """c(x) = |x|^2 / 2, whose slope at x is |x|; remembers where it was asked."""
+    """c(x) = |x|^2 / 2, whose slope at x is |x|. Stores its input."""
 
     def forward(self, x: Tensor) -> Tensor:
         self.x = x.detach()
@@ -61,19 +61,19 @@ def test_penalty_of_a_linear_critic_is_that_of_its_weight() -> None:
     torch.testing.assert_close(critic.weight.grad, 2 * (norm - 1) * WEIGHT / norm)
 
 
-def test_penalty_is_a_mean_over_data_of_slopes_over_the_event() -> None:
+def test_penalty_is_a_mean_over_examples_of_slopes_over_the_event() -> None:
     x = torch.randn(5, *X_SHAPE)
     expected = (x.flatten(1).square().sum(1).sqrt() - 1).square().mean()
     torch.testing.assert_close(compute_gradient_penalty(HalfSquare(), x, x), expected)
 
 
-def test_slopes_are_taken_uniformly_on_the_lines_between_real_and_generated_data() -> None:
+def test_slopes_are_taken_uniformly_on_the_lines_between_real_and_generated_examples() -> None:
     torch.manual_seed(0)
     n_data = 10_000
     critic, x, fake = HalfSquare(), torch.full((n_data, *X_SHAPE), 3.0), torch.full((n_data, *X_SHAPE), 1.0)
     compute_gradient_penalty(critic, x, fake)
     positions = (critic.x - 1.0) / 2.0
-    torch.testing.assert_close(positions, positions[:, :1, :1].expand_as(positions))  # one position for each datum
+    torch.testing.assert_close(positions, positions[:, :1, :1].expand_as(positions))  # one position per example
     position = positions[:, 0, 0]
     assert position.min() >= 0
     assert position.max() <= 1
@@ -130,7 +130,7 @@ def test_penalty_weight_may_be_a_schedule() -> None:
     check_model(model, {"x": torch.randn(16, *X_SHAPE)})
 
 
-def test_the_loss_is_the_sum_and_names_the_quantities_of_each_part() -> None:
+def test_the_loss_is_the_sum_and_quantities_are_prefixed_with_their_part() -> None:
     quantities = make_model().compute_loss({"x": torch.randn(16, *X_SHAPE)}, 0)
     names = ["generator_loss", "discriminator_loss", "discriminator_distance", "discriminator_penalty"]
     assert list(quantities) == ["loss", *names]
@@ -164,7 +164,7 @@ def test_generator_is_moved_to_the_data() -> None:
         of_generator.zero_grad()
         model.compute_generator_loss(batch, step)["loss"].backward()
         of_generator.step()
-    # From 2.4 away, in steps of 0.05 along a slope of about one, it comes near and goes on circling.
+    # From 2.4 away, in steps of 0.05 along a slope of about one, it approaches the optimum and oscillates around it.
     distance = (model.sample(torch.Size([10_000])).mean(0).detach() - 1.0).square().sum().sqrt()
     assert distance < 0.5
 
@@ -181,5 +181,5 @@ def test_scores_that_would_broadcast_are_refused() -> None:
     critic = nn.Sequential(nn.Flatten(), nn.Linear(6, 1))
     model = WassersteinGAN(Shift(), critic, StandardNormal())
     for compute_loss in (model.compute_generator_loss, model.compute_discriminator_loss):
-        with pytest.raises(ValueError, match=r"`critic` must give a tensor of shape \(4,\), got \(4, 1\)"):
+        with pytest.raises(ValueError, match=r"`critic` must return a tensor of shape \(4,\), got \(4, 1\)"):
             compute_loss({"x": torch.randn(4, *X_SHAPE)}, 0)

@@ -1,4 +1,4 @@
-"""Deep-learning methods, free of data and architecture."""
+"""Deep-learning methods, independent of data set and architecture."""
 
 from frame_models.autoencoder import Autoencoder
 from frame_models.classifier import Classifier

@@ -9,11 +9,11 @@ from frame_core import LatentVariableModel, ReconstructionModel, check_shapes, g
 
 
 class Autoencoder(LatentVariableModel, ReconstructionModel):
-    """Deterministic representation from which the data are reconstructed.
+    """Autoencoder with a deterministic representation, trained on the reconstruction.
 
     Args:
         encoder: Conditional q(z | x), from (batch, \\*x_shape) to an event of shape (\\*z_shape,). Its mean is
-            the representation that is trained, all there is to a `frame_core.Delta`.
+            the representation in the loss; the usual choice is a `frame_core.Delta`.
         decoder: Likelihood p(x | z), from (batch, \\*z_shape) to an event of shape (\\*x_shape,).
 
     References:
@@ -31,7 +31,7 @@ class Autoencoder(LatentVariableModel, ReconstructionModel):
 
         Raises:
             TypeError: The encoder's distribution has no mean.
-            ValueError: The distributions do not fit the data.
+            ValueError: The batch has no ``x``, or the shapes of the distributions do not match the data.
         """
         x = get_tensor(data, "x")
         z = get_mean(self.encode(x), "encoder")

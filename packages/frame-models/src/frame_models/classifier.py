@@ -10,7 +10,7 @@ from frame_core import ClassificationModel, check_shapes, get_tensor
 
 
 class Classifier(ClassificationModel):
-    """Predictor of labels trained on the cross-entropy.
+    """Classifier trained on the cross-entropy.
 
     Args:
         predictor: Conditional p(y | x), from (batch, \\*x_shape) to a categorical distribution over labels.
@@ -28,7 +28,8 @@ class Classifier(ClassificationModel):
         """Compute the cross-entropy of a batch with ``data["x"]`` and labels ``data["y"]`` of shape (batch,).
 
         Raises:
-            ValueError: The predictor's distribution does not fit the labels.
+            ValueError: The batch has no ``x`` or ``y``, or the shapes of the predictor's distribution do not match the
+                labels.
         """
         x, y = get_tensor(data, "x"), get_tensor(data, "y")
         p_y = self.classify(x)

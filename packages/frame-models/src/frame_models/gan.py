@@ -18,16 +18,17 @@ from frame_core import (
 
 
 class GenerativeAdversarialNetwork(AdversarialModel):
-    """Generator that learns to pass its data off as real, against a discriminator that learns to tell them.
+    """Generator trained against a discriminator that distinguishes generated from real data.
 
     With logits d of being real, the discriminator minimizes -E[log sigmoid(d(x))] - E[log(1 - sigmoid(d(G(z))))],
-    which is 2 log 2 - 2 JSD at best, and the generator the non-saturating loss -E[log sigmoid(d(G(z)))].
+    which is 2 log 2 - 2 JSD for the best discriminator. The generator minimizes the non-saturating loss
+    -E[log sigmoid(d(G(z)))].
 
     Args:
         generator: Conditional p(x | z), from (batch, \\*z_shape) to an event of shape (\\*x_shape,). Its mean is
-            the generated datum: a `frame_core.Delta` of it and a decoder's Bernoulli distribution serve alike.
-        discriminator: From data (batch, \\*x_shape) to logits of shape (batch,), a tensor.
-        prior: Marginal p(z), an event of shape (\\*z_shape,) that is not trained.
+            the generated example, so a `frame_core.Delta` and the Bernoulli distribution of a decoder both work.
+        discriminator: From data (batch, \\*x_shape) to a tensor of logits of shape (batch,).
+        prior: Marginal p(z), an event of shape (\\*z_shape,). It is not trained.
 
     References:
         Generative Adversarial Networks (Goodfellow et al., 2014), https://arxiv.org/abs/1406.2661
@@ -40,11 +41,11 @@ class GenerativeAdversarialNetwork(AdversarialModel):
         self.prior = prior
 
     def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
-        """Compute the sum of both losses of a batch, and the quantities of each under the name of its part.
+        """Compute the sum of both losses of a batch; the name of each quantity starts with the name of its part.
 
         Raises:
             TypeError: The generator's distribution has no mean.
-            ValueError: A part does not fit the data.
+            ValueError: The batch has no ``x``, or the shape of an output does not match the data.
         """
         return add_losses(
             {
@@ -54,16 +55,16 @@ class GenerativeAdversarialNetwork(AdversarialModel):
         )
 
     def compute_generator_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
-        """Compute the loss of the generator on as many draws as the batch has data."""
+        """Compute the loss of the generator on as many generated examples as the batch has."""
         fake = generate_like(get_tensor(data, "x"), self.generator, self.prior)
         logits = check_scores("discriminator", call_frozen(self.discriminator, fake), fake)
         return {"loss": softplus(-logits).mean()}
 
     def compute_discriminator_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
-        """Compute the loss of the discriminator, and the mean probability of being real that it gives.
+        """Compute the loss of the discriminator, and its mean predicted probabilities of being real.
 
         Returns:
-            ``loss``, ``real_probability`` of the batch and ``fake_probability`` of as many generated data.
+            ``loss``, ``real_probability`` of the batch, and ``fake_probability`` of as many generated examples.
         """
         x = get_tensor(data, "x")
         with torch.no_grad():

@@ -20,19 +20,19 @@ from frame_core import (
 
 
 class MultiViewInformationBottleneck(RepresentationLearningModel):
-    """Representation of a view that keeps what another view of the same datum shares with it, and little else.
+    """Representation that keeps the information shared by two views of an example, and little else.
 
-    The loss is -I_JS(z1; z2) + beta * D_SKL: a bound of the Jensen-Shannon kind on the information that the
-    representations of both views share, and the symmetrised divergence of the two posteriors,
+    The loss is -I_JS(z1; z2) + beta * D_SKL. I_JS is the Jensen-Shannon bound on the mutual information of the
+    representations of the two views. D_SKL is the symmetrized divergence of the two posteriors,
     (KL(q(z | v1) || q(z | v2)) + KL(q(z | v2) || q(z | v1))) / 2.
 
     Args:
         encoder_v1: Posterior q(z | v1), from (batch, \\*v1_shape) to an event of shape (\\*z_shape,) that can
-            be reparametrised. Data without views are encoded by it.
-        encoder_v2: Posterior q(z | v2), from (batch, \\*v2_shape); the same object where both views are of
-            one kind.
-        critic: From z1 and z2, each (batch, \\*z_shape), to scores of shape (batch,), a tensor: at best
-            log p(z1, z2) - log p(z1) p(z2).
+            be reparameterized. `encode` uses it.
+        encoder_v2: Posterior q(z | v2), from (batch, \\*v2_shape). Pass the same object as ``encoder_v1`` if
+            both views have the same form.
+        critic: From z1 and z2, each (batch, \\*z_shape), to a tensor of scores of shape (batch,). The
+            best critic is log p(z1, z2) - log p(z1) p(z2).
         beta: Weight of the regularization term, a number or a schedule.
 
     Raises:
@@ -44,7 +44,7 @@ class MultiViewInformationBottleneck(RepresentationLearningModel):
         https://arxiv.org/abs/2002.07017
 
         Learning deep representations by mutual information estimation and maximization (Hjelm et al., 2019),
-        https://arxiv.org/abs/1808.06670, for I_JS
+        https://arxiv.org/abs/1808.06670, the source of I_JS
     """
 
     def __init__(self, encoder_v1: nn.Module, encoder_v2: nn.Module, critic: nn.Module, beta: float | Schedule) -> None:
@@ -58,23 +58,25 @@ class MultiViewInformationBottleneck(RepresentationLearningModel):
         """Compute the loss of a batch with two views, ``data["v1"]`` and ``data["v2"]``.
 
         Returns:
-            ``loss``, ``jensen_shannon`` (I_JS, at least -2 log 2 with the best critic), ``regularization``
-            (D_SKL) and ``mutual_information``, a lower bound on I(z1; z2) by the same critic.
+            ``loss``, ``jensen_shannon`` (I_JS, at least -2 log 2 for the best critic), ``regularization``
+            (D_SKL) and ``mutual_information``, a lower bound on I(z1; z2) from the same critic.
 
         Raises:
-            TypeError: An encoder's distribution can't be reparametrised.
-            ValueError: The distributions do not fit one another or the data, or the batch lacks a view, or is of
-                less than two data.
+            TypeError: An encoder's distribution cannot be reparameterized.
+            ValueError: The batch lacks a view or has fewer than two examples, or the shapes of the distributions
+                do not match each other or the data.
         """
         v_1, v_2 = get_tensor(data, "v1"), get_tensor(data, "v2")
         if len(v_1) < 2:
-            raise ValueError(f"A batch must hold two data or more, as views of others are told apart, got {len(v_1)}.")
+            raise ValueError(
+                f"The batch needs at least 2 examples, because the others serve as negatives; got {len(v_1)}."
+            )
         q_1, q_2 = self.encoder_v1(v_1), self.encoder_v2(v_2)
         z_1, z_2 = reparametrize(q_1, "encoder_v1"), reparametrize(q_2, "encoder_v2")
         check_shapes("encoder_v1", q_1, v_1.shape[:1], z_1.shape[1:])
         check_shapes("encoder_v2", q_2, v_1.shape[:1], z_1.shape[1:])
         scores = check_scores("critic", self.critic(z_1, z_2), z_1)
-        # Each z1 beside the z2 of the next datum: pairs whose parts are independent, from a batch of two on.
+        # Pairing each z1 with the z2 of the next example gives independent pairs, if the batch has at least two.
         scores_of_others = self.critic(z_1, z_2.roll(-1, 0))
         jensen_shannon = compute_jensen_shannon_bound(scores, scores_of_others)
         regularization = compute_symmetrised_divergence(q_1, q_2, z_1, z_2)
@@ -86,19 +88,19 @@ class MultiViewInformationBottleneck(RepresentationLearningModel):
         }
 
     def encode(self, x: Tensor) -> Distribution:
-        """Give the distribution q(z | v1) of the representation, of data in the manner of the first view."""
+        """Return the distribution q(z | v1) of the representation, treating ``x`` as the first view."""
         return self.encoder_v1(x)
 
 
 def compute_jensen_shannon_bound(scores: Tensor, scores_of_others: Tensor) -> Tensor:
     """Compute I_JS = E[-softplus(-c(z1, z2))] - E[softplus(c(z1, z2'))], in nats.
 
-    It is at most 2 JSD - 2 log 2, of the Jensen-Shannon divergence between p(z1, z2) and p(z1) p(z2), and
-    is that at c = log p(z1, z2) - log p(z1) p(z2).
+    It is at most 2 JSD - 2 log 2, where JSD is the Jensen-Shannon divergence between p(z1, z2) and p(z1) p(z2).
+    It reaches that value at c = log p(z1, z2) - log p(z1) p(z2).
 
     Args:
-        scores: Scores of pairs of p(z1, z2), of shape (batch,).
-        scores_of_others: Scores of pairs of p(z1) p(z2), of shape (batch,).
+        scores: Scores of samples of p(z1, z2), of shape (batch,).
+        scores_of_others: Scores of samples of p(z1) p(z2), of shape (batch,).
 
     Returns:
         Scalar tensor.
@@ -109,12 +111,12 @@ def compute_jensen_shannon_bound(scores: Tensor, scores_of_others: Tensor) -> Te
 def compute_information_bound(scores: Tensor, scores_of_others: Tensor) -> Tensor:
     """Compute E[c(z1, z2)] - E[exp c(z1, z2')] + 1, a lower bound on I(z1; z2), in nats.
 
-    The bound of Nguyen et al. (2010, https://arxiv.org/abs/0809.0853) for the critic c + 1: it is I(z1; z2) at
-    the critic that makes I_JS largest.
+    This is the bound of Nguyen et al. (2010, https://arxiv.org/abs/0809.0853) for the critic c + 1. It equals
+    I(z1; z2) for the critic that maximizes I_JS.
 
     Args:
-        scores: Scores of pairs of p(z1, z2), of shape (batch,).
-        scores_of_others: Scores of pairs of p(z1) p(z2), of shape (batch,).
+        scores: Scores of samples of p(z1, z2), of shape (batch,).
+        scores_of_others: Scores of samples of p(z1) p(z2), of shape (batch,).
 
     Returns:
         Scalar tensor.
@@ -123,11 +125,11 @@ def compute_information_bound(scores: Tensor, scores_of_others: Tensor) -> Tenso
 
 
 def compute_symmetrised_divergence(q_1: Distribution, q_2: Distribution, z_1: Tensor, z_2: Tensor) -> Tensor:
-    """Compute D_SKL = (KL(q1 || q2) + KL(q2 || q1)) / 2, in nats, from samples where there is no closed form.
+    """Compute D_SKL = (KL(q1 || q2) + KL(q2 || q1)) / 2, in nats; estimate it if there is no closed form.
 
     Args:
         q_1: Distribution of batch shape (batch,).
-        q_2: Distribution of the same shapes.
+        q_2: Distribution of the same shapes as ``q_1``.
         z_1: Samples of ``q_1``, of shape (batch, \\*z_shape).
         z_2: Samples of ``q_2``, of the same shape.
 

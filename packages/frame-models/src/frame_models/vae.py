@@ -25,15 +25,15 @@ from frame_core import (
 class VariationalAutoencoder(GenerativeModel, LatentVariableModel, ReconstructionModel, VariationalModel):
     """Latent-variable model trained on a beta-weighted evidence lower bound.
 
-    The three parts are any modules that keep the contracts of `frame_core.ConditionalDistribution` and
-    `frame_core.MarginalDistribution`, whatever their base class.
+    The three parts may be any modules that satisfy the contracts of `frame_core.ConditionalDistribution` and
+    `frame_core.MarginalDistribution`, with any base class.
 
     Args:
         encoder: Posterior q(z | x), from (batch, \\*x_shape) to an event of shape (\\*z_shape,) that can
-            be reparametrised.
+            be reparameterized.
         decoder: Likelihood p(x | z), from (batch, \\*z_shape) to an event of shape (\\*x_shape,).
         prior: Marginal p(z), an event of shape (\\*z_shape,).
-        beta: Weight of the regularization term, a number or a schedule; at 1 the loss is the negative
+        beta: Weight of the regularization term, a number or a schedule. At 1 the loss is the negative
             lower bound, in nats.
 
     Raises:
@@ -55,11 +55,11 @@ class VariationalAutoencoder(GenerativeModel, LatentVariableModel, Reconstructio
         self.beta = check_non_negative("beta", beta)
 
     def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
-        """Compute the loss ``reconstruction + beta * regularization`` of a batch, and its two terms.
+        """Compute the loss ``reconstruction + beta * regularization`` of a batch and its two terms.
 
         Raises:
-            TypeError: The encoder's distribution can't be reparametrised.
-            ValueError: The distributions do not fit one another or the data.
+            TypeError: The encoder's distribution cannot be reparameterized.
+            ValueError: The batch has no ``x``, or the shapes of the distributions do not match each other or the data.
         """
         terms = self.compute_loss_components(data)
         loss = terms["reconstruction"] + get_value(self.beta) * terms["regularization"]

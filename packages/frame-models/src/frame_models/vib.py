@@ -21,21 +21,21 @@ from frame_core import (
 
 
 class VariationalInformationBottleneck(RepresentationLearningModel, ClassificationModel):
-    """Representation that predicts the label and keeps little else of a datum.
+    """Representation that predicts the label of an example and keeps little other information.
 
-    The loss E[-log q(y | z)] + beta * KL(q(z | x) || p(z)) is, but for a constant, an upper bound on
+    The loss is E[-log q(y | z)] + beta * KL(q(z | x) || p(z)). Up to a constant, it is an upper bound on
     -I(z; y) + beta * I(z; x).
 
     Args:
         encoder: Posterior q(z | x), from (batch, \\*x_shape) to an event of shape (\\*z_shape,) that can
-            be reparametrised.
+            be reparameterized.
         predictor: Conditional q(y | z), from (batch, \\*z_shape) to a categorical distribution over labels.
         prior: Marginal p(z), an event of shape (\\*z_shape,).
         beta: Weight of the regularization term, a number or a schedule.
-        n_samples: Number of draws of z for each datum over which the loss is averaged.
+        n_samples: Number of samples of z per example, over which the loss is averaged.
 
     Raises:
-        TypeError: ``beta`` is neither a number nor a schedule, or ``n_samples`` is no integer.
+        TypeError: ``beta`` is neither a number nor a schedule, or ``n_samples`` is not an integer.
         ValueError: ``beta`` is negative, or ``n_samples`` is not positive.
 
     References:
@@ -56,8 +56,9 @@ class VariationalInformationBottleneck(RepresentationLearningModel, Classificati
         """Compute the loss ``prediction + beta * regularization`` of a batch with ``x`` and labels ``y``.
 
         Raises:
-            TypeError: The encoder's distribution can't be reparametrised.
-            ValueError: The distributions do not fit one another or the data.
+            TypeError: The encoder's distribution cannot be reparameterized.
+            ValueError: The batch has no ``x`` or ``y``, or the shapes of the distributions do not match each other or
+                the data.
         """
         x, y = get_tensor(data, "x"), get_tensor(data, "y")
         q_z, p_z = self.encode(x), self.prior()
@@ -78,8 +79,8 @@ class VariationalInformationBottleneck(RepresentationLearningModel, Classificati
         return self.encoder(x)
 
     def classify(self, x: Tensor, n_samples: int = 1) -> Distribution:
-        """Give the mean of q(y | z) over draws of z; the encoder is run once."""
+        """Return the mean of q(y | z) over samples of z. The encoder runs once."""
         z = self.encode(x).sample(torch.Size([check_count("n_samples", n_samples)]))
         logits = self.predictor(z.flatten(0, 1)).logits.unflatten(0, z.shape[:2])
-        # Of logits that are log probabilities, this is the log of their mean but for a constant.
+        # The logits are log probabilities, so this is the log of their mean up to a constant.
         return Categorical(logits=logits.logsumexp(0), validate_args=False)

@@ -20,17 +20,17 @@ from frame_core import (
 
 
 class WassersteinGAN(AdversarialModel):
-    """Generator that minimizes the Wasserstein distance to the data, as a critic of slope one estimates it.
+    """Generator that minimizes the Wasserstein distance to the data, estimated by a critic of slope one.
 
     The critic c minimizes E[c(G(z))] - E[c(x)] + penalty_weight * E[(|grad c(x')| - 1)^2], with x' uniform on the
-    lines between real and generated data, and the generator -E[c(G(z))].
+    lines between real and generated examples. The generator minimizes -E[c(G(z))].
 
     Args:
         generator: Conditional p(x | z), from (batch, \\*z_shape) to an event of shape (\\*x_shape,). Its mean is
-            the generated datum: a `frame_core.Delta` of it and a decoder's Bernoulli distribution serve alike.
-        critic: From data (batch, \\*x_shape) to scores of shape (batch,), a tensor. A score must depend on no
-            other datum of the batch, as it does after batch normalization.
-        prior: Marginal p(z), an event of shape (\\*z_shape,) that is not trained.
+            the generated example, so a `frame_core.Delta` and the Bernoulli distribution of a decoder both work.
+        critic: From data (batch, \\*x_shape) to a tensor of scores of shape (batch,). A score must not depend on
+            the other examples of the batch, so the critic must not use batch normalization.
+        prior: Marginal p(z), an event of shape (\\*z_shape,). It is not trained.
         penalty_weight: Weight of the gradient penalty, a number or a schedule.
 
     Raises:
@@ -53,11 +53,11 @@ class WassersteinGAN(AdversarialModel):
         self.penalty_weight = check_non_negative("penalty_weight", penalty_weight)
 
     def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
-        """Compute the sum of both losses of a batch, and the quantities of each under the name of its part.
+        """Compute the sum of both losses of a batch; the name of each quantity starts with the name of its part.
 
         Raises:
             TypeError: The generator's distribution has no mean.
-            ValueError: A part does not fit the data.
+            ValueError: The batch has no ``x``, or the shape of an output does not match the data.
         """
         return add_losses(
             {
@@ -67,15 +67,15 @@ class WassersteinGAN(AdversarialModel):
         )
 
     def compute_generator_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
-        """Compute the loss of the generator on as many draws as the batch has data."""
+        """Compute the loss of the generator on as many generated examples as the batch has."""
         fake = generate_like(get_tensor(data, "x"), self.generator, self.prior)
         return {"loss": -check_scores("critic", call_frozen(self.discriminator, fake), fake).mean()}
 
     def compute_discriminator_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
-        """Compute the loss of the critic, and its two terms.
+        """Compute the loss of the critic and its two terms.
 
         Returns:
-            ``loss``, the ``distance`` E[c(x)] - E[c(G(z))] and the ``penalty`` before it is weighted.
+            ``loss``, the ``distance`` E[c(x)] - E[c(G(z))], and the unweighted ``penalty``.
         """
         x = get_tensor(data, "x")
         with torch.no_grad():
@@ -92,20 +92,20 @@ class WassersteinGAN(AdversarialModel):
 
 
 def compute_gradient_penalty(critic: nn.Module, x: Tensor, fake: Tensor) -> Tensor:
-    """Compute the mean of (|grad c(x')| - 1)^2, at a point x' drawn on the line between each two data.
+    """Compute the mean of (|grad c(x')| - 1)^2 at random points x' between real and generated examples.
 
     Args:
         critic: From data (batch, \\*x_shape) to scores of shape (batch,).
-        x: Real data, of shape (batch, \\*x_shape).
+        x: Real data of shape (batch, \\*x_shape).
         fake: Generated data of the same shape.
 
     Returns:
-        Scalar tensor, with a gradient for the parameters of the critic where gradients are recorded.
+        Scalar tensor. Its gradient reaches the parameters of the critic if gradients are enabled.
     """
     position = torch.rand(len(x), *[1] * (x.ndim - 1), dtype=x.dtype, device=x.device)
-    points = torch.lerp(fake.to(x.dtype), x, position).requires_grad_()  # mixed precision may generate in another
+    points = torch.lerp(fake.to(x.dtype), x, position).requires_grad_()  # their types may differ in mixed precision
     is_training = torch.is_grad_enabled()
-    with torch.enable_grad():  # the slope is asked for where a loss is evaluated, too
+    with torch.enable_grad():  # the slope is also needed when a loss is only evaluated
         scores = critic(points).sum()
     (slopes,) = torch.autograd.grad(scores, [points], create_graph=is_training)
     return (slopes.flatten(1).norm(dim=1) - 1).square().mean()
