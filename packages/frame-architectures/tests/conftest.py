@@ -4,13 +4,13 @@ import pytest
 import torch
 from hypothesis import settings
 
-settings.register_profile("unhurried", deadline=None)  # a busy machine is no fault
+settings.register_profile("unhurried", deadline=None)  # a busy machine is slow
 settings.load_profile("unhurried")
 
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Generator[None]:
-    """Networks this small gain nothing of more threads, and lose a lot of them on a busy machine."""
+    """Use one thread: more do not speed up networks this small, and slow them down on a busy machine."""
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

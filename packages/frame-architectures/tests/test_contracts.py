@@ -1,4 +1,4 @@
-"""Every distribution of the package, held to the contract of its interface."""
+"""Checks of every public class of the package against the contract of its interface."""
 
 import inspect
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ MARGINALS: dict[type[MarginalDistribution], tuple[dict[str, Any], tuple[int, ...
 }
 LAYERS: set[type[nn.Module]] = {AnyBatch, Flatten, Rescale}
 SCORES: dict[type[nn.Module], tuple[dict[str, Any], list[tuple[int, ...]]]] = {
-    # class: its arguments, the shapes of what it is given
+    # class: its arguments, the shapes of its inputs
     BilinearCritic: ({"z_dim": 3}, [(3,), (3,)]),
     PairCritic: ({"z_dim": 3, "layers": [8]}, [(3,), (3,)]),
     mnist.Discriminator: ({"layers": [8]}, [mnist.INPUT_SHAPE]),
@@ -69,12 +69,12 @@ def get_name(public_class: type) -> str:
     return f"{public_class.__module__}.{public_class.__name__}"
 
 
-def test_every_public_class_is_held_to_a_contract() -> None:
+def test_every_public_class_is_checked_against_a_contract() -> None:
     assert set(iterate_public_classes(frame_architectures)) == {*CONDITIONALS, *MARGINALS, *LAYERS, *SCORES}
 
 
 @pytest.mark.parametrize("conditional", CONDITIONALS, ids=get_name)
-def test_conditional_distribution_keeps_the_contract(conditional: type[ConditionalDistribution]) -> None:
+def test_conditional_distribution_satisfies_the_contract(conditional: type[ConditionalDistribution]) -> None:
     arguments, condition_shape, event_shape = CONDITIONALS[conditional]
     check_conditional_distribution(conditional(**arguments), torch.rand(4, *condition_shape), event_shape=event_shape)
 
@@ -82,19 +82,19 @@ def test_conditional_distribution_keeps_the_contract(conditional: type[Condition
 @pytest.mark.parametrize("conditional", CONDITIONALS, ids=get_name)
 def test_conditional_distribution_runs_on_the_meta_device(conditional: type[ConditionalDistribution]) -> None:
     arguments, condition_shape, event_shape = CONDITIONALS[conditional]
-    with torch.device("meta"):  # where to ask for a value, as a GPU is made to wait for it, raises
+    with torch.device("meta"):  # where reading a value, which waits for a GPU, raises
         distribution = conditional(**arguments)(torch.empty(4, *condition_shape))
         assert distribution.event_shape == event_shape
         assert distribution.log_prob(distribution.sample()).shape == (4,)
 
 
 @pytest.mark.parametrize("name", ["Normal", "Laplace", "Delta", "Bernoulli", "ContinuousBernoulli"])
-def test_stochastic_layer_keeps_the_contract(name: str) -> None:
+def test_stochastic_layer_satisfies_the_contract(name: str) -> None:
     check_conditional_distribution(StochasticLinear(3, (2, 5), name), torch.randn(4, 3), event_shape=(2, 5))
 
 
 @pytest.mark.parametrize(("out_features", "event_shape"), [(5, ()), ((2, 5), (2,))])
-def test_stochastic_layer_to_labels_keeps_the_contract(
+def test_stochastic_layer_to_labels_satisfies_the_contract(
     out_features: int | tuple[int, ...], event_shape: tuple[int, ...]
 ) -> None:
     check_conditional_distribution(
@@ -103,13 +103,13 @@ def test_stochastic_layer_to_labels_keeps_the_contract(
 
 
 @pytest.mark.parametrize("marginal", MARGINALS, ids=get_name)
-def test_marginal_distribution_keeps_the_contract(marginal: type[MarginalDistribution]) -> None:
+def test_marginal_distribution_satisfies_the_contract(marginal: type[MarginalDistribution]) -> None:
     arguments, event_shape = MARGINALS[marginal]
     check_marginal_distribution(marginal(**arguments), event_shape=event_shape)
 
 
 @pytest.mark.parametrize("score", SCORES, ids=get_name)
-def test_a_score_is_one_number_of_its_own_datum_whose_gradient_reaches_everything(score: type[nn.Module]) -> None:
+def test_a_score_depends_on_its_own_example_only_and_its_gradient_reaches_everything(score: type[nn.Module]) -> None:
     arguments, shapes = SCORES[score]
     module, inputs = score(**arguments), [torch.rand(4, *shape, requires_grad=True) for shape in shapes]
     scores = module(*inputs)
@@ -120,9 +120,9 @@ def test_a_score_is_one_number_of_its_own_datum_whose_gradient_reaches_everythin
 
 
 @pytest.mark.parametrize("marginal", MARGINALS, ids=get_name)
-def test_marginal_distribution_reads_no_value_that_a_gpu_would_be_waited_for(
+def test_marginal_distribution_never_waits_for_a_gpu(
     marginal: type[MarginalDistribution], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Distribution, "_validate_args", True)
-    module = marginal(**MARGINALS[marginal][0]).to("meta")  # where to ask for a value raises
+    module = marginal(**MARGINALS[marginal][0]).to("meta")  # where reading a value raises
     assert module().log_prob(torch.empty(4, 3, device="meta")).shape == (4,)

@@ -21,7 +21,7 @@ INPUT_SHAPE = (2, 9, 6)
     channels=st.lists(st.integers(1, 3), max_size=3),
     batch_shape=st.lists(st.integers(1, 2), max_size=2).map(tuple),
 )
-def test_a_decoder_gives_back_pictures_of_the_shape_the_encoder_takes(
+def test_a_decoder_returns_images_of_the_shape_the_encoder_takes(
     height: int, width: int, channels: list[int], batch_shape: tuple[int, ...]
 ) -> None:
     shape = (1, height, width)
@@ -39,7 +39,7 @@ def test_an_encoder_is_convolutions_to_mean_and_scale() -> None:
     mean, scale = (hidden.flatten(1) @ weights[4].T + weights[5]).chunk(2, dim=-1)
     q_z = encoder(x)
     torch.testing.assert_close(q_z.mean, mean)
-    torch.testing.assert_close(q_z.stddev, softplus(scale), rtol=1e-4, atol=1e-5)  # the floor of the scale
+    torch.testing.assert_close(q_z.stddev, softplus(scale), rtol=1e-4, atol=1e-5)  # the smallest scale
 
 
 def test_a_decoder_is_transposed_convolutions_to_logits() -> None:
@@ -52,7 +52,7 @@ def test_a_decoder_is_transposed_convolutions_to_logits() -> None:
     torch.testing.assert_close(-decoder(z).log_prob(x), expected)
 
 
-def test_a_deterministic_encoder_gives_a_delta() -> None:
+def test_a_deterministic_encoder_returns_a_delta() -> None:
     assert isinstance(make_conv_encoder(INPUT_SHAPE, 4, [3], "Delta")(torch.rand(6, *INPUT_SHAPE)), Delta)
 
 
@@ -62,12 +62,12 @@ def test_the_offset_of_the_scale_is_added_before_the_softplus() -> None:
         nn.init.zeros_(parameter)
     stddev = encoder(torch.rand(6, *INPUT_SHAPE)).stddev
     expected = softplus(torch.tensor(-5.0)).expand(6, 4)
-    torch.testing.assert_close(stddev, expected, rtol=1e-3, atol=0)  # the floor of the scale
+    torch.testing.assert_close(stddev, expected, rtol=1e-3, atol=0)  # the smallest scale
 
 
 @pytest.mark.parametrize("shape", [(2, 6, 9), (1, 9, 6), (54,), (2, 9, 7)])
-def test_pictures_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=re.escape(f"ends in {INPUT_SHAPE}")):
+def test_images_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"end in the `event_shape` {INPUT_SHAPE}, got {(6, *shape)}")):
         make_conv_encoder(INPUT_SHAPE, 4, [3])(torch.rand(6, *shape))
 
 
@@ -78,7 +78,12 @@ def test_pictures_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
         ("4", [5], TypeError, "`z_dim` must be an integer, got '4'"),
         (4, [5, -1], ValueError, r"`channels\[1\]` must be positive, got -1"),
         (4, 5, TypeError, "`channels` must be a sequence of integers, got 5"),
-        (4, [2, 2, 2], ValueError, "`channels` must be few enough for a picture of 9 × 6, which each halves, got 3"),
+        (
+            4,
+            [2, 2, 2],
+            ValueError,
+            "`channels` has 3 entries, but an image of 9 × 6 cannot be halved 3 times; use fewer",
+        ),
     ],
 )
 def test_bad_sizes_are_refused(z_dim: Any, channels: Any, error: type[Exception], message: str) -> None:

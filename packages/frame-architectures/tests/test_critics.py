@@ -13,7 +13,7 @@ def test_a_pair_has_one_score(critic: PairCritic | BilinearCritic, batch_shape: 
     assert critic(z_1, z_2).shape == batch_shape
 
 
-def test_the_score_is_a_perceptron_of_both() -> None:
+def test_the_score_is_a_perceptron_of_both_representations() -> None:
     critic, z_1, z_2 = PairCritic(3, [8]), torch.randn(5, 3), torch.randn(5, 3)
     weight, bias, last_weight, last_bias = critic.parameters()
     hidden = (torch.cat([z_1, z_2], 1) @ weight.T + bias).clamp(min=0)

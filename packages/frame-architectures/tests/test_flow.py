@@ -32,13 +32,13 @@ def test_density_integrates_to_one() -> None:
     torch.testing.assert_close(integral, torch.tensor(1.0), rtol=1e-3, atol=1e-3)  # a grid of 0.04 under a spline
 
 
-def test_log_density_is_that_of_the_base_and_the_change_of_volume() -> None:
+def test_log_density_follows_the_change_of_variables() -> None:
     flow = Flow(3, n_transforms=2, layers=[16]).double()
     z = torch.randn(4, 3, dtype=torch.double)
     transform = flow().transform  # pyright: ignore[reportAttributeAccessIssue]
-    for datum, log_prob in zip(z, flow().log_prob(z)):
-        jacobian: Any = torch.autograd.functional.jacobian(transform, datum)
-        expected = flow.base().log_prob(transform(datum)) + torch.linalg.slogdet(jacobian).logabsdet
+    for point, log_prob in zip(z, flow().log_prob(z)):
+        jacobian: Any = torch.autograd.functional.jacobian(transform, point)
+        expected = flow.base().log_prob(transform(point)) + torch.linalg.slogdet(jacobian).logabsdet
         torch.testing.assert_close(log_prob, expected)
 
 
@@ -53,7 +53,7 @@ def test_a_flow_learns_a_distribution() -> None:
         optimizer.step()
     with torch.no_grad():
         samples = flow().sample(torch.Size([2000]))
-    assert (samples.abs() - 1.5).abs().mean() < 0.4  # of the data it is 0.24, of a standard normal variable 0.85
+    assert (samples.abs() - 1.5).abs().mean() < 0.4  # 0.24 for the data, 0.85 for a standard normal variable
 
 
 @pytest.mark.parametrize(
@@ -72,14 +72,14 @@ def test_bad_sizes_are_refused(arguments: dict[str, Any], error: type[Exception]
 
 
 @pytest.mark.parametrize("validate", [True, False])
-def test_zuko_is_loaded_with_the_flow_alone_and_switches_no_validation_off(validate: bool) -> None:
+def test_zuko_is_imported_with_the_flow_only_and_does_not_disable_validation(validate: bool) -> None:
     command = [sys.executable, "-W", "error", "-W", "ignore:Failed to initialize NumPy"]
     script = SCRIPT.format(validate=validate)
     result = subprocess.run([*command, "-c", script], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
 
 
-def test_without_zuko_the_extra_that_brings_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_zuko_the_error_names_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "frame_architectures.flow", raising=False)
     monkeypatch.setitem(sys.modules, "zuko", None)
     before = Distribution._validate_args

@@ -33,17 +33,19 @@ def test_stack_takes_another_activation() -> None:
 
 
 @pytest.mark.parametrize("batch_shape", [(), (4,), (2, 3), (0,)])
-def test_any_batch_gives_each_datum_what_the_module_gives_it(batch_shape: tuple[int, ...]) -> None:
+def test_any_batch_applies_the_module_to_each_example(batch_shape: tuple[int, ...]) -> None:
     module = nn.Conv2d(2, 3, kernel_size=2)
     x = torch.randn(*batch_shape, 2, 4, 5)
     y = AnyBatch(module, n_event_dims=3)(x)
     assert y.shape == (*batch_shape, 3, 3, 4)
-    for datum, output in zip(x.reshape(-1, 2, 4, 5) if x.numel() else [], y.reshape(-1, 3, 3, 4) if y.numel() else []):
-        torch.testing.assert_close(output, module(datum[None])[0])
+    for example, output in zip(
+        x.reshape(-1, 2, 4, 5) if x.numel() else [], y.reshape(-1, 3, 3, 4) if y.numel() else []
+    ):
+        torch.testing.assert_close(output, module(example[None])[0])
 
 
 @pytest.mark.parametrize(("n_event_dims", "error"), [(0, ValueError), ("3", TypeError)])
-def test_any_batch_of_a_bad_number_of_dimensions_is_refused(n_event_dims: Any, error: type[Exception]) -> None:
+def test_any_batch_refuses_a_bad_number_of_dimensions(n_event_dims: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match=f"`n_event_dims` must be .*, got {n_event_dims!r}"):
         AnyBatch(nn.Identity(), n_event_dims)
 
@@ -51,7 +53,7 @@ def test_any_batch_of_a_bad_number_of_dimensions_is_refused(n_event_dims: Any, e
 @pytest.mark.parametrize(
     ("sizes", "error", "message"),
     [
-        ([], ValueError, "`sizes` must hold at least one size, got none"),
+        ([], ValueError, "`sizes` must have at least one entry, got none"),
         ([3, 0], ValueError, r"`sizes\[1\]` must be positive, got 0"),
         ([-3, 2], ValueError, r"`sizes\[0\]` must be positive, got -3"),
         ([3, "2"], TypeError, r"`sizes\[1\]` must be an integer, got '2'"),
@@ -80,8 +82,8 @@ def test_flatten_keeps_an_empty_batch() -> None:
 
 
 @pytest.mark.parametrize("shape", [(5, 8, 8), (5, 8, 1, 8), (8, 8), (64,)])
-def test_flatten_of_another_shape_names_both(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=re.escape(f"ends in (1, 8, 8), the `event_shape`, got {shape}.")):
+def test_flatten_refuses_another_shape_and_names_both(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"end in the `event_shape` (1, 8, 8), got {shape}.")):
         Flatten((1, 8, 8))(torch.zeros(shape))
 
 
@@ -91,13 +93,13 @@ def test_flatten_to_a_bad_shape_is_refused(event_shape: Any, error: type[Excepti
         Flatten(event_shape)
 
 
-def test_rescale_maps_the_ends_of_the_unit_interval_to_those_of_another() -> None:
+def test_rescale_maps_the_unit_interval_to_another() -> None:
     x = torch.rand(5, 3)
     torch.testing.assert_close(Rescale(-1.0, 1.0)(x), 2 * x - 1)
     torch.testing.assert_close(Rescale(-0.5, 3.0)(torch.tensor([0.0, 1.0])), torch.tensor([-0.5, 3.0]))
 
 
 @pytest.mark.parametrize("high", [-1.0, -2.0, float("nan")])
-def test_an_interval_that_is_empty_is_refused(high: float) -> None:
+def test_an_empty_interval_is_refused(high: float) -> None:
     with pytest.raises(ValueError, match="`high` must be greater than `low`"):
         Rescale(-1.0, high)

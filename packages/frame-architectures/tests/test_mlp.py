@@ -18,7 +18,7 @@ INPUT_SHAPE = (2, 3)
 
 
 def apply_by_hand(network: nn.Module, x: Tensor, negative_slope: float = 0.0) -> Tensor:
-    """Linear maps with ReLUs in between, leaky ones or not, from the weights alone."""
+    """Compute linear maps with ReLUs in between, leaky or not, from the weights of a network."""
     weights = list(network.parameters())
     for weight, bias in zip(weights[:-2:2], weights[1:-2:2]):
         x = x @ weight.T + bias
@@ -26,9 +26,9 @@ def apply_by_hand(network: nn.Module, x: Tensor, negative_slope: float = 0.0) ->
     return x @ weights[-2].T + weights[-1]
 
 
-def test_a_generator_that_normalizes_over_the_batch_refuses_one_datum_in_train_mode() -> None:
+def test_a_generator_refuses_a_batch_of_one_example_in_train_mode() -> None:
     generator = make_mlp_generator(4, [5], INPUT_SHAPE)
-    with pytest.raises(ValueError, match="must be given two data or more in train mode, got 1: use a larger"):
+    with pytest.raises(ValueError, match="needs at least 2 examples in train mode, got 1; use a larger"):
         generator(torch.randn(1, 4))
     assert generator.eval()(torch.randn(1, 4)).shape == (1, *INPUT_SHAPE)
 
@@ -39,11 +39,11 @@ def test_encoder_is_a_perceptron_to_mean_and_scale(layers: list[int]) -> None:
     mean, scale = apply_by_hand(encoder, x.flatten(1)).chunk(2, dim=-1)
     q_z = encoder(x)
     torch.testing.assert_close(q_z.mean, mean)
-    torch.testing.assert_close(q_z.stddev, softplus(scale), rtol=1e-4, atol=1e-5)  # the floor of the scale
+    torch.testing.assert_close(q_z.stddev, softplus(scale), rtol=1e-4, atol=1e-5)  # the smallest scale
 
 
 @pytest.mark.parametrize("layers", [[], [5], [5, 7]])
-def test_minus_the_log_density_of_a_picture_is_the_binary_cross_entropy(layers: list[int]) -> None:
+def test_minus_the_log_density_of_an_image_is_the_binary_cross_entropy(layers: list[int]) -> None:
     decoder, z, x = make_mlp_decoder(4, layers, INPUT_SHAPE), torch.randn(6, 4), torch.rand(6, *INPUT_SHAPE)
     expected = binary_cross_entropy_with_logits(apply_by_hand(decoder, z), x.flatten(1), reduction="none").sum(-1)
     torch.testing.assert_close(-decoder(z).log_prob(x), expected)
@@ -75,7 +75,7 @@ def test_score_is_a_perceptron_to_one_number(layers: list[int]) -> None:
     torch.testing.assert_close(score(x), apply_by_hand(score, x.flatten(1), negative_slope=0.2))
 
 
-def test_units_of_a_score_are_dropped_in_training_alone() -> None:
+def test_units_of_a_score_are_dropped_in_train_mode_only() -> None:
     score, x = make_mlp_score(INPUT_SHAPE, [50], dropout=0.3), torch.rand(6, *INPUT_SHAPE)
     assert not torch.equal(score.train()(x), score(x))
     torch.testing.assert_close(score.eval()(x), apply_by_hand(score, x.flatten(1), negative_slope=0.2))
@@ -83,7 +83,7 @@ def test_units_of_a_score_are_dropped_in_training_alone() -> None:
         make_mlp_score(INPUT_SHAPE, [50], dropout=1.0)
 
 
-def test_deterministic_encoder_gives_the_perceptron_itself() -> None:
+def test_deterministic_encoder_returns_the_output_of_the_perceptron() -> None:
     encoder, x = make_mlp_encoder(INPUT_SHAPE, 4, [5], posterior="Delta"), torch.rand(6, *INPUT_SHAPE)
     q_z = encoder(x)
     assert isinstance(q_z, Delta)
@@ -96,7 +96,7 @@ def test_offset_is_added_to_the_scale_before_its_softplus(posterior: str) -> Non
     x = torch.rand(6, *INPUT_SHAPE)
     scale = softplus(apply_by_hand(encoder, x.flatten(1))[:, 4:] - 5)
     expected = scale if posterior == "Normal" else 2**0.5 * scale
-    torch.testing.assert_close(encoder(x).stddev, expected, rtol=1e-3, atol=0)  # the floor of the scale
+    torch.testing.assert_close(encoder(x).stddev, expected, rtol=1e-3, atol=0)  # the smallest scale
 
 
 def test_unknown_posterior_is_refused_by_the_name_the_user_gave_it() -> None:
@@ -105,7 +105,7 @@ def test_unknown_posterior_is_refused_by_the_name_the_user_gave_it() -> None:
         make_mlp_encoder(INPUT_SHAPE, 4, [5], "normal")
     with pytest.raises(ValueError, match="got 'Bernoulli'"):
         make_mlp_encoder(INPUT_SHAPE, 4, [5], "Bernoulli")
-    with pytest.raises(ValueError, match="`scale_offset` is for a distribution with a scale, and 'Delta' has none"):
+    with pytest.raises(ValueError, match="`scale_offset` needs a distribution with a scale, and 'Delta' has none"):
         make_mlp_encoder(INPUT_SHAPE, 4, [5], "Delta", scale_offset=-5.0)
 
 
@@ -121,7 +121,7 @@ def test_unknown_posterior_is_refused_by_the_name_the_user_gave_it() -> None:
         (4, None, TypeError, "`layers` must be a sequence of integers, got None"),
     ],
 )
-def test_bad_sizes_are_refused_by_the_name_the_user_gave_them(
+def test_bad_sizes_are_named_as_the_user_wrote_them(
     z_dim: Any, layers: Any, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):

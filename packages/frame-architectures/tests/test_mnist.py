@@ -6,13 +6,13 @@ import torch
 from frame_architectures import mnist
 
 
-def test_pictures_have_the_shape_of_the_data_set() -> None:
+def test_images_have_the_shape_of_the_data_set() -> None:
     assert mnist.INPUT_SHAPE == (1, 28, 28)
     assert mnist.N_INPUTS == 784
     assert mnist.N_LABELS == 10
 
 
-def test_signatures_are_those_of_a_config() -> None:
+def test_signatures_match_the_configs() -> None:
     signatures = {
         mnist.Encoder: ["z_dim", "layers", "posterior", "scale_offset"],
         mnist.Decoder: ["z_dim", "layers"],
@@ -27,7 +27,7 @@ def test_signatures_are_those_of_a_config() -> None:
         assert list(inspect.signature(network).parameters) == names
 
 
-def test_decoder_gives_back_pictures_of_the_shape_the_encoder_takes() -> None:
+def test_decoder_returns_images_of_the_shape_the_encoder_takes() -> None:
     encoder, decoder = mnist.Encoder(3, [6, 5]), mnist.Decoder(3, [5, 6])
     x = torch.rand(2, 4, *mnist.INPUT_SHAPE)
     q_z = encoder(x)
@@ -36,28 +36,30 @@ def test_decoder_gives_back_pictures_of_the_shape_the_encoder_takes() -> None:
     assert (p_x.batch_shape, p_x.event_shape) == ((2, 4), mnist.INPUT_SHAPE)
 
 
-def test_hidden_layers_come_in_the_order_given() -> None:
+def test_hidden_layers_are_in_the_given_order() -> None:
     sizes = [weight.shape[0] for weight in mnist.Encoder(3, [1024, 16]).parameters() if weight.ndim == 2]
     assert sizes == [1024, 16, 2 * 3]
     sizes = [weight.shape[0] for weight in mnist.Decoder(3, [16, 1024]).parameters() if weight.ndim == 2]
     assert sizes == [16, 1024, mnist.N_INPUTS]
 
 
-def test_four_convolutions_are_the_most() -> None:
+def test_there_are_at_most_four_convolutions() -> None:
     x = torch.rand(2, *mnist.INPUT_SHAPE)
     p_x = mnist.ConvDecoder(3, [4, 4, 4, 4])(mnist.ConvEncoder(3, [4, 4, 4, 4])(x).mean)
     assert p_x.event_shape == mnist.INPUT_SHAPE
     for network in (mnist.ConvEncoder, mnist.ConvDecoder):
-        with pytest.raises(ValueError, match=r"`channels` must be few enough for a picture of 28 × 28, .* got 5"):
+        with pytest.raises(
+            ValueError, match=r"`channels` has 5 entries, but an image of 28 × 28 cannot be halved 5 times"
+        ):
             network(3, [4, 4, 4, 4, 4])
 
 
-def test_labels_are_ten() -> None:
+def test_there_are_ten_labels() -> None:
     assert mnist.LabelPredictor(3, [])(torch.randn(5, 3)).probs.shape == (5, 10)
     assert mnist.LabelClassifier([8])(torch.rand(5, *mnist.INPUT_SHAPE)).probs.shape == (5, 10)
 
 
-def test_network_of_the_information_bottleneck_can_be_that_of_its_paper() -> None:
+def test_networks_of_the_information_bottleneck_can_be_those_of_its_paper() -> None:
     # 784-1024-1024 with ReLUs, 256 dimensions, scale softplus(s - 5), a linear decoder (Alemi et al., 2017)
     encoder = mnist.Encoder(256, [1024, 1024], scale_offset=-5.0)
     sizes = [tuple(weight.shape) for weight in encoder.parameters() if weight.ndim == 2]
@@ -67,14 +69,14 @@ def test_network_of_the_information_bottleneck_can_be_that_of_its_paper() -> Non
     assert [tuple(weight.shape) for weight in predictor.parameters()] == [(10, 256), (10,)]
 
 
-def test_generated_pictures_lie_between_0_and_1_and_are_told_by_one_number_each() -> None:
-    pictures = mnist.Generator(3, [8]).double()(10 * torch.randn(2, 4, 3).double())
-    assert (pictures.batch_shape, pictures.event_shape) == ((2, 4), mnist.INPUT_SHAPE)
-    assert pictures.mean.min() >= 0
-    assert pictures.mean.max() <= 1
-    assert mnist.Discriminator([8]).double()(pictures.mean).shape == (2, 4)
+def test_generated_images_are_between_0_and_1_and_have_one_score_each() -> None:
+    images = mnist.Generator(3, [8]).double()(10 * torch.randn(2, 4, 3).double())
+    assert (images.batch_shape, images.event_shape) == ((2, 4), mnist.INPUT_SHAPE)
+    assert images.mean.min() >= 0
+    assert images.mean.max() <= 1
+    assert mnist.Discriminator([8]).double()(images.mean).shape == (2, 4)
 
 
-def test_score_of_a_picture_depends_on_no_other() -> None:
+def test_score_of_an_image_depends_on_no_other() -> None:
     discriminator, x = mnist.Discriminator([8, 8]).train(), torch.rand(5, *mnist.INPUT_SHAPE)
     torch.testing.assert_close(discriminator(x[:1]), discriminator(x)[:1])

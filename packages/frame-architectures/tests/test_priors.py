@@ -15,11 +15,11 @@ def test_log_density_is_that_of_the_standard_normal() -> None:
     torch.testing.assert_close(DiagonalNormal(3)().log_prob(z), -(z**2 + torch.tensor(2 * pi).log()).sum(-1) / 2)
 
 
-def test_there_is_nothing_to_train() -> None:
+def test_there_are_no_trainable_parameters() -> None:
     assert list(DiagonalNormal(3).parameters()) == []
 
 
-def test_prior_follows_its_module_to_another_device_and_type() -> None:
+def test_prior_can_be_moved_to_another_device_and_type() -> None:
     assert DiagonalNormal(3).to("meta")().sample().device.type == "meta"
     assert DiagonalNormal(3).double()().sample().dtype == torch.double
 
@@ -38,7 +38,7 @@ def test_log_density_of_a_mixture_is_that_of_the_sum_over_its_components() -> No
     distance = (z[:, None] - prior.loc) / scale
     densities = (-(distance**2 + log(2 * pi)) / 2 - scale.log()).sum(-1).exp()
     expected = (weights * densities).sum(-1).log()
-    torch.testing.assert_close(prior().log_prob(z), expected, rtol=1e-3, atol=1e-3)  # the floor of the scale
+    torch.testing.assert_close(prior().log_prob(z), expected, rtol=1e-3, atol=1e-3)  # the smallest scale
 
 
 def test_a_mixture_integrates_to_one() -> None:
@@ -47,7 +47,7 @@ def test_a_mixture_integrates_to_one() -> None:
     torch.testing.assert_close(torch.trapezoid(prior().log_prob(z[:, None]).exp(), z), torch.tensor(1.0))
 
 
-def test_a_mixture_begins_with_equal_weights_and_unit_scales() -> None:
+def test_a_mixture_starts_with_equal_weights_and_unit_scales() -> None:
     prior = MixtureOfGaussians(3, n_components=4)()
     assert isinstance(prior, MixtureSameFamily)
     torch.testing.assert_close(prior.mixture_distribution.probs, torch.full((4,), 0.25))

@@ -17,6 +17,6 @@ def test_the_examples_run_and_have_the_shapes_they_name() -> None:
     assert names["classifier"](names["x"]).probs.shape == (5, 10)
 
 
-def test_every_public_name_is_in_it() -> None:
+def test_every_public_name_is_in_the_readme() -> None:
     public = {*frame_architectures.__all__, *mnist.__all__, *digits.__all__}
     assert {name for name in public if not re.search(rf"`[^`]*\b{name}\b[^`]*`", README)} == set()

@@ -20,7 +20,7 @@ NAMES = ("Normal", "Laplace", "Delta", "Bernoulli", "ContinuousBernoulli", "Cate
 
 @pytest.fixture
 def validation(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Distributions check their arguments, as torch has it; zuko, once imported, switches that off for everybody."""
+    """Enable the validation of distributions, torch's default, which importing zuko disables globally."""
     monkeypatch.setattr(Distribution, "_validate_args", True)
 
 
@@ -29,7 +29,7 @@ def make_inputs(*batch_shape: int) -> Tensor:
 
 
 def split_parameters(layer: StochasticLinear, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Give location and scale of a layer with one output, from its weights alone."""
+    """Return location and scale of a layer with one output, computed from its weights."""
     location, scale = (x @ layer.linear.weight.T + layer.linear.bias).unbind(-1)
     return location, softplus(scale)
 
@@ -38,19 +38,19 @@ def test_normal_has_the_density_of_the_formula() -> None:
     layer, x, y = StochasticLinear(N_INPUTS, 1, "Normal"), make_inputs(6), torch.randn(6)
     location, scale = split_parameters(layer, x)
     expected = -((y - location) ** 2) / (2 * scale**2) - (scale * sqrt(2 * pi)).log()
-    torch.testing.assert_close(layer(x).log_prob(y[:, None]), expected, rtol=1e-4, atol=1e-4)  # the floor of the scale
+    torch.testing.assert_close(layer(x).log_prob(y[:, None]), expected, rtol=1e-4, atol=1e-4)  # the smallest scale
 
 
 def test_laplace_has_the_density_of_the_formula() -> None:
     layer, x, y = StochasticLinear(N_INPUTS, 1, "Laplace"), make_inputs(6), torch.randn(6)
     location, scale = split_parameters(layer, x)
     expected = -(y - location).abs() / scale - (2 * scale).log()
-    torch.testing.assert_close(layer(x).log_prob(y[:, None]), expected, rtol=1e-4, atol=1e-4)  # the floor of the scale
+    torch.testing.assert_close(layer(x).log_prob(y[:, None]), expected, rtol=1e-4, atol=1e-4)  # the smallest scale
 
 
 @pytest.mark.usefixtures("validation")
 def test_minus_the_log_density_of_a_bernoulli_is_the_binary_cross_entropy() -> None:
-    # for pictures in [0, 1], which are outside its support
+    # for images in [0, 1], which are outside its support
     layer, x, y = StochasticLinear(N_INPUTS, (2, 3), "Bernoulli"), make_inputs(6), torch.rand(6, 2, 3)
     expected = binary_cross_entropy_with_logits(layer.linear(x), y.flatten(1), reduction="none").sum(-1)
     torch.testing.assert_close(-layer(x).log_prob(y), expected)
@@ -90,7 +90,7 @@ def test_probabilities_sum_to_one(name: str) -> None:
 @given(
     batch_shape=st.lists(st.integers(1, 3), max_size=3), out_shape=st.lists(st.integers(1, 3), min_size=1, max_size=3)
 )
-def test_shapes_are_those_of_the_batch_and_of_one_datum(
+def test_shapes_are_those_of_the_batch_and_of_one_example(
     name: str, batch_shape: list[int], out_shape: list[int]
 ) -> None:
     distribution = StochasticLinear(N_INPUTS, out_shape, name)(make_inputs(*batch_shape))
@@ -103,7 +103,7 @@ def test_shapes_are_those_of_the_batch_and_of_one_datum(
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.usefixtures("validation")
-def test_forward_asks_for_no_value_on_the_meta_device(name: str) -> None:
+def test_forward_reads_no_value_on_the_meta_device(name: str) -> None:
     with torch.device("meta"):
         distribution = StochasticLinear(N_INPUTS, (2, 3), name)(make_inputs(5))
         value = torch.zeros(distribution.batch_shape + distribution.event_shape)
@@ -118,13 +118,13 @@ def test_scale_is_the_softplus_of_an_offset_number(name: str, scale_offset: floa
     distribution = layer(x)
     torch.testing.assert_close(distribution.mean.squeeze(-1), location)
     expected = softplus(scale + scale_offset) * (1.0 if name == "Normal" else sqrt(2.0))
-    # The floor of the scale is a part in ten thousand of softplus(-5).
+    # The smallest scale is a ten-thousandth of softplus(-5).
     torch.testing.assert_close(distribution.stddev.squeeze(-1), expected, rtol=1e-3, atol=0)
 
 
 @pytest.mark.parametrize("name", ["Delta", "Bernoulli", "ContinuousBernoulli", "Categorical"])
-def test_offset_of_a_scale_that_is_not_there_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match=f"^`scale_offset` is for a distribution with a scale, and {name!r} has none"):
+def test_offset_is_refused_for_a_distribution_without_a_scale(name: str) -> None:
+    with pytest.raises(ValueError, match=f"^`scale_offset` needs a distribution with a scale, and {name!r} has none"):
         StochasticLinear(N_INPUTS, 2, name, scale_offset=-5.0)
 
 
@@ -135,7 +135,7 @@ def test_delta_is_the_linear_map_itself() -> None:
     torch.testing.assert_close(distribution.mean.flatten(1), x @ layer.linear.weight.T + layer.linear.bias)
 
 
-def test_layer_shows_what_it_was_made_with() -> None:
+def test_repr_shows_the_arguments() -> None:
     assert "out_shape=(2,), distribution='Normal', scale_offset=-5.0" in repr(StochasticLinear(4, 2, "Normal", -5.0))
     assert "scale_offset" not in repr(StochasticLinear(4, 2, "Normal"))
 
@@ -148,12 +148,12 @@ def test_scale_never_reaches_zero(name: str) -> None:
     assert distribution.log_prob(distribution.sample()).isfinite().all()
 
 
-def test_categorical_is_itself_where_labels_are_all_there_is() -> None:
+def test_categorical_of_one_label_is_not_wrapped() -> None:
     assert isinstance(StochasticLinear(N_INPUTS, 3, "Categorical")(make_inputs(5)), Categorical)
     assert isinstance(StochasticLinear(N_INPUTS, (2, 3), "Categorical")(make_inputs(5)), Independent)
 
 
-def test_layer_is_copied_and_pickled() -> None:
+def test_layer_can_be_copied_and_pickled() -> None:
     layer, x = StochasticLinear(N_INPUTS, 2, "Normal"), make_inputs(5)
     for other in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
         torch.testing.assert_close(other(x).mean, layer(x).mean)
@@ -168,7 +168,7 @@ def test_layer_is_copied_and_pickled() -> None:
         (4, "2", TypeError, "`out_features` must be an integer, got '2'"),
         (4, 2.5, TypeError, r"`out_features` must be an integer, got 2\.5"),
         (4, (1, 0), ValueError, r"`out_features\[1\]` must be positive, got 0"),
-        (4, (), ValueError, "`out_features` must hold at least one size, got none"),
+        (4, (), ValueError, "`out_features` must have at least one entry, got none"),
     ],
 )
 def test_bad_sizes_are_refused(in_features: Any, out_features: Any, error: type[Exception], message: str) -> None:
@@ -179,13 +179,13 @@ def test_bad_sizes_are_refused(in_features: Any, out_features: Any, error: type[
 @pytest.mark.parametrize(
     ("name", "nearest"), [("normal", "Normal"), ("Bernouli", "Bernoulli"), ("Categorial", "Categorical")]
 )
-def test_unknown_distribution_lists_the_choices_and_the_nearest(name: str, nearest: str) -> None:
+def test_unknown_distribution_is_refused_with_the_choices_and_the_nearest(name: str, nearest: str) -> None:
     choices = ", ".join(map(repr, NAMES))
     message = f"^`distribution` must be one of {choices}, got {name!r}\\. Did you mean `{nearest}`\\?$"
     with pytest.raises(ValueError, match=message):
         StochasticLinear(N_INPUTS, 2, name)
 
 
-def test_distribution_like_no_other_has_no_nearest() -> None:
+def test_a_name_unlike_any_choice_gets_no_suggestion() -> None:
     with pytest.raises(ValueError, match=r"got 'xyz'\.$"):
         StochasticLinear(N_INPUTS, 2, "xyz")

@@ -1,6 +1,6 @@
 """Layers, priors and networks that turn tensors into distributions.
 
-`Flow` is loaded when it is first asked for, since it alone needs zuko.
+`Flow` is imported on first access, because it requires zuko.
 """
 
 from importlib import import_module

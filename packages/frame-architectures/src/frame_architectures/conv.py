@@ -1,4 +1,4 @@
-"""Encoders and decoders made of convolutions, whatever the shape of the pictures."""
+"""Convolutional encoders and decoders for images of any shape."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -13,7 +13,7 @@ from frame_architectures.stochastic import make_distribution
 from frame_core import ConditionalDistribution, check_count, check_sizes
 
 KERNEL_SIZE, STRIDE, PADDING = 4, 2, 1
-"""A convolution of these halves a picture, rounding down, and every pixel counts in as many outputs as any other."""
+"""Convolutions of this form halve an image, rounding down. Every pixel contributes to equally many outputs."""
 
 
 def make_conv_encoder(
@@ -23,19 +23,19 @@ def make_conv_encoder(
     posterior: str = "Normal",
     scale_offset: float = 0.0,
 ) -> nn.Sequential:
-    """Make a network from pictures (\\*batch, \\*input_shape) to a distribution of event shape (z_dim,).
+    """Make a network from images (\\*batch, \\*input_shape) to a distribution of event shape (z_dim,).
 
     Args:
-        input_shape: Shape of one picture: channels, height and width.
+        input_shape: Shape of one image: channels, height and width.
         z_dim: Number of dimensions of the representation.
-        channels: Number of channels after each convolution, every one of which halves the picture.
+        channels: Number of channels after each convolution. Each convolution halves the image.
         posterior: ``Normal``, ``Laplace`` or, for a deterministic representation, ``Delta``.
-        scale_offset: What is added to a scale before its softplus.
+        scale_offset: Offset of the scale before its softplus.
 
     Raises:
-        TypeError: A size is no integer.
-        ValueError: A size is not positive, the picture is too small for so many convolutions, there is no
-            such posterior, or it has no scale to be offset.
+        TypeError: A size is not an integer.
+        ValueError: A size is not positive, the image is too small for the number of convolutions, ``posterior``
+            is unknown, or ``scale_offset`` is set for ``Delta``.
     """
     n_channels = check_sizes("channels", channels)
     small_shape = (n_channels[-1] if n_channels else input_shape[0], *_halve(input_shape[1:], len(n_channels))[-1])
@@ -50,31 +50,31 @@ def make_conv_encoder(
 
 
 def make_conv_decoder(z_dim: int, channels: Sequence[int], output_shape: Sequence[int]) -> ConditionalDistribution:
-    """Make a network from (\\*batch, z_dim) to a Bernoulli distribution over pictures of ``output_shape``.
+    """Make a network from (\\*batch, z_dim) to a Bernoulli distribution over images of ``output_shape``.
 
     Args:
         z_dim: Number of dimensions of the representation.
-        channels: Number of channels before each transposed convolution, every one of which doubles the
-            picture: those of the encoder in reverse.
-        output_shape: Shape of one picture: channels, height and width.
+        channels: Number of channels before each transposed convolution: those of the encoder, reversed. Each
+            transposed convolution doubles the image.
+        output_shape: Shape of one image: channels, height and width.
 
     Raises:
-        TypeError: A size is no integer.
-        ValueError: A size is not positive, or the picture is too small for so many convolutions.
+        TypeError: A size is not an integer.
+        ValueError: A size is not positive, or the image is too small for the number of convolutions.
     """
     n_channels = check_sizes("channels", channels)
     sizes = _halve(output_shape[1:], len(n_channels))[::-1]
     small_shape = (n_channels[0] if n_channels else output_shape[0], *sizes[0])
     layers: list[nn.Module] = []
     for pair, (size, larger) in zip(pairwise([*n_channels, output_shape[0]]), pairwise(sizes)):
-        rest = (larger[0] - 2 * size[0], larger[1] - 2 * size[1])  # what halving rounded off
+        rest = (larger[0] - 2 * size[0], larger[1] - 2 * size[1])  # the remainder of halving
         layers += [nn.ReLU(), nn.ConvTranspose2d(*pair, KERNEL_SIZE, STRIDE, PADDING, output_padding=rest)]
     first = nn.Sequential(nn.Linear(check_count("z_dim", z_dim), prod(small_shape)), nn.Unflatten(-1, small_shape))
-    return _BernoulliPictures(nn.Sequential(first, AnyBatch(nn.Sequential(*layers), 3)))
+    return _BernoulliImages(nn.Sequential(first, AnyBatch(nn.Sequential(*layers), 3)))
 
 
-class _BernoulliPictures(ConditionalDistribution):
-    """Gives a Bernoulli distribution of event shape (channels, height, width) for the logits of a network."""
+class _BernoulliImages(ConditionalDistribution):
+    """Bernoulli distribution of event shape (channels, height, width) whose logits a network computes."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -85,11 +85,12 @@ class _BernoulliPictures(ConditionalDistribution):
 
 
 def _halve(size: Sequence[int], n_times: int) -> list[tuple[int, int]]:
-    """Give the height and width of a picture before each of several convolutions and after the last."""
+    """Return the height and width of an image before the first convolution and after each."""
     height, width = size
     sizes = [(height >> index, width >> index) for index in range(n_times + 1)]
     if min(sizes[-1]) < 1:
         raise ValueError(
-            f"`channels` must be few enough for a picture of {height} × {width}, which each halves, got {n_times}."
+            f"`channels` has {n_times} entries, but an image of {height} × {width} cannot be halved {n_times} times; "
+            "use fewer entries."
         )
     return sizes

@@ -1,4 +1,4 @@
-"""Networks that score what no data set shapes."""
+"""Critics of pairs of representations."""
 
 from collections.abc import Sequence
 
@@ -12,19 +12,19 @@ from frame_core import check_count, check_sizes
 class BilinearCritic(nn.Module):
     """Bilinear score z1^T W z2 + b of two representations, each (\\*batch, z_dim), of shape (\\*batch,).
 
-    What it can tell of a pair is linear in each representation, so that representations that it scores well
-    serve linear classifiers.
+    The score is linear in each representation. Representations trained with this critic are therefore useful to
+    linear classifiers.
 
     Args:
         z_dim: Number of dimensions of a representation.
 
     Raises:
-        TypeError: The size is no integer.
-        ValueError: The size is not positive.
+        TypeError: ``z_dim`` is not an integer.
+        ValueError: ``z_dim`` is not positive.
 
     References:
         Representation Learning with Contrastive Predictive Coding (van den Oord et al., 2018),
-        https://arxiv.org/abs/1807.03748, for a critic of this kind
+        https://arxiv.org/abs/1807.03748, which uses a critic of this form
 
     >>> BilinearCritic(z_dim=3)(torch.zeros(5, 3), torch.zeros(5, 3)).shape
     torch.Size([5])
@@ -46,7 +46,7 @@ class PairCritic(nn.Module):
         layers: Number of units in each hidden layer, such as [1024, 1024].
 
     Raises:
-        TypeError: A size is no integer.
+        TypeError: A size is not an integer.
         ValueError: A size is not positive.
 
     >>> PairCritic(z_dim=3, layers=[16])(torch.zeros(5, 3), torch.zeros(5, 3)).shape

@@ -25,17 +25,17 @@ N_LABELS = 10
 
 
 class Encoder(ConditionalDistribution):
-    """Fully connected network from pictures (\\*batch, 1, 8, 8) to a distribution of event shape (z_dim,).
+    """Fully connected network from images (\\*batch, 1, 8, 8) to a distribution of event shape (z_dim,).
 
     Args:
         z_dim: Number of dimensions of the representation.
         layers: Number of units in each hidden layer, such as [128, 64].
         posterior: ``Normal``, ``Laplace`` or, for a deterministic representation, ``Delta``.
-        scale_offset: What is added to a scale s before its softplus: softplus(s + scale_offset).
+        scale_offset: Offset of the scale before its softplus: softplus(s + scale_offset).
 
     Raises:
-        TypeError: A size is no integer.
-        ValueError: A size is not positive, there is no such posterior, or it has no scale to be offset.
+        TypeError: A size is not an integer.
+        ValueError: A size is not positive, ``posterior`` is unknown, or ``scale_offset`` is set for ``Delta``.
     """
 
     def __init__(self, z_dim: int, layers: Sequence[int], posterior: str = "Normal", scale_offset: float = 0.0) -> None:
@@ -47,14 +47,14 @@ class Encoder(ConditionalDistribution):
 
 
 class Decoder(ConditionalDistribution):
-    """Fully connected network from (\\*batch, z_dim) to a Bernoulli distribution over pictures (1, 8, 8).
+    """Fully connected network from (\\*batch, z_dim) to a Bernoulli distribution over images (1, 8, 8).
 
     Args:
         z_dim: Number of dimensions of the representation.
         layers: Number of units in each hidden layer, such as [64, 128].
 
     Raises:
-        TypeError: A size is no integer.
+        TypeError: A size is not an integer.
         ValueError: A size is not positive.
     """
 
@@ -71,10 +71,10 @@ class LabelPredictor(ConditionalDistribution):
 
     Args:
         z_dim: Number of dimensions of the representation.
-        layers: Number of units in each hidden layer; [] makes it linear.
+        layers: Number of units in each hidden layer; [] makes the network linear.
 
     Raises:
-        TypeError: A size is no integer.
+        TypeError: A size is not an integer.
         ValueError: A size is not positive.
     """
 
@@ -87,13 +87,13 @@ class LabelPredictor(ConditionalDistribution):
 
 
 class LabelClassifier(ConditionalDistribution):
-    """Fully connected network from pictures (\\*batch, 1, 8, 8) to a categorical distribution over labels.
+    """Fully connected network from images (\\*batch, 1, 8, 8) to a categorical distribution over labels.
 
     Args:
         layers: Number of units in each hidden layer, such as [128, 64].
 
     Raises:
-        TypeError: A size is no integer.
+        TypeError: A size is not an integer.
         ValueError: A size is not positive.
     """
 

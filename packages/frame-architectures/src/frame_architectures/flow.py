@@ -1,4 +1,4 @@
-"""A normalizing flow as a prior, which needs zuko."""
+"""Normalizing flow as a prior. It requires zuko."""
 
 from collections.abc import Sequence
 
@@ -15,13 +15,13 @@ except ModuleNotFoundError as error:
         raise
     raise ModuleNotFoundError("`Flow` needs zuko: `pip install frame-architectures[zuko]`.", name=error.name) from None
 finally:
-    Distribution.set_default_validate_args(_validate_args)  # zuko switches it off for everybody
+    Distribution.set_default_validate_args(_validate_args)  # importing zuko disables validation globally
 
 
 class Flow(MarginalDistribution):
-    """Neural spline flow over events of shape (z_dim,), trained with the rest of a model.
+    """Neural spline flow over events of shape (z_dim,), trained with the rest of the model.
 
-    Its density is computed in one pass, a sample in ``z_dim`` passes for each transform. It has no mean.
+    Per transform, a density takes one pass and a sample takes ``z_dim`` passes. The distribution has no mean.
 
     Args:
         z_dim: Number of dimensions.
@@ -29,7 +29,7 @@ class Flow(MarginalDistribution):
         layers: Number of units in each hidden layer of a transform.
 
     Raises:
-        TypeError: A size is no integer.
+        TypeError: A size is not an integer.
         ValueError: A size is not positive.
 
     References:

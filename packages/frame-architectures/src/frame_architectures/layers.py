@@ -1,4 +1,4 @@
-"""Layers from tensors to tensors."""
+"""Deterministic layers."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -13,15 +13,15 @@ def make_stack(sizes: Sequence[int], activation: Callable[[], nn.Module] = nn.Re
     """Make a stack of linear layers, each followed by an activation.
 
     Args:
-        sizes: Number of features before the first layer and after each; a single one makes the identity.
-        activation: Makes the module after each linear layer.
+        sizes: Number of features before the first layer and after each layer. A single size makes the identity.
+        activation: Class or factory of the module after each linear layer.
 
     Returns:
         A module from (\\*batch, sizes[0]) to (\\*batch, sizes[-1]).
 
     Raises:
-        TypeError: The sizes are not a sequence of integers.
-        ValueError: There are none, or one is not positive.
+        TypeError: ``sizes`` is not a sequence of integers.
+        ValueError: ``sizes`` is empty, or a size is not positive.
 
     >>> make_stack([784, 1024, 128])
     Sequential(
@@ -33,20 +33,20 @@ def make_stack(sizes: Sequence[int], activation: Callable[[], nn.Module] = nn.Re
     """
     checked_sizes = check_sizes("sizes", sizes)
     if not checked_sizes:
-        raise ValueError("`sizes` must hold at least one size, got none.")
+        raise ValueError("`sizes` must have at least one entry, got none.")
     pairs = pairwise(checked_sizes)
     return nn.Sequential(*(layer for pair in pairs for layer in (nn.Linear(*pair), activation())))
 
 
 class Flatten(nn.Module):
-    """Makes a vector of each datum, from (\\*batch, \\*event_shape) to (\\*batch, n_features).
+    """Flattens each example to a vector, from (\\*batch, \\*event_shape) to (\\*batch, n_features).
 
     Args:
-        event_shape: Shape of one datum.
+        event_shape: Shape of one example.
 
     Raises:
-        TypeError: The shape is not a sequence of integers.
-        ValueError: One of its sizes is not positive.
+        TypeError: ``event_shape`` is not a sequence of integers.
+        ValueError: A size in it is not positive.
 
     >>> Flatten((1, 28, 28))(torch.zeros(5, 3, 1, 28, 28)).shape
     torch.Size([5, 3, 784])
@@ -60,13 +60,12 @@ class Flatten(nn.Module):
         """Flatten the trailing dimensions.
 
         Raises:
-            ValueError: They are not those of one datum.
+            ValueError: The shape of ``x`` does not end in ``event_shape``.
         """
         n_batch_dims = x.ndim - len(self.event_shape)
         if x.shape[n_batch_dims:] != self.event_shape:
             raise ValueError(
-                f"`x` must have a shape that ends in {tuple(self.event_shape)}, the `event_shape`, "
-                f"got {tuple(x.shape)}."
+                f"The shape of `x` must end in the `event_shape` {tuple(self.event_shape)}, got {tuple(x.shape)}."
             )
         return x.reshape(*x.shape[:n_batch_dims], self.event_shape.numel())
 
@@ -75,15 +74,15 @@ class Flatten(nn.Module):
 
 
 class AnyBatch(nn.Module):
-    """Applies a module that takes one batch dimension, as a convolution does, to any number of them.
+    """Applies a module that requires one batch dimension, such as a convolution, to any number of them.
 
     Args:
         module: From (batch, \\*in_shape) to (batch, \\*out_shape).
         n_event_dims: Number of dimensions of ``in_shape``.
 
     Raises:
-        TypeError: The number is no integer.
-        ValueError: It is not positive.
+        TypeError: ``n_event_dims`` is not an integer.
+        ValueError: ``n_event_dims`` is not positive.
 
     >>> AnyBatch(nn.Conv2d(1, 6, kernel_size=3), n_event_dims=3)(torch.zeros(5, 4, 1, 28, 28)).shape
     torch.Size([5, 4, 6, 26, 26])
@@ -105,11 +104,11 @@ class AnyBatch(nn.Module):
 
 
 class Rescale(nn.Module):
-    """Maps values in [0, 1] to another interval, in front of networks that expect it.
+    """Maps values in [0, 1] linearly to another interval, for networks that expect it.
 
     Args:
-        low: What 0 becomes.
-        high: What 1 becomes.
+        low: The value that 0 is mapped to.
+        high: The value that 1 is mapped to.
 
     Raises:
         ValueError: ``high`` is not greater than ``low``.
@@ -120,7 +119,7 @@ class Rescale(nn.Module):
 
     def __init__(self, low: float, high: float) -> None:
         super().__init__()
-        if not high > low:  # also refuses NaN
+        if not high > low:  # rejects NaN, too
             raise ValueError(f"`high` must be greater than `low`, got {high!r} and {low!r}.")
         self.low = low
         self.high = high

@@ -1,4 +1,4 @@
-"""Networks made of fully connected layers, whatever the shape of the data."""
+"""Fully connected networks for data of any shape."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -12,10 +12,10 @@ from frame_architectures.stochastic import StochasticLinear
 from frame_core import check_choice, check_count, check_sizes
 
 POSTERIORS = ("Normal", "Laplace", "Delta")
-"""The distributions of a representation: of those of `StochasticLinear`, the ones over real numbers."""
+"""Distributions of a representation: those of `StochasticLinear` whose support is the real numbers."""
 
 _make_leaky_relu = partial(nn.LeakyReLU, 0.2)
-"""What adversaries are made of, so that a gradient comes through wherever a datum lies (Radford et al., 2016)."""
+"""Activation of adversarial networks. Its gradient is nowhere zero (Radford et al., 2016)."""
 
 
 def make_mlp_encoder(
@@ -24,15 +24,15 @@ def make_mlp_encoder(
     """Make a network from (\\*batch, \\*input_shape) to a distribution of event shape (z_dim,).
 
     Args:
-        input_shape: Shape of one datum.
+        input_shape: Shape of one example.
         z_dim: Number of dimensions of the representation.
-        layers: Number of units in each hidden layer, from the datum to the representation.
+        layers: Number of units in each hidden layer, from the example to the representation.
         posterior: ``Normal``, ``Laplace`` or, for a deterministic representation, ``Delta``.
-        scale_offset: What is added to a scale before its softplus.
+        scale_offset: Offset of the scale before its softplus.
 
     Raises:
-        TypeError: A size is no integer.
-        ValueError: A size is not positive, there is no such posterior, or it has no scale to be offset.
+        TypeError: A size is not an integer.
+        ValueError: A size is not positive, ``posterior`` is unknown, or ``scale_offset`` is set for ``Delta``.
     """
     flatten = Flatten(input_shape)
     sizes = [flatten.event_shape.numel(), *check_sizes("layers", layers)]
@@ -43,8 +43,8 @@ def make_posterior(n_features: int, z_dim: int, posterior: str, scale_offset: fl
     """Make the last layer of an encoder, from (\\*batch, n_features) to an event of shape (z_dim,).
 
     Raises:
-        TypeError: A size is no integer.
-        ValueError: A size is not positive, there is no such posterior, or it has no scale to be offset.
+        TypeError: A size is not an integer.
+        ValueError: A size is not positive, ``posterior`` is unknown, or ``scale_offset`` is set for ``Delta``.
     """
     check_choice("posterior", posterior, POSTERIORS)
     return StochasticLinear(n_features, check_count("z_dim", z_dim), posterior, scale_offset)
@@ -55,11 +55,11 @@ def make_mlp_decoder(z_dim: int, layers: Sequence[int], output_shape: Sequence[i
 
     Args:
         z_dim: Number of dimensions of the representation.
-        layers: Number of units in each hidden layer, from the representation to the datum.
-        output_shape: Shape of one datum.
+        layers: Number of units in each hidden layer, from the representation to the example.
+        output_shape: Shape of one example.
 
     Raises:
-        TypeError: A size is no integer.
+        TypeError: A size is not an integer.
         ValueError: A size is not positive.
     """
     sizes = [check_count("z_dim", z_dim), *check_sizes("layers", layers)]
@@ -70,12 +70,12 @@ def make_mlp_predictor(input_shape: Sequence[int], layers: Sequence[int], n_labe
     """Make a network from (\\*batch, \\*input_shape) to a categorical distribution over labels.
 
     Args:
-        input_shape: Shape of one datum, or of its representation.
-        layers: Number of units in each hidden layer; none makes the network linear.
+        input_shape: Shape of one example, or of its representation.
+        layers: Number of units in each hidden layer; [] makes the network linear.
         n_labels: Number of labels.
 
     Raises:
-        TypeError: A size is no integer.
+        TypeError: A size is not an integer.
         ValueError: A size is not positive.
     """
     flatten = Flatten(input_shape)
@@ -86,16 +86,16 @@ def make_mlp_predictor(input_shape: Sequence[int], layers: Sequence[int], n_labe
 def make_mlp_generator(z_dim: int, layers: Sequence[int], output_shape: Sequence[int]) -> nn.Sequential:
     """Make a network from (\\*batch, z_dim) to tensors (\\*batch, \\*output_shape) of numbers in [0, 1].
 
-    Hidden layers are normalized over the batch, without which the generator falls behind its discriminator
-    on its first steps and soon gives one picture for all z.
+    The hidden layers use batch normalization. Without it, the discriminator wins in the first steps, and the
+    generator soon returns the same image for every z.
 
     Args:
-        z_dim: Number of dimensions of what is generated from.
+        z_dim: Number of dimensions of the latent variable.
         layers: Number of units in each hidden layer.
-        output_shape: Shape of one datum.
+        output_shape: Shape of one example.
 
     Raises:
-        TypeError: A size is no integer.
+        TypeError: A size is not an integer.
         ValueError: A size is not positive.
     """
     sizes = [check_count("z_dim", z_dim), *check_sizes("layers", layers)]
@@ -110,30 +110,30 @@ def _make_normalized_layer(in_features: int, out_features: int) -> tuple[nn.Modu
 
 
 class _BatchNorm(nn.BatchNorm1d):
-    """Says in words that one datum is too few."""
+    """Batch normalization with a readable error for a batch of one example."""
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # as torch has it
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # the name in torch
         if self.training and len(input) < 2:
             raise ValueError(
-                "A network that normalizes over the batch must be given two data or more in train mode, got "
-                f"{len(input)}: use a larger `batch_size`."
+                f"Batch normalization needs at least 2 examples in train mode, got {len(input)}; "
+                "use a larger `batch_size`."
             )
         return super().forward(input)
 
 
 def make_mlp_score(input_shape: Sequence[int], layers: Sequence[int], dropout: float = 0.0) -> nn.Sequential:
-    """Make a network from (\\*batch, \\*input_shape) to one number for each datum, of shape (\\*batch, 1).
+    """Make a network from (\\*batch, \\*input_shape) to one number per example, of shape (\\*batch, 1).
 
-    Without normalization over the batch, so that a number depends on its own datum alone.
+    It has no batch normalization, so that each number depends on its own example only.
 
     Args:
-        input_shape: Shape of one datum.
+        input_shape: Shape of one example.
         layers: Number of units in each hidden layer.
-        dropout: Probability that a unit of a hidden layer is dropped while the network is trained.
+        dropout: Probability that a unit of a hidden layer is dropped in train mode.
 
     Raises:
-        TypeError: A size is no integer.
-        ValueError: A size is not positive, or the probability is not in [0, 1).
+        TypeError: A size is not an integer.
+        ValueError: A size is not positive, or ``dropout`` is not in [0, 1).
     """
     if not 0 <= dropout < 1:
         raise ValueError(f"`dropout` must be at least 0 and below 1, got {dropout!r}.")

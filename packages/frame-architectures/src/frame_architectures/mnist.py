@@ -1,4 +1,4 @@
-"""Networks for MNIST and data sets of its shape, such as Fashion-MNIST."""
+"""Networks for MNIST and data sets of the same shape, such as Fashion-MNIST."""
 
 from collections.abc import Sequence
 from math import prod
@@ -36,17 +36,17 @@ N_LABELS = 10
 
 
 class Encoder(ConditionalDistribution):
-    """Fully connected network from pictures (\\*batch, 1, 28, 28) to a distribution of event shape (z_dim,).
+    """Fully connected network from images (\\*batch, 1, 28, 28) to a distribution of event shape (z_dim,).
 
     Args:
         z_dim: Number of dimensions of the representation.
         layers: Number of units in each hidden layer, such as [1024, 128].
         posterior: ``Normal``, ``Laplace`` or, for a deterministic representation, ``Delta``.
-        scale_offset: What is added to a scale s before its softplus: softplus(s + scale_offset).
+        scale_offset: Offset of the scale before its softplus: softplus(s + scale_offset).
 
     Raises:
-        TypeError: A size is no integer.
-        ValueError: A size is not positive, there is no such posterior, or it has no scale to be offset.
+        TypeError: A size is not an integer.
+        ValueError: A size is not positive, ``posterior`` is unknown, or ``scale_offset`` is set for ``Delta``.
     """
 
     def __init__(self, z_dim: int, layers: Sequence[int], posterior: str = "Normal", scale_offset: float = 0.0) -> None:
@@ -58,14 +58,14 @@ class Encoder(ConditionalDistribution):
 
 
 class Decoder(ConditionalDistribution):
-    """Fully connected network from (\\*batch, z_dim) to a Bernoulli distribution over pictures (1, 28, 28).
+    """Fully connected network from (\\*batch, z_dim) to a Bernoulli distribution over images (1, 28, 28).
 
     Args:
         z_dim: Number of dimensions of the representation.
         layers: Number of units in each hidden layer, such as [128, 1024].
 
     Raises:
-        TypeError: A size is no integer.
+        TypeError: A size is not an integer.
         ValueError: A size is not positive.
     """
 
@@ -78,19 +78,19 @@ class Decoder(ConditionalDistribution):
 
 
 class ConvEncoder(ConditionalDistribution):
-    """Convolutional network from pictures (\\*batch, 1, 28, 28) to a distribution of event shape (z_dim,).
+    """Convolutional network from images (\\*batch, 1, 28, 28) to a distribution of event shape (z_dim,).
 
     Args:
         z_dim: Number of dimensions of the representation.
-        channels: Number of channels after each convolution, every one of which halves the picture: at most
-            four, such as [32, 64].
+        channels: Number of channels after each convolution, such as [32, 64]. Each convolution halves the image;
+            there may be at most four.
         posterior: ``Normal``, ``Laplace`` or, for a deterministic representation, ``Delta``.
-        scale_offset: What is added to a scale s before its softplus: softplus(s + scale_offset).
+        scale_offset: Offset of the scale before its softplus: softplus(s + scale_offset).
 
     Raises:
-        TypeError: A size is no integer.
-        ValueError: A size is not positive, there are too many, there is no such posterior, or it has no
-            scale to be offset.
+        TypeError: A size is not an integer.
+        ValueError: A size is not positive, ``channels`` has more than four entries, ``posterior`` is unknown, or
+            ``scale_offset`` is set for ``Delta``.
     """
 
     def __init__(
@@ -104,16 +104,16 @@ class ConvEncoder(ConditionalDistribution):
 
 
 class ConvDecoder(ConditionalDistribution):
-    """Convolutional network from (\\*batch, z_dim) to a Bernoulli distribution over pictures (1, 28, 28).
+    """Convolutional network from (\\*batch, z_dim) to a Bernoulli distribution over images (1, 28, 28).
 
     Args:
         z_dim: Number of dimensions of the representation.
-        channels: Number of channels before each transposed convolution, every one of which doubles the
-            picture: at most four, such as [64, 32].
+        channels: Number of channels before each transposed convolution, such as [64, 32]. Each transposed
+            convolution doubles the image; there may be at most four.
 
     Raises:
-        TypeError: A size is no integer.
-        ValueError: A size is not positive, or there are too many.
+        TypeError: A size is not an integer.
+        ValueError: A size is not positive, or ``channels`` has more than four entries.
     """
 
     def __init__(self, z_dim: int, channels: Sequence[int]) -> None:
@@ -129,10 +129,10 @@ class LabelPredictor(ConditionalDistribution):
 
     Args:
         z_dim: Number of dimensions of the representation.
-        layers: Number of units in each hidden layer; [] makes it linear.
+        layers: Number of units in each hidden layer; [] makes the network linear.
 
     Raises:
-        TypeError: A size is no integer.
+        TypeError: A size is not an integer.
         ValueError: A size is not positive.
     """
 
@@ -145,13 +145,13 @@ class LabelPredictor(ConditionalDistribution):
 
 
 class LabelClassifier(ConditionalDistribution):
-    """Fully connected network from pictures (\\*batch, 1, 28, 28) to a categorical distribution over labels.
+    """Fully connected network from images (\\*batch, 1, 28, 28) to a categorical distribution over labels.
 
     Args:
         layers: Number of units in each hidden layer, such as [1024, 128].
 
     Raises:
-        TypeError: A size is no integer.
+        TypeError: A size is not an integer.
         ValueError: A size is not positive.
     """
 
@@ -164,16 +164,16 @@ class LabelClassifier(ConditionalDistribution):
 
 
 class Generator(ConditionalDistribution):
-    """Fully connected network from (\\*batch, z_dim) to pictures (1, 28, 28) in [0, 1], without noise.
+    """Fully connected network from (\\*batch, z_dim) to images (1, 28, 28) in [0, 1], without noise.
 
-    It normalizes its hidden layers over the batch: in train mode, it needs two data at least.
+    It uses batch normalization in its hidden layers. In train mode it needs at least two examples.
 
     Args:
-        z_dim: Number of dimensions of what is generated from.
+        z_dim: Number of dimensions of the latent variable.
         layers: Number of units in each hidden layer, such as [256, 512, 1024].
 
     Raises:
-        TypeError: A size is no integer.
+        TypeError: A size is not an integer.
         ValueError: A size is not positive.
     """
 
@@ -186,18 +186,18 @@ class Generator(ConditionalDistribution):
 
 
 class Discriminator(nn.Module):
-    """Fully connected network from pictures (\\*batch, 1, 28, 28) to logits, or scores, of shape (\\*batch,).
+    """Fully connected network from images (\\*batch, 1, 28, 28) to logits, or scores, of shape (\\*batch,).
 
-    A critic as well: it normalizes nothing over the batch.
+    It can be used as a critic, because it has no batch normalization.
 
     Args:
         layers: Number of units in each hidden layer, such as [1024, 512, 256].
-        dropout: Probability that a unit is dropped while the network is trained, which keeps a discriminator
-            from being sure of every picture: 0.3, say, where the generator learns nothing. A critic needs none.
+        dropout: Probability that a unit is dropped in train mode. Dropout keeps a discriminator from becoming
+            overconfident: try 0.3 if the generator does not learn. A critic needs no dropout.
 
     Raises:
-        TypeError: A size is no integer.
-        ValueError: A size is not positive, or the probability is not in [0, 1).
+        TypeError: A size is not an integer.
+        ValueError: A size is not positive, or ``dropout`` is not in [0, 1).
     """
 
     def __init__(self, layers: Sequence[int], dropout: float = 0.0) -> None:

@@ -1,4 +1,4 @@
-"""Marginal distributions of a representation."""
+"""Priors of a representation."""
 
 import torch
 from torch import Tensor, nn
@@ -10,14 +10,14 @@ from frame_core import MarginalDistribution, check_count
 
 
 class DiagonalNormal(MarginalDistribution):
-    """Standard normal distribution N(0, I) over events of shape (z_dim,), with nothing to train.
+    """Standard normal distribution N(0, I) over events of shape (z_dim,), without trainable parameters.
 
     Args:
         z_dim: Number of dimensions.
 
     Raises:
-        TypeError: ``z_dim`` is no integer.
-        ValueError: It is not positive.
+        TypeError: ``z_dim`` is not an integer.
+        ValueError: ``z_dim`` is not positive.
     """
 
     loc: Tensor
@@ -34,16 +34,16 @@ class DiagonalNormal(MarginalDistribution):
 
 
 class MixtureOfGaussians(MarginalDistribution):
-    """Mixture of normal distributions with diagonal covariance over events of shape (z_dim,), all of it trained.
+    """Trainable mixture of normal distributions with diagonal covariance over events of shape (z_dim,).
 
-    It begins with equal weights, means drawn from N(0, I) and scales of one.
+    It is initialized with equal weights, means sampled from N(0, I) and scales of one.
 
     Args:
         z_dim: Number of dimensions.
         n_components: Number of normal distributions.
 
     Raises:
-        TypeError: A size is no integer.
+        TypeError: A size is not an integer.
         ValueError: A size is not positive.
     """
 
@@ -52,7 +52,7 @@ class MixtureOfGaussians(MarginalDistribution):
         shape = (check_count("n_components", n_components), check_count("z_dim", z_dim))
         self.logits = nn.Parameter(torch.zeros(n_components))
         self.loc = nn.Parameter(torch.randn(shape))
-        self.raw_scale = nn.Parameter(torch.ones(shape).expm1().log())  # whose softplus is one
+        self.raw_scale = nn.Parameter(torch.ones(shape).expm1().log())  # its softplus is one
 
     def forward(self) -> Distribution:
         components = Normal(self.loc, softplus(self.raw_scale) + MIN_SCALE, validate_args=False)

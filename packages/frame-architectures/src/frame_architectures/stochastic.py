@@ -1,4 +1,4 @@
-"""Layers from tensors to distributions."""
+"""Layers that return distributions."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -19,35 +19,36 @@ from torch.nn.functional import softplus
 from frame_core import ConditionalDistribution, Delta, check_choice, check_count, check_sizes
 
 MIN_SCALE = 1e-6
-"""Floor of a scale, so that a density stays finite."""
+"""Smallest scale, which keeps a density finite."""
 
 
 class StochasticLinear(ConditionalDistribution):
-    """A linear layer to the parameters of a distribution, from (\\*batch, in_features).
+    """Linear layer from (\\*batch, in_features) to the parameters of a distribution.
 
     =======================  ==============================================  =======================
     ``distribution``         parameters                                      event shape
     =======================  ==============================================  =======================
     ``Normal``               location, scale (softplus)                      out_features
     ``Laplace``              location, scale (softplus)                      out_features
-    ``Delta``                the value, all there is                         out_features
+    ``Delta``                value                                           out_features
     ``Bernoulli``            logits                                          out_features
     ``ContinuousBernoulli``  logits                                          out_features
     ``Categorical``          logits, over labels in the last dimension       out_features[:-1]
     =======================  ==============================================  =======================
 
-    Values are not checked against the support, which makes a GPU wait: a ``Bernoulli`` takes
-    pictures in [0, 1] too, with the binary cross-entropy for minus its log-density.
+    Values are not checked against the support, because the check would wait for the GPU. A ``Bernoulli`` therefore
+    accepts images in [0, 1]; minus its log density is the binary cross-entropy.
 
     Args:
         in_features: Size of the last dimension of the condition.
-        out_features: Number of dimensions of one datum, or its shape, such as (1, 28, 28).
+        out_features: Number of dimensions of one example, or its shape, such as (1, 28, 28).
         distribution: One of the names above.
-        scale_offset: What is added to a scale s before its softplus: softplus(s + scale_offset).
+        scale_offset: Offset of the scale before its softplus: softplus(s + scale_offset).
 
     Raises:
-        TypeError: A size is no integer.
-        ValueError: A size is not positive, there is no such distribution, or it has no scale to be offset.
+        TypeError: A size is not an integer.
+        ValueError: A size is not positive, ``distribution`` is unknown, or ``scale_offset`` is set for a distribution
+            without a scale.
 
     References:
         The continuous Bernoulli: fixing a pervasive error in variational autoencoders
@@ -77,7 +78,7 @@ class StochasticLinear(ConditionalDistribution):
         n_batch_dims = condition.ndim - 1
         n_parameters = len(_FAMILIES[self.distribution].parameters)
         output = self.linear(condition).unflatten(-1, (n_parameters, *self.out_shape))
-        # the gradient of a view is none to compute, and that of `unbind` a copy
+        # `squeeze` is a view, whose gradient is free; the gradient of `unbind` is a copy
         parameters = output.unbind(n_batch_dims) if n_parameters > 1 else [output.squeeze(n_batch_dims)]
         return make_distribution(self.distribution, parameters, n_batch_dims, self.scale_offset)
 
@@ -89,13 +90,13 @@ class StochasticLinear(ConditionalDistribution):
 def make_distribution(
     name: str, parameters: Sequence[Tensor], n_batch_dims: int, scale_offset: float = 0.0
 ) -> Distribution:
-    """Make a distribution of the unconstrained parameters that a network gives.
+    """Make a distribution from the unconstrained outputs of a network.
 
     Args:
         name: One of the names in `StochasticLinear`.
-        parameters: As many as listed there, each of shape (\\*batch, \\*out_shape).
-        n_batch_dims: Number of dimensions of the batch; the rest are those of one datum.
-        scale_offset: What is added to a scale before its softplus.
+        parameters: The parameters listed there, each of shape (\\*batch, \\*out_shape).
+        n_batch_dims: Number of dimensions of the batch. The others are those of one example.
+        scale_offset: Offset of the scale before its softplus.
     """
     family = _FAMILIES[name]
     if "scale" in family.parameters:
@@ -152,11 +153,13 @@ def _as_shape(out_features: int | Sequence[int]) -> tuple[int, ...]:
     if isinstance(out_features, str) or not isinstance(out_features, Sequence):
         return (check_count("out_features", out_features),)
     if not out_features:
-        raise ValueError("`out_features` must hold at least one size, got none.")
+        raise ValueError("`out_features` must have at least one entry, got none.")
     return check_sizes("out_features", out_features)
 
 
 def _check_scale_offset(scale_offset: float, distribution: str) -> float:
     if scale_offset and "scale" not in _FAMILIES[distribution].parameters:
-        raise ValueError(f"`scale_offset` is for a distribution with a scale, and {distribution!r} has none.")
+        raise ValueError(
+            f"`scale_offset` needs a distribution with a scale, and {distribution!r} has none; set it to 0."
+        )
     return scale_offset
