@@ -99,7 +99,7 @@ def test_offset_is_added_to_the_scale_before_its_softplus(posterior: str) -> Non
     torch.testing.assert_close(encoder(x).stddev, expected, rtol=1e-3, atol=0)  # the smallest scale
 
 
-def test_unknown_posterior_is_refused_by_the_name_the_user_gave_it() -> None:
+def test_unknown_posterior_is_named_as_the_user_wrote_it() -> None:
     message = "^`posterior` must be one of 'Normal', 'Laplace', 'Delta', got 'normal'. Did you mean `Normal`"
     with pytest.raises(ValueError, match=message):
         make_mlp_encoder(INPUT_SHAPE, 4, [5], "normal")

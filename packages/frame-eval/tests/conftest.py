@@ -6,13 +6,13 @@ import torch
 from hypothesis import settings
 from torch.utils._python_dispatch import TorchDispatchMode
 
-settings.register_profile("unhurried", deadline=None)  # a busy machine is no fault
+settings.register_profile("unhurried", deadline=None)  # a busy machine is slow
 settings.load_profile("unhurried")
 
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Generator[None]:
-    """Networks this small gain nothing of more threads, and lose a lot of them on a busy machine."""
+    """Use one thread: more do not speed up networks this small, and slow them down on a busy machine."""
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -20,7 +20,7 @@ def one_thread() -> Generator[None]:
 
 
 class ReadCounter(TorchDispatchMode):
-    """Counts how often the value of a tensor is read, for which a GPU has to be waited for."""
+    """Counts how often the value of a tensor is read, which waits for the GPU."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -17,7 +17,7 @@ class ClassificationDouble(ClassificationModel):
 
 
 class ReadingModel(ClassificationDouble):
-    """Reads the label off the datum, and remembers how much it was asked for at a time."""
+    """Reads the label from the example, and stores the size of each call."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class ReadingModel(ClassificationDouble):
 
 
 class HesitantModel(ClassificationDouble):
-    """Each draw gives label 0 the probability 0.9 in two cases of five and 0.45 in three: 0.63 in the mean."""
+    """The probability of label 0 is 0.9 in two of five draws and 0.45 in three: 0.63 on average."""
 
     def classify(self, x: Tensor, n_samples: int = 1) -> Distribution:
         sure = torch.rand(n_samples, len(x)) < 0.4
@@ -47,7 +47,7 @@ def make_data(predicted: list[int], true: list[int]) -> dict[str, list[dict[str,
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 1000])
-def test_accuracy_is_the_fraction_of_data_that_are_predicted(batch_size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_accuracy_is_the_fraction_of_correct_predictions(batch_size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "BATCH_SIZE", batch_size)
     data = make_data(predicted=[3, 1, 4, 1, 5, 9, 2], true=[3, 1, 4, 1, 0, 0, 0])
     entry = run_evaluation(AccuracyEvaluation("valid"), TinyOptimization(model=ReadingModel(), data=data))
@@ -75,14 +75,14 @@ def test_accuracy_is_that_of_the_probabilities_averaged_over_samples() -> None:
 @pytest.mark.parametrize(
     ("n_samples", "batch_sizes"), [(1, [30]), (100, [30]), (1024, [9, 9, 9, 3]), (100_000, [1] * 30)]
 )
-def test_memory_is_bounded_whatever_the_number_of_samples(n_samples: int, batch_sizes: list[int]) -> None:
+def test_memory_is_bounded_for_any_number_of_samples(n_samples: int, batch_sizes: list[int]) -> None:
     model = ReadingModel()
     optimization = TinyOptimization(model=model, data=make_data([0] * 30, [0] * 30))
     run_evaluation(AccuracyEvaluation("valid", n_samples), optimization)
     assert model.calls == [(batch_size, n_samples) for batch_size in batch_sizes]
 
 
-def test_accuracy_leaves_the_device_once(read_counter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_accuracy_is_read_from_the_device_once(read_counter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "BATCH_SIZE", 1)
     optimization = TinyOptimization(model=ReadingModel(), data=make_data([1, 2, 3], [1, 2, 3]))
     with read_counter:
@@ -91,20 +91,20 @@ def test_accuracy_leaves_the_device_once(read_counter: Any, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    "datum",
+    "example",
     [
         {"x": torch.zeros(1)},
         {"x": torch.zeros(1), "y": torch.tensor(0.5)},
-        {"x": torch.zeros(1), "y": torch.tensor([1])},  # would broadcast to a comparison of all with all
+        {"x": torch.zeros(1), "y": torch.tensor([1])},  # would broadcast to all pairs
     ],
 )
-def test_data_without_labels_are_refused(datum: dict[str, Tensor]) -> None:
-    optimization = TinyOptimization(model=ReadingModel(), data={"valid": [datum, datum]})
-    with pytest.raises(ValueError, match="Split 'valid' of `data` has no labels: each datum needs a `y`"):
+def test_examples_without_labels_are_refused(example: dict[str, Tensor]) -> None:
+    optimization = TinyOptimization(model=ReadingModel(), data={"valid": [example, example]})
+    with pytest.raises(ValueError, match="Split 'valid' of `data` has no labels: each example needs a `y`"):
         check_requirements(AccuracyEvaluation("valid"), optimization)
 
 
-def test_evaluations_that_share_go_once_through_a_split_and_find_what_they_find_alone() -> None:
+def test_evaluations_that_share_read_a_split_once_and_return_the_same_as_alone() -> None:
     optimization = TinyOptimization(model=HesitantModel(), data=make_data(predicted=[0] * 30, true=[0, 1] * 15))
     evaluations = [AccuracyEvaluation("valid", 3), ConfusionMatrixEvaluation("valid", 3), AccuracyEvaluation("valid")]
     alone = [run_evaluation(evaluations[index], optimization).value for index in (0, 2)]
@@ -112,22 +112,24 @@ def test_evaluations_that_share_go_once_through_a_split_and_find_what_they_find_
     with sharing(results):
         shared = [run_evaluation(evaluation, optimization).value for evaluation in evaluations]
     assert [shared[0], shared[2]] == alone
-    assert alone[0] != alone[1]  # of other numbers of samples
+    assert alone[0] != alone[1]  # their numbers of samples differ
     assert len(results) == 2
 
 
-def test_tuples_have_labels_too() -> None:
+def test_labels_of_tuples_are_found() -> None:
     data = {"valid": [(torch.tensor([1.0]), 1), (torch.tensor([2.0]), 0)]}
     assert run_evaluation(AccuracyEvaluation("valid"), TinyOptimization(model=ReadingModel(), data=data)).value == 0.5
 
 
 def test_distribution_that_is_not_categorical_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"`OneHotModel.classify` must give a `Categorical` .*, got OneHotCategorical"):
+    with pytest.raises(
+        TypeError, match=r"`OneHotModel.classify` must return a `Categorical` .*, got OneHotCategorical"
+    ):
         run_evaluation(AccuracyEvaluation("valid"), TinyOptimization(model=OneHotModel()))
 
 
 @pytest.mark.gpu
-def test_data_follow_the_model_to_its_device() -> None:
+def test_examples_are_moved_to_the_device_of_the_model() -> None:
     torch.manual_seed(0)
     model = TinyModel()
     data = {"valid": make_tiny_data(100)}

@@ -15,7 +15,7 @@ from frame_eval import ConfusionMatrixEvaluation
 
 
 class ReadingModel(ClassificationModel):
-    """Reads the label off the datum."""
+    """Reads the label from the example."""
 
     def __init__(self, n_labels: int) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ def draw_random(n_data: int, n_labels: int) -> tuple[Figure, Any]:
 
 
 def read_cells(figure: Figure) -> dict[tuple[float, float], str]:
-    """Give what is written into each (row, column)."""
+    """Return the text of each (row, column)."""
     return {text.get_position()[::-1]: text.get_text() for text in figure.axes[0].texts}
 
 
@@ -67,22 +67,22 @@ def test_color_is_the_fraction_of_the_row() -> None:
     torch.testing.assert_close(torch.tensor(figure.axes[0].images[0].get_array()).float(), rates)
 
 
-def test_title_says_how_many_are_correct() -> None:
+def test_title_has_the_number_of_correct_predictions() -> None:
     figure = draw(predicted=[0, 1, 1, 2], true=[0, 1, 1, 0], n_labels=3)
-    assert figure.axes[0].get_title() == "3 of 4 data predicted correctly (75.0%)"
+    assert figure.axes[0].get_title() == "3 of 4 examples predicted correctly (75.0%)"
 
 
-def test_label_without_data_has_an_empty_row() -> None:
+def test_label_without_examples_has_an_empty_row() -> None:
     figure = draw(predicted=[0, 0], true=[0, 2], n_labels=3)
     assert read_cells(figure) == {(0, 0): "1\n100.0%", (2, 0): "1\n100.0%"}
 
 
-def test_label_that_the_model_does_not_know_has_a_row() -> None:
+def test_label_that_the_model_does_not_predict_has_a_row() -> None:
     figure = draw(predicted=[0, 1], true=[0, 4], n_labels=2)
     assert read_cells(figure) == {(0, 0): "1\n100.0%", (4, 1): "1\n100.0%"}
 
 
-def test_many_labels_are_coloured_alone() -> None:
+def test_many_labels_are_colored_without_numbers() -> None:
     figure, expected = draw_random(2000, 50)
     assert not figure.axes[0].texts
     assert figure.axes[0].images[0].get_array().shape == expected.shape
@@ -96,11 +96,11 @@ def test_number_of_samples_reaches_the_model() -> None:
 
 
 def test_negative_label_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"Labels `y` must not be negative .*, got -1"):
+    with pytest.raises(ValueError, match=r"Labels `y` must be non-negative .*, got -1"):
         draw(predicted=[0, 0], true=[0, -1], n_labels=2)
 
 
-def test_data_without_labels_are_refused() -> None:
+def test_examples_without_labels_are_refused() -> None:
     optimization = TinyOptimization(model=ReadingModel(2), data={"valid": [(torch.zeros(1),)]})
     with pytest.raises(ValueError, match="Split 'valid' of `data` has no labels"):
         check_requirements(ConfusionMatrixEvaluation("valid"), optimization)

@@ -1,4 +1,4 @@
-"""Every evaluation of the package, held to the contract of its interface."""
+"""Checks of every evaluation of the package against the contract of its interface."""
 
 import subprocess
 import sys
@@ -48,7 +48,7 @@ class IncapableModel(Model):
 
 
 @pytest.mark.parametrize("name", frame_eval.__all__)
-def test_evaluation_keeps_the_contract(name: str) -> None:
+def test_evaluation_satisfies_the_contract(name: str) -> None:
     evaluation = EVALUATIONS[name]
     assert type(evaluation) is getattr(frame_eval, name)
     check_evaluation(evaluation, TinyOptimization())
@@ -61,6 +61,6 @@ def test_model_without_the_capability_is_refused(name: str) -> None:
         run_evaluation(evaluation, TinyOptimization(model=IncapableModel()))
 
 
-def test_import_waits_for_no_library_that_is_slow_to_import() -> None:
+def test_import_does_not_load_slow_libraries() -> None:
     program = "import sys, frame_eval; assert not {'torchvision', 'matplotlib'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -27,7 +27,7 @@ class CountingModel(VariationalModel):
         return {"reconstruction": self.n_calls.clone(), "regularization": torch.tensor(0.5)}
 
     def compute_log_weights(self, x: Tensor, n_samples: int) -> Tensor:
-        raise AssertionError("the lower bound takes no weights")
+        raise AssertionError("the lower bound needs no weights")
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 12, 1000])
@@ -44,7 +44,7 @@ def test_bound_of_a_model_with_an_exact_posterior_is_the_log_evidence_of_the_spl
     torch.testing.assert_close(torch.tensor(entry.value), model.log_evidence(x).mean().detach())
 
 
-def test_bound_is_the_mean_over_data_whatever_the_size_of_the_last_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bound_is_the_mean_over_examples_for_any_size_of_the_last_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(elbo, "BATCH_SIZE", 5)
     model = CountingModel()
     optimization = TinyOptimization(model=model, data={"valid": make_tiny_data(7)})
@@ -60,7 +60,7 @@ def test_bound_is_the_mean_over_samples(monkeypatch: pytest.MonkeyPatch) -> None
     assert entry.value == pytest.approx(-(5 * (1 + 2 + 3) / 3 + 2 * (4 + 5 + 6) / 3) / 7 - 0.5)
 
 
-def test_bound_of_some_data_looks_at_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bound_of_a_subset_reads_as_many_examples(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(elbo, "BATCH_SIZE", 5)
     model = CountingModel()
     optimization = TinyOptimization(model=model, data={"valid": make_tiny_data(20)})
@@ -68,7 +68,7 @@ def test_bound_of_some_data_looks_at_so_many(monkeypatch: pytest.MonkeyPatch) ->
     assert model.batch_sizes == [5, 2]
 
 
-def test_bound_leaves_the_device_once(read_counter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bound_is_read_from_the_device_once(read_counter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(elbo, "BATCH_SIZE", 1)
     optimization = TinyOptimization(model=CountingModel())
     with read_counter:
@@ -77,10 +77,10 @@ def test_bound_leaves_the_device_once(read_counter: Any, monkeypatch: pytest.Mon
 
 
 @pytest.mark.gpu
-def test_data_follow_the_model_to_its_device() -> None:
+def test_examples_are_moved_to_the_device_of_the_model() -> None:
     expected = run_evaluation(ELBOEvaluation("valid"), TinyOptimization()).value
     on_gpu = run_evaluation(ELBOEvaluation("valid"), TinyOptimization(model=TinyModel().to("cuda"))).value
-    assert on_gpu == pytest.approx(expected, rel=1e-4)  # of the two, none adds in the same order
+    assert on_gpu == pytest.approx(expected, rel=1e-4)  # the order of summation differs
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_bad_number_of_samples_or_data_is_refused(n_samples: Any, error: type[Ex
         ELBOEvaluation("valid", n_data=n_samples)
 
 
-def test_unknown_split_lists_those_there_are() -> None:
+def test_unknown_split_is_refused_and_the_splits_are_listed() -> None:
     with pytest.raises(ValueError, match="no split 'validation'; it has 'train', 'valid'"):
         run_evaluation(ELBOEvaluation("validation"), TinyOptimization())
 

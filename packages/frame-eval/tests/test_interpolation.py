@@ -19,9 +19,9 @@ class MeanlessDecoderModel(TinyModel):
 
 
 def cut(grid: Tensor) -> Tensor:
-    """Cut a grid into its pictures, a tensor of shape (n_rows, n_columns, 3, SIDE, SIDE) with values in [0, 1]."""
-    pictures = grid[:, PADDING:, PADDING:].unfold(1, SIDE, SIDE + PADDING).unfold(2, SIDE, SIDE + PADDING)
-    return pictures.permute(1, 2, 0, 3, 4).float() / 255
+    """Cut a grid into its images, a tensor of shape (n_rows, n_columns, 3, SIDE, SIDE) with values in [0, 1]."""
+    images = grid[:, PADDING:, PADDING:].unfold(1, SIDE, SIDE + PADDING).unfold(2, SIDE, SIDE + PADDING)
+    return images.permute(1, 2, 0, 3, 4).float() / 255
 
 
 def interpolate(n_data: int, n_rows: int, n_steps: int, model: TinyModel | None = None) -> Tensor:
@@ -32,57 +32,57 @@ def interpolate(n_data: int, n_rows: int, n_steps: int, model: TinyModel | None 
 
 
 def stack(n_data: int) -> Tensor:
-    return torch.stack([datum["x"] for datum in make_tiny_data(n_data)]).expand(-1, 3, -1, -1)
+    return torch.stack([example["x"] for example in make_tiny_data(n_data)]).expand(-1, 3, -1, -1)
 
 
 def assert_same_shades(actual: Tensor, expected: Tensor) -> None:
-    torch.testing.assert_close(actual, expected, rtol=0, atol=0.6 / 255)  # half a shade is lost to rounding
+    torch.testing.assert_close(actual, expected, rtol=0, atol=0.6 / 255)  # rounding loses half a shade
 
 
 @pytest.mark.parametrize(("n_rows", "n_steps"), [(1, 2), (3, 5), (6, 4)])
-def test_originals_are_at_both_ends_and_their_reconstructions_beside_them(n_rows: int, n_steps: int) -> None:
-    pictures = interpolate(12, n_rows, n_steps)
-    assert pictures.shape[:2] == (n_rows, n_steps + 2)
+def test_originals_are_at_both_ends_next_to_their_reconstructions(n_rows: int, n_steps: int) -> None:
+    images = interpolate(12, n_rows, n_steps)
+    assert images.shape[:2] == (n_rows, n_steps + 2)
     x = stack(12)[torch.arange(2 * n_rows) * 12 // (2 * n_rows)]
     reconstructions = TinyModel().reconstruct(x).detach()
-    assert_same_shades(pictures[:, 0], x[:n_rows])
-    assert_same_shades(pictures[:, 1], reconstructions[:n_rows])
-    assert_same_shades(pictures[:, -2], reconstructions[n_rows:])
-    assert_same_shades(pictures[:, -1], x[n_rows:])
+    assert_same_shades(images[:, 0], x[:n_rows])
+    assert_same_shades(images[:, 1], reconstructions[:n_rows])
+    assert_same_shades(images[:, -2], reconstructions[n_rows:])
+    assert_same_shades(images[:, -1], x[n_rows:])
 
 
-def test_pictures_in_between_are_at_equal_distances() -> None:
-    pictures = interpolate(12, 6, 5)  # the double decodes a straight line to a straight line
-    start, end = pictures[:, 1], pictures[:, 5]
+def test_images_in_between_are_equidistant() -> None:
+    images = interpolate(12, 6, 5)  # the tiny model decodes a line to a line
+    start, end = images[:, 1], images[:, 5]
     for step in range(5):
         torch.testing.assert_close(
-            pictures[:, 1 + step], start + step / 4 * (end - start), rtol=0, atol=1.1 / 255
-        )  # half a shade each of the three is lost to rounding
+            images[:, 1 + step], start + step / 4 * (end - start), rtol=0, atol=1.1 / 255
+        )  # rounding loses half a shade of each of the three
 
 
 @pytest.mark.parametrize(("n_data", "n_rows"), [(2, 1), (7, 3)])
-def test_split_with_few_data_has_few_rows(n_data: int, n_rows: int) -> None:
+def test_split_with_few_examples_has_few_rows(n_data: int, n_rows: int) -> None:
     assert interpolate(n_data, 8, 3).shape[:2] == (n_rows, 5)
 
 
-def test_split_with_one_datum_is_refused() -> None:
-    with pytest.raises(ValueError, match="Split 'valid' of `data` has one datum; two are needed"):
+def test_split_with_one_example_is_refused() -> None:
+    with pytest.raises(ValueError, match="Split 'valid' of `data` needs at least 2 examples to interpolate, got 1"):
         interpolate(1, 8, 3)
 
 
 def test_likelihood_without_a_mean_is_refused() -> None:
-    with pytest.raises(TypeError, match="`decode` must give a distribution that has a mean, got Transformed"):
+    with pytest.raises(TypeError, match="`decode` must return a distribution that has a mean, got Transformed"):
         interpolate(4, 2, 3, MeanlessDecoderModel())
 
 
-def test_data_that_are_no_pictures_are_refused() -> None:
+def test_examples_that_are_not_images_are_refused() -> None:
     optimization = TinyOptimization(model=TinyModel(x_shape=(6,)), data={"valid": make_tiny_data(4, x_shape=(6,))})
-    with pytest.raises(ValueError, match=r"with 1 or 3 channels, got data of shape \(6,\)"):
+    with pytest.raises(ValueError, match=r"with 1 or 3 channels, got shape \(6,\)"):
         run_evaluation(InterpolationEvaluation("valid"), optimization)
 
 
 @pytest.mark.gpu
-def test_pictures_come_back_from_the_device_of_the_model() -> None:
+def test_images_are_moved_back_from_the_device_of_the_model() -> None:
     evaluation = InterpolationEvaluation("valid")
     expected = run_evaluation(evaluation, TinyOptimization()).value
     on_gpu = run_evaluation(evaluation, TinyOptimization(model=TinyModel().to("cuda"))).value
@@ -98,6 +98,6 @@ def test_pictures_come_back_from_the_device_of_the_model() -> None:
         ({"n_steps": "3"}, TypeError, "`n_steps` must be an integer, got '3'"),
     ],
 )
-def test_bad_options_are_refused(options: dict[str, Any], error: type[Exception], message: str) -> None:
+def test_bad_arguments_are_refused(options: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         InterpolationEvaluation("valid", **options)

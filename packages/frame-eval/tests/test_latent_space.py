@@ -20,7 +20,7 @@ from frame_eval.latent_space import compute_principal_components
 
 
 class IdentityModel(RepresentationLearningModel):
-    """Represents a datum by itself, with noise that is to be left out."""
+    """Represents an example by itself, with noise that the mean excludes."""
 
     def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
         return {"loss": data["x"].mean()}
@@ -58,29 +58,29 @@ def read_legend(figure: Figure) -> list[str] | None:
     return [text.get_text() for text in legend.get_texts()] if legend else None
 
 
-def test_two_dimensions_are_shown_as_they_are() -> None:
+def test_two_dimensions_are_plotted_directly() -> None:
     x = make_vectors(30, 2)
     figure = draw(x)
     torch.testing.assert_close(read_points(figure), x)
     assert figure.axes[0].get_xlabel() == "$z_1$"
-    assert figure.axes[0].get_title() == "Representations of 30 data"
+    assert figure.axes[0].get_title() == "Representations of 30 examples"
 
 
 @pytest.mark.parametrize(("n_data", "shape"), [(100, (5,)), (4, (20,)), (50, (2, 3, 4)), (40, (3,))])
-def test_two_principal_components_of_more_dimensions_are_shown(n_data: int, shape: tuple[int, ...]) -> None:
+def test_more_dimensions_are_plotted_by_their_two_principal_components(n_data: int, shape: tuple[int, ...]) -> None:
     x = make_vectors(n_data, torch.Size(shape).numel())
     pca = PCA(n_components=2, svd_solver="full")
     expected = torch.from_numpy(pca.fit_transform(x.double().numpy())).float()
     figure = draw(x.unflatten(1, shape))
     torch.testing.assert_close(read_points(figure).abs(), expected.abs(), rtol=1e-4, atol=1e-4)  # z is float32
-    products = (read_points(figure) * expected).sum(0)  # of an axis and the same axis, turned over or not
+    products = (read_points(figure) * expected).sum(0)  # the sign of each axis is arbitrary
     torch.testing.assert_close(products.abs(), expected.square().sum(0), rtol=1e-4, atol=1e-4)
     labels = [figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()]
     for label, part in zip(labels, pca.explained_variance_ratio_):
         assert f"({part:.0%} of the variance)" in label
 
 
-def test_signs_of_principal_components_do_not_depend_on_chance() -> None:
+def test_signs_of_principal_components_do_not_depend_on_the_order() -> None:
     z = make_vectors(100, 4)
     components, _ = compute_principal_components(z)
     of_shuffled, _ = compute_principal_components(z.flip(0))
@@ -88,12 +88,12 @@ def test_signs_of_principal_components_do_not_depend_on_chance() -> None:
 
 
 @pytest.mark.parametrize("x", [torch.ones(1, 3), torch.ones(10, 3), torch.ones(1, 2), torch.ones(1, 1)])
-def test_data_that_do_not_vary_can_be_shown(x: Tensor) -> None:
+def test_constant_representations_can_be_plotted(x: Tensor) -> None:
     draw(x)
     draw(x, [7] * len(x))
 
 
-def test_every_label_has_a_color_of_its_own() -> None:
+def test_every_label_has_its_own_color() -> None:
     labels = [3, 1, 7, 1, 3, 3]
     figure = draw(make_vectors(6, 2), labels)
     assert read_legend(figure) == ["1", "3", "7"]
@@ -116,37 +116,39 @@ def test_too_many_labels_for_a_legend_have_a_colorbar() -> None:
 
 
 @pytest.mark.parametrize("z_dim", [1, 2, 3])
-def test_data_without_labels_are_shown_without_a_legend(z_dim: int) -> None:
+def test_examples_without_labels_are_plotted_without_a_legend(z_dim: int) -> None:
     assert read_legend(draw(make_vectors(30, z_dim))) is None
 
 
 @pytest.mark.parametrize(("n_labels", "legend"), [(2, ["0", "1"]), (50, None)])
-def test_one_dimension_is_shown_as_a_histogram(n_labels: int, legend: list[str] | None) -> None:
+def test_one_dimension_is_plotted_as_a_histogram(n_labels: int, legend: list[str] | None) -> None:
     figure = draw(make_vectors(200, 1), [index % n_labels for index in range(200)])
     assert read_legend(figure) == legend
     assert sum(bar.get_height() for bar in figure.axes[0].patches) == pytest.approx(200)
 
 
-def test_as_many_data_as_asked_for_are_shown() -> None:
+def test_the_requested_number_of_examples_is_plotted() -> None:
     assert len(read_points(draw(make_vectors(300, 3), n_data=50))) == 50
 
 
 def test_representation_that_is_not_finite_is_refused() -> None:
-    with pytest.raises(ValueError, match="`IdentityModel` represents some data of split 'valid' by what is not finite"):
+    with pytest.raises(
+        ValueError, match=r"`IdentityModel\.encode` must return finite representations, .* split 'valid'"
+    ):
         draw(torch.tensor([[0.0, 1.0], [torch.nan, 1.0]]))
 
 
 def test_representation_without_a_mean_is_refused() -> None:
-    with pytest.raises(TypeError, match="`encode` must give a distribution that has a mean, got Transformed"):
+    with pytest.raises(TypeError, match="`encode` must return a distribution that has a mean, got Transformed"):
         run_evaluation(LatentSpaceEvaluation("valid"), TinyOptimization(model=MeanlessModel()))
 
 
 @pytest.mark.gpu
-def test_representations_come_back_from_the_device_of_the_model() -> None:
+def test_representations_are_moved_back_from_the_device_of_the_model() -> None:
     evaluation = LatentSpaceEvaluation("valid")
     expected = read_points(run_evaluation(evaluation, TinyOptimization()).value)
     on_gpu = read_points(run_evaluation(evaluation, TinyOptimization(model=TinyModel().to("cuda"))).value)
-    torch.testing.assert_close(on_gpu, expected, rtol=1e-4, atol=1e-4)  # other sums, the same pictures
+    torch.testing.assert_close(on_gpu, expected, rtol=1e-4, atol=1e-4)  # the order of summation differs
 
 
 @pytest.mark.parametrize(
@@ -156,7 +158,7 @@ def test_representations_come_back_from_the_device_of_the_model() -> None:
         ("all", TypeError, "`n_data` must be an integer, got 'all'"),
     ],
 )
-def test_bad_number_of_data_is_refused(n_data: Any, error: type[Exception], message: str) -> None:
+def test_bad_number_of_examples_is_refused(n_data: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         LatentSpaceEvaluation("valid", n_data)
 

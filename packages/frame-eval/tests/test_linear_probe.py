@@ -15,7 +15,7 @@ from frame_eval import LinearProbeEvaluation, batches
 
 
 class EncoderModel(RepresentationLearningModel):
-    """Represents a datum by features that a network makes of it, with noise that is to be left out."""
+    """Represents an example by the features of a network, with noise that the mean excludes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ def make_optimization(n_train: int = 400) -> TinyOptimization:
 
 
 def compute_features(optimization: TinyOptimization, split: str) -> tuple[Any, Any]:
-    x, y = (torch.stack([datum[name] for datum in optimization.data[split]]) for name in ("x", "y"))
+    x, y = (torch.stack([example[name] for example in optimization.data[split]]) for name in ("x", "y"))
     assert isinstance(optimization.model, EncoderModel)
     return optimization.model.network(x).detach().double().numpy(), y.numpy()
 
@@ -59,7 +59,7 @@ def test_accuracy_is_that_of_scikit_learn_on_the_same_features(
     oracle = make_pipeline(StandardScaler(), LogisticRegression(C=2.0, tol=1e-8, max_iter=10_000))
     expected = oracle.fit(*compute_features(optimization, "train")).score(*compute_features(optimization, "valid"))
     assert entry.data_type == SCALAR_ENTRY
-    assert entry.value == pytest.approx(expected, abs=1.1 / 500)  # a datum on the border may fall to either side
+    assert entry.value == pytest.approx(expected, abs=1.1 / 500)  # an example on the border may be on either side
     assert 0.4 < entry.value < 0.95
 
 
@@ -71,11 +71,11 @@ def test_accuracy_is_the_same_twice() -> None:
 
 def test_model_is_not_trained() -> None:
     optimization = make_optimization()
-    LinearProbeEvaluation("valid").evaluate(optimization)  # gradients are on
+    LinearProbeEvaluation("valid").evaluate(optimization)  # with gradients enabled
     assert all(parameter.grad is None for parameter in optimization.model.parameters())
 
 
-def test_no_more_data_are_trained_on_than_asked_for() -> None:
+def test_the_requested_number_of_examples_is_trained_on() -> None:
     optimization = make_optimization(n_train=400)
     run_evaluation(LinearProbeEvaluation("valid", n_train=40), optimization)
     assert isinstance(optimization.model, EncoderModel)
@@ -89,21 +89,21 @@ def test_label_that_was_not_trained_on_is_not_predicted() -> None:
 
 
 @pytest.mark.parametrize("split", ["train", "valid"])
-def test_data_without_labels_are_refused(split: str) -> None:
+def test_examples_without_labels_are_refused(split: str) -> None:
     optimization = make_optimization()
     data = {**optimization.data, split: [(torch.zeros(5),)]}
-    with pytest.raises(ValueError, match=f"Split '{split}' of `data` has no labels: each datum needs a `y`"):
+    with pytest.raises(ValueError, match=f"Split '{split}' of `data` has no labels: each example needs a `y`"):
         check_requirements(LinearProbeEvaluation("valid"), TinyOptimization(model=EncoderModel(), data=data))
 
 
 @pytest.mark.parametrize("options", [{"evaluate_on": "test"}, {"evaluate_on": "valid", "train_on": "test"}])
-def test_unknown_split_lists_those_there_are(options: dict[str, str]) -> None:
+def test_unknown_split_is_refused_and_the_splits_are_listed(options: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="no split 'test'; it has 'train', 'valid'"):
         check_requirements(LinearProbeEvaluation(**options), TinyOptimization())
 
 
 @pytest.mark.gpu
-def test_data_follow_the_model_to_its_device() -> None:
+def test_examples_are_moved_to_the_device_of_the_model() -> None:
     evaluation = LinearProbeEvaluation("valid")
     expected = run_evaluation(evaluation, TinyOptimization()).value
     on_gpu = run_evaluation(evaluation, TinyOptimization(model=TinyModel().to("cuda"))).value
@@ -120,6 +120,6 @@ def test_data_follow_the_model_to_its_device() -> None:
         ({"regularization": "weak"}, TypeError, "`regularization` must be a number, got 'weak'"),
     ],
 )
-def test_bad_options_are_refused(options: dict[str, Any], error: type[Exception], message: str) -> None:
+def test_bad_arguments_are_refused(options: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         LinearProbeEvaluation("valid", **options)

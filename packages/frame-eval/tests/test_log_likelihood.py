@@ -21,32 +21,32 @@ class VariationalDouble(VariationalModel):
 
 
 class TabulatedModel(VariationalDouble):
-    """Gives, sample by sample, the log weights written in a table (n_samples, n_data); a datum is its column."""
+    """Returns the log weights of a table (n_samples, n_data), row by row. An example is the index of its column."""
 
     def __init__(self, table: Tensor) -> None:
         super().__init__()
         self.table = table
-        self.n_given = torch.zeros(table.shape[1], dtype=torch.long)
+        self.n_returned = torch.zeros(table.shape[1], dtype=torch.long)
         self.most_draws = 0
 
     def compute_log_weights(self, x: Tensor, n_samples: int) -> Tensor:
         self.most_draws = max(self.most_draws, n_samples * len(x))
         columns = x.flatten().long()
-        rows = self.n_given[columns] + torch.arange(n_samples).unsqueeze(1)
-        self.n_given[columns] += n_samples
+        rows = self.n_returned[columns] + torch.arange(n_samples).unsqueeze(1)
+        self.n_returned[columns] += n_samples
         return self.table[rows, columns]
 
 
 class PriorGuessModel(VariationalDouble):
-    """x ~ N(z, 1) with z ~ N(0, 1), the posterior of which is taken to be N(0, 1) as well."""
+    """x ~ N(z, 1) with z ~ N(0, 1), whose posterior is approximated by the prior N(0, 1)."""
 
     def compute_log_weights(self, x: Tensor, n_samples: int) -> Tensor:
         return Normal(torch.randn(n_samples, len(x)), 1.0).log_prob(x.flatten())
 
 
 def make_normal_data(n_data: int) -> list[dict[str, Tensor]]:
-    x = 2**0.5 * torch.randn(n_data, 1, generator=torch.Generator().manual_seed(1))  # 0 is the evaluation's
-    return [{"x": datum} for datum in x]
+    x = 2**0.5 * torch.randn(n_data, 1, generator=torch.Generator().manual_seed(1))  # the evaluation uses seed 0
+    return [{"x": example} for example in x]
 
 
 @pytest.mark.parametrize("n_draws", [1, 4, 30, 10_000])
@@ -65,7 +65,7 @@ def test_bound_of_a_model_with_an_exact_posterior_is_the_log_evidence_of_the_spl
 
 @pytest.mark.parametrize("n_draws", [1, 3, 20, 50, 10_000])
 @pytest.mark.parametrize("batch_size", [1, 4, 1000])
-def test_bound_is_the_log_mean_weight_whatever_is_in_memory_at_a_time(
+def test_bound_is_the_log_mean_weight_for_any_batch_size(
     n_draws: int, batch_size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batches, "N_DRAWS", n_draws)
@@ -76,7 +76,7 @@ def test_bound_is_the_log_mean_weight_whatever_is_in_memory_at_a_time(
     entry = run_evaluation(LogLikelihoodEvaluation("valid", n_samples=17), TinyOptimization(model=model, data=data))
     expected = ((table.double() + 2000).exp().mean(0).log() - 2000).mean()
     assert entry.value == pytest.approx(expected.item(), rel=1e-6)
-    assert model.n_given.tolist() == [17] * 5
+    assert model.n_returned.tolist() == [17] * 5
     assert model.most_draws <= n_draws
 
 
@@ -94,7 +94,7 @@ def test_bound_rises_from_the_evidence_lower_bound_to_the_log_evidence() -> None
     assert many == pytest.approx(evidence, abs=0.01)  # the error at 3000 samples, far less than that of one
 
 
-def test_bound_leaves_the_device_once(read_counter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bound_is_read_from_the_device_once(read_counter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "N_DRAWS", 2)
     data = {"valid": [{"x": torch.tensor([float(index)])} for index in range(5)]}
     optimization = TinyOptimization(model=TabulatedModel(torch.zeros(6, 5)), data=data)
@@ -104,12 +104,12 @@ def test_bound_leaves_the_device_once(read_counter: Any, monkeypatch: pytest.Mon
 
 
 @pytest.mark.gpu
-def test_data_follow_the_model_to_its_device() -> None:
+def test_examples_are_moved_to_the_device_of_the_model() -> None:
     evaluation = LogLikelihoodEvaluation("valid", n_samples=8)
     data = {"valid": make_tiny_data(7)}
     expected = run_evaluation(evaluation, TinyOptimization(data=data)).value
     on_gpu = run_evaluation(evaluation, TinyOptimization(model=TinyModel().to("cuda"), data=data)).value
-    assert on_gpu == pytest.approx(expected, rel=1e-4)  # of the two, none adds in the same order
+    assert on_gpu == pytest.approx(expected, rel=1e-4)  # the order of summation differs
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from frame_eval.logistic_regression import fit_logistic_regression
 
 
 def make_clusters(n_data: int, dim: int, n_labels: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Make clusters that overlap, of coordinates of very different sizes."""
+    """Make overlapping clusters whose coordinates have very different scales."""
     centers = torch.randn(n_labels, dim, generator=torch.Generator().manual_seed(123))
     generator = torch.Generator().manual_seed(seed)
     labels = torch.randint(n_labels, (n_data,), generator=generator)
@@ -29,7 +29,7 @@ def test_probabilities_are_those_of_scikit_learn(n_data: int, dim: int, n_labels
     torch.testing.assert_close(probabilities, expected, rtol=0, atol=2e-3)  # both stop near the minimum, in float32
 
 
-def test_same_data_give_the_same_classifier() -> None:
+def test_the_result_is_deterministic() -> None:
     vectors, labels = make_clusters(100, 4, 3)
     first, second = (fit_logistic_regression(vectors, labels, 1.0) for _ in range(2))
     assert torch.equal(first.weight, second.weight)
@@ -43,9 +43,9 @@ def test_labels_need_not_be_consecutive() -> None:
     assert classifier.predict(vectors).tolist() == [40, 40, -3, -3]
 
 
-def test_coordinate_that_does_not_vary_changes_nothing() -> None:
+def test_constant_coordinate_changes_nothing() -> None:
     vectors, labels = make_clusters(100, 4, 3)
-    with_constant = torch.cat([vectors, torch.full((100, 1), 0.1)], dim=1)  # the mean of which is not 0.1 to the bit
+    with_constant = torch.cat([vectors, torch.full((100, 1), 0.1)], dim=1)  # its mean is not exactly 0.1
     expected = fit_logistic_regression(vectors, labels, 1.0).compute_logits(vectors)
     logits = fit_logistic_regression(with_constant, labels, 1.0).compute_logits(with_constant)
     torch.testing.assert_close(logits, expected, rtol=0, atol=5e-3)  # both stop near the minimum
@@ -58,7 +58,7 @@ def test_one_label_is_predicted_for_all() -> None:
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
-def test_it_learns_where_gradients_are_off(mode: type[torch.no_grad]) -> None:
+def test_it_can_be_fitted_while_gradients_are_disabled(mode: type[torch.no_grad]) -> None:
     vectors, labels = make_clusters(200, 4, 3)
     expected = fit_logistic_regression(vectors, labels, 1.0)
     with mode():

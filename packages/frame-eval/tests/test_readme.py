@@ -9,5 +9,5 @@ def test_examples_run() -> None:
     namespace: dict[str, Any] = {}
     for block in re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL):
         exec(block, namespace)
-    side = 2 + 4 + 2 + 4 + 2 + 4 + 2  # pictures of 4 by 4, and what is between them
+    side = 2 + 4 + 2 + 4 + 2 + 4 + 2  # images of 4 by 4 and the padding between them
     assert namespace["samples"].value.shape == (3, side, side)

@@ -15,7 +15,7 @@ PADDING = 2
 
 
 class NegativeModel(ReconstructionModel):
-    """Gives a picture back as its negative, and remembers what it was asked for."""
+    """Reconstructs an image as its negative, and stores the options of the call."""
 
     def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
         return {"loss": data["x"].mean()}
@@ -26,7 +26,7 @@ class NegativeModel(ReconstructionModel):
 
 
 class ExaggeratingModel(ReconstructionModel):
-    """Gives values outside [0, 1]."""
+    """Returns values outside [0, 1]."""
 
     def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
         return {"loss": data["x"].mean()}
@@ -36,12 +36,12 @@ class ExaggeratingModel(ReconstructionModel):
 
 
 def make_shaded_data(n_data: int) -> list[dict[str, Tensor]]:
-    """Make pictures of one pixel, the shade of which is their index."""
+    """Make images of one pixel, whose shade is the index of the example."""
     return [{"x": torch.full((1, 1, 1), index / 255)} for index in range(n_data)]
 
 
 def cut(grid: Tensor, height: int, width: int) -> list[list[Tensor]]:
-    """Cut a grid into the pictures of each of its rows."""
+    """Cut a grid into the images of each of its rows."""
     tops = range(PADDING, grid.shape[1], height + PADDING)
     lefts = range(PADDING, grid.shape[2], width + PADDING)
     return [[grid[:, top : top + height, left : left + width] for left in lefts] for top in tops]
@@ -55,14 +55,14 @@ def test_originals_are_above_and_reconstructions_below(n_channels: int) -> None:
     assert entry.data_type == IMAGE_ENTRY
     originals, reconstructions = cut(entry.value, 5, 6)
     assert len(originals) == len(reconstructions) == 4
-    for datum, original, reconstruction in zip(data_set, originals, reconstructions):
-        x = datum["x"].expand(3, 5, 6)
+    for example, original, reconstruction in zip(data_set, originals, reconstructions):
+        x = example["x"].expand(3, 5, 6)
         assert torch.equal(original, (255 * x).round().byte())
         assert torch.equal(reconstruction, (255 * (1 - x)).round().byte())
 
 
 @given(n_data=st.integers(1, 255), n_pictures=st.integers(1, 300))
-def test_pictures_are_spread_evenly_over_the_split(n_data: int, n_pictures: int) -> None:
+def test_images_are_spread_evenly_over_the_split(n_data: int, n_pictures: int) -> None:
     optimization = TinyOptimization(model=NegativeModel(), data={"valid": make_shaded_data(n_data)})
     entry = run_evaluation(ImageReconstructionEvaluation("valid", n_pictures=n_pictures), optimization)
     originals, _ = cut(entry.value, 1, 1)
@@ -79,7 +79,7 @@ def test_values_outside_the_unit_interval_are_clamped() -> None:
     entry = run_evaluation(
         ImageReconstructionEvaluation("valid"), TinyOptimization(model=ExaggeratingModel(), data=data)
     )
-    assert [int(picture[0]) for picture in cut(entry.value, 1, 1)[1]] == [0, 0, 255]
+    assert [int(image[0]) for image in cut(entry.value, 1, 1)[1]] == [0, 0, 255]
 
 
 @pytest.mark.parametrize("sample_images", [False, True])
@@ -92,7 +92,7 @@ def test_options_reach_the_model(sample_images: bool, sample_latents: bool) -> N
 
 
 @pytest.mark.gpu
-def test_pictures_follow_the_model_to_its_device() -> None:
+def test_images_are_moved_to_the_device_of_the_model() -> None:
     evaluation = ImageReconstructionEvaluation("valid")
     expected = run_evaluation(evaluation, TinyOptimization()).value
     on_gpu = run_evaluation(evaluation, TinyOptimization(model=TinyModel().to("cuda"))).value
@@ -107,19 +107,19 @@ def test_pictures_follow_the_model_to_its_device() -> None:
         (2.5, TypeError, r"`n_pictures` must be an integer, got 2\.5"),
     ],
 )
-def test_bad_number_of_pictures_is_refused(n_pictures: Any, error: type[Exception], message: str) -> None:
+def test_bad_number_of_images_is_refused(n_pictures: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         ImageReconstructionEvaluation("valid", n_pictures=n_pictures)
 
 
 @pytest.mark.parametrize("x_shape", [(16,), (4, 4), (2, 4, 4)])
-def test_data_that_are_no_pictures_are_refused(x_shape: tuple[int, ...]) -> None:
+def test_examples_that_are_not_images_are_refused(x_shape: tuple[int, ...]) -> None:
     optimization = TinyOptimization(model=NegativeModel(), data={"valid": make_tiny_data(4, x_shape=x_shape)})
     with pytest.raises(ValueError, match=r"\(channels, height, width\) with 1 or 3 channels"):
         run_evaluation(ImageReconstructionEvaluation("valid"), optimization)
 
 
-def test_unknown_split_lists_those_there_are() -> None:
+def test_unknown_split_is_refused_and_the_splits_are_listed() -> None:
     with pytest.raises(ValueError, match="no split 'validation'; it has 'train', 'valid'"):
         run_evaluation(ImageReconstructionEvaluation("validation"), TinyOptimization())
 

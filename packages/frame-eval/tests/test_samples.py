@@ -15,7 +15,7 @@ PADDING = 2
 
 
 class ShadeModel(GenerativeModel):
-    """Generates pictures of one pixel: each a shade brighter than the last, from an offset on."""
+    """Generates images of one pixel, each one shade brighter than the last, starting at an offset."""
 
     def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
         return {"loss": data["x"].mean()}
@@ -27,7 +27,7 @@ class ShadeModel(GenerativeModel):
 
 
 @given(n_pictures=st.integers(2, 255))
-def test_grid_is_as_near_to_a_square_as_the_number_of_pictures_allows(n_pictures: int) -> None:
+def test_grid_is_as_close_to_square_as_possible(n_pictures: int) -> None:
     entry = run_evaluation(ImageSampleEvaluation(n_pictures), TinyOptimization(model=ShadeModel()))
     assert entry.data_type == IMAGE_ENTRY
     shades = entry.value[0, PADDING :: 1 + PADDING, PADDING :: 1 + PADDING]
@@ -37,7 +37,7 @@ def test_grid_is_as_near_to_a_square_as_the_number_of_pictures_allows(n_pictures
     assert 0 <= n_rows * n_columns - n_pictures < n_columns  # no row is empty
 
 
-def test_one_picture_is_itself() -> None:
+def test_one_image_is_logged_without_padding() -> None:
     entry = run_evaluation(ImageSampleEvaluation(1), TinyOptimization(model=ShadeModel()))
     assert torch.equal(entry.value, torch.zeros(3, 1, 1, dtype=torch.uint8))
 
@@ -49,7 +49,7 @@ def test_params_reach_the_model_and_values_are_clamped() -> None:
     assert shades.flatten().tolist() == [253, 254, 255, 255]
 
 
-def test_pictures_are_the_same_latents_at_every_evaluation() -> None:
+def test_every_evaluation_uses_the_same_latents() -> None:
     optimization = TinyOptimization()
     evaluation = ImageSampleEvaluation(9)
     first = run_evaluation(evaluation, optimization).value
@@ -59,12 +59,15 @@ def test_pictures_are_the_same_latents_at_every_evaluation() -> None:
 
 def test_unknown_param_is_named() -> None:
     evaluation = ImageSampleEvaluation(4, sampling_params={"sample_outptu": True})
-    expected = "`sampling_params` must be of 'sample_output', the parameters of `TinyModel.sample`, got 'sample_outptu'"
+    expected = (
+        r"`sampling_params` must have keys among 'sample_output', the parameters of `TinyModel\.sample`, "
+        "got 'sample_outptu'"
+    )
     with pytest.raises(TypeError, match=expected):
         check_requirements(evaluation, TinyOptimization())
 
 
-def test_params_of_a_model_that_takes_any_are_left_to_it() -> None:
+def test_any_param_is_accepted_for_a_model_with_keyword_arguments() -> None:
     class Obliging(TinyModel):
         def sample(
             self, sample_shape: torch.Size = torch.Size([]), sample_output: bool = False, **others: Any
@@ -75,7 +78,7 @@ def test_params_of_a_model_that_takes_any_are_left_to_it() -> None:
 
 
 @pytest.mark.gpu
-def test_pictures_come_back_from_the_device_of_the_model() -> None:
+def test_images_are_moved_back_from_the_device_of_the_model() -> None:
     entry = run_evaluation(ImageSampleEvaluation(9), TinyOptimization(model=TinyModel().to("cuda")))
     assert entry.value.device.type == "cpu"
 
@@ -88,11 +91,11 @@ def test_pictures_come_back_from_the_device_of_the_model() -> None:
         ("9", TypeError, "`n_pictures` must be an integer, got '9'"),
     ],
 )
-def test_bad_number_of_pictures_is_refused(n_pictures: Any, error: type[Exception], message: str) -> None:
+def test_bad_number_of_images_is_refused(n_pictures: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         ImageSampleEvaluation(n_pictures)
 
 
-def test_samples_that_are_no_pictures_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"with 1 or 3 channels, got data of shape \(6,\)"):
+def test_samples_that_are_not_images_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"with 1 or 3 channels, got shape \(6,\)"):
         run_evaluation(ImageSampleEvaluation(4), TinyOptimization(model=TinyModel(x_shape=(6,))))

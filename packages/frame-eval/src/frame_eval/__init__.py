@@ -1,4 +1,4 @@
-"""Evaluations that turn a training procedure into a log entry."""
+"""Evaluations of models during and after training."""
 
 from frame_eval.accuracy import AccuracyEvaluation
 from frame_eval.confusion_matrix import ConfusionMatrixEvaluation

@@ -1,4 +1,4 @@
-"""How often a classifier is right."""
+"""Accuracy of a classifier."""
 
 from frame_core import SCALAR_ENTRY, ClassificationModel, Evaluation, LogEntry, Optimization, check_count
 from frame_eval.labels import check_labels
@@ -6,15 +6,15 @@ from frame_eval.predictions import predict_split
 
 
 class AccuracyEvaluation(Evaluation):
-    """Fraction of the data of a split whose most probable label is their own.
+    """Fraction of the examples of a split whose most probable label is the true one.
 
     Args:
-        evaluate_on: Name of the split; its data have labels.
-        n_samples: Number of random draws for each datum over which a stochastic classifier averages the
-            probabilities that it predicts.
+        evaluate_on: Name of the split. Its examples must have labels.
+        n_samples: Number of random draws per example, over which a stochastic classifier averages its
+            predicted probabilities.
 
     Raises:
-        TypeError: ``n_samples`` is no integer.
+        TypeError: ``n_samples`` is not an integer.
         ValueError: ``n_samples`` is not positive.
     """
 
@@ -25,19 +25,19 @@ class AccuracyEvaluation(Evaluation):
         self.n_samples = check_count("n_samples", n_samples)
 
     def check(self, optimization: Optimization) -> None:
-        """Check that the data have labels.
+        """Check that the examples have labels.
 
         Raises:
-            ValueError: They have none.
+            ValueError: They have no labels.
         """
         check_labels(optimization, self.evaluate_on)
 
     def evaluate(self, optimization: Optimization) -> LogEntry:
-        """Count the data whose label is predicted.
+        """Compute the fraction of correct predictions.
 
         Raises:
-            TypeError: The model gives another distribution than a categorical one.
-            ValueError: The data have no such split, nothing in it, or no labels.
+            TypeError: The model does not return a categorical distribution.
+            ValueError: The split is missing, empty or without labels.
         """
         predictions = predict_split(optimization, self.evaluate_on, self.n_samples)
         n_correct = (predictions.predicted == predictions.true).sum()

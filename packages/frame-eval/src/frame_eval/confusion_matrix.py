@@ -1,4 +1,4 @@
-"""Which labels a classifier takes for which."""
+"""Confusion matrix of a classifier."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 N_ANNOTATED = 20
-"""Number of labels up to which there is room for the numbers."""
+"""Maximum number of labels for which there is room for numbers in the cells."""
 
 
 class ConfusionMatrixEvaluation(Evaluation):
-    """Confusion matrix: how many data of each label are given which most probable label.
+    """Confusion matrix: the number of examples with each true and each predicted label.
 
-    A row for each true label, a column for each predicted one; in each cell the number of data and their
-    fraction of the row, which colours it. Empty cells are left blank.
+    Rows are true labels and columns are predicted labels. Each cell has the number of examples and their
+    fraction of the row, which sets its color. Empty cells are blank.
 
     Args:
-        evaluate_on: Name of the split; its data have labels.
-        n_samples: Number of random draws for each datum over which a stochastic classifier averages the
-            probabilities that it predicts.
+        evaluate_on: Name of the split. Its examples must have labels.
+        n_samples: Number of random draws per example, over which a stochastic classifier averages its
+            predicted probabilities.
 
     Raises:
-        TypeError: ``n_samples`` is no integer.
+        TypeError: ``n_samples`` is not an integer.
         ValueError: ``n_samples`` is not positive.
     """
 
@@ -42,30 +42,30 @@ class ConfusionMatrixEvaluation(Evaluation):
         self.n_samples = check_count("n_samples", n_samples)
 
     def check(self, optimization: Optimization) -> None:
-        """Check that the data have labels.
+        """Check that the examples have labels.
 
         Raises:
-            ValueError: They have none.
+            ValueError: They have no labels.
         """
         check_labels(optimization, self.evaluate_on)
 
     def evaluate(self, optimization: Optimization) -> LogEntry:
-        """Draw the matrix.
+        """Compute and draw the matrix.
 
         Raises:
-            TypeError: The model gives another distribution than a categorical one.
-            ValueError: The data have no such split, nothing in it, or no labels, or negative ones.
+            TypeError: The model does not return a categorical distribution.
+            ValueError: The split is missing, empty or without labels, or a label is negative.
         """
         predictions = predict_split(optimization, self.evaluate_on, self.n_samples)
         return LogEntry(data_type=PLOT_ENTRY, value=_draw(count_confusions(predictions)))
 
 
 def count_confusions(predictions: Predictions) -> Tensor:
-    """Count the data of each true label (row) that were given each label (column).
+    """Count the examples with each true label (row) and each predicted label (column).
 
     Returns:
-        An integer tensor of shape (n_labels, n_labels), on the CPU; it has room for labels that the data
-        have and the model does not know.
+        An integer tensor of shape (n_labels, n_labels), on the CPU. It includes labels that the data have
+        and the model does not predict.
 
     Raises:
         ValueError: A label is negative.
@@ -73,22 +73,22 @@ def count_confusions(predictions: Predictions) -> Tensor:
     true, predicted = torch.stack([predictions.true, predictions.predicted]).cpu()
     lowest, highest = (int(label) for label in true.aminmax())
     if lowest < 0:
-        raise ValueError(f"Labels `y` must not be negative to have a row in a confusion matrix, got {lowest}.")
+        raise ValueError(f"Labels `y` must be non-negative for a confusion matrix, got {lowest}.")
     n_labels = max(predictions.n_labels, highest + 1)
     return torch.bincount(true * n_labels + predicted, minlength=n_labels**2).view(n_labels, n_labels)
 
 
 def _draw(counts: Tensor) -> Figure:
-    from matplotlib.figure import Figure  # here: it is slow to import
+    from matplotlib.figure import Figure  # imported here because it is slow
 
     rates = counts.double() / counts.sum(1, keepdim=True).clamp(min=1)
     figure = Figure(figsize=(7.5, 6.5), layout="constrained")
     axes = figure.subplots()
-    picture = axes.imshow(rates.tolist(), cmap="Blues", vmin=0, vmax=1)
-    figure.colorbar(picture, label="Fraction of the data of the true label", shrink=0.8)
+    image = axes.imshow(rates.tolist(), cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(image, label="Fraction of the examples with the true label", shrink=0.8)
     axes.set(xlabel="Predicted label", ylabel="True label")
     n_correct, n_data = int(counts.trace()), int(counts.sum())
-    axes.set_title(f"{n_correct:,} of {n_data:,} data predicted correctly ({n_correct / n_data:.1%})")
+    axes.set_title(f"{n_correct:,} of {n_data:,} examples predicted correctly ({n_correct / n_data:.1%})")
     if len(counts) <= N_ANNOTATED:
         axes.set(xticks=range(len(counts)), yticks=range(len(counts)))
         _annotate(axes, counts, rates)

@@ -1,4 +1,4 @@
-"""Where the model is and in which precision, and the data with it."""
+"""Device and precision of a model."""
 
 from itertools import chain
 
@@ -7,13 +7,13 @@ from torch import Tensor, nn
 
 
 def get_device(model: nn.Module) -> torch.device:
-    """Give the device of a model's parameters and buffers, the CPU where it has none."""
+    """Return the device of the parameters and buffers of a model, or the CPU if it has none."""
     tensors = chain(model.parameters(), model.buffers())
     return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
 
 def move_to_model(data: Tensor, model: nn.Module) -> Tensor:
-    """Bring data to the device of a model, and floating-point ones to the precision of its parameters."""
+    """Move data to the device of a model, and floating-point data to the precision of its parameters."""
     precisions = (parameter.dtype for parameter in model.parameters() if parameter.is_floating_point())
     precision = next(precisions, data.dtype) if data.is_floating_point() else data.dtype
     return data.to(get_device(model), precision)

@@ -11,19 +11,19 @@ from frame_eval.device import get_device
 
 
 class ELBOEvaluation(Evaluation):
-    """Evidence lower bound E_q[log p(x | z)] - KL(q(z | x) || p(z)), in nats per datum.
+    """Evidence lower bound E_q[log p(x | z)] - KL(q(z | x) || p(z)), in nats per example: its mean over a split.
 
-    The mean over a split, free of the weight that the loss gives to the regularization term:
-    models trained with different weights can be compared.
+    It does not depend on the weight of the regularization term in the loss. Models trained with different
+    weights can therefore be compared.
 
     Args:
         evaluate_on: Name of the split.
-        n_samples: Number of samples of z for each datum; the more, the smaller the noise.
-        n_data: Number of data, drawn at random but the same every time; all of them where it is None
-            or the split has no more.
+        n_samples: Number of samples of z per example. More samples reduce the noise.
+        n_data: Number of examples, drawn at random, but the same every time. None, or more than the split has,
+            means all.
 
     Raises:
-        TypeError: ``n_samples`` or ``n_data`` is no integer.
+        TypeError: ``n_samples`` or ``n_data`` is not an integer.
         ValueError: ``n_samples`` or ``n_data`` is not positive.
 
     References:
@@ -41,7 +41,7 @@ class ELBOEvaluation(Evaluation):
         """Compute the bound.
 
         Raises:
-            ValueError: The data have no such split, or nothing in it.
+            ValueError: The split is missing or empty.
         """
         model = optimization.model
         assert isinstance(model, VariationalModel)  # `requires`

@@ -1,4 +1,4 @@
-"""Pictures between two pictures."""
+"""Interpolations between two images."""
 
 import torch
 from torch import Tensor
@@ -14,24 +14,24 @@ from frame_core import (
     get_split,
 )
 from frame_eval.device import move_to_model
-from frame_eval.pictures import make_grid_entry, spread_indices
+from frame_eval.images import make_grid_entry, spread_indices
 
 
 class InterpolationEvaluation(Evaluation):
-    """Rows of pictures decoded on the straight line between the representations of two data.
+    """Rows of images decoded on the straight line between the representations of two examples.
 
-    At both ends of a row is the picture itself, beside it its reconstruction. The representations are the
-    means of q(z | x), the pictures the means of p(x | z), and the data are the same every time, spread
-    evenly over the split.
+    At both ends of a row are the original image and, next to it, its reconstruction. Representations are the
+    means of q(z | x), decoded images the means of p(x | z). The examples are spread evenly over the split, the
+    same every time.
 
     Args:
         evaluate_on: Name of the split.
-        n_rows: Number of rows; as many as there are pairs of data where the split has fewer.
-        n_steps: Number of decoded pictures in a row, the two reconstructions among them.
+        n_rows: Number of rows, or the number of pairs of examples in the split if that is smaller.
+        n_steps: Number of decoded images in a row, including the two reconstructions.
 
     Raises:
-        TypeError: A number is no integer.
-        ValueError: ``n_rows`` is not positive, or ``n_steps`` less than two.
+        TypeError: ``n_rows`` or ``n_steps`` is not an integer.
+        ValueError: ``n_rows`` is not positive, or ``n_steps`` is less than two.
     """
 
     requires = LatentVariableModel
@@ -46,29 +46,29 @@ class InterpolationEvaluation(Evaluation):
 
         Raises:
             TypeError: The distribution of the representation or of the data has no mean.
-            ValueError: The data have no such split, less than two data in it, or no pictures of 1 or 3
-                channels.
+            ValueError: The split is missing or has fewer than two examples, or its examples are not images with
+                1 or 3 channels.
         """
         model = optimization.model
         assert isinstance(model, LatentVariableModel)  # `requires`
-        x = move_to_model(self._choose_data(optimization), model)
+        x = move_to_model(self._choose_examples(optimization), model)
         z = get_mean(model.encode(x), "encode")
         line = _interpolate(*z.chunk(2), n_steps=self.n_steps)
-        pictures = get_mean(model.decode(line.flatten(0, 1)), "decode").unflatten(0, line.shape[:2])
+        images = get_mean(model.decode(line.flatten(0, 1)), "decode").unflatten(0, line.shape[:2])
         x_start, x_end = x.unsqueeze(1).chunk(2)
-        rows = torch.cat([x_start, pictures, x_end], dim=1)
+        rows = torch.cat([x_start, images, x_end], dim=1)
         return make_grid_entry(rows.flatten(0, 1), n_columns=rows.shape[1])
 
-    def _choose_data(self, optimization: Optimization) -> Tensor:
-        """Give the pictures at the starts of all rows, and then those at their ends."""
+    def _choose_examples(self, optimization: Optimization) -> Tensor:
+        """Return the images at the starts of all rows, followed by those at their ends."""
         data_set = get_split(optimization.data, self.evaluate_on)
         if len(data_set) < 2:
-            raise ValueError(f"Split {self.evaluate_on!r} of `data` has one datum; two are needed to go between.")
+            raise ValueError(f"Split {self.evaluate_on!r} of `data` needs at least 2 examples to interpolate, got 1.")
         n_rows = min(self.n_rows, len(data_set) // 2)
         return get_batch(data_set, spread_indices(len(data_set), 2 * n_rows))["x"]
 
 
 def _interpolate(start: Tensor, end: Tensor, n_steps: int) -> Tensor:
-    """Give points at equal distances from one to the other, both among them, of shape (n_rows, n_steps, \\*z_shape)."""
+    """Return equidistant points from start to end, both included, of shape (n_rows, n_steps, \\*z_shape)."""
     weights = torch.linspace(0, 1, n_steps, dtype=start.dtype, device=start.device)
     return torch.lerp(start.unsqueeze(1), end.unsqueeze(1), weights.view(1, -1, *[1] * (start.ndim - 1)))

@@ -1,4 +1,4 @@
-"""Labels that data come with."""
+"""Labels of examples."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from frame_core import Optimization, get_batch, get_split, get_tensor
 
 
 def find_labels(batch: Mapping[str, Tensor]) -> Tensor | None:
-    """Give the labels of a batch, an integer tensor of shape (batch,), or None where it has no such ``y``."""
+    """Return the labels of a batch, an integer tensor of shape (batch,), or None if it has no such ``y``."""
     y = batch.get("y")
     if y is None or y.shape != get_tensor(batch, "x").shape[:1] or y.is_floating_point() or y.is_complex():
         return None
@@ -17,20 +17,20 @@ def find_labels(batch: Mapping[str, Tensor]) -> Tensor | None:
 
 
 def check_labels(optimization: Optimization, split: str) -> None:
-    """Check, by its first datum, that a split has labels.
+    """Check that the first example of a split has a label.
 
     Raises:
-        ValueError: The data have no such split, nothing in it, or no labels.
+        ValueError: The split is missing, empty or without labels.
     """
     require_labels(find_labels(get_batch(get_split(optimization.data, split), torch.tensor([0]))), split)
 
 
 def require_labels(y: Tensor | None, split: str) -> Tensor:
-    """Give back the labels of a split.
+    """Return the labels of a split.
 
     Raises:
-        ValueError: There are none.
+        ValueError: ``y`` is None.
     """
     if y is None:
-        raise ValueError(f"Split {split!r} of `data` has no labels: each datum needs a `y` that is one integer.")
+        raise ValueError(f"Split {split!r} of `data` has no labels: each example needs a `y` that is one integer.")
     return y

@@ -1,4 +1,4 @@
-"""Where data lie in the space of their representations."""
+"""Plot of the representations of a split."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 N_COLORS = 20
-"""Number of labels up to which each has a colour that can be told from the others, and a line in the legend."""
+"""Maximum number of labels with distinct colors and a legend."""
 
 
 class LatentSpaceEvaluation(Evaluation):
-    """Means of the representations of data, coloured by label where the data have labels.
+    """Plot of the means of the representations, colored by label if there are labels.
 
-    Two dimensions are shown as they are; of more, the two principal components; of one, a histogram.
+    Two dimensions are plotted directly, more dimensions by their two principal components, and one dimension
+    as a histogram.
 
     Args:
         evaluate_on: Name of the split.
-        n_data: Number of data, drawn at random but the same every time; all there are where the split
-            has fewer.
+        n_data: Number of examples, drawn at random, but the same every time. More than the split has means all.
 
     Raises:
-        TypeError: ``n_data`` is no integer.
+        TypeError: ``n_data`` is not an integer.
         ValueError: ``n_data`` is not positive.
     """
 
@@ -44,18 +44,18 @@ class LatentSpaceEvaluation(Evaluation):
 
         Raises:
             TypeError: The representation has no mean.
-            ValueError: The data have no such split, or nothing in it; or the representation is not finite.
+            ValueError: The split is missing or empty, or a representation is not finite.
         """
         z, y = encode_split(optimization, self.evaluate_on, self.n_data)
         return LogEntry(data_type=PLOT_ENTRY, value=_draw(z.cpu(), None if y is None else y.cpu()))
 
 
 def _draw(z: Tensor, y: Tensor | None) -> Figure:
-    from matplotlib.figure import Figure  # here: it is slow to import
+    from matplotlib.figure import Figure  # imported here because it is slow
 
     figure = Figure(figsize=(7, 6), layout="constrained")
     axes = figure.subplots()
-    axes.set_title(f"Representations of {len(z):,} data")
+    axes.set_title(f"Representations of {len(z):,} examples")
     if z.shape[1] == 1:
         _draw_histogram(axes, z[:, 0], y)
     else:
@@ -78,14 +78,16 @@ def _draw_points(axes: Axes, z: Tensor, y: Tensor | None) -> None:
         axes.figure.colorbar(drawn, label="Label")
     else:
         colors = dict(zip(labels, _choose_colors(len(labels))))
-        axes.scatter(first, second, c=[colors[label] for label in y.tolist()], **style)  # no label hides another
+        axes.scatter(
+            first, second, c=[colors[label] for label in y.tolist()], **style
+        )  # in one call, so that no label hides another
         for label, color in colors.items():
             axes.scatter([], [], s=40, color=color, label=label)
         _add_legend(axes)
 
 
 def _draw_histogram(axes: Axes, z: Tensor, y: Tensor | None) -> None:
-    axes.set(xlabel="$z$", ylabel="Number of data")
+    axes.set(xlabel="$z$", ylabel="Number of examples")
     labels = [] if y is None else y.unique().tolist()
     if y is None or len(labels) > N_COLORS:
         axes.hist(z.tolist(), bins=50)
@@ -107,7 +109,7 @@ def _choose_colors(n_colors: int) -> list[tuple[float, float, float, float]]:
 
 
 def _flatten_space(z: Tensor) -> tuple[Tensor, tuple[str, str]]:
-    """Give points (n_data, 2) for representations (n_data, z_dim) of at least two dimensions, and names of the axes."""
+    """Return points (n_data, 2) for representations (n_data, z_dim) of at least two dimensions, and axis labels."""
     if z.shape[1] == 2:
         return z, ("$z_1$", "$z_2$")
     points, parts = compute_principal_components(z)
@@ -116,19 +118,19 @@ def _flatten_space(z: Tensor) -> tuple[Tensor, tuple[str, str]]:
 
 
 def compute_principal_components(z: Tensor) -> tuple[Tensor, Tensor]:
-    """Project vectors on the two orthogonal directions in which they vary most.
+    """Project vectors on their first two principal components.
 
-    The sign of a direction is such that its entry of greatest magnitude is positive.
+    The entry of greatest magnitude of each direction is positive, which fixes its sign.
 
     Args:
-        z: Vectors of shape (n_data, z_dim), of at least two dimensions.
+        z: Vectors of shape (n_data, z_dim) with at least two dimensions.
 
     Returns:
-        The components of shape (n_data, 2), of mean 0, and the part of the variance along each of the two.
+        The components of shape (n_data, 2), of mean 0, and the fraction of the variance along each of the two.
     """
     z = z.double()
     centered = z - z.mean(0)
-    padded = torch.cat([centered, centered.new_zeros(1, z.shape[1])])  # so that one datum, too, has two directions
+    padded = torch.cat([centered, centered.new_zeros(1, z.shape[1])])  # so that a single example has two directions
     _, lengths, directions = torch.linalg.svd(padded, full_matrices=False)
     directions = directions[:2]
     largest = directions.gather(1, directions.abs().argmax(1, keepdim=True))

@@ -1,4 +1,4 @@
-"""What a linear classifier can tell from a representation."""
+"""Linear probe of a representation."""
 
 from frame_core import (
     SCALAR_ENTRY,
@@ -17,20 +17,20 @@ from frame_eval.representations import encode_split
 class LinearProbeEvaluation(Evaluation):
     """Accuracy of a linear classifier of the representation.
 
-    A logistic regression of the label on the mean of q(z | x), standardised, is trained on one split and
-    tested on another. The model learns nothing from it.
+    A logistic regression of the label on the standardized mean of q(z | x) is trained on one split and
+    tested on another. The model itself is not trained.
 
     Args:
-        evaluate_on: Name of the split that the classifier is tested on, all of it.
-        train_on: Name of the split that it is trained on.
-        n_train: Number of data that it is trained on, drawn at random but the same every time; all there
-            are where the split has fewer.
-        regularization: Weight of the L2 penalty beside the sum of the losses; for three labels or more the
-            inverse of scikit-learn's ``C``.
+        evaluate_on: Name of the split on which the classifier is tested, using all its examples.
+        train_on: Name of the split on which it is trained.
+        n_train: Number of training examples, drawn at random, but the same every time. More than the split has
+            means all.
+        regularization: Weight of the L2 penalty relative to the sum of the losses. For three or more labels it is
+            the inverse of scikit-learn's ``C``.
 
     Raises:
-        TypeError: ``n_train`` is no integer, or ``regularization`` no number.
-        ValueError: One of them is not positive.
+        TypeError: ``n_train`` is not an integer, or ``regularization`` is not a number.
+        ValueError: One of them is not positive, or ``regularization`` is not finite.
 
     References:
         Understanding intermediate layers using linear classifier probes (Alain & Bengio, 2017),
@@ -51,7 +51,7 @@ class LinearProbeEvaluation(Evaluation):
         """Check that both splits have labels.
 
         Raises:
-            ValueError: One has none, or there is no such split.
+            ValueError: A split is missing, empty or without labels.
         """
         for split in (self.train_on, self.evaluate_on):
             check_labels(optimization, split)
@@ -61,8 +61,7 @@ class LinearProbeEvaluation(Evaluation):
 
         Raises:
             TypeError: The representation has no mean.
-            ValueError: The data have no such splits, nothing in them, or no labels; or the representation
-                is not finite.
+            ValueError: A split is missing, empty or without labels, or a representation is not finite.
         """
         z, y = encode_split(optimization, self.train_on, self.n_train)
         classifier = fit_logistic_regression(z, require_labels(y, self.train_on), self.regularization)

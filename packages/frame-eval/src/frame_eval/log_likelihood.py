@@ -10,18 +10,18 @@ from frame_eval.batches import get_batch_size, iterate_split, split_draws
 
 
 class LogLikelihoodEvaluation(Evaluation):
-    """Importance-sampled lower bound on log p(x), in nats per datum, the mean over a split.
+    """Importance-sampled lower bound on log p(x), in nats per example: its mean over a split.
 
-    log 1/n sum_i p(x, z_i) / q(z_i | x) with z_1, ..., z_n ~ q(z | x): at one sample it is the evidence
-    lower bound, and it rises to the log-likelihood with their number.
+    The bound is log 1/n sum_i p(x, z_i) / q(z_i | x) with z_1, ..., z_n ~ q(z | x). With one sample it is the
+    evidence lower bound. It increases to the log-likelihood with the number of samples.
 
     Args:
         evaluate_on: Name of the split.
-        n_samples: Number of samples of z for each datum; the paper takes 5000. The memory that is taken
-            does not grow with it, the time does.
+        n_samples: Number of samples of z per example; the paper uses 5000. The time grows with it, the memory
+            does not.
 
     Raises:
-        TypeError: ``n_samples`` is no integer.
+        TypeError: ``n_samples`` is not an integer.
         ValueError: ``n_samples`` is not positive.
 
     References:
@@ -38,7 +38,7 @@ class LogLikelihoodEvaluation(Evaluation):
         """Compute the bound.
 
         Raises:
-            ValueError: The data have no such split, or nothing in it.
+            ValueError: The split is missing or empty.
         """
         model = optimization.model
         assert isinstance(model, VariationalModel)  # `requires`
@@ -47,6 +47,6 @@ class LogLikelihoodEvaluation(Evaluation):
         return LogEntry(data_type=SCALAR_ENTRY, value=torch.cat(bounds).mean())
 
     def _compute_bounds(self, model: VariationalModel, x: Tensor) -> Tensor:
-        """Compute the bound of each datum of a batch, of shape (batch,)."""
+        """Compute the bound of each example of a batch, of shape (batch,)."""
         log_sums = [model.compute_log_weights(x, n).logsumexp(0) for n in split_draws(self.n_samples, x)]
         return torch.stack(log_sums).logsumexp(0) - log(self.n_samples)

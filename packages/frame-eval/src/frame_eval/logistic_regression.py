@@ -9,49 +9,49 @@ from torch.nn.functional import cross_entropy
 
 @dataclass(frozen=True)
 class LogisticRegression:
-    """Linear classifier of standardised vectors."""
+    """Linear classifier of standardized vectors."""
 
     classes: Tensor
     """The labels, of shape (n_classes,), in ascending order."""
 
     mean: Tensor
     standard_deviation: Tensor
-    """Of the vectors that it was trained on, of shape (dim,)."""
+    """Standard deviation of the training vectors, of shape (dim,), like their mean."""
 
     weight: Tensor
     """Coefficients of shape (dim, n_classes)."""
 
     bias: Tensor
-    """Of shape (n_classes,)."""
+    """Intercepts of shape (n_classes,)."""
 
     def compute_logits(self, vectors: Tensor) -> Tensor:
-        """Give the logits of the classes of vectors (n_data, dim), of shape (n_data, n_classes)."""
+        """Compute the logits of vectors (n_data, dim), of shape (n_data, n_classes)."""
         return (vectors - self.mean) / self.standard_deviation @ self.weight + self.bias
 
     def predict(self, vectors: Tensor) -> Tensor:
-        """Give the most probable labels of vectors (n_data, dim), of shape (n_data,)."""
+        """Return the most probable labels of vectors (n_data, dim), of shape (n_data,)."""
         return self.classes[self.compute_logits(vectors).argmax(-1)]
 
 
 def fit_logistic_regression(
     vectors: Tensor, labels: Tensor, regularization: float, n_iterations: int = 500
 ) -> LogisticRegression:
-    """Fit a classifier by L-BFGS on all data at once, from zero: the same data give the same classifier.
+    """Fit a classifier to all examples at once by L-BFGS, starting from zero.
 
-    It minimises the sum of the negative log-likelihoods and ``regularization / 2`` times the squared
-    length of the coefficients, a convex function with one minimum.
+    It minimizes the sum of the negative log-likelihoods and ``regularization / 2`` times the squared
+    norm of the coefficients, a convex function with one minimum. The result is deterministic.
 
     Args:
         vectors: Tensor of shape (n_data, dim).
         labels: Integer tensor of shape (n_data,).
-        regularization: Weight of the penalty; for three classes or more the inverse of scikit-learn's ``C``.
-        n_iterations: Number of iterations at which it stops where it has not converged.
+        regularization: Weight of the penalty. For three or more classes it is the inverse of scikit-learn's ``C``.
+        n_iterations: Maximum number of iterations.
     """
     with torch.inference_mode(False), torch.enable_grad():
-        vectors, labels = vectors.clone(), labels.clone()  # what inference mode made can't be learned from
+        vectors, labels = vectors.clone(), labels.clone()  # autograd cannot use tensors made in inference mode
         classes, targets = labels.unique(return_inverse=True)
         standard_deviation, mean = torch.std_mean(vectors, dim=0, correction=0)
-        constant = standard_deviation <= 1e-6 * mean.abs()  # to rounding
+        constant = standard_deviation <= 1e-6 * mean.abs()  # up to rounding
         standard_deviation = torch.where(constant, 1.0, standard_deviation)
         standardized = (vectors - mean) / standard_deviation
         weight = vectors.new_zeros(vectors.shape[1], len(classes), requires_grad=True)

@@ -6,10 +6,10 @@ from typing import Any
 
 
 def check_params(name: str, params: Mapping[str, Any], method: Callable[..., Any]) -> None:
-    """Check that a method takes parameters by these names, behind its first one.
+    """Check that a method has parameters of the given names, not counting its first one.
 
     Raises:
-        TypeError: It does not.
+        TypeError: The method has no parameter of one of the names.
     """
     accepted = list(signature(method).parameters.values())[1:]
     if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in accepted):
@@ -18,6 +18,6 @@ def check_params(name: str, params: Mapping[str, Any], method: Callable[..., Any
     for param in params:
         if param not in choices:
             raise TypeError(
-                f"`{name}` must be of {', '.join(map(repr, choices))}, the parameters of `{method.__qualname__}`, "
-                f"got {param!r}."
+                f"`{name}` must have keys among {', '.join(map(repr, choices))}, the parameters of "
+                f"`{method.__qualname__}`, got {param!r}."
             )

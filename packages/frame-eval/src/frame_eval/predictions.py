@@ -1,4 +1,4 @@
-"""Labels that a classifier predicts, beside those that the data come with."""
+"""Predicted and true labels of a split."""
 
 from dataclasses import dataclass
 
@@ -13,25 +13,25 @@ from frame_eval.labels import find_labels, require_labels
 
 @dataclass(frozen=True)
 class Predictions:
-    """The most probable labels of data, and their true ones: integer tensors of shape (n_data,)."""
+    """Predicted and true labels of examples: integer tensors of shape (n_data,)."""
 
     predicted: Tensor
     true: Tensor
     n_labels: int
-    """Number of labels that the model knows."""
+    """Number of labels that the model predicts."""
 
 
 def predict_split(optimization: Optimization, split: str, n_samples: int) -> Predictions:
-    """Predict the label of every datum of a split, once for all evaluations of a moment.
+    """Predict the label of every example of a split; the evaluations of one step share the result.
 
     Args:
-        optimization: Has the data and the model, a `ClassificationModel`.
+        optimization: The optimization that has the data and the model, a `ClassificationModel`.
         split: Name of the split.
-        n_samples: Number of random draws for each datum whose predicted probabilities are averaged.
+        n_samples: Number of random draws per example whose predicted probabilities are averaged.
 
     Raises:
-        TypeError: The model gives another distribution than a categorical one.
-        ValueError: The data have no such split, nothing in it, or no labels.
+        TypeError: The model does not return a categorical distribution.
+        ValueError: The split is missing, empty or without labels.
     """
     key = (predict_split, optimization.model, split, n_samples)
     return share(key, lambda: _predict(optimization, split, n_samples))
@@ -52,8 +52,8 @@ def _predict(optimization: Optimization, split: str, n_samples: int) -> Predicti
 
 
 def _classify(model: ClassificationModel, x: Tensor, n_samples: int) -> Tensor:
-    """Give the probabilities of the labels, of shape (batch, n_labels)."""
+    """Return the probabilities of the labels, of shape (batch, n_labels)."""
     p_y = model.classify(x, n_samples)
     if not isinstance(p_y, Categorical):
-        raise TypeError(f"`{type(model).__name__}.classify` must give a `Categorical` distribution, got {p_y!r}.")
+        raise TypeError(f"`{type(model).__name__}.classify` must return a `Categorical` distribution, got {p_y!r}.")
     return p_y.probs

@@ -1,25 +1,25 @@
-"""Pictures beside what a model makes of them."""
+"""Reconstructions of images."""
 
 import torch
 
 from frame_core import Evaluation, LogEntry, Optimization, ReconstructionModel, check_count, get_batch, get_split
 from frame_eval.device import move_to_model
-from frame_eval.pictures import make_grid_entry, spread_indices
+from frame_eval.images import make_grid_entry, spread_indices
 
 
 class ImageReconstructionEvaluation(Evaluation):
-    """A row of pictures, and their reconstructions in a row below.
+    """Row of images, and a row of their reconstructions below.
 
-    The pictures are the same every time, spread evenly over the split.
+    The images are spread evenly over the split, the same every time.
 
     Args:
         evaluate_on: Name of the split.
-        n_pictures: Number of pictures; all there are where the split has fewer.
-        sample_images: Whether to sample the output distribution; its mean is shown otherwise.
-        sample_latents: Whether to sample the representation; its mean is taken otherwise.
+        n_pictures: Number of images. More than the split has means all.
+        sample_images: Whether to sample the output distribution. If False, its mean is shown.
+        sample_latents: Whether to sample the representation. If False, its mean is used.
 
     Raises:
-        TypeError: ``n_pictures`` is no integer.
+        TypeError: ``n_pictures`` is not an integer.
         ValueError: ``n_pictures`` is not positive.
     """
 
@@ -41,7 +41,7 @@ class ImageReconstructionEvaluation(Evaluation):
         """Draw the two rows.
 
         Raises:
-            ValueError: The data have no such split, nothing in it, or no pictures of 1 or 3 channels.
+            ValueError: The split is missing or empty, or its examples are not images with 1 or 3 channels.
         """
         model = optimization.model
         assert isinstance(model, ReconstructionModel)  # `requires`

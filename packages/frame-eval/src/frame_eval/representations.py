@@ -1,4 +1,4 @@
-"""Representations of data."""
+"""Representations and labels of a split."""
 
 import torch
 from torch import Tensor
@@ -9,21 +9,21 @@ from frame_eval.labels import find_labels
 
 
 def encode_split(optimization: Optimization, split: str, n_data: int | None = None) -> tuple[Tensor, Tensor | None]:
-    """Give the means of the representations of a split, and its labels, once for all evaluations of a moment.
+    """Return the mean representations and the labels of a split; the evaluations of one step share the result.
 
     Args:
-        optimization: Has the data and the model, a `RepresentationLearningModel`.
+        optimization: The optimization that has the data and the model, a `RepresentationLearningModel`.
         split: Name of the split.
-        n_data: Number of data, drawn at random but the same every time; all of them where it is None
-            or the split has no more.
+        n_data: Number of examples, drawn at random, but the same every time. None, or more than the split has,
+            means all.
 
     Returns:
-        A float32 tensor of shape (n_data, z_dim), each representation as a vector, and an integer tensor
-        of shape (n_data,), or None where the data have no labels; both on the device of the model.
+        A float32 tensor of shape (n_data, z_dim), in which each representation is a vector, and an integer tensor
+        of shape (n_data,), or None if the examples have no labels. Both are on the device of the model.
 
     Raises:
         TypeError: The representation has no mean.
-        ValueError: The data have no such split, or nothing in it; or the representation is not finite.
+        ValueError: The split is missing or empty, or a representation is not finite.
     """
     n_chosen = None if n_data is None or n_data >= len(get_split(optimization.data, split)) else n_data
     key = (encode_split, optimization.model, split, n_chosen)
@@ -40,6 +40,9 @@ def _encode(optimization: Optimization, split: str, n_data: int | None) -> tuple
         labels.append(find_labels(batch))
     z = torch.cat(means).detach().float()
     if not z.isfinite().all():
-        raise ValueError(f"`{type(model).__name__}` represents some data of split {split!r} by what is not finite.")
+        raise ValueError(
+            f"`{type(model).__name__}.encode` must return finite representations, got NaN or infinity for some "
+            f"examples of split {split!r}."
+        )
     y = [label for label in labels if label is not None]
     return z.reshape(len(z), -1), torch.cat(y) if len(y) == len(labels) else None

@@ -1,4 +1,4 @@
-"""Pictures that a model generates."""
+"""Images sampled from a model."""
 
 from collections.abc import Mapping
 from math import ceil, sqrt
@@ -7,19 +7,19 @@ from typing import Any
 import torch
 
 from frame_core import Evaluation, GenerativeModel, LogEntry, Optimization, check_count
+from frame_eval.images import make_grid_entry
 from frame_eval.params import check_params
-from frame_eval.pictures import make_grid_entry
 
 
 class ImageSampleEvaluation(Evaluation):
-    """A grid of generated pictures, as near to a square as their number allows.
+    """Grid of generated images, as close to square as possible.
 
     Args:
-        n_pictures: Number of pictures.
+        n_pictures: Number of images.
         sampling_params: Keyword arguments of the model's ``sample``, such as ``{"sample_output": True}``.
 
     Raises:
-        TypeError: ``n_pictures`` is no integer.
+        TypeError: ``n_pictures`` is not an integer.
         ValueError: ``n_pictures`` is not positive.
     """
 
@@ -33,7 +33,7 @@ class ImageSampleEvaluation(Evaluation):
         """Check that the model's ``sample`` takes the ``sampling_params``.
 
         Raises:
-            TypeError: It does not.
+            TypeError: A key of ``sampling_params`` is not a parameter of ``sample``.
         """
         assert isinstance(optimization.model, GenerativeModel)  # `requires`
         check_params("sampling_params", self.sampling_params, optimization.model.sample)
@@ -42,9 +42,9 @@ class ImageSampleEvaluation(Evaluation):
         """Draw the grid.
 
         Raises:
-            ValueError: The data are no pictures of 1 or 3 channels.
+            ValueError: The samples are not images with 1 or 3 channels.
         """
         model = optimization.model
         assert isinstance(model, GenerativeModel)  # `requires`
-        pictures = model.sample(torch.Size([self.n_pictures]), **self.sampling_params)
-        return make_grid_entry(pictures, n_columns=ceil(sqrt(self.n_pictures)))
+        images = model.sample(torch.Size([self.n_pictures]), **self.sampling_params)
+        return make_grid_entry(images, n_columns=ceil(sqrt(self.n_pictures)))
