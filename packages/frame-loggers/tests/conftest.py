@@ -14,21 +14,21 @@ from frame_loggers.wandb_service import close_wandb
 
 
 @pytest.fixture(autouse=True)
-def _private_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Give a test a home and a current directory of its own, no W&B account, and see that it leaves nothing there."""
+def _private_directories(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Run each test in its own home and current directory, without a W&B account, and check that both stay empty."""
     environment = dict(os.environ)
     for variable in environment:
         if variable.startswith("WANDB_") or variable in ("NETRC", "UV"):
             del os.environ[variable]
-    places = [tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("current")]
-    os.environ.update(HOME=str(places[0]), WANDB_ERROR_REPORTING="false", MPLCONFIGDIR=matplotlib.get_cachedir())
-    monkeypatch.chdir(places[1])
+    directories = [tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("current")]
+    os.environ.update(HOME=str(directories[0]), WANDB_ERROR_REPORTING="false", MPLCONFIGDIR=matplotlib.get_cachedir())
+    monkeypatch.chdir(directories[1])
     yield
     close_wandb()
     os.environ.clear()
     os.environ.update(environment)
-    for place in places:
-        assert list(place.iterdir()) == [], "something was left outside of the logger's directory"
+    for directory in directories:
+        assert list(directory.iterdir()) == [], "a file was written outside the logger's directory"
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def figure() -> Figure:
 
 @pytest.fixture
 def read_wandb() -> Callable[[Path], list[dict[str, Any]]]:
-    """Give a function that reads the records of the one offline run below a directory."""
+    """Return a function that reads the records of the single offline run in a directory."""
 
     def read(directory: Path) -> list[dict[str, Any]]:
         (path,) = directory.glob("wandb/offline-run-*/*.wandb")

@@ -56,7 +56,7 @@ def read_history(records: list[dict[str, Any]]) -> Logged:
 
 
 @pytest.mark.parametrize("name", frame_loggers.__all__)
-def test_every_logger_keeps_the_contract(
+def test_every_logger_satisfies_the_contract(
     name: str, tmp_path: Path, figure: Figure, read_wandb: Callable[[Path], list[dict[str, Any]]]
 ) -> None:
     logger = make_logger(name, tmp_path)
@@ -88,7 +88,7 @@ class TinyModule(LightningModule):
 
 @pytest.mark.filterwarnings("ignore:.*does not have many workers")
 @pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated:FutureWarning")  # Lightning's own use of torch
-def test_what_lightning_logs_lands_on_every_back_end_with_its_step(
+def test_every_logger_records_what_lightning_logs_with_its_step(
     tmp_path: Path, read_wandb: Callable[[Path], list[dict[str, Any]]]
 ) -> None:
     loggers = [make_logger(name, tmp_path / name) for name in frame_loggers.__all__]
@@ -112,7 +112,7 @@ def test_what_lightning_logs_lands_on_every_back_end_with_its_step(
     assert [logged for logged in history if logged[0] == "loss"] == losses
 
 
-def test_only_the_first_process_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_rank_zero_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from pytorch_lightning.utilities import rank_zero_only
 
     from frame_core import SCALAR_ENTRY, LogEntry

@@ -14,13 +14,13 @@ def test_bins_are_those_of_numpy() -> None:
 
 
 @pytest.mark.parametrize("value", [0.0, 5.0, -3e38, 1e-40])
-def test_equal_values_fall_in_one_bin_between_edges_that_rise(value: float) -> None:
+def test_equal_values_are_in_one_bin_and_edges_increase(value: float) -> None:
     bins = make_bins(torch.full((3,), value))
     assert bins.counts.max() == bins.counts.sum() == 3
     assert (bins.edges.diff() > 0).all()
 
 
-def test_nothing_falls_in_bins_of_values_none_of_which_is_finite() -> None:
+def test_bins_of_non_finite_values_are_empty() -> None:
     bins = make_bins(torch.tensor([float("nan"), float("inf")]))
     assert (bins.counts.sum(), bins.n_non_finite) == (0, 2)
 
@@ -38,6 +38,6 @@ def test_nothing_falls_in_bins_of_values_none_of_which_is_finite() -> None:
         (1j, "1j"),
     ],
 )
-def test_a_cell_is_plain(cell: object, plain: object) -> None:
+def test_a_cell_becomes_a_plain_value(cell: object, plain: object) -> None:
     assert make_plain(cell) == plain
     assert type(make_plain(cell)) is type(plain)

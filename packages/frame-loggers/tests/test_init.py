@@ -24,16 +24,16 @@ with tempfile.TemporaryDirectory() as directory:
 """
 
 
-def test_no_logger_loads_the_library_of_another_and_none_needs_an_input() -> None:
+def test_no_logger_imports_the_library_of_another_and_none_prompts() -> None:
     command = [sys.executable, "-W", "error", "-c", SCRIPT]
     result = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     assert result.returncode == 0, result.stderr
     assert result.stdout == ""
-    assert len(result.stderr.splitlines()) == 1, "W&B says that it is offline, and nobody says anything else"
+    assert len(result.stderr.splitlines()) == 1, "the only line must be the offline warning of W&B"
 
 
 @pytest.mark.parametrize(("name", "library"), [("TensorBoardLogger", "tensorboard"), ("WandbLogger", "wandb")])
-def test_a_missing_library_is_named_with_the_extra_that_brings_it(
+def test_a_missing_library_is_named_with_the_extra_to_install(
     name: str, library: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in [f"frame_loggers.{library}", *(m for m in sys.modules if m.startswith("torch.utils.tensorboard"))]:

@@ -28,7 +28,7 @@ def read(directory: Path) -> Any:
     return EventAccumulator(str(directory), size_guidance=keep_all).Reload()
 
 
-def read_picture(directory: Path, name: str) -> Image.Image:
+def read_image(directory: Path, name: str) -> Image.Image:
     (event,) = read(directory).Images(name)
     return Image.open(io.BytesIO(event.encoded_image_string))
 
@@ -38,7 +38,7 @@ def read_text(directory: Path, name: str) -> list[str]:
     return [event.tensor_proto.string_val[0].decode() for event in events]
 
 
-def test_event_files_stand_directly_in_the_directory_and_nothing_beside_them(tmp_path: Path) -> None:
+def test_event_files_are_directly_in_the_directory_without_other_files(tmp_path: Path) -> None:
     logger = TensorBoardLogger(tmp_path / "$run")
     logger.log("Loss", LogEntry(SCALAR_ENTRY, 1.0), global_step=0)
     logger.finalize("success")
@@ -46,7 +46,7 @@ def test_event_files_stand_directly_in_the_directory_and_nothing_beside_them(tmp
     assert path.name.startswith("events.out.tfevents")
 
 
-def test_scalars_are_one_curve_each_and_counters_stand_beside(tmp_path: Path) -> None:
+def test_each_scalar_and_each_counter_is_a_curve(tmp_path: Path) -> None:
     logger = TensorBoardLogger(tmp_path)
     logger.log("ELBO", LogEntry(SCALARS_ENTRY, {"total": -2.0, "kl": math.inf}), 5, {"iteration": 7})
     logger.finalize("success")
@@ -55,7 +55,7 @@ def test_scalars_are_one_curve_each_and_counters_stand_beside(tmp_path: Path) ->
     assert found == {"ELBO/total": [(5, -2.0)], "ELBO/kl": [(5, math.inf)], "counters/iteration": [(5, 7.0)]}
 
 
-def test_what_is_logged_after_the_end_is_there_too(tmp_path: Path) -> None:
+def test_entries_after_finalize_are_logged(tmp_path: Path) -> None:
     logger = TensorBoardLogger(tmp_path)
     for step in (9, 3):
         logger.log("Loss", LogEntry(SCALAR_ENTRY, step), global_step=step)
@@ -63,23 +63,23 @@ def test_what_is_logged_after_the_end_is_there_too(tmp_path: Path) -> None:
     assert [event.step for event in read(tmp_path).Scalars("Loss")] == [9, 3]
 
 
-def test_a_picture_of_half_is_128(tmp_path: Path) -> None:
+def test_an_image_of_one_half_is_128(tmp_path: Path) -> None:
     logger = TensorBoardLogger(tmp_path)
     logger.log("RGB", LogEntry(IMAGE_ENTRY, torch.full((3, 1, 3), 0.5)), global_step=1)
     logger.log("Gray", LogEntry(IMAGE_ENTRY, torch.full((1, 1, 3), 0.5)), global_step=1)
     logger.finalize("success")
     for name in ("RGB", "Gray"):
-        picture = read_picture(tmp_path, name)
-        assert (picture.size, picture.getpixel((2, 0))) == ((3, 1), (128, 128, 128))
+        image = read_image(tmp_path, name)
+        assert (image.size, image.getpixel((2, 0))) == ((3, 1), (128, 128, 128))
 
 
-def test_a_plot_is_a_picture_of_the_figure(tmp_path: Path, figure: Figure) -> None:
+def test_a_plot_is_an_image_of_the_figure(tmp_path: Path, figure: Figure) -> None:
     figure.set_facecolor("red")
     logger = TensorBoardLogger(tmp_path)
     logger.log("Plot", LogEntry(PLOT_ENTRY, figure), global_step=1)
     logger.finalize("success")
-    picture = read_picture(tmp_path, "Plot")
-    assert (picture.size, picture.getpixel((0, 0))) == ((100, 50), (255, 0, 0, 255))
+    image = read_image(tmp_path, "Plot")
+    assert (image.size, image.getpixel((0, 0))) == ((100, 50), (255, 0, 0, 255))
 
 
 def test_a_histogram_counts_the_finite_values(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_histogram_counts_the_finite_values(tmp_path: Path) -> None:
     assert (histogram.bucket_limit[:1], sum(histogram.bucket), histogram.bucket[1]) == ([0], 3, 1)
 
 
-def test_a_table_is_text_and_that_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_table_is_text_with_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     logger = TensorBoardLogger(tmp_path)
     for step in (1, 2):
         logger.log("Table", LogEntry(TABLE_ENTRY, {"x": [1, 2], "y": ["a|b", None]}), global_step=step)
@@ -103,11 +103,11 @@ def test_a_table_is_text_and_that_is_said_once(tmp_path: Path, caplog: pytest.Lo
     assert read_text(tmp_path, "Table") == [table, table]
     assert read_text(tmp_path, "Text") == ["two\nlines ü"]
     assert caplog.record_tuples == [
-        ("frame_loggers", logging.WARNING, "TensorBoard has no tables: they are shown as text.")
+        ("frame_loggers", logging.WARNING, "TensorBoard does not support tables: they are logged as text.")
     ]
 
 
-def test_a_nested_config_is_taken(tmp_path: Path) -> None:
+def test_a_nested_config_is_accepted(tmp_path: Path) -> None:
     logger = TensorBoardLogger(tmp_path)
     logger.log_hyperparams({"params": {"layers": [1, 2], "none": None}, "callbacks": [{"a": 1}], "path": tmp_path})
     logger.finalize("success")

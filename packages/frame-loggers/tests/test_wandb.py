@@ -40,7 +40,7 @@ def get_offline_runs(directory: Path) -> list[Path]:
     return sorted(directory.glob("wandb/offline-run-*"))
 
 
-def test_every_type_is_shown(tmp_path: Path, figure: Figure, read_wandb: Read) -> None:
+def test_every_type_is_logged(tmp_path: Path, figure: Figure, read_wandb: Read) -> None:
     figure.set_facecolor("red")
     logger = WandbLogger(project="project", name="run", directory=tmp_path)
     logger.log("Gray", LogEntry(IMAGE_ENTRY, torch.full((1, 1, 3), 0.5)), 5, {"iteration": 7})
@@ -59,10 +59,10 @@ def test_every_type_is_shown(tmp_path: Path, figure: Figure, read_wandb: Read) -
     assert (weights["Weights.values"][0], weights["Weights.values"][-1]) == (1, 2)
     assert "&lt;b&gt;\ntext" in (run / "files" / text["Text.path"]).read_text()
     assert (table["Table.nrows"], table["Table.ncols"]) == (2, 3)
-    assert list(tmp_path.glob("wandb/artifacts/staging/*")), "the table that an upload needs is not beside the run"
+    assert list(tmp_path.glob("wandb/artifacts/staging/*")), "the staged table is missing, which an upload needs"
 
 
-def test_a_nested_config_is_kept(tmp_path: Path, read_wandb: Read) -> None:
+def test_a_nested_config_is_logged(tmp_path: Path, read_wandb: Read) -> None:
     logger = WandbLogger(project="project", name="run", directory=tmp_path)
     logger.log_hyperparams({"params": {"beta": 0.5, "layers": [1, 2], "none": None}, "seed": 1})
     logger.finalize("success")
@@ -73,7 +73,7 @@ def test_a_nested_config_is_kept(tmp_path: Path, read_wandb: Read) -> None:
     }
 
 
-def test_a_checkpoint_is_an_artifact_offline_too(tmp_path: Path, read_wandb: Read) -> None:
+def test_a_checkpoint_is_an_artifact_when_offline(tmp_path: Path, read_wandb: Read) -> None:
     logger = WandbLogger("project", "name", tmp_path)
     checkpoint = tmp_path / "best.ckpt"
     checkpoint.write_bytes(b"weights")
@@ -84,14 +84,14 @@ def test_a_checkpoint_is_an_artifact_offline_too(tmp_path: Path, read_wandb: Rea
     (artifact,) = (record for record in map(str, read_wandb(tmp_path)) if "checkpoint.ckpt" in record)
     assert f"checkpoint-{run_id}-best" in artifact
     assert "config.yaml" in artifact
-    assert "overrides.yaml" not in artifact, "there is none in the directory of the run"
+    assert "overrides.yaml" not in artifact, "the run directory has no such file"
     assert [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size == 7] == [
         b"weights",
-        b"weights",  # staged beside the run: the file may be overwritten by a better one
+        b"weights",  # the staged copy: a better checkpoint may overwrite the file
     ]
 
 
-def test_without_credentials_one_line_says_that_and_what_to_do(
+def test_without_credentials_a_one_line_warning_names_the_commands_to_run(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     logger = WandbLogger(project="project", name="run", directory=tmp_path / "a b")
@@ -100,12 +100,12 @@ def test_without_credentials_one_line_says_that_and_what_to_do(
     (run,) = get_offline_runs(tmp_path / "a b")
     assert get_messages(caplog) == [
         "W&B: there are no credentials, so this run is logged offline; "
-        f"`wandb login` logs in, `wandb sync '{run}'` uploads the run."
+        f"run `wandb login` to log in, `wandb sync '{run}'` to upload the run."
     ]
     assert capfd.readouterr() == ("", "")
 
 
-def test_under_uv_the_commands_that_are_named_are_those_of_uv(
+def test_the_named_commands_start_with_uv_run_under_uv(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("UV", "uv")  # as `uv run` sets it
@@ -118,7 +118,7 @@ def test_under_uv_the_commands_that_are_named_are_those_of_uv(
 
 
 @pytest.mark.parametrize("mode", ["", "nonsense"])
-def test_a_mode_that_is_none_is_refused_and_an_empty_one_is_not_set(
+def test_an_unknown_mode_is_refused_and_an_empty_one_counts_as_unset(
     mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", mode)
@@ -130,7 +130,7 @@ def test_a_mode_that_is_none_is_refused_and_an_empty_one_is_not_set(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_offline_mode_is_respected_with_credentials_too(
+def test_offline_mode_is_respected_despite_credentials(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
@@ -140,7 +140,7 @@ def test_offline_mode_is_respected_with_credentials_too(
     logger.finalize("success")
     assert len(get_offline_runs(tmp_path)) == 1
     (message,) = get_messages(caplog)
-    assert "its mode is set to offline" in message
+    assert "the mode is set to offline" in message
 
 
 def test_disabled_mode_is_respected(
@@ -156,7 +156,7 @@ def test_disabled_mode_is_respected(
     assert get_messages(caplog) == []
 
 
-def test_malformed_credentials_are_refused_before_anything_is_made(
+def test_malformed_credentials_are_refused_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "short")
@@ -167,7 +167,7 @@ def test_malformed_credentials_are_refused_before_anything_is_made(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_server_out_of_reach_makes_the_run_an_offline_one(
+def test_a_run_is_logged_offline_if_the_server_is_unreachable(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -175,7 +175,7 @@ def test_a_server_out_of_reach_makes_the_run_an_offline_one(
 ) -> None:
     monkeypatch.setattr("frame_loggers.wandb.INIT_TIMEOUT", 1.0)
     monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
-    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # the discard port: nobody listens
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # the discard port: nothing listens
     logger = WandbLogger(project="project", name="run", directory=tmp_path)
     logger.log("Loss", SCALAR, global_step=1)
     logger.finalize("success")
@@ -185,7 +185,7 @@ def test_a_server_out_of_reach_makes_the_run_an_offline_one(
     assert capfd.readouterr() == ("", "")
 
 
-def test_in_a_sweep_the_project_and_the_run_are_those_of_the_agent(
+def test_the_project_and_the_run_of_a_sweep_are_those_of_the_agent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read_wandb: Read
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
@@ -199,7 +199,7 @@ def test_in_a_sweep_the_project_and_the_run_are_those_of_the_agent(
     assert (run["project"], run["run_id"], run["sweep_id"]) == ("agentproject", "agentrun", "sweep")
 
 
-def test_a_second_run_of_a_process_is_one_of_its_own_in_its_own_directory(tmp_path: Path, read_wandb: Read) -> None:
+def test_a_second_run_of_a_process_is_a_new_run_in_its_own_directory(tmp_path: Path, read_wandb: Read) -> None:
     versions: list[str | None] = []
     for name in ("first", "second"):
         logger = WandbLogger(project="project", name=name, directory=tmp_path / name)
@@ -213,7 +213,7 @@ def test_a_second_run_of_a_process_is_one_of_its_own_in_its_own_directory(tmp_pa
         assert read_wandb(tmp_path / name)[-1]["exit"].get("exit_code", 0) == exit_code
 
 
-def test_what_is_logged_after_the_end_continues_the_run(tmp_path: Path) -> None:
+def test_logging_after_finalize_resumes_the_run(tmp_path: Path) -> None:
     logger = WandbLogger(project="project", name="run", directory=tmp_path)
     for step in (1, 2):
         logger.log("Loss", SCALAR, global_step=step)
@@ -222,7 +222,7 @@ def test_what_is_logged_after_the_end_continues_the_run(tmp_path: Path) -> None:
     assert first.name.split("-")[3] == second.name.split("-")[3] == logger.version
 
 
-def test_a_later_logger_continues_the_run_of_the_directory(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_later_logger_resumes_the_run_of_the_directory(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     first = WandbLogger(project="project", name="run", directory=tmp_path)
     assert read_wandb_run(tmp_path) is None
     first.log("Loss", SCALAR, global_step=2)
@@ -232,14 +232,14 @@ def test_a_later_logger_continues_the_run_of_the_directory(tmp_path: Path, caplo
     later = WandbLogger(project="another", name="run", directory=tmp_path, run_id=run.id)
     later.log("Loss", SCALAR, global_step=1)
     later.finalize("success")
-    assert read_wandb_run(tmp_path) == run, "the project is that of the run"
+    assert read_wandb_run(tmp_path) == run, "the stored project must be used"
     assert len(get_offline_runs(tmp_path)) == 2
     assert get_messages(caplog)[-1].endswith(
-        f"`wandb sync {' '.join(map(str, get_offline_runs(tmp_path)))}` uploads the run."
+        f"`wandb sync {' '.join(map(str, get_offline_runs(tmp_path)))}` to upload the run."
     )
 
 
-def test_a_run_of_another_directory_can_be_continued(tmp_path: Path, read_wandb: Read) -> None:
+def test_a_run_of_another_directory_can_be_resumed(tmp_path: Path, read_wandb: Read) -> None:
     logger = WandbLogger(project="project", name="run", directory=tmp_path, run_id="abc")
     logger.log("Loss", SCALAR, global_step=1)
     logger.finalize("success")
@@ -258,7 +258,7 @@ assert "tensorboard" not in sys.modules
 """
 
 
-def test_nothing_is_asked_on_a_terminal(tmp_path: Path) -> None:
+def test_there_is_no_prompt_on_a_terminal(tmp_path: Path) -> None:
     main, terminal = pty.openpty()
     command = [sys.executable, "-W", "error", "-c", SCRIPT, str(tmp_path)]
     process = subprocess.run(command, stdin=terminal, stdout=terminal, stderr=terminal, check=False)

@@ -18,7 +18,7 @@ def start_service(directory: Path) -> Any:
     return service
 
 
-def test_a_service_is_waited_for(tmp_path: Path) -> None:
+def test_closing_waits_for_the_service_to_exit(tmp_path: Path) -> None:
     service = start_service(tmp_path)
     wandb.finish()
     close_wandb()
@@ -26,7 +26,7 @@ def test_a_service_is_waited_for(tmp_path: Path) -> None:
     assert _find_service() is None
 
 
-def test_a_service_that_does_not_end_is_ended_and_the_next_run_has_another(tmp_path: Path) -> None:
+def test_a_service_that_does_not_exit_is_killed_and_the_next_run_starts_another(tmp_path: Path) -> None:
     service = start_service(tmp_path)
     wandb.finish()
     os.kill(service.pid, signal.SIGSTOP)
@@ -37,6 +37,6 @@ def test_a_service_that_does_not_end_is_ended_and_the_next_run_has_another(tmp_p
     wandb.finish()
 
 
-def test_where_there_is_no_service_there_is_nothing_to_wait_for() -> None:
+def test_closing_without_a_service_does_nothing() -> None:
     close_wandb()
     close_wandb()

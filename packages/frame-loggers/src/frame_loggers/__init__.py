@@ -1,6 +1,6 @@
-"""Loggers that show entries on Weights & Biases, TensorBoard or in files.
+"""Loggers for Weights & Biases, TensorBoard and files.
 
-Each is loaded when it is first asked for, so that none needs the libraries of another.
+Each is imported on first access, so that none requires the libraries of another.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""From entries to the forms that back ends take: numbers by name, pictures, bins and plain table cells."""
+"""Conversion of entries to the formats of the loggers: named numbers, images, bins and table cells."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,34 +13,34 @@ from torch import Tensor
 from frame_core import IMAGE_ENTRY, LogEntry
 
 GLOBAL_STEP = "trainer/global_step"
-"""The step axis, under the name that Lightning gives it on W&B."""
+"""Name of the step axis, as Lightning logs it to W&B."""
 
 
 def prefix_counters(counters: Mapping[str, int] | None) -> dict[str, int]:
-    """Give the counters under the names they are logged by."""
+    """Return the counters under the names under which they are logged."""
     return {f"counters/{name}": count for name, count in (counters or {}).items()}
 
 
-def make_image(log_entry: LogEntry) -> Tensor:
-    """Give an image or plot entry as a uint8 tensor (channels, height, width); the figure stays as it is."""
+def make_image_tensor(log_entry: LogEntry) -> Tensor:
+    """Convert an image or plot entry to a uint8 tensor (channels, height, width). The figure is not modified."""
     if log_entry.data_type == IMAGE_ENTRY:
         return log_entry.value
     png = BytesIO()
     log_entry.value.savefig(png, format="png")
-    picture = Image.open(png).convert("RGBA")
-    pixels = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)
-    return pixels.view(picture.height, picture.width, 4).permute(2, 0, 1)
+    image = Image.open(png).convert("RGBA")
+    pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
+    return pixels.view(image.height, image.width, 4).permute(2, 0, 1)
 
 
-def make_picture(log_entry: LogEntry) -> Image.Image:
-    """Give an image or plot entry as a picture of pillow's."""
-    pixels = make_image(log_entry).permute(1, 2, 0)
+def make_pil_image(log_entry: LogEntry) -> Image.Image:
+    """Convert an image or plot entry to a PIL image."""
+    pixels = make_image_tensor(log_entry).permute(1, 2, 0)
     return Image.fromarray((pixels.squeeze(2) if pixels.shape[2] == 1 else pixels).contiguous().numpy())
 
 
 @dataclass(frozen=True)
 class Bins:
-    """How many values fall between every two edges; values that are not finite fall nowhere."""
+    """Edges of the bins of a histogram, number of values in each bin, and number of non-finite values."""
 
     edges: Tensor
     counts: Tensor
@@ -48,18 +48,18 @@ class Bins:
 
 
 def make_bins(values: Tensor, n_bins: int = 64) -> Bins:
-    """Count values (n,) in equally wide bins from the least to the greatest finite one."""
+    """Count values (n,) in bins of equal width from the smallest to the largest finite value."""
     finite = values[values.isfinite()].double()
     low, high = (bound.item() for bound in finite.aminmax()) if len(finite) else (0.0, 0.0)
     if low == high:
-        margin = max(0.5, abs(low) * 1e-6)  # wide enough for the edges of a huge value to differ
+        margin = max(0.5, abs(low) * 1e-6)  # wide enough that the edges of a huge value differ
         low, high = low - margin, high + margin
     counts, edges = torch.histogram(finite, bins=n_bins, range=(low, high))
     return Bins(edges, counts.long(), len(values) - len(finite))
 
 
 def make_plain(cell: Any) -> str | float | bool | None:
-    """Give a cell of a table as a number, a string, a truth value or None."""
+    """Convert a cell of a table to a number, a string, a Boolean or None."""
     if isinstance(cell, Tensor):
         cell = cell.tolist()
     if cell is None or isinstance(cell, str | bool):

@@ -1,4 +1,4 @@
-"""Entries as lines of a file and pictures in a folder, independent of any service."""
+"""Logger that writes entries to files."""
 
 import json
 import math
@@ -17,29 +17,36 @@ from pytorch_lightning.utilities import rank_zero_only
 from typing_extensions import override
 
 from frame_core import SCALAR_ENTRY, EntryType, LogEntry, name_numbers
-from frame_loggers.conversion import GLOBAL_STEP, make_bins, make_picture, make_plain, prefix_counters
+from frame_loggers.conversion import GLOBAL_STEP, make_bins, make_pil_image, make_plain, prefix_counters
 
 SECONDS = "seconds"
-"""What the cost of an entry is called on its line."""
+"""Name under which the time that an evaluation took is logged."""
 
 
 class FileLogger(Logger):
-    """Writes a line per entry to ``metrics.jsonl``, and pictures as PNG to ``images/``.
+    """Writes one line per entry to ``metrics.jsonl``, and images and plots as PNG to ``images/``.
 
-    A line is a JSON object, written at once: ``trainer/global_step`` (null when it is not known), ``time``
-    in seconds since the epoch, the counters as ``counters/<name>``, ``seconds`` that the entry took to make
-    where that was measured, and each value under its full name:
+    A line is a JSON object. It is written immediately and has these keys:
 
-    - a number; one that is not finite is the string ``"NaN"``, ``"Infinity"`` or ``"-Infinity"``, which
-      `float` reads back, because JSON has no such numbers,
-    - the path of a picture, an image or a plot, from the directory on,
-    - a histogram as ``{"edges": […], "counts": […], "non_finite": …}``,
-    - a text as a string, a table as an object of its columns.
+    - ``trainer/global_step``, or null if the step is unknown,
+    - ``time``, in seconds since the epoch,
+    - ``counters/<name>`` for each counter,
+    - ``seconds``, the time that the evaluation took, if it was measured,
+    - the full name of each value.
 
-    Only the first process of a distributed run writes. Whatever is in the directory already is kept.
+    A value has one of these formats:
+
+    - a number; JSON has no non-finite numbers, so they are the strings ``"NaN"``, ``"Infinity"`` and
+      ``"-Infinity"``, which `float` can parse,
+    - an image or plot: its path relative to the directory,
+    - a histogram: ``{"edges": […], "counts": […], "non_finite": …}``,
+    - a text: a string,
+    - a table: an object of its columns.
+
+    In a distributed run, only rank zero writes. Existing files in the directory are kept.
 
     Args:
-        directory: Where to write; it is made when the first entry comes.
+        directory: Directory of the files. It is created with the first entry.
     """
 
     def __init__(self, directory: str | Path) -> None:
@@ -69,7 +76,7 @@ class FileLogger(Logger):
 
     @property
     def last_values(self) -> Mapping[str, tuple[float, int | None]]:
-        """The last value of every number that was logged, and the global step it was logged at."""
+        """The last value of every logged number, and the global step at which it was logged."""
         return MappingProxyType(self._last_values)
 
     @rank_zero_only
@@ -80,16 +87,16 @@ class FileLogger(Logger):
         global_step: int | None = None,
         counters: Mapping[str, int] | None = None,
     ) -> None:
-        """Log one entry, as `frame_core.EntryLogger` says.
+        """Log one entry; see `frame_core.EntryLogger`.
 
         Raises:
-            ValueError: ``name`` is one of the names that every line has.
+            ValueError: ``name`` is a reserved key, such as ``time``.
         """
         match log_entry.data_type:
             case EntryType.SCALAR | EntryType.SCALARS:
                 values = name_numbers(name, log_entry)
             case EntryType.IMAGE | EntryType.PLOT:
-                values = {name: self._save_picture(name, log_entry, global_step)}
+                values = {name: self._save_image(name, log_entry, global_step)}
             case EntryType.HISTOGRAM:
                 bins = make_bins(log_entry.value)
                 histogram = {
@@ -103,12 +110,12 @@ class FileLogger(Logger):
             case EntryType.TABLE:
                 columns = {key: [make_plain(cell) for cell in cells] for key, cells in log_entry.value.items()}
                 values = {name: columns}
-        cost = {} if log_entry.seconds is None else {SECONDS: log_entry.seconds}
-        self._write(values, global_step, {**prefix_counters(counters), **cost})
-        self._remember(name_numbers(name, log_entry), global_step)
+        duration = {} if log_entry.seconds is None else {SECONDS: log_entry.seconds}
+        self._write(values, global_step, {**prefix_counters(counters), **duration})
+        self._update_last_values(name_numbers(name, log_entry), global_step)
 
     def get_position(self) -> dict[str, int]:
-        """Tell how far the log has come: the length of ``metrics.jsonl``, in bytes."""
+        """Return the current position in the log: the length of ``metrics.jsonl``, in bytes."""
         path = self._directory / "metrics.jsonl"
         if not path.exists():
             return {"bytes": 0}
@@ -117,15 +124,15 @@ class FileLogger(Logger):
         return {"bytes": path.stat().st_size}
 
     def cut_back(self, position: Mapping[str, int]) -> None:
-        """Take back the lines after a position, and the pictures that they speak of."""
+        """Truncate ``metrics.jsonl`` to a position, and delete the images that it no longer refers to."""
         path = self._directory / "metrics.jsonl"
         if path.exists():
             os.truncate(path, min(path.stat().st_size, position["bytes"]))
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
         kept = {value for line in lines for value in line.values() if isinstance(value, str)}
-        for picture in self._directory.glob("images/*.png"):
-            if picture.relative_to(self._directory).as_posix() not in kept:
-                picture.unlink()
+        for image in self._directory.glob("images/*.png"):
+            if image.relative_to(self._directory).as_posix() not in kept:
+                image.unlink()
         for line in lines:
             step = line.pop(GLOBAL_STEP)
             numbers = {name: value for name, value in line.items() if _is_value(name, value)}
@@ -136,20 +143,20 @@ class FileLogger(Logger):
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         values = {name: LogEntry(SCALAR_ENTRY, value).value for name, value in metrics.items()}
         self._write(values, step, {})
-        self._remember(values, step)
+        self._update_last_values(values, step)
 
     @override
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
-        """Do nothing: the composed config stands in the run directory, beside what is written here."""
+        """Do nothing: the run directory already has the composed config."""
 
-    def _remember(self, values: Mapping[str, float], global_step: int | None) -> None:
+    def _update_last_values(self, values: Mapping[str, float], global_step: int | None) -> None:
         self._last_values.update({name: (value, global_step) for name, value in values.items()})
 
     def _write(self, values: Mapping[str, Any], global_step: int | None, others: Mapping[str, float]) -> None:
         line = {GLOBAL_STEP: global_step, "time": time.time(), **others}
         for name in values:
             if name in line or name == SECONDS:
-                raise ValueError(f"`metrics.jsonl` has {name!r} on its lines: log the value under another name.")
+                raise ValueError(f"{name!r} is a reserved key of `metrics.jsonl`: log the value under another name.")
         text = json.dumps(_as_strict_json({**line, **values}), allow_nan=False)
         self._directory.mkdir(parents=True, exist_ok=True)
         path = self._directory / "metrics.jsonl"
@@ -159,22 +166,22 @@ class FileLogger(Logger):
                 file.write(text + "\n")
         except OSError:
             if path.exists():
-                os.truncate(path, n_bytes)  # half a line would spoil the file
+                os.truncate(path, n_bytes)  # an incomplete line would make the file unreadable
             raise
 
-    def _save_picture(self, name: str, log_entry: LogEntry, global_step: int | None) -> str:
-        """Save a picture whole or not at all, under a name that was free, and give its relative path."""
+    def _save_image(self, name: str, log_entry: LogEntry, global_step: int | None) -> str:
+        """Save an image atomically under an unused file name, and return its relative path."""
         folder = self._directory / "images"
         folder.mkdir(parents=True, exist_ok=True)
         path = next(path for path in _suggest_paths(folder, name, global_step) if not path.exists())
         temporary = path.with_name(f".{path.name}.tmp")
-        make_picture(log_entry).save(temporary, format="PNG")
+        make_pil_image(log_entry).save(temporary, format="PNG")
         temporary.replace(path)
         return path.relative_to(self._directory).as_posix()
 
 
 def _suggest_paths(folder: Path, name: str, global_step: int | None) -> Iterator[Path]:
-    safe_name = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".")[:100]  # a file name has at most 255 bytes
+    safe_name = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".")[:100]  # file names have at most 255 bytes
     stem = safe_name if global_step is None else f"{safe_name}-{global_step:08d}"
     yield folder / f"{stem}.png"
     for index in count(1):
@@ -192,6 +199,6 @@ def _as_strict_json(value: Any) -> Any:
 
 
 def _is_value(name: str, value: Any) -> bool:
-    """Say whether an entry of a line is a number that was logged."""
+    """Return whether a key and its value on a line are a logged number."""
     is_number = isinstance(value, int | float) or value in ("NaN", "Infinity", "-Infinity")
     return is_number and name not in ("time", SECONDS) and not name.startswith("counters/")

@@ -1,4 +1,4 @@
-"""Entries as TensorBoard's event files."""
+"""Logger for TensorBoard."""
 
 import logging
 import os
@@ -12,7 +12,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from frame_core import EntryType, LogEntry, name_numbers
-from frame_loggers.conversion import make_bins, make_image, make_plain, prefix_counters
+from frame_loggers.conversion import make_bins, make_image_tensor, make_plain, prefix_counters
 
 try:
     from torch.utils.tensorboard.writer import SummaryWriter
@@ -29,15 +29,15 @@ _log = logging.getLogger("frame_loggers")
 class TensorBoardLogger(LightningTensorBoardLogger):
     """Writes event files that ``tensorboard --logdir <directory>`` shows.
 
-    TensorBoard has no tables: a table is shown as text.
+    TensorBoard does not support tables: they are logged as text.
 
     Args:
-        directory: Where the event files are written, without a folder per version.
+        directory: Directory of the event files, without a subfolder per version.
     """
 
     def __init__(self, directory: str | Path) -> None:
         self._directory = str(Path(directory).absolute())
-        self._told_about_tables = False
+        self._warned_about_tables = False
         super().__init__(self._directory, name="", version="", default_hp_metric=False)
 
     @property
@@ -58,29 +58,29 @@ class TensorBoardLogger(LightningTensorBoardLogger):
         global_step: int | None = None,
         counters: Mapping[str, int] | None = None,
     ) -> None:
-        """Log one entry, as `frame_core.EntryLogger` says; one without a step is shown at step 0."""
+        """Log one entry; see `frame_core.EntryLogger`. An entry without a step is shown at step 0."""
         writer = self.experiment
         match log_entry.data_type:
             case EntryType.SCALAR | EntryType.SCALARS:
                 self.log_metrics(name_numbers(name, log_entry), global_step)
             case EntryType.IMAGE | EntryType.PLOT:
-                writer.add_image(name, make_image(log_entry), global_step)
+                writer.add_image(name, make_image_tensor(log_entry), global_step)
             case EntryType.HISTOGRAM:
                 _add_histogram(writer, name, log_entry.value, global_step)
             case EntryType.TEXT:
                 writer.add_text(name, log_entry.value, global_step)
             case EntryType.TABLE:
-                self._tell_about_tables()
+                self._warn_about_tables()
                 writer.add_text(name, _make_markdown(log_entry.value), global_step)
         self.log_metrics(prefix_counters(counters), global_step)
 
     def get_position(self) -> dict[str, int]:
-        """Tell how far the log has come: the length of each event file, in bytes."""
+        """Return the current position in the log: the length of each event file, in bytes."""
         self.save()
         return {path.name: path.stat().st_size for path in self._find_event_files()}
 
     def cut_back(self, position: Mapping[str, int]) -> None:
-        """Take back what event files hold after a position, and those that came after it."""
+        """Truncate the event files to a position, and delete the files created after it."""
         for path in self._find_event_files():
             if path.name in position:
                 os.truncate(path, min(path.stat().st_size, position[path.name]))
@@ -93,14 +93,14 @@ class TensorBoardLogger(LightningTensorBoardLogger):
     @override
     @rank_zero_only
     def save(self) -> None:
-        """Write what is still in memory. No ``hparams.yaml``: the run directory holds the composed config."""
+        """Flush the event file. Write no ``hparams.yaml``: the run directory has the composed config."""
         if self._experiment is not None:
             self._experiment.flush()
 
-    def _tell_about_tables(self) -> None:
-        if not self._told_about_tables:
-            _log.warning("TensorBoard has no tables: they are shown as text.")
-        self._told_about_tables = True
+    def _warn_about_tables(self) -> None:
+        if not self._warned_about_tables:
+            _log.warning("TensorBoard does not support tables: they are logged as text.")
+        self._warned_about_tables = True
 
 
 def _add_histogram(writer: SummaryWriter, name: str, values: Tensor, global_step: int | None) -> None:
@@ -113,7 +113,7 @@ def _add_histogram(writer: SummaryWriter, name: str, values: Tensor, global_step
         num=len(finite),
         sum=finite.sum().item(),
         sum_squares=finite.square().sum().item(),
-        # A bucket has an upper limit only: an empty one before the others tells where the first of them begins.
+        # A bucket has an upper limit only: an empty first bucket sets the lower limit of the second.
         bucket_limits=bins.edges.tolist(),
         bucket_counts=[0, *bins.counts.tolist()],
         global_step=global_step,

@@ -1,4 +1,4 @@
-"""Entries on Weights & Biases, with an account or, offline, without."""
+"""Logger for Weights & Biases, online or offline."""
 
 import html
 import json
@@ -15,7 +15,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from typing_extensions import override
 
 from frame_core import EntryType, LogEntry, name_numbers
-from frame_loggers.conversion import GLOBAL_STEP, make_bins, make_picture, make_plain, prefix_counters
+from frame_loggers.conversion import GLOBAL_STEP, make_bins, make_pil_image, make_plain, prefix_counters
 from frame_loggers.file import SECONDS
 from frame_loggers.wandb_run import WandbRun, read_wandb_run, write_wandb_run
 
@@ -34,15 +34,15 @@ from wandb.sdk import wandb_setup
 from frame_loggers.wandb_service import close_wandb
 
 INIT_TIMEOUT = 15.0
-"""Seconds that a run waits for the server when it starts."""
+"""Seconds to wait for the server at the start of a run."""
 
 FINISH_TIMEOUT = 300.0
-"""Seconds that a run waits for the last upload when it ends."""
+"""Seconds to wait for the last upload at the end of a run."""
 
 DESCRIPTION_FILES = ("config.yaml", "overrides.yaml", "run.json", "metrics.jsonl")
-"""What a run directory tells about its run: as far as they are there, they go into the artifact of each checkpoint."""
+"""Files of a run directory that are added to the artifact of each checkpoint, if they exist."""
 
-_OF_FILES = (GLOBAL_STEP, "time", SECONDS)  # on a line of `metrics.jsonl`, and no part of an entry here
+_FILE_KEYS = (GLOBAL_STEP, "time", SECONDS)  # keys of a line of `metrics.jsonl` that W&B entries do not have
 
 _MODES = ("online", "offline", "dryrun", "disabled", "shared", "run")
 
@@ -50,24 +50,24 @@ _log = logging.getLogger("frame_loggers")
 
 
 class WandbLogger(LightningWandbLogger):
-    """Logs to Weights & Biases; without credentials or a server it logs offline, and says so in one line.
+    """Logs to Weights & Biases, or offline, with a one-line warning, if there are no credentials or no server.
 
-    It never asks for a key and never waits for one. ``WANDB_MODE`` is respected (``online``, ``offline`` or
-    ``disabled``), and so is a sweep, whose project and run come from its agent. `finalize` ends the run;
-    what is logged afterwards is a continuation of it. Which run it is stands in ``<directory>/wandb/run.json``
-    once it has started; `frame_loggers.wandb_run.read_wandb_run` reads it.
+    It never prompts for an API key. It respects ``WANDB_MODE`` (``online``, ``offline`` or ``disabled``). In a
+    sweep, the project and the run are those of the agent. `finalize` ends the run; logging again resumes it.
+    Once the run has started, ``<directory>/wandb/run.json`` has its identity, which
+    `frame_loggers.wandb_run.read_wandb_run` reads.
 
     Args:
-        project: Project that the run belongs to.
-        name: Name by which a new run is shown.
-        directory: All files of the run are written to ``<directory>/wandb``; so are those that wandb would
-            put in the home directory, unless ``WANDB_DATA_DIR`` and ``WANDB_CACHE_DIR`` say where.
-        run_id: The run to continue; None for a new one. Where the directory is that of the run, the project
-            and the entity are those it had. A run that the server does not know, because it was logged
-            offline, is continued offline.
+        project: Project of the run.
+        name: Display name of a new run.
+        directory: Run directory. All files of the run are written to ``<directory>/wandb``, including those that
+            wandb would write to the home directory, unless ``WANDB_DATA_DIR`` and ``WANDB_CACHE_DIR`` are set.
+        run_id: Id of the run to resume, or None for a new run. If it is the run of ``directory``, the stored
+            project and entity are used. If the server does not know the run, because it was logged offline, it
+            is resumed offline.
 
     Raises:
-        ValueError: The credentials are malformed. Nothing is written then.
+        ValueError: The credentials are malformed, or ``WANDB_MODE`` is invalid. Nothing is written.
     """
 
     def __init__(
@@ -83,11 +83,11 @@ class WandbLogger(LightningWandbLogger):
         if known is not None and known.id == run_id:
             entity, project = known.entity, known.project
         _set_wandb_environment(directory / "wandb")
-        mode, self._why_offline = _choose_mode()
+        mode, self._offline_reason = _choose_mode()
         super().__init__(
             entity=entity,
             project=project,
-            name=name if run_id is None else None,  # a run that was renamed on its page keeps that name
+            name=name if run_id is None else None,  # a resumed run keeps its name, even if it was renamed online
             id=run_id,
             resume="allow" if run_id is None else "must",
             save_dir=directory,
@@ -103,16 +103,16 @@ class WandbLogger(LightningWandbLogger):
         self._position: int | None = None
         self._n_entries: int | None = None
         self._lines: list[dict[str, Any]] = []
-        self._there: list[dict[str, Any]] = []
-        del self._wandb_init["anonymous"]  # wandb warns about it, whatever its value
+        self._uploaded_lines: list[dict[str, Any]] = []
+        del self._wandb_init["anonymous"]  # wandb warns about any value of it
         self._in_sweep = wandb_setup.singleton().settings.sweep_id is not None
-        if self._in_sweep:  # they come from the agent
+        if self._in_sweep:  # the agent sets them
             del self._wandb_init["project"], self._wandb_init["id"]
 
     @property
     @override
     def experiment(self) -> Any:
-        """The run of wandb's, started when it is first asked for."""
+        """The run of wandb, which is started on first access."""
         if self._experiment is None:
             self._start()
         return super().experiment
@@ -125,7 +125,7 @@ class WandbLogger(LightningWandbLogger):
         global_step: int | None = None,
         counters: Mapping[str, int] | None = None,
     ) -> None:
-        """Log one entry, as `frame_core.EntryLogger` says."""
+        """Log one entry; see `frame_core.EntryLogger`."""
         self.log_metrics({**_make_values(name, log_entry), **prefix_counters(counters)}, global_step)
 
     @override
@@ -133,25 +133,27 @@ class WandbLogger(LightningWandbLogger):
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         run = self.experiment  # starts it
         self._n_entries = (self._n_entries or 0) + 1
-        same = next((line for line in self._there if _is_of(line, metrics, step)), None)
+        same = next((line for line in self._uploaded_lines if _matches(line, metrics, step)), None)
         if same is not None:
-            self._there.remove(same)
+            self._uploaded_lines.remove(same)
         elif run is not None:
             super().log_metrics(metrics, step)
 
     @rank_zero_only
     def get_position(self) -> dict[str, int]:
-        """Tell how many entries there are."""
-        assert self.experiment is not None  # which knows how many there were
+        """Return the current position in the log: the number of entries."""
+        assert self.experiment is not None  # starting the run sets the number of entries
         return {"entries": self._n_entries or 0}
 
     def cut_back(self, position: Mapping[str, int]) -> None:
-        """Go on after a position: what the server has of what came after it is not sent again, what it lacks is.
+        """Resume the log from a position, without duplicate or missing entries on the server.
 
-        W&B takes nothing back: of what a resumed training logs again, entries that are there, by step and names, are
-        left out. What had not been sent when a process was killed is sent now, as ``metrics.jsonl`` in the directory
-        has it, which is read here and must not be cut back before. Offline, nobody knows what is there: entries that
-        came after the position stand twice, with the same steps.
+        W&B cannot delete entries. Of the entries that a resumed training logs again, those that the server already
+        has, by step and names, are skipped. Entries before the position that the server lacks, because the process
+        was killed before it sent them, are sent from ``metrics.jsonl``.
+
+        Call this before truncating ``metrics.jsonl``. Offline, the uploaded entries are unknown: entries after the
+        position are logged twice, with the same steps.
         """
         self._position = position["entries"]
         path = Path(self._wandb_init["dir"], "metrics.jsonl")
@@ -160,15 +162,14 @@ class WandbLogger(LightningWandbLogger):
 
     @rank_zero_only
     def log_checkpoint(self, path: Path, name: str) -> None:
-        """Keep a checkpoint as a version of the artifact ``checkpoint-<run id>-<name>``, online or off.
+        """Log a checkpoint as a version of the artifact ``checkpoint-<run id>-<name>``, online or offline.
 
-        Where the server can't be asked, that is told, and the checkpoint stays where it is.
-
-        With it, as far as they are in the run's directory, go the `DESCRIPTION_FILES`.
+        The artifact includes those `DESCRIPTION_FILES` that the run directory has. If W&B rejects the artifact, a
+        warning is logged and the checkpoint remains in the run directory.
 
         Args:
-            path: The file.
-            name: What it is, such as ``best``.
+            path: The checkpoint file.
+            name: Name of the checkpoint, such as ``best``.
         """
         artifact = wandb.Artifact(f"checkpoint-{self.experiment.id}-{name}", type="model")
         artifact.add_file(str(path), name="checkpoint.ckpt")
@@ -177,14 +178,14 @@ class WandbLogger(LightningWandbLogger):
                 artifact.add_file(str(file))
         try:
             self.experiment.log_artifact(artifact, aliases=["latest", name])
-        except (Error, TimeoutError) as error:  # the checkpoint is in the run directory
+        except (Error, TimeoutError) as error:  # not fatal: the checkpoint is in the run directory
             reason = str(error).partition("\n")[0]
-            _log.warning("W&B: %s can't be kept as an artifact: %s", path.name, reason)
+            _log.warning("W&B: %s could not be logged as an artifact and remains a local file: %s", path.name, reason)
 
     @override
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """End the run, so that its file is whole and the next logger starts a run of its own."""
+        """End the run, so that its file is complete and the next logger starts a new run."""
         super().finalize(status)
         if self._experiment is None:
             return
@@ -196,16 +197,16 @@ class WandbLogger(LightningWandbLogger):
             run.finish(exit_code=0 if status == "success" else 1)
         except TimeoutError:
             _log.warning(
-                "W&B: the upload did not end in %g seconds; `%s` uploads the rest.",
+                "W&B: the upload did not finish within %g seconds; run `%s` to upload the rest.",
                 FINISH_TIMEOUT,
                 _sync_command([run.settings.sync_dir]),
             )
         if wandb.run is None:
-            close_wandb()  # the last records of a run are written only now
+            close_wandb()  # writes the last records of the run
 
     @rank_zero_only
     def _start(self) -> None:
-        if self._wandb_init["mode"] != "disabled":  # wandb complains about a directory that isn't there
+        if self._wandb_init["mode"] != "disabled":  # wandb warns about a missing directory
             os.makedirs(self._wandb_init["dir"], exist_ok=True)
         try:
             run = super().experiment
@@ -216,19 +217,19 @@ class WandbLogger(LightningWandbLogger):
         except UsageError:
             if self._wandb_init["resume"] != "must":
                 raise
-            run = self._start_offline(f"the server has no run {self._id!r} to continue")
+            run = self._start_offline(f"the server has no run {self._id!r} to resume")
         if run.offline:
             _log.warning(
-                "W&B: %s, so this run is logged offline; `%s login` logs in, `%s` uploads the run.",
-                self._why_offline,
+                "W&B: %s, so this run is logged offline; run `%s login` to log in, `%s` to upload the run.",
+                self._offline_reason,
                 _get_command(),
                 _sync_command(_list_offline_directories(run)),
             )
         elif self._position is not None:
-            n_there = run.starting_step  # the run's `step` is 0 until something is logged
-            for line in self._lines[n_there : self._position]:
+            n_uploaded = run.starting_step  # `run.step` is 0 until something is logged
+            for line in self._lines[n_uploaded : self._position]:
                 super().log_metrics(_restore_values(line, Path(self._wandb_init["dir"])), line[GLOBAL_STEP])
-            self._there = self._lines[self._position : n_there]
+            self._uploaded_lines = self._lines[self._position : n_uploaded]
         if self._n_entries is None:
             self._n_entries = self._position if self._position is not None else run.starting_step
         self._position = None
@@ -236,21 +237,22 @@ class WandbLogger(LightningWandbLogger):
             directory = Path(self._wandb_init["dir"])
             write_wandb_run(directory, WandbRun(run.entity or None, run.project, run.id))
 
-    def _start_offline(self, why: str) -> Any:
-        """Start offline what could not be started online; wandb's service would hold the run's id as one in use."""
-        self._why_offline = why
+    def _start_offline(self, reason: str) -> Any:
+        """Start the run offline after it failed to start online."""
+        # wandb's service is closed because it would still treat the id of the run as in use.
+        self._offline_reason = reason
         self._wandb_init["mode"] = "offline"
         close_wandb()
         return super().experiment
 
 
 def read_mode() -> str:
-    """Give wandb's mode, from ``WANDB_MODE`` or its settings file.
+    """Return wandb's mode, from ``WANDB_MODE`` or its settings file.
 
     Raises:
-        ValueError: ``WANDB_MODE`` is no mode.
+        ValueError: ``WANDB_MODE`` is not a mode of wandb.
     """
-    if not os.environ.get("WANDB_MODE"):  # set to nothing, it is not set
+    if not os.environ.get("WANDB_MODE"):  # an empty variable counts as unset
         os.environ.pop("WANDB_MODE", None)
     elif os.environ["WANDB_MODE"] not in _MODES:
         raise ValueError(f"`WANDB_MODE` must be one of {', '.join(_MODES)}, got {os.environ['WANDB_MODE']!r}.")
@@ -258,10 +260,10 @@ def read_mode() -> str:
 
 
 def _choose_mode() -> tuple[str, str]:
-    """Give wandb's mode and, for the offline one, the reason."""
+    """Return wandb's mode and, if it is offline, the reason."""
     mode = read_mode()
     if mode in ("offline", "dryrun"):
-        return "offline", "its mode is set to offline"
+        return "offline", "the mode is set to offline"
     if mode == "disabled" or _has_credentials():
         return mode, ""
     return "offline", "there are no credentials"
@@ -272,8 +274,8 @@ def _has_credentials() -> bool:
         return wandb.login(prompt=False, verify=False)
     except AuthenticationError as error:
         raise ValueError(
-            f"The credentials for W&B can't be used: {error} "
-            "`wandb login --relogin` stores others, `WANDB_MODE=offline` does without."
+            f"The W&B credentials are invalid: {error} "
+            "Run `wandb login --relogin` to replace them, or set `WANDB_MODE=offline` to log without them."
         ) from None
 
 
@@ -281,19 +283,19 @@ _own_variables: dict[str, str] = {}
 
 
 def _set_wandb_environment(directory: Path) -> None:
-    """Keep wandb quiet, and its files out of the home directory; what the user has set stays.
+    """Silence wandb and keep its files out of the home directory, without overriding variables of the user.
 
-    For the staging of artifacts, tables among them, and for their cache wandb knows no other setting than
-    these variables. An offline run refers to its staged files until it is uploaded: they belong beside it.
+    The location of staged artifacts (including tables) and of the cache can only be set by these variables. An
+    offline run needs its staged files until it is uploaded, so they are stored next to it.
     """
     variables = {"WANDB_SILENT": "true", "WANDB_DATA_DIR": str(directory), "WANDB_CACHE_DIR": str(directory / "cache")}
     for variable, value in variables.items():
-        if os.environ.get(variable) in (None, _own_variables.get(variable)):  # not set, or set for an earlier run
+        if os.environ.get(variable) in (None, _own_variables.get(variable)):  # unset, or set by an earlier run
             os.environ[variable] = _own_variables[variable] = value
 
 
 def _list_offline_directories(run: Any) -> list[str]:
-    """List the directories that an offline run has written: one each time it was started, `-1`… in one second."""
+    """List the directories of an offline run: one per start, with a suffix `-1`… if two started in the same second."""
     parent = Path(run.settings.sync_dir).parent
     pattern = rf"offline-run-[\d_]+-{re.escape(run.id)}(-\d+)?"
     return sorted(str(path) for path in parent.iterdir() if re.fullmatch(pattern, path.name))
@@ -304,7 +306,7 @@ def _sync_command(directories: Iterable[str]) -> str:
 
 
 def _get_command() -> str:
-    """Give how wandb is called where this program was: behind `uv run`, which sets the variable UV."""
+    """Return the command of wandb, with `uv run` if this program was started by it (it sets the variable UV)."""
     return "uv run wandb" if "UV" in os.environ else "wandb"
 
 
@@ -313,7 +315,7 @@ def _make_values(name: str, log_entry: LogEntry) -> dict[str, Any]:
         case EntryType.SCALAR | EntryType.SCALARS:
             return name_numbers(name, log_entry)
         case EntryType.IMAGE | EntryType.PLOT:
-            return {name: wandb.Image(make_picture(log_entry))}  # of a float tensor it would make a black picture
+            return {name: wandb.Image(make_pil_image(log_entry))}  # a float tensor would become a black image
         case EntryType.HISTOGRAM:
             bins = make_bins(log_entry.value)
             return {name: wandb.Histogram(np_histogram=(bins.counts.numpy(), bins.edges.numpy()))}
@@ -323,14 +325,14 @@ def _make_values(name: str, log_entry: LogEntry) -> dict[str, Any]:
             return {name: _make_table(log_entry.value)}
 
 
-def _is_of(line: Mapping[str, Any], metrics: Mapping[str, Any], step: int | None) -> bool:
-    """Say whether a line of ``metrics.jsonl`` is of an entry."""
-    return line[GLOBAL_STEP] == step and set(line) - set(_OF_FILES) == set(metrics)
+def _matches(line: Mapping[str, Any], metrics: Mapping[str, Any], step: int | None) -> bool:
+    """Return whether a line of ``metrics.jsonl`` has the step and the names of an entry."""
+    return line[GLOBAL_STEP] == step and set(line) - set(_FILE_KEYS) == set(metrics)
 
 
 def _restore_values(line: Mapping[str, Any], directory: Path) -> dict[str, Any]:
-    """Give what `_make_values` had given for a line of ``metrics.jsonl``."""
-    return {name: _restore(value, directory) for name, value in line.items() if name not in _OF_FILES}
+    """Restore the values that `_make_values` returned from a line of ``metrics.jsonl``."""
+    return {name: _restore(value, directory) for name, value in line.items() if name not in _FILE_KEYS}
 
 
 def _restore(value: Any, directory: Path) -> Any:
@@ -359,7 +361,7 @@ def _make_table(columns: Mapping[str, Sequence[Any]]) -> wandb.Table:
 
 
 def _make_uniform(cells: Sequence[Any]) -> list[Any]:
-    """Give a column of one type, or of none: wandb refuses others."""
+    """Return cells of a single type, since wandb rejects columns of mixed types."""
     plain = [make_plain(cell) for cell in cells]
     types = {float if type(cell) is int else type(cell) for cell in plain if cell is not None}
     return plain if len(types) <= 1 else [None if cell is None else str(cell) for cell in plain]

@@ -1,4 +1,4 @@
-"""Which run of Weights & Biases a directory belongs to, known without wandb."""
+"""Identity of the W&B run of a directory, readable without wandb."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -7,12 +7,12 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class WandbRun:
-    """What names a run of Weights & Biases.
+    """Identity of a W&B run.
 
     Args:
-        entity: Who it belongs to; None where only the server knows.
-        project: The project.
-        id: The run's id in its project.
+        entity: User or team that owns the run, or None if only the server knows it.
+        project: Project of the run.
+        id: Id of the run within its project.
     """
 
     entity: str | None
@@ -21,14 +21,14 @@ class WandbRun:
 
 
 def write_wandb_run(directory: Path, run: WandbRun) -> None:
-    """Write ``<directory>/wandb/run.json``, so that a later process finds the run."""
+    """Write the identity of a run to ``<directory>/wandb/run.json``, where a later process finds it."""
     path = _get_path(directory)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(asdict(run), indent=2) + "\n")
 
 
 def read_wandb_run(directory: Path) -> WandbRun | None:
-    """Give the run that a directory belongs to; None where it was not logged to Weights & Biases."""
+    """Return the W&B run of a directory, or None if it has none."""
     path = _get_path(directory)
     return WandbRun(**json.loads(path.read_text())) if path.is_file() else None
 

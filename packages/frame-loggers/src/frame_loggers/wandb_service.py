@@ -1,4 +1,4 @@
-"""The end of wandb's service: the process that writes and uploads what runs have logged."""
+"""Shutdown of wandb's service, the process that writes and uploads runs."""
 
 import signal
 import subprocess
@@ -9,17 +9,17 @@ import wandb
 from wandb.sdk import wandb_setup
 
 CLOSE_TIMEOUT = 30.0
-"""Seconds that the service has for its end: whoever finished a run has waited for its upload before."""
+"""Seconds that the service gets to exit. Finishing a run has already waited for its upload."""
 
 
 def close_wandb(timeout: float = CLOSE_TIMEOUT) -> None:
-    """Call ``wandb.teardown()``, which waits for the service to end, and end the service where it does not.
+    """Call ``wandb.teardown()``, which waits for the service to exit, and kill the service after a timeout.
 
-    A service whose connection broke off in the middle of a request has never been told to end: it would be waited for
-    until it finds, after ten minutes, that nobody has called.
+    If a connection breaks in the middle of a request, the service never receives the request to exit. It would only
+    exit after ten minutes without requests.
 
     Args:
-        timeout: Seconds after which the service is ended.
+        timeout: Seconds after which the service is killed.
     """
     service = _find_service()
     if service is None:
@@ -29,16 +29,16 @@ def close_wandb(timeout: float = CLOSE_TIMEOUT) -> None:
     timer.start()
     try:
         wandb.teardown()
-    except SystemExit:  # wandb's, with the code of its service
+    except SystemExit:  # raised by wandb, with the exit code of its service
         if service.returncode != -signal.SIGKILL:
             raise
-        wandb.teardown()  # the rest of it
+        wandb.teardown()  # completes the teardown
     finally:
         timer.cancel()
 
 
 def _find_service() -> subprocess.Popen[bytes] | None:
-    """Find the process that this one has started for wandb; wandb has no name for it that is meant for others."""
+    """Find the service process that wandb started. wandb has no public name for it."""
     found: Any = wandb_setup
     for name in ("_singleton", "_connection", "_proc", "_process"):
         found = getattr(found, name, None)
