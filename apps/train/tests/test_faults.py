@@ -254,7 +254,7 @@ def test_a_server_of_wandb_that_vanishes_holds_up_nothing_and_what_was_not_sent_
         logger.log("A", LogEntry(SCALAR_ENTRY, 0.0), step)
     logger.finalize("success")
     (folder,) = (tmp_path / "run" / "wandb").glob("run-*")
-    assert f"wandb sync {folder}` uploads the rest" in caplog.text
+    assert f"wandb sync {folder}` to upload the rest" in caplog.text
     assert list(folder.glob("*.wandb"))
 
 
@@ -273,8 +273,8 @@ def test_a_checkpoint_that_wandb_does_not_take_is_told_and_the_run_ends_as_it_wo
         monkeypatch.setattr(server, "answer", hang_up)
     logger.log_checkpoint(checkpoint, "last")
     logger.finalize("success")
-    assert "W&B: last.ckpt can't be kept as an artifact: " in caplog.text
-    assert "uploads the rest" in caplog.text
+    assert "W&B: last.ckpt could not be logged as an artifact and remains a local file: " in caplog.text
+    assert "to upload the rest" in caplog.text
     assert checkpoint.read_bytes() == b"weights"
 
 

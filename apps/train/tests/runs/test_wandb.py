@@ -142,10 +142,10 @@ def test_a_run_that_was_logged_offline_is_continued_offline_and_uploaded_by_the_
     monkeypatch.setenv("WANDB_MODE", "online")
     log_scalar(WandbLogger("another", "name", here, run.id), 7)
     message = [record.getMessage() for record in caplog.records if record.name == "frame_loggers"][-1]
-    assert f"the server has no run '{run.id}' to continue" in message
+    assert f"the server has no run '{run.id}' to resume" in message
     assert run.id not in server.runs
 
-    (command,) = re.findall(r"`(?:uv run )?wandb (sync .*)` uploads", message)
+    (command,) = re.findall(r"`(?:uv run )?wandb (sync .*)` to upload", message)
     subprocess.run([sys.executable, "-m", "wandb", *shlex.split(command)], check=True, capture_output=True)
     uploaded = server.runs.pop(run.id)
     assert [entry["trainer/global_step"] for entry in uploaded["history"]] == [10, 5, 7]
