@@ -59,9 +59,10 @@ class AllowList:
             raise CompositionError(self._explain(path, key))
 
     def _explain(self, path: str, key: str) -> str:
+        public, libraries = ", ".join(_PACKAGES), ", ".join((*_LIBRARIES, *self._names))
         return (
-            f"`{key}`: a foreign config may not build {path!r}, only public names of {', '.join(_PACKAGES)} and classes "
-            f"of {', '.join((*_LIBRARIES, *self._names))}.\nIf you trust it: `allow=[{path}]`."
+            f"`{key}`: a foreign config may not build {path!r}, only public names of {public} and classes of "
+            f"{libraries}.\nIf you trust it: `allow=[{path}]`."
         )
 
 
