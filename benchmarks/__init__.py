@@ -1,1 +1,1 @@
-"""How fast training, start-up, evaluation and the loading of data are, against a floor written in plain PyTorch."""
+"""Benchmarks of training, start-up, evaluation and data loading against a floor in plain PyTorch."""

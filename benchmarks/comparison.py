@@ -1,4 +1,4 @@
-"""What contenders cost, as ratios with their spread."""
+"""Costs of contenders, as ratios with their spread."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +18,6 @@ class Ratio:
 
 
 def compare(values: Sequence[float], base: Sequence[float]) -> Ratio:
-    """Compare what one contender took in each round with what another took in the same round."""
+    """Compare the costs of two contenders, round by round."""
     low, _, high = quantiles([value / other for value, other in zip(values, base, strict=True)], n=4)
     return Ratio(median(values) / median(base), low, high)

@@ -11,7 +11,7 @@ _WARM_UP = 3
 
 
 def train(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
-    """Train for ever on whole batches, and tick after each step."""
+    """Train forever on full batches, and tick after each step."""
     torch.manual_seed(0)
     device = torch.device("cuda")
     pictures = read_pictures(data_root).to(device)
@@ -34,7 +34,7 @@ def train(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
 
 
 def _capture(step: Callable[[], None], optimizer: torch.optim.Optimizer) -> torch.cuda.CUDAGraph:
-    """Capture a step, after some that are made as usual; gradients lie in the memory of the graph."""
+    """Capture a step after some uncaptured ones; the graph owns the memory of the gradients."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):

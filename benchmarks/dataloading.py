@@ -1,4 +1,4 @@
-"""What a shuffled batch of MNIST costs: sliced from a tensor, by the usual loader, and by ours."""
+"""Cost of a shuffled batch of MNIST: sliced from a tensor, by the usual loader, and by ours."""
 
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ CONTENDERS = {name: Contender(f"benchmarks.{name}.load") for name in ("floor", "
 
 
 def main() -> None:
-    """Measure, and print a table."""
+    """Measure and print a table."""
     options = make_parser(__doc__, n_rounds=10).parse_args()
     with tempfile.TemporaryDirectory() as place:
         turns = take_turns(CONTENDERS, options.data_root.resolve(), Path(place), options.rounds, n_ticks=391)

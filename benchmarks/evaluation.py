@@ -1,4 +1,4 @@
-"""What the evaluations of `train +experiment=MNIST_VAE` cost a training, at the intervals they are shipped with."""
+"""Cost of the evaluations of `train +experiment=MNIST_VAE` at their shipped intervals."""
 
 import json
 import tempfile
@@ -17,11 +17,11 @@ CONTENDERS = {
 }
 STEPS_OF_EPOCH = 391
 N_EPOCHS = 5
-"""Number of epochs after which each evaluation has come at least once."""
+"""Number of epochs in which each evaluation runs at least once."""
 
 
 def main() -> None:
-    """Measure, and print two tables."""
+    """Measure and print two tables."""
     options = make_parser(__doc__, n_rounds=3).parse_args()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         n_ticks = N_EPOCHS * STEPS_OF_EPOCH
@@ -57,7 +57,7 @@ def _make_cost_row(taken: Sequence[float], n_rounds: int, n_turn_seconds: float)
 
 
 def _read_seconds(path: Path) -> dict[str, list[float]]:
-    """Read what each evaluation took, each time, by its name."""
+    """Read the seconds of each evaluation, by its name."""
     seconds: dict[str, list[float]] = {}
     for line in map(json.loads, path.read_text(encoding="utf-8").splitlines()):
         if "seconds" in line:

@@ -1,4 +1,4 @@
-"""The command that ends when a contender has made its first training step."""
+"""Command that ends after the first training step of a contender."""
 
 import os
 import sys
@@ -8,14 +8,14 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Train one step, and end at once."""
+    """Train one step and exit at once."""
     module, data_root = sys.argv[1:]
     with tempfile.TemporaryDirectory() as place:
         import_module(module).train(Path(data_root), Path(place), end)
 
 
 def end() -> None:
-    """End the process at once."""
+    """Exit at once."""
     os._exit(0)
 
 

@@ -1,4 +1,4 @@
-"""The floor: the networks of MNIST_VAE in plain PyTorch, on tensors in memory, with fused Adam."""
+"""The floor: the networks of MNIST_VAE in plain PyTorch, on in-memory tensors, with fused Adam."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ LEARNING_RATE = 1e-3
 
 
 class VAE(nn.Module):
-    """Variational autoencoder of flat pictures."""
+    """Variational autoencoder of flattened images."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class VAE(nn.Module):
         )
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the reconstruction and the regularization term of a batch of shape (batch, 784)."""
+        """Return the reconstruction and the regularization term of a batch of shape (batch, 784)."""
         mean, raw_scale = self.encoder(x).chunk(2, dim=1)
         scale = softplus(raw_scale) + 1e-6
         z = mean + scale * torch.randn_like(scale)
@@ -40,7 +40,7 @@ class VAE(nn.Module):
 def train(
     data_root: Path, directory: Path, tick: Callable[[], None], batch_size: str = "128", copies: str = "1"
 ) -> None:
-    """Train for ever on so many copies of the data, and tick after each step."""
+    """Train forever on copies of the training images, and tick after each step."""
     torch.manual_seed(0)
     pictures = read_pictures(data_root).repeat(int(copies), 1)
     model = VAE()
@@ -55,7 +55,7 @@ def train(
 
 
 def load(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
-    """Load batches for ever, and tick after each."""
+    """Load batches forever, and tick after each."""
     pictures = read_pictures(data_root)
     while True:
         for indices in torch.randperm(N_TRAIN).split(BATCH_SIZE):
@@ -64,11 +64,11 @@ def load(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
 
 
 def read_pictures(data_root: Path) -> Tensor:
-    """Read the training pictures, bytes of shape (n_train, 784)."""
+    """Read the training images: uint8 of shape (n_train, 784)."""
     content = (data_root / "MNIST" / "raw" / "train-images-idx3-ubyte").read_bytes()
     return torch.frombuffer(bytearray(content), dtype=torch.uint8, offset=16).view(-1, 784)[:N_TRAIN]
 
 
 def get_batch(pictures: Tensor, indices: Tensor) -> Tensor:
-    """Give some pictures as numbers in [0, 1]."""
+    """Return images as floats in [0, 1]."""
     return pictures.index_select(0, indices).float().div_(255)

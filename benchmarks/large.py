@@ -1,4 +1,4 @@
-"""MNIST many times over, as a data set that fills the memory."""
+"""Copies of MNIST, as a data set that fills the memory."""
 
 from pathlib import Path
 
@@ -7,5 +7,5 @@ from frame_train.data import InMemoryDataset
 
 
 def repeat(root: str, copies: int) -> InMemoryDataset:
-    """Give so many copies of the training pictures."""
+    """Return copies of the training images."""
     return InMemoryDataset({"x": read_pictures(Path(root)).view(-1, 1, 28, 28).repeat(copies, 1, 1, 1)})

@@ -1,4 +1,4 @@
-"""What every benchmark can be told."""
+"""Command-line options of every benchmark."""
 
 import argparse
 from pathlib import Path
@@ -9,7 +9,7 @@ def make_parser(description: str | None, n_rounds: int) -> argparse.ArgumentPars
 
     Args:
         description: What is measured.
-        n_rounds: Number of rounds that are made where it is not told.
+        n_rounds: Default number of rounds.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--json", action="store_true", help="print numbers instead of tables")

@@ -1,4 +1,4 @@
-"""`train +experiment=MNIST_VAE` as it is shipped, built as the command builds it."""
+"""`train +experiment=MNIST_VAE` as shipped, built as the command builds it."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,17 +14,17 @@ from frame_train.terminal import quiet_libraries
 
 
 def train(data_root: Path, directory: Path, tick: Callable[[], None], *overrides: str) -> None:
-    """Train for ever, with evaluations that never come due, and tick after each step."""
+    """Train forever without any evaluation coming due, and tick after each step."""
     _train(data_root, directory, tick, overrides, evaluate=False)
 
 
 def train_and_evaluate(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
-    """Train for ever, with every evaluation at the interval that it is shipped with, and tick after each step."""
+    """Train forever with every evaluation at its shipped interval, and tick after each step."""
     _train(data_root, directory, tick, (), evaluate=True)
 
 
 def load(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
-    """Load batches for ever, and tick after each."""
+    """Load batches forever, and tick after each."""
     disable_nvml_probe()
     loader = make_train_loader(MNIST(str(data_root), "train"), BATCH_SIZE, seed=0)
     while True:

@@ -22,7 +22,7 @@ from benchmarks.floor import BATCH_SIZE, BETA, LEARNING_RATE, Z_DIM, read_pictur
 
 
 class Encoder(BaseEncoder):
-    """Gives the mean and the logarithm of the variance."""
+    """Encoder that returns the mean and the log variance."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Encoder(BaseEncoder):
 
 
 class Decoder(BaseDecoder):
-    """Gives the probabilities of the pixels."""
+    """Decoder that returns the probabilities of the pixels."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class Ticker(TrainingCallback):
 
 
 def train(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
-    """Train for ever, and tick after each step."""
+    """Train forever, and tick after each step."""
     pictures = read_pictures(data_root).view(-1, 1, 28, 28).float() / 255
     config = BetaVAEConfig(input_dim=(1, 28, 28), latent_dim=Z_DIM, reconstruction_loss="bce", beta=BETA)
     model = BetaVAE(config, encoder=Encoder(), decoder=Decoder())

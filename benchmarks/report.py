@@ -33,7 +33,7 @@ class Table:
 
 
 def report(tables: Sequence[Table], as_json: bool) -> None:
-    """Print tables and the machine that they were made on."""
+    """Print tables and a description of the machine."""
     machine = describe_machine()
     if as_json:
         json.dump({"machine": machine, "tables": [asdict(table) for table in tables]}, sys.stdout, indent=2)
@@ -45,7 +45,7 @@ def report(tables: Sequence[Table], as_json: bool) -> None:
 
 
 def describe_machine() -> dict[str, Any]:
-    """Tell what the numbers depend on."""
+    """Describe the machine and the versions that the numbers depend on."""
     return {
         "processor": _name_processor(),
         "cores": os.cpu_count(),

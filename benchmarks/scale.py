@@ -1,4 +1,4 @@
-"""How the cost of `train +experiment=MNIST_VAE` grows: with the batch, the evaluators, the data, processes, runs."""
+"""Growth of the cost of `train +experiment=MNIST_VAE` with batch size, evaluations, examples, processes and runs."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from benchmarks.turns import Contender, take_turns
 BATCH_SIZES = (32, 128, 512, 2048)
 N_EVALUATORS = (0, 4, 16, 64)
 COPIES = (1, 10, 100)
-"""How many times the training data, 37 MiB, are in memory."""
+"""Numbers of copies of the training images, 37 MiB each, in memory."""
 
 N_RUNS = (1, 4)
 
@@ -35,7 +35,7 @@ _EVALUATOR = (
 
 
 def main() -> None:
-    """Measure, and print a table for each quantity that grows."""
+    """Measure and print a table for each quantity."""
     options = make_parser(__doc__, n_rounds=6).parse_args()
     data_root = options.data_root.resolve()
     tables = [

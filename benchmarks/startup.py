@@ -1,4 +1,4 @@
-"""How long a command takes to answer, and how long it is from a command to its first training step."""
+"""Time from a command to its answer, and from a command to its first training step."""
 
 import os
 import subprocess
@@ -30,14 +30,14 @@ ANSWERS = {
 
 @dataclass(frozen=True)
 class Cost:
-    """What a command cost: CPU and wall time, in seconds."""
+    """CPU and wall time of a command, in seconds."""
 
     cpu: float
     wall: float
 
 
 def main() -> None:
-    """Measure, and print two tables."""
+    """Measure and print two tables."""
     options = make_parser(__doc__, n_rounds=10).parse_args()
     data_root = str(options.data_root.resolve())
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
@@ -62,7 +62,7 @@ def _make_first_steps(data_root: str, place: str) -> dict[str, list[str]]:
 
 
 def _measure(commands: Mapping[str, Sequence[str]], n_rounds: int) -> dict[str, list[Cost]]:
-    """Run each command once a round, after a round that is not counted."""
+    """Run each command once per round, after a warm-up round."""
     costs: dict[str, list[Cost]] = {name: [] for name in commands}
     for _ in range(n_rounds + 1):
         for name, command in commands.items():
@@ -83,7 +83,7 @@ def _run(command: Sequence[str]) -> Cost:
 
 
 def _make_rows(costs: Mapping[str, Sequence[Cost]], base: str) -> dict[str, dict[str, Cell]]:
-    """Give what each command cost, and how that compares with the first."""
+    """Return the cost of each command, and its ratio to the cost of the first."""
     cpu = {name: [cost.cpu for cost in of_name] for name, of_name in costs.items()}
     wall = {name: [cost.wall for cost in of_name] for name, of_name in costs.items()}
     return {

@@ -7,7 +7,7 @@ from pytorch_lightning import Callback, Trainer
 
 
 class Ticker(Callback):
-    """Ticks after each trip through the Trainer's loop, once for each of its steps."""
+    """Ticks after each call of the Trainer's loop, once per optimizer step."""
 
     trip_stride = 0
 

@@ -1,4 +1,4 @@
-"""What a training step costs: the floor, the usual tutorial, and `train +experiment=MNIST_VAE`.
+"""Cost of a training step: the floor, the usual tutorial, and `train +experiment=MNIST_VAE`.
 
 On a GPU the floor is a loop of CUDA graphs, and two contenders more are ours with options that make it faster there.
 """
@@ -40,7 +40,7 @@ PYTHAE = Contender(
 
 
 def main() -> None:
-    """Measure, and print a table."""
+    """Measure and print a table."""
     parser = make_parser(__doc__, n_rounds=20)
     parser.add_argument("--steps", type=int, default=100, help="training steps in a turn, by default 100")
     parser.add_argument("--device", choices=CONTENDERS, default="cpu", help="what is trained on, by default cpu")
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def _make_row(name: str, turns: Mapping[str, Sequence[Turn]]) -> dict[str, Cell]:
-    """Give the costs of a contender, and their ratios to those of the floor and the tutorial."""
+    """Return the costs of a contender, and their ratios to those of the floor and the tutorial."""
     cpu, wall, memory = (
         {key: [getattr(turn, part) for turn in turns[key]] for key in turns} for part in ("cpu", "wall", "memory")
     )

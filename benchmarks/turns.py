@@ -1,4 +1,4 @@
-"""Contenders that take turns, each in a process of its own, so that what else the machine does meets all alike."""
+"""Contenders that take turns, each in its own process, so that other load affects all of them equally."""
 
 import io
 import logging
@@ -20,7 +20,7 @@ _ROOT = Path(__file__).parent.parent
 
 @dataclass(frozen=True)
 class Turn:
-    """What some ticks cost: CPU and wall time in seconds to a tick, and the peak memory of the process in MiB."""
+    """Cost of ticks: CPU and wall time in seconds per tick, and the peak memory of the process in MiB."""
 
     cpu: float
     wall: float
@@ -29,11 +29,11 @@ class Turn:
 
 @dataclass(frozen=True)
 class Contender:
-    """A function that ticks for ever.
+    """A function that ticks forever.
 
     Args:
         target: Its full name.
-        options: What it is told beside its places, as text.
+        options: Further arguments, as text.
         python: The command that starts its Python, by default this one.
     """
 
@@ -45,7 +45,7 @@ class Contender:
 def take_turns(
     contenders: Mapping[str, Contender], data_root: Path, directory: Path, n_rounds: int, n_ticks: int
 ) -> dict[str, list[Turn]]:
-    """Let each contender go on for some ticks, in turn, and that again and again.
+    """Run each contender for some ticks, in turn, round after round.
 
     Args:
         contenders: The contenders by name.
@@ -70,7 +70,7 @@ def take_turns(
 
 
 class _Process:
-    """A contender in a process of its own, where it waits for its turns."""
+    """A contender in its own process, where it waits for its turns."""
 
     def __init__(self, contender: Contender, data_root: Path, directory: Path) -> None:
         directory.mkdir()
@@ -94,7 +94,7 @@ class _Process:
 
 
 class _Meter:
-    """Waits for a turn, and tells what it cost when it is over."""
+    """Waits for a turn, and reports its cost afterwards."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
@@ -119,7 +119,7 @@ class _Meter:
 
 
 def _wait_for_gpu() -> None:
-    """Wait for what a contender has told a GPU to do; one that uses none is asked nothing."""
+    """Wait for the GPU, if the contender uses one."""
     import torch  # in the process of a contender, which has it
 
     if torch.cuda.is_initialized():
@@ -127,7 +127,7 @@ def _wait_for_gpu() -> None:
 
 
 class _Terminal(io.StringIO):
-    """Takes what is written for a terminal, and forgets it: a progress bar is drawn as often as on one."""
+    """Discards its input but claims to be a terminal, so that a progress bar is drawn as often as on one."""
 
     def isatty(self) -> bool:
         return True

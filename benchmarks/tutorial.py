@@ -1,4 +1,4 @@
-"""The usual tutorial: torchvision's data set, a loader without workers, a LightningModule that logs three numbers."""
+"""The usual tutorial: torchvision's data set, a loader without workers, a LightningModule that logs three values."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -36,17 +36,17 @@ class Module(LightningModule):
 
 
 def train(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
-    """Train for ever, and tick after each step."""
+    """Train forever, and tick after each step."""
     _train(data_root, directory, tick, "cpu")
 
 
 def train_on_gpu(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
-    """Train for ever on a GPU, and tick after each step."""
+    """Train forever on a GPU, and tick after each step."""
     _train(data_root, directory, tick, "gpu")
 
 
 def load(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
-    """Load batches for ever, and tick after each."""
+    """Load batches forever, and tick after each."""
     loader = make_loader(data_root)
     while True:
         for _ in loader:
