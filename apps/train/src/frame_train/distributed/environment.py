@@ -57,15 +57,31 @@ def leading() -> Generator[None]:
             store.set(_name_key(), "")
 
 
-def tell_directory(directory: Path) -> None:
-    """Tell the processes that wait under `torchrun` of the run."""
-    if is_under_torchrun():
-        _open_store().set(_name_key(), str(directory))
+def tell_directory(directory: Path) -> Any:
+    """Report the run to the ranks that wait under `torchrun`, and return the store in which all ranks connect.
+
+    `torchrun` keeps one store across restarts. It still holds the addresses of the lost processes, and a rank that
+    reads one of them waits for a process that is gone. Rank 0 therefore serves an empty store for each start.
+
+    Returns:
+        The store, which is served as long as it is referred to; None without `torchrun`.
+    """
+    if not is_under_torchrun():
+        return None
+    from torch.distributed import TCPStore  # pyright: ignore[reportPrivateImportUsage]  # imported only where needed
+
+    store = TCPStore(os.environ["MASTER_ADDR"], 0, is_master=True, wait_for_workers=False, multi_tenant=True)
+    _open_store().set(_name_key(), f"{store.port} {directory}")
+    os.environ["MASTER_PORT"] = str(store.port)
+    return store
 
 
 def wait_for_directory() -> Path | None:
-    """Give the directory of the run to follow, once it is made; None where the first process makes none."""
-    directory = os.environ.get(DIRECTORY) or _open_store().get(_name_key()).decode()
+    """Return the directory of the run to follow, once it is made; None if the first process makes none."""
+    if DIRECTORY in os.environ:
+        return Path(os.environ[DIRECTORY])
+    port, _, directory = _open_store().get(_name_key()).decode().partition(" ")
+    os.environ["MASTER_PORT"] = port
     return Path(directory) if directory else None
 
 

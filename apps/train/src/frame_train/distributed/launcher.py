@@ -75,7 +75,7 @@ def followed(trainer: Trainer, directory: Path, on_loss: Callable[[], None]) -> 
     """
     before = {name: os.environ[name] for name in _ADDRESS if name in os.environ}
     followers = _start(trainer, directory)
-    tell_directory(directory)
+    _store = tell_directory(directory)  # served until the training is over
     is_over = threading.Event()
     if followers:
         threading.Thread(target=_watch, args=(followers, trainer, on_loss, is_over), daemon=True).start()
