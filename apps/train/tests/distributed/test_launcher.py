@@ -20,6 +20,8 @@ from torch.utils.data import default_collate
 
 from frame_core.testing import TinyModel, make_tiny_data
 from frame_train.data import InMemoryDataset
+from frame_train.distributed.launcher import check_processes
+from frame_train.errors import CompositionError
 from frame_train.optimization import AdamBatchOptimization
 from processes import Commands
 
@@ -244,6 +246,18 @@ def test_more_processes_than_data_are_refused() -> None:
     trainer = Trainer(accelerator="cpu", devices=2, strategy="ddp", logger=False, enable_checkpointing=False)
     with pytest.raises(ValueError, match=r"`trainer.devices`: 2 processes need as many training data or more, got 1"):
         procedure.check_trainer(trainer)
+
+
+def test_restarts_on_several_machines_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0", "TORCHELASTIC_RUN_ID": "none"}
+    for name, value in {**start, "TORCHELASTIC_MAX_RESTARTS": "1"}.items():
+        monkeypatch.setenv(name, value)
+    options: dict[str, Any] = {"logger": False, "enable_checkpointing": False}
+    trainer = Trainer(accelerator="cpu", devices=1, num_nodes=2, strategy="ddp", **options)
+    with pytest.raises(CompositionError, match=r"`torchrun --max-restarts` needs one machine, got 2"):
+        check_processes(trainer)
+    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "0")
+    check_processes(trainer)
 
 
 @pytest.mark.slow

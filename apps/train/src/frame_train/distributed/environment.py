@@ -34,6 +34,11 @@ def is_restarted() -> bool:
     return is_under_torchrun() and int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
 
+def may_restart() -> bool:
+    """Return whether `torchrun` restarts the processes if one is lost."""
+    return is_under_torchrun() and os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0"
+
+
 def name_launch() -> str | None:
     """Name what has started this process, the same when `torchrun` starts it once more; None where that is nobody."""
     return f"{os.environ['TORCHELASTIC_RUN_ID']}/{os.getppid()}" if is_under_torchrun() else None

@@ -17,7 +17,7 @@ from torch import distributed
 
 from frame_train.console import print_error
 from frame_train.distributed import collectives
-from frame_train.distributed.environment import DIRECTORY, tell_directory
+from frame_train.distributed.environment import DIRECTORY, may_restart, tell_directory
 from frame_train.errors import CompositionError, TrainingError
 
 _PATIENCE = 5.0  # seconds in which the loss of a process is to show in the first one
@@ -55,6 +55,12 @@ def check_processes(trainer: Trainer) -> None:
         message = (
             f"`trainer.num_nodes`: {trainer.num_nodes} machines are not reached from here; start each with "
             "`torchrun --nnodes … --nproc-per-node … -m frame_train …`."
+        )
+        raise CompositionError(message, "trainer.num_nodes")
+    if trainer.num_nodes > 1 and may_restart():  # whose processes could then wait for those of another restart
+        message = (
+            f"`torchrun --max-restarts` needs one machine, got {trainer.num_nodes}: each machine counts its restarts "
+            "alone. Leave it out, and resume the run with `resume=auto`."
         )
         raise CompositionError(message, "trainer.num_nodes")
 
