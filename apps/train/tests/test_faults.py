@@ -77,7 +77,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_good_checkpoi
         result,
         "The loss is not finite between the global steps 5 and 10: `loss` is nan, `reconstruction` is nan",
         "The first parameter that is not finite: `model.encoder.network",
-        f"The last checkpoint is of global step 6; `train resume={run}` goes on from it.",
+        f"The last checkpoint is of global step 6; `train resume={run}` continues from it.",
     )
     newest, _ = find_newest(run / "checkpoints")
     assert newest is not None

@@ -1,4 +1,4 @@
-"""A run, from its composed config to its last page."""
+"""One training run, from its composed config to its report."""
 
 import errno
 import signal
@@ -23,9 +23,11 @@ from frame_train.distributed.slurm import is_requeue, requeue
 from frame_train.errors import CompositionError, TrainingError, raise_any
 from frame_train.experiment.build import Experiment, build_experiment
 from frame_train.experiment.static_checks import find_static_problems
+from frame_train.files import remove_leftovers
+from frame_train.optimization.lightning_internals import get_cluster_environment
 from frame_train.optimization.logs import cut_logs_back
 from frame_train.report import write_report
-from frame_train.runs.checkpoint_files import find_newest, put_back
+from frame_train.runs.checkpoint_files import find_newest, restore
 from frame_train.runs.directory import (
     claimed,
     continue_wandb_runs,
@@ -42,14 +44,14 @@ _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 def train(config: DictConfig, overrides: Sequence[str]) -> Mapping[str, float]:
-    """Build an experiment and train it; a run directory remains only if the training began.
+    """Build an experiment and train it; the run directory remains only if the training begins.
 
     Returns:
         The last value of every metric.
 
     Raises:
         CompositionError: The experiment can't be built, or its directory can't be written.
-        TrainingError: The training can't go on.
+        TrainingError: The training can't continue.
     """
     quiet_libraries()
     take_numbers(config)
@@ -64,38 +66,38 @@ def train(config: DictConfig, overrides: Sequence[str]) -> Mapping[str, float]:
         except OSError as error:
             message = f"`device.runs_root`: {config.device.runs_root!r} can't be written: {error}."
             raise CompositionError(message) from error
-        with _told_disk_errors(directory):
+        with _explained_disk_errors(directory):
             return _run(experiment, config, directory)
 
 
 def resume(config: DictConfig, resumption: Resumption) -> Mapping[str, float]:
-    """Go on with a run, from its newest whole checkpoint, as if it had never been stopped.
+    """Resume a run from its newest intact checkpoint, as if it had never been stopped.
 
-    What it logged after the checkpoint is taken back first: it will be logged again.
+    Entries that were logged after the checkpoint are removed first, because they will be logged again.
 
     Returns:
-        The last value of every metric.
+        The last value of every metric; of a complete run, none.
 
     Raises:
         CompositionError: Another process trains in its directory, or the experiment can't be built.
-        TrainingError: The training can't go on.
+        TrainingError: The training can't continue.
     """
     quiet_libraries()
     directory = resumption.directory
-    if resumption.is_over:
-        print_notice(
-            f"{str(directory)!r} has come to its end: there is nothing to do; `trainer.max_epochs=…` lengthens it"
-        )
+    if resumption.is_complete:
+        print_notice(f"{str(directory)!r} is already complete. Raise `trainer.max_epochs` to continue it.")
         return {}
     take_numbers(config)
-    with _told_disk_errors(directory), claimed(directory):
-        checkpoint = put_back(resumption.checkpoint)
+    with _explained_disk_errors(directory), claimed(directory):
+        for folder in (directory, directory / "checkpoints"):
+            remove_leftovers(folder)
+        checkpoint = restore(resumption.checkpoint)
         continued = deepcopy(config)
         continue_wandb_runs(continued, directory)
         experiment = _build(continued, directory)
         _check_length(experiment, checkpoint.path)
         print_config(config)
-        for line in (*resumption.passed_over, *resumption.changes):
+        for line in (*resumption.skipped, *resumption.changes):
             print_notice(line)
         print_notice(f"resumed at global step {checkpoint.global_step}")
         cut_logs_back(experiment.trainer.loggers, checkpoint.path)
@@ -103,16 +105,14 @@ def resume(config: DictConfig, resumption: Resumption) -> Mapping[str, float]:
         return _run(experiment, config, directory, checkpoint.path)
 
 
-def follow(directory: Path) -> None:
-    """Take part, as another process than the first, in the training of a run.
-
-    What is written, to the run directory, to loggers or to the terminal, is written by the first process alone.
+def train_as_worker(directory: Path) -> None:
+    """Train a run as a non-zero rank; rank 0 alone writes to the run directory, to loggers and to the terminal.
 
     Args:
-        directory: The run directory, with its config, and the checkpoint that is gone on from where there is one.
+        directory: The run directory, with the config, and the checkpoint to resume from if there is one.
 
     Raises:
-        TrainingError: The training can't go on.
+        TrainingError: The training can't continue.
     """
     quiet_libraries()
     silence_notices()
@@ -127,16 +127,16 @@ def follow(directory: Path) -> None:
 
 
 def _check_length(experiment: Experiment, checkpoint: Path) -> None:
-    """Check that a checkpoint is one, of as many processes as now, and that its run has not come too far."""
+    """Check that a checkpoint has the present number of processes and does not exceed the length of the training."""
     try:
         content = torch.load(checkpoint, weights_only=True, mmap=True)
         n_before, epoch = content["n_processes"], content["position"]["epoch"]
-    except Exception as error:  # whatever torch says of what it does not run
+    except Exception as error:  # torch raises many types
         message = f"`resume`: {str(checkpoint)!r} can't be read as a checkpoint: it is damaged, or something else."
         raise CompositionError(message) from error
     n_now = experiment.trainer.world_size
     if n_before != n_now:
-        message = f"`trainer.devices`: the run's batches are those of {n_before} processes, got {n_now}."
+        message = f"`trainer.devices`: a run keeps its number of processes, expected {n_before}, got {n_now}."
         raise CompositionError(message, "trainer.devices")
     last_step = experiment.trainer.max_steps
     if -1 < last_step < content["global_step"]:
@@ -156,7 +156,7 @@ def _build(config: DictConfig, directory: Path) -> Experiment:
 def _run(
     experiment: Experiment, config: DictConfig, directory: Path, checkpoint: Path | None = None
 ) -> Mapping[str, float]:
-    """Train, and write the last page; a signal ends with the exit code that says so."""
+    """Train and write the report; after a signal, exit with its code."""
     for logger in experiment.trainer.loggers:
         logger.log_hyperparams(resolve_without_environment(config))
     is_complete = False
@@ -168,20 +168,21 @@ def _run(
         except MisconfigurationException as error:
             raise CompositionError(f"`trainer`: {error}", "trainer") from error
         except TrainingError as error:
-            raise TrainingError(f"{error}\n{_tell_newest(directory)}") from error
+            raise TrainingError(f"{error}\n{_describe_newest(directory)}") from error
         finally:
             write_end(directory, is_complete)
             write_report(directory)
             print_closing(experiment.file_logger.last_values, directory)
         if not is_complete and experiment.stop.received is not None:
-            sys.exit(_tell_stop(experiment.stop.received, experiment.trainer, directory))
+            sys.exit(_report_stop(experiment.stop.received, experiment.trainer, directory))
     return {name: value for name, (value, _) in experiment.file_logger.last_values.items()}
 
 
-def _tell_stop(received: signal.Signals, trainer: Trainer, directory: Path) -> int:
-    """Tell where a training was stopped, let SLURM requeue the job where that is asked for, and give the exit code."""
-    print_notice(f"stopped by {received.name} at global step {trainer.global_step}; `train resume={directory}` goes on")
-    if is_requeue(received, trainer):
+def _report_stop(received: signal.Signals, trainer: Trainer, directory: Path) -> int:
+    """Report where a training stopped, requeue a job of SLURM if its signal asks for that, and return the exit code."""
+    step = trainer.global_step
+    print_notice(f"stopped by {received.name} at global step {step}; `train resume={directory}` continues the run")
+    if is_requeue(received, get_cluster_environment(trainer)):
         problem = requeue() if trainer.is_global_zero else ""
         print_notice(f"SLURM does not requeue the job: {problem}" if problem else "SLURM requeues the job")
         if not problem:
@@ -190,24 +191,24 @@ def _tell_stop(received: signal.Signals, trainer: Trainer, directory: Path) -> i
 
 
 @contextmanager
-def _told_disk_errors(directory: Path) -> Generator[None]:
-    """Tell of a disk that is full, or of a run directory that can't be written any more, and what is left.
+def _explained_disk_errors(directory: Path) -> Generator[None]:
+    """Explain errors of a full disk or of a run directory that can't be written, and name the last checkpoint.
 
     Raises:
-        TrainingError: It is so.
+        TrainingError: There is such an error.
     """
     try:
         yield
     except OSError as error:
         if error.errno not in _DISK_ERRORS and str(directory) not in str(error.filename):
             raise
-        message = f"{str(directory)!r} can't be written: {error.strerror}.\n{_tell_newest(directory)}"
+        message = f"{str(directory)!r} can't be written: {error.strerror}.\n{_describe_newest(directory)}"
         raise TrainingError(message) from error
 
 
-def _tell_newest(directory: Path) -> str:
-    """Tell of the newest whole checkpoint."""
+def _describe_newest(directory: Path) -> str:
+    """Describe the newest intact checkpoint."""
     newest, _ = find_newest(directory / "checkpoints")
     if newest is None:
         return "There is no checkpoint."
-    return f"The last checkpoint is of global step {newest.global_step}; `train resume={directory}` goes on from it."
+    return f"The last checkpoint is of global step {newest.global_step}; `train resume={directory}` continues from it."

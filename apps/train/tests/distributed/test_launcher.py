@@ -185,7 +185,7 @@ def test_a_run_that_has_lost_a_process_is_resumed_as_the_run_that_never_had(
     assert command.wait() == 1, command.output
     directory = find_run(tmp_path)
     assert "Of 2 processes, process 1 (exit code -9) has ended" in command.output
-    assert f"`train resume={directory}` goes on from it" in command.output
+    assert f"`train resume={directory}` continues from it" in command.output
     assert "Traceback" not in command.output
     assert not read_description(directory)["complete"]
 
@@ -276,7 +276,7 @@ def test_a_run_is_not_gone_on_with_by_another_number_of_processes(
     copied = shutil.copytree(pair[0], tmp_path / "copied")
     result = train(f"resume={copied}", "~callbacks.witness", "trainer.max_epochs=4", "trainer.devices=1")
     assert result.code == 2, result
-    assert "`trainer.devices`: the run's batches are those of 2 processes, got 1." in result.errors
+    assert "`trainer.devices`: a run keeps its number of processes, expected 2, got 1." in result.errors
     assert read_entries(copied) == read_entries(pair[0])
 
 

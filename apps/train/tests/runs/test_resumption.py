@@ -42,7 +42,7 @@ from frame_train.data.augmentation import RandomShift
 from frame_train.data.loaders import make_train_loader
 from frame_train.optimization import AdamBatchOptimization, AdversarialOptimization, BatchOptimization
 from frame_train.optimization.logs import cut_logs_back
-from frame_train.runs.checkpoint_files import find_newest, put_back, write_checkpoint
+from frame_train.runs.checkpoint_files import find_newest, restore, write_checkpoint
 from frame_train.runs.directory import claimed, write_resumption
 from frame_train.runs.resumption import find_unfinished
 from processes import Commands
@@ -159,7 +159,7 @@ def fit(kind: Kind, directory: Path, *callbacks: Callback, resumes: bool = False
     if resumes:
         checkpoint, _ = find_newest(directory / "checkpoints")
         assert checkpoint is not None
-        path = put_back(checkpoint).path
+        path = restore(checkpoint).path
         cut_logs_back(trainer.loggers, path)
     trainer.fit(optimization, ckpt_path=path, weights_only=True)
     return trainer
@@ -386,7 +386,7 @@ def test_a_complete_run_is_not_gone_on_with(train: Callable[..., Any], copied: P
     before = read_entries(copied), read_description(copied)
     result = train(f"resume={copied}", "params.lr=0.5")
     assert (result.code, result.output) == (0, "")
-    assert "there is nothing to do" in result.errors
+    assert "is already complete" in result.errors
     assert (read_entries(copied), read_description(copied)) == before
 
 
@@ -413,7 +413,7 @@ def test_a_complete_run_that_is_gone_on_with_is_not_complete(copied: Path) -> No
         ("params.bate=0.1", "the run's config has no key `params.bate`. Did you mean `params.beta`?"),
         ("sed=1", "the run's config has no key `sed`. Did you mean `seed`?"),
         ("nothing.at_all=1", "the run's config has no key `nothing.at_all`."),
-        ("model=VIB", "the run has its `model`; set the keys in it"),
+        ("model=VIB", "`model` of the run is a mapping, got 'VIB'; set the keys in it"),
         ("trainer.max_epoch=3", "max_epochs"),
         ("trainer.max_epochs=3", "max_epochs=3"),  # it has come farther than that
         ("trainer.max_steps=2", "steps are done, which is more than 2"),
@@ -446,7 +446,7 @@ def test_of_what_was_started_once_more_the_run_that_it_had_begun_is_found(
     assert find_unfinished(config, overrides, launch="none/17") == run
     description.write_text("")
     assert find_unfinished(config, overrides) is None
-    assert "is passed over, it can't be read" in capsys.readouterr().err
+    assert "which can't be read" in capsys.readouterr().err
 
 
 def test_two_processes_never_train_in_one_directory(train: Callable[..., Any], unfinished: Path) -> None:
@@ -472,10 +472,13 @@ def test_a_damaged_checkpoint_is_passed_over(
 ) -> None:
     for name in ("last", "step-00000126"):
         damage(unfinished / "checkpoints" / f"{name}.ckpt")
+    leftover = unfinished / "checkpoints" / ".last.ckpt.0123456789abcdef.tmp"  # of a process that was killed
+    leftover.touch()
     result = train(f"resume={unfinished}")
     assert result.code == 0, result
-    assert result.errors.count("is passed over") == 2
+    assert result.errors.count("its checksum does not match the manifest") == 2
     assert "resumed at global step 84" in result.errors
+    assert not leftover.exists()
     assert_same_run(unfinished, whole)
 
 
@@ -485,15 +488,15 @@ def test_where_no_checkpoint_is_whole_that_is_told(train: Callable[..., Any], un
             flip_a_byte(path)
     result = train(f"resume={unfinished}")
     assert result.code == 2, result
-    assert "has no whole checkpoint to go on from" in result.errors
-    assert result.errors.count("is passed over") == 4
+    assert "has no intact checkpoint to resume from" in result.errors
+    assert result.errors.count("its checksum does not match the manifest") == 4
 
 
 class CrashError(BaseException):
     """A process that is killed."""
 
 
-@pytest.mark.parametrize("n_before", range(8))
+@pytest.mark.parametrize("n_before", range(10))
 def test_a_crash_while_a_checkpoint_is_written_leaves_a_whole_one(
     n_before: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -519,14 +522,14 @@ def test_a_crash_while_a_checkpoint_is_written_leaves_a_whole_one(
             write_checkpoint(path, step, True, lambda file: torch.save(step, file))
 
     def read() -> int:
-        newest, passed_over = find_newest(tmp_path)
+        newest, skipped = find_newest(tmp_path)
         assert newest is not None
-        assert passed_over == []
-        step = torch.load(put_back(newest).path)
+        assert skipped == []
+        step = torch.load(restore(newest).path)
         assert step == newest.global_step
         return step
 
-    for n_then in range(10):
+    for n_then in range(11):
         for file in tmp_path.iterdir():
             file.unlink()
         write(1, 100)

@@ -1,4 +1,4 @@
-"""Weights on disk: the latest, every so often, the best by a metric."""
+"""Saving of checkpoints: at an interval, and at the best value of a metric."""
 
 import logging
 from pathlib import Path
@@ -14,27 +14,28 @@ from frame_train.callbacks.clocked import ClockedCallback
 from frame_train.callbacks.finiteness import is_finite
 from frame_train.callbacks.stopping import is_stopped
 from frame_train.errors import TrainingError
+from frame_train.optimization.lightning_internals import count_batches
 from frame_train.runs.checkpoint_files import write_checkpoint
 
 _log = logging.getLogger("frame_train")
 
-_LONGEST_NAME = 100  # its manifest and what it is made of have names that are longer
+_LONGEST_NAME = 100  # the names of its manifest and of its temporary file are longer
 
 
 class PeriodicCheckpoint(ClockedCallback, Checkpoint):
-    """Saves a checkpoint every so often, and once more when the training ends or breaks off.
+    """Saves a checkpoint after each interval, and once more when the training ends or fails.
 
-    It is saved when an optimizer step is done, and none whose gradients are still gathered has begun; after the last
-    batch of an epoch it is saved when the next one begins, so that a training that goes on from it finds every
-    schedule where it was. Weights that are not finite never take the place of a checkpoint.
+    It saves after a complete optimizer step, never while gradients accumulate. After the last batch of an epoch it
+    waits until the next epoch begins, so that every schedule is saved in the state from which a resumed run continues.
+    Weights that are not finite never replace a checkpoint.
 
     Args:
         directory: Where checkpoints are written.
-        save_every: How often, such as ``"1 epoch"``; any interval that `EvaluationCallback` takes.
-        keep_all: Whether each stays, as ``step-<global step>.ckpt``; otherwise the latest alone, as ``last.ckpt``.
+        save_every: The interval, such as ``"1 epoch"``; any interval that `EvaluationCallback` takes.
+        keep_all: Whether to keep every checkpoint, as ``step-<global step>.ckpt``, or only ``last.ckpt``.
 
     Raises:
-        ValueError: ``save_every`` is no interval.
+        ValueError: ``save_every`` is not an interval.
     """
 
     def __init__(self, directory: str, save_every: str, keep_all: bool = False) -> None:
@@ -45,7 +46,7 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
         self._saved_step: int | None = None
         self._is_due = False
         self._began_at: int | None = None  # the global step at which the latest optimizer step began
-        self._batch_began_at = 0  # the global step after the last batch that is over
+        self._batch_began_at = 0  # the global step after the last complete batch
 
     @property
     def state_key(self) -> str:
@@ -55,7 +56,7 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
         self._batch_began_at = trainer.global_step
 
     def on_before_zero_grad(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        if trainer.accumulate_grad_batches > 1:  # from now on gradients are gathered, which are in no checkpoint
+        if trainer.accumulate_grad_batches > 1:  # now gradients accumulate, and no checkpoint has them
             self._began_at = trainer.global_step
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
@@ -65,8 +66,8 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self._batch_began_at = trainer.global_step
-        for other in _find(PeriodicCheckpoint, trainer):  # before any of them saves: the clocks of all are in it
-            other._see_clock(trainer, batch_idx)
+        for other in _find(PeriodicCheckpoint, trainer):  # before any of them saves: a checkpoint has the clocks of all
+            other._read_clock(trainer, batch_idx)
         is_last = batch_idx + 1 == trainer.num_training_batches
         if (self._is_due or is_stopped(trainer)) and not is_last:
             self._save(trainer)
@@ -86,21 +87,21 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         is_new = trainer.global_step not in (0, self._saved_step)
-        if trainer.world_size > 1:  # a checkpoint is saved by all, and others may be lost
+        if trainer.world_size > 1:  # all ranks save a checkpoint together, and some may be lost
             return
-        if is_new and self._is_whole(trainer) and not isinstance(exception, TrainingError):
+        if is_new and self._is_between_steps(trainer) and not isinstance(exception, TrainingError):
             self._save(trainer)
         self._log_last(trainer)
 
-    def _see_clock(self, trainer: Trainer, batch_idx: int) -> None:
-        if self.is_over(trainer, batch_idx) and self._is_whole(trainer):
+    def _read_clock(self, trainer: Trainer, batch_idx: int) -> None:
+        if self.is_over(trainer, batch_idx) and self._is_between_steps(trainer):
             self.begin_again(trainer, batch_idx)
             self._is_due = True
 
-    def _is_whole(self, trainer: Trainer) -> bool:
-        """Say whether the optimizer step that began last is done, and no other of a batch that is not over."""
-        batches = cast(Any, trainer).fit_loop.epoch_loop.batch_progress.current
-        if batches.ready > batches.processed and trainer.global_step > self._batch_began_at:
+    def _is_between_steps(self, trainer: Trainer) -> bool:
+        """Return whether the last optimizer step is complete, and is not one of several in a batch that goes on."""
+        n_begun, n_done = count_batches(trainer)
+        if n_begun > n_done and trainer.global_step > self._batch_began_at:
             return False
         return self._began_at is None or trainer.global_step > self._began_at
 
@@ -112,7 +113,7 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
     def _save(self, trainer: Trainer) -> None:
         self._is_due = False
         self._saved_step = trainer.global_step
-        for best in _find(BestCheckpoint, trainer):  # before: what is said here to be the best is there then
+        for best in _find(BestCheckpoint, trainer):  # first: the checkpoint below knows their best values
             best.save_if_due(trainer)
         name = f"step-{trainer.global_step:08d}.ckpt" if self._keep_all else "last.ckpt"
         save_checkpoint(self._directory / name, trainer, is_resumable=True)
@@ -123,20 +124,20 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
 class BestCheckpoint(Checkpoint):
     """Keeps the checkpoint at which a logged metric was best, as ``<filename>.ckpt``.
 
-    The metric is any number that an evaluation logs; the weights are those that were evaluated. A training does not go
-    on from it: other callbacks may not have seen the step yet, and gradients may still be gathered.
+    The metric is any number that an evaluation logs, and the weights are those that were evaluated. It is never resumed
+    from: other callbacks may not have seen the step yet, and gradients may still accumulate.
 
     Args:
         directory: Where the checkpoint is written.
         monitor: Full name of the metric, such as ``ELBO/Validation``; None for no checkpoint.
         mode: Whether the best value is the greatest (``max``) or the least (``min``).
-        filename: Name of the file, without ``.ckpt``; each of several metrics needs one of its own.
+        filename: Name of the file, without ``.ckpt``; two metrics need two names.
 
     Raises:
-        ValueError: ``mode`` is none of the two, or ``filename`` is no name of a file, or of a folder.
+        ValueError: ``mode`` is neither, or ``filename`` is not the name of a file.
     """
 
-    trip_stride = 0  # what is logged says when it has to save
+    trip_stride = 0  # logged entries trigger it
 
     def __init__(
         self,
@@ -153,10 +154,10 @@ class BestCheckpoint(Checkpoint):
             or not filename.isprintable()
             or len(filename) > _LONGEST_NAME
         ):
-            message = (
-                f"`filename` must be the name of a file, without a folder, of at most {_LONGEST_NAME} characters, got"
+            raise ValueError(
+                f"`filename` must be the name of a file, without a folder, of at most {_LONGEST_NAME} characters, "
+                f"got {filename!r}."
             )
-            raise ValueError(f"{message} {filename!r}.")
         self.monitor = monitor
         self._path = Path(directory) / f"{filename}.ckpt"
         self._mode = mode
@@ -170,10 +171,10 @@ class BestCheckpoint(Checkpoint):
         return f"BestCheckpoint[{self._path.name}, {self.monitor}, {self._mode}]"
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Refuse another callback that would write to the same file.
+        """Check that no other callback writes to the same file.
 
         Raises:
-            ValueError: There is one.
+            ValueError: Another one does.
         """
         for other in cast(Any, trainer).callbacks:
             if isinstance(other, BestCheckpoint) and other is not self and other._path == self._path:
@@ -183,7 +184,7 @@ class BestCheckpoint(Checkpoint):
                 )
 
     def on_log_entry(self, name: str, entry: LogEntry) -> None:
-        """Take notice of what is logged: a new best value is saved when all callbacks have seen the step."""
+        """Save a new best value, once all callbacks have seen the step."""
         values = name_numbers(name, entry)
         self._was_logged |= self.monitor in values
         if self.monitor in values and self._sign * values[self.monitor] > self._best:
@@ -203,7 +204,7 @@ class BestCheckpoint(Checkpoint):
             _log.warning("%s: no number was logged as %r.", self._path.name, self.monitor)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        if trainer.world_size == 1:  # a checkpoint is saved by all, and others may be lost
+        if trainer.world_size == 1:  # all ranks save a checkpoint together, and some may be lost
             self.on_train_end(trainer, pl_module)
 
     def state_dict(self) -> dict[str, Any]:
@@ -214,7 +215,7 @@ class BestCheckpoint(Checkpoint):
         self._was_logged = state_dict["was_logged"]
 
     def save_if_due(self, trainer: Trainer) -> None:
-        """Save the weights if they are the best and not saved yet."""
+        """Save the weights if they are the best and were not saved yet."""
         if self._is_due:
             self._is_due = False
             save_checkpoint(self._path, trainer, is_resumable=False)
@@ -228,12 +229,12 @@ def _find(kind: type[_Kept], trainer: Trainer) -> list[_Kept]:
 
 
 def save_checkpoint(path: Path, trainer: Trainer, is_resumable: bool) -> None:
-    """Save a checkpoint whole or not at all; weights that are not finite are not saved.
+    """Save a checkpoint atomically, unless weights are not finite.
 
-    Of several processes each gives its part, and the first writes.
+    All ranks contribute, and rank 0 writes.
     """
     if not trainer.strategy.reduce_boolean_decision(is_finite(trainer.lightning_module), all=True):
-        _log.warning("%s is left as it is: the weights at step %d are not finite.", path.name, trainer.global_step)
+        _log.warning("%s is not saved: the weights at step %d are not finite.", path.name, trainer.global_step)
     elif trainer.is_global_zero:
         write_checkpoint(path, trainer.global_step, is_resumable, trainer.save_checkpoint)
     else:
@@ -241,7 +242,7 @@ def save_checkpoint(path: Path, trainer: Trainer, is_resumable: bool) -> None:
 
 
 def log_checkpoint(path: Path, trainer: Trainer) -> None:
-    """Give a checkpoint to every logger that keeps checkpoints."""
+    """Pass a checkpoint to every logger that keeps checkpoints."""
     for logger in trainer.loggers:
         if isinstance(logger, CheckpointLogger):
             logger.log_checkpoint(path, path.stem)

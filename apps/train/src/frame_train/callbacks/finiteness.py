@@ -1,4 +1,4 @@
-"""Tells of a training that has come to numbers that are none."""
+"""Detection of losses and weights that are not finite."""
 
 import math
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from frame_train.errors import TrainingError
 
 
 def is_finite(module: LightningModule) -> bool:
-    """Say whether all weights are finite."""
+    """Return whether all weights are finite."""
     return all(bool(value.isfinite().all()) for value in module.state_dict().values())
 
 
@@ -19,10 +19,10 @@ def check_losses(means: Mapping[str, float], trainer: Trainer, since: int) -> No
     Args:
         means: The means.
         trainer: The trainer.
-        since: The global step after which they were taken.
+        since: The global step after which they were computed.
 
     Raises:
-        TrainingError: One is not; the message names the terms, and the first parameter, that are not finite.
+        TrainingError: A loss is not finite; the message names the terms, and the first parameter, that are not.
     """
     losses = [name for name in means if name == "loss" or name.endswith("_loss")]
     if all(math.isfinite(means[name]) for name in losses):

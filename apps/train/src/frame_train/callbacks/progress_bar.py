@@ -7,6 +7,7 @@ from typing import Any
 from pytorch_lightning import LightningModule, Trainer, callbacks
 from tqdm import tqdm
 
+from frame_train.optimization.lightning_internals import count_all_batches
 from frame_train.optimization.module import Procedure
 from frame_train.optimization.progress import read_quantities
 
@@ -79,7 +80,7 @@ class ProgressBar(callbacks.ProgressBar):
 def _count_done(trainer: Trainer) -> int:
     """Give the number of batches that are done."""
     procedure = trainer.lightning_module
-    return procedure.counters["iteration"] if isinstance(procedure, Procedure) else trainer.fit_loop.total_batch_idx + 1
+    return procedure.counters["iteration"] if isinstance(procedure, Procedure) else count_all_batches(trainer)
 
 
 def _count_batches(trainer: Trainer) -> int | None:

@@ -108,10 +108,10 @@ def _follow() -> int:
     directory = wait_for_directory()
     if directory is None:
         return 0
-    from frame_train.training import follow  # torch and Lightning are imported only where needed
+    from frame_train.training import train_as_worker  # torch and Lightning are imported only where needed
 
     try:
-        follow(directory)
+        train_as_worker(directory)
     except TrainingError:  # the first process tells of it
         return 1
     return 0

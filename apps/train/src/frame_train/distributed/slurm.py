@@ -3,18 +3,16 @@
 import os
 import signal
 import subprocess
-from typing import Any, cast
 
+from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
-from pytorch_lightning import Trainer
 
 
-def is_requeue(received: signal.Signals, trainer: Trainer) -> bool:
-    """Say whether a signal asks for a requeue: SIGUSR1 in a job that ``srun`` has started.
+def is_requeue(received: signal.Signals, environment: ClusterEnvironment) -> bool:
+    """Return whether a signal asks for a requeue: SIGUSR1 in a job that ``srun`` has started.
 
     ``SLURMEnvironment(auto_requeue=False)`` under ``trainer.plugins`` leaves the job as it is.
     """
-    environment = cast(Any, trainer)._accelerator_connector.cluster_environment
     return (
         isinstance(environment, SLURMEnvironment)
         and environment.auto_requeue

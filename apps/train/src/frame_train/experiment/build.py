@@ -18,7 +18,7 @@ from frame_train.experiment.compatibility import find_mismatches
 from frame_train.experiment.dry_run import find_networks, make_optimizers, try_loss
 from frame_train.experiment.parts import build_parts
 from frame_train.experiment.trainer import build_trainer, check_trainer
-from frame_train.optimization.lightning_internals import disable_nvml_probe
+from frame_train.optimization.lightning_internals import disable_nvml_probe, find_unused_parameters
 from frame_train.optimization.module import Procedure
 
 
@@ -69,7 +69,6 @@ def build_experiment(config: DictConfig, directory: Path) -> Experiment:
     if isinstance(parts.optimization, Procedure):
         parts.optimization.choose_trips(trainer)
     if isinstance(trainer.strategy, DDPStrategy) and not parts.optimization.automatic_optimization:
-        options = trainer.strategy._ddp_kwargs  # pyright: ignore[reportPrivateUsage]
-        options.setdefault("find_unused_parameters", True)  # the loss of one optimizer leaves out what another has
+        find_unused_parameters(trainer.strategy)  # the loss of one optimizer does not use what another one steps
     disable_nvml_probe()
     return Experiment(parts.optimization, trainer, file_logger, stop)

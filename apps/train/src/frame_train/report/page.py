@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import shlex
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from frame_train.files import replacing
 from frame_train.report.drawing import count_outside, draw_curves, draw_histogram
 from frame_train.report.markup import Markup, element, join
 from frame_train.report.scale import format_duration, format_number
@@ -37,9 +37,8 @@ def write_report(directory: Path) -> Path:
     """
     page = f"<!DOCTYPE html>\n{_make_page(read_record(directory))}\n"
     path = directory / "report.html"
-    temporary = directory / f".{path.name}.{os.getpid()}.tmp"
-    temporary.write_bytes(page.encode("utf-8", errors="replace"))  # JSON can hold half a character
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        temporary.write_text(page, encoding="utf-8", errors="replace")  # JSON can hold half a character
     return path
 
 

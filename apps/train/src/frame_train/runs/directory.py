@@ -1,4 +1,4 @@
-"""The directory of a run, and what it tells about itself."""
+"""The directory of a run and its ``run.json``."""
 
 import contextlib
 import fcntl
@@ -41,18 +41,17 @@ _PACKAGES = (
 _LONGEST_NAME = 255  # of a folder, in bytes
 
 FORMAT = 1
-"""Of what is in a run directory, and where: one that is greater is not understood by older versions."""
+"""The version of the layout of a run directory; a program refuses a newer one than its own."""
 
 
 @contextlib.contextmanager
 def make_run_directory(config: DictConfig) -> Generator[Path]:
-    """Make ``<device.runs_root>/<run.project>/<run.name>/<time>``, and take it away if what follows raises.
+    """Make ``<device.runs_root>/<run.project>/<run.name>/<time>``, and remove it if the block raises.
 
-    Making it is what claims the name: of two runs that start in the same second the later one gets
-    ``<time>-2``.
+    If two runs start in the same second, the later one gets ``<time>-2``.
 
     Raises:
-        CompositionError: A name is no name of a folder.
+        CompositionError: A name is not the name of a folder.
         OSError: The folder can't be made.
     """
     parent = Path(config.device.runs_root) / _folder(config, "project") / _folder(config, "name")
@@ -71,7 +70,7 @@ def write_description(directory: Path, config: DictConfig, overrides: Sequence[s
     replace_text(directory / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(list(overrides))))
     description = {
         "format": FORMAT,
-        "started": _tell_time(datetime.now()),
+        "started": _format_time(datetime.now()),
         "command": ["train", *overrides],
         "launch": name_launch(),
         "seed": config.seed,
@@ -86,36 +85,54 @@ def write_description(directory: Path, config: DictConfig, overrides: Sequence[s
 
 
 def write_end(directory: Path, is_complete: bool) -> None:
-    """Add to ``run.json`` when the training ended, and whether it came to its end: otherwise it can be resumed."""
-    _update_description(directory, {"ended": _tell_time(datetime.now()), "complete": is_complete})
+    """Add to ``run.json`` when the training ended, and whether it is complete; if not, it can be resumed."""
+    _update_description(directory, {"ended": _format_time(datetime.now()), "complete": is_complete})
 
 
 def write_missing_end(directory: Path) -> None:
-    """Add to ``run.json`` when a training ended that was killed: what is logged from now on is not of it."""
+    """Add to ``run.json`` when a killed training ended; what is logged from now on does not belong to it."""
     last_time = read_record(directory).last_time
     if "ended" not in read_description(directory) and last_time is not None:
-        _update_description(directory, {"ended": _tell_time(datetime.fromtimestamp(last_time)), "complete": False})
+        _update_description(directory, {"ended": _format_time(datetime.fromtimestamp(last_time)), "complete": False})
 
 
 def write_resumption(directory: Path, config: DictConfig, global_step: int, changes: Sequence[str]) -> None:
-    """Write the config of a run that goes on, and add to ``run.json`` from which step, and what changed."""
+    """Write the config of a resumed run, and add the global step and the changes to ``run.json``."""
     replace_text(directory / "config.yaml", OmegaConf.to_yaml(config))
     description = read_description(directory)
-    entry = {"time": _tell_time(datetime.now()), "global_step": global_step, "changes": list(changes)}
+    entry = {"time": _format_time(datetime.now()), "global_step": global_step, "changes": list(changes)}
     description["resumed"] = [*description.get("resumed", []), entry]
     _replace_description(directory, {key: description[key] for key in description if key not in ("ended", "complete")})
 
 
 def read_description(directory: Path) -> dict[str, Any]:
-    """Read ``run.json``."""
-    return json.loads((directory / "run.json").read_text())
+    """Read ``run.json``.
+
+    Raises:
+        CompositionError: It is damaged, or its format is unknown.
+        OSError: It can't be read.
+    """
+    path = directory / "run.json"
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+        number = description.get("format", FORMAT)
+    except (ValueError, AttributeError) as error:
+        raise CompositionError(f"`run`: {str(path)!r} can't be read as a description of a run: {error}.") from error
+    if type(number) is not int or number < 1:
+        raise CompositionError(f"`run`: `format` in {str(path)!r} must be a whole number from 1, got {number!r}.")
+    if number > FORMAT:
+        raise CompositionError(
+            f"`run`: {str(path)!r} is of format {number}, and this version reads formats up to {FORMAT}. "
+            "Use the newer frame-train that wrote it."
+        )
+    return description
 
 
 def continue_wandb_runs(config: DictConfig, directory: Path) -> list[str]:
-    """Let the loggers of W&B go on with the run that a directory belongs to, and name those of which none is known.
+    """Make the W&B loggers continue the W&B run of a directory; return their names if the directory has none.
 
     Args:
-        config: The config of the run; it is changed.
+        config: The config of the run, which is modified.
         directory: The run directory.
     """
     known = read_wandb_run(directory)
@@ -133,10 +150,10 @@ def continue_wandb_runs(config: DictConfig, directory: Path) -> list[str]:
 
 @contextlib.contextmanager
 def claimed(directory: Path) -> Generator[None]:
-    """Claim a run directory for this process, which alone may train in it.
+    """Lock a run directory, so that no other process trains in it.
 
     Raises:
-        CompositionError: Another process is training in it.
+        CompositionError: Another process trains in it.
     """
     with (directory / ".lock").open("a") as lock:
         try:
@@ -154,7 +171,7 @@ def _replace_description(directory: Path, description: Mapping[str, Any]) -> Non
     replace_text(directory / "run.json", json.dumps(description, indent=2) + "\n")
 
 
-def _tell_time(time: datetime) -> str:
+def _format_time(time: datetime) -> str:
     return time.astimezone().isoformat(timespec="seconds")
 
 
@@ -162,8 +179,8 @@ def _folder(config: DictConfig, key: str) -> str:
     name = "" if config.run[key] is None else str(config.run[key])
     if not re.fullmatch(r"[\w][\w .+=,@-]*", name) or len(name.encode()) > _LONGEST_NAME:
         raise CompositionError(
-            f"`run.{key}` must be the name of a folder, of letters, digits, spaces and any of '_.+=,@-', "
-            f"and at most {_LONGEST_NAME} bytes, got {name!r}."
+            f"`run.{key}` must be the name of a folder, made of letters, digits, spaces and '_.+=,@-', of at most "
+            f"{_LONGEST_NAME} bytes, got {name!r}."
         )
     return name
 
@@ -182,7 +199,7 @@ def _claim(parent: Path) -> Path:
 
 
 def _describe_git() -> dict[str, str | bool] | None:
-    """Give the commit of the workspace, and whether something in it is not committed."""
+    """Return the commit of the workspace, and whether it has uncommitted changes."""
     commit = _git("rev-parse", "HEAD")
     return None if commit is None else {"commit": commit, "dirty": bool(_git("status", "--porcelain"))}
 

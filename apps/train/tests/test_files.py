@@ -1,0 +1,71 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from frame_train.files import remove_leftovers, replace_text, replacing
+
+
+def test_a_file_is_replaced_and_nothing_stays_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    for text in ("first", "日本語"):
+        replace_text(path, text)
+        assert path.read_text(encoding="utf-8") == text
+        assert list(tmp_path.iterdir()) == [path]
+
+
+def write_half(path: Path) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_an_error_leaves_the_file_as_it_was_and_nothing_beside_it(tmp_path: Path, exists: bool) -> None:
+    path = tmp_path / "file.txt"
+    if exists:
+        path.write_text("before")
+    with pytest.raises(KeyboardInterrupt):
+        write_half(path)
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == ({"file.txt": "before"} if exists else {})
+
+
+def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    path, target = tmp_path / "run" / "file.txt", tmp_path / "target.txt"
+    path.parent.mkdir()
+    target.write_text("of somebody else")
+    path.symlink_to(target)
+    replace_text(path, "own")
+    assert target.read_text() == "of somebody else"
+    assert not path.is_symlink()
+    assert path.read_text() == "own"
+
+
+def test_the_umask_determines_the_mode_even_of_a_file_that_is_written_anew(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    before = os.umask(0o027)
+    try:
+        with replacing(path) as temporary:
+            temporary.unlink()
+            temporary.touch(mode=0o600)
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_two_that_replace_a_file_at_the_same_time_do_not_meet(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    with replacing(path) as first, replacing(path) as second:
+        first.write_text("first")
+        second.write_text("second")
+    assert path.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    path.touch()
+    with replacing(path) as temporary:
+        os.link(temporary, tmp_path / ".file.txt.0123456789abcdef.tmp")
+    remove_leftovers(tmp_path)
+    assert list(tmp_path.iterdir()) == [path]
