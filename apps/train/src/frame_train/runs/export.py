@@ -1,4 +1,4 @@
-"""A model without the framework: a file of weights, and the lines of Python that load it."""
+"""Export of a model: a file of weights, and the lines of Python that load it without the framework."""
 
 import builtins
 import json
@@ -6,8 +6,8 @@ import keyword
 import math
 import re
 import sys
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,15 +22,15 @@ from frame_train.errors import CompositionError
 
 
 def export_model(model: nn.Module, config: DictConfig, path: Path) -> str:
-    """Write the weights of a model as safetensors, and give the lines that build the model and load them.
+    """Write the weights of a model as safetensors, and return the lines that build the model and load them.
 
     Args:
-        model: The model; of several that were trained jointly, the model that holds them as ``models``.
+        model: The model; for jointly trained models, the model that holds them as ``models``.
         config: The config that describes it under ``optimization.model``, or ``optimization.models``.
         path: The file to write.
 
     Raises:
-        CompositionError: It can't be written.
+        CompositionError: The file can't be written.
     """
     optimization = config.optimization
     source = _Source()
@@ -53,7 +53,7 @@ def export_model(model: nn.Module, config: DictConfig, path: Path) -> str:
 
 
 class _Source:
-    """Lines of Python: imports, a variable for each component that stands for itself or is shared, a last expression.
+    """Lines of Python that build components: imports, then a variable for each that is shared or a node of its own.
 
     Attributes:
         lines: The statements so far, without the imports.
@@ -64,23 +64,24 @@ class _Source:
         self._imports: dict[str, dict[str, str]] = defaultdict(dict)
         self._names = {*dir(builtins), *keyword.kwlist}
         self._variables: dict[int, str] = {}
+        self._n_uses: Counter[int] = Counter()
 
     def write(self, node: Any) -> str:
-        """Give an expression for a node, and add the lines that it needs before it."""
-        shared = _find_shared(node)
-        return self._write(node, shared, is_top=True)
+        """Return an expression for a node, and add the lines that must precede it."""
+        self._count_uses(node)
+        return self._write(node, is_top=True)
 
     def add_variable(self, name: str, expression: str) -> str:
-        """Add a line that gives an expression a name, and give the name, which may have got a number."""
+        """Add a line that assigns an expression to a variable, and return its name, numbered if it was taken."""
         name = self._make_name(name)
         if expression != name:
             self.lines.append(f"{name} = {expression}")
         return name
 
     def use(self, path: str) -> str:
-        """Import what a dotted path names, and give the expression for it."""
+        """Import the object of a dotted path, and return an expression for it."""
         module = path
-        while module not in sys.modules:  # all of it has been built
+        while module not in sys.modules:  # the model has been built, so its modules are imported
             module = module.rpartition(".")[0]
         name, *inner = path.removeprefix(f"{module}.").split(".")
         if name not in self._imports[module]:
@@ -88,28 +89,37 @@ class _Source:
         return ".".join([self._imports[module][name], *inner])
 
     def render(self) -> str:
-        """Give all lines, imports first."""
+        """Return all lines, imports first."""
         imports = [f"from {module} import {_list_names(names)}" for module, names in sorted(self._imports.items())]
         return "\n".join([*imports, "", *self.lines])
 
-    def _write(self, node: Any, shared: set[int], is_top: bool = False) -> str:
+    def _count_uses(self, node: Any) -> None:
+        if isinstance(node, DictConfig) and "_target_" in node:
+            self._n_uses[id(node)] += 1
+            if self._n_uses[id(node)] > 1:
+                return
+        if isinstance(node, DictConfig | ListConfig):
+            for child in node if isinstance(node, ListConfig) else node.values():
+                self._count_uses(child)
+
+    def _write(self, node: Any, is_top: bool = False) -> str:
         if isinstance(node, ListConfig):
-            return f"[{', '.join(self._write(item, shared) for item in node)}]"
+            return f"[{', '.join(map(self._write, node))}]"
         if not isinstance(node, DictConfig):
             return _write_value(node)
         if "_target_" not in node:
-            return f"{{{', '.join(f'{_write_value(name)}: {self._write(node[name], shared)}' for name in node)}}}"
+            return f"{{{', '.join(f'{_write_value(name)}: {self._write(value)}' for name, value in node.items())}}}"
         if id(node) in self._variables:
             return self._variables[id(node)]
-        expression = self._write_call(node, shared)
-        if is_top or node.get("_copy_") or not (id(node) in shared or _stands_for_itself(node)):
+        expression = self._write_call(node)
+        if is_top or node.get("_copy_") or (_is_nested(node) and self._n_uses[id(node)] == 1):
             return expression
         self._variables[id(node)] = self.add_variable(_name(node), expression)
         return self._variables[id(node)]
 
-    def _write_call(self, node: DictConfig, shared: set[int]) -> str:
-        arguments = [self._write(item, shared) for item in node.get("_args_", [])]
-        arguments += [f"{name}={self._write(node[name], shared)}" for name in node if name not in RESERVED_KEYS]
+    def _write_call(self, node: DictConfig) -> str:
+        arguments = [self._write(item) for item in node.get("_args_", [])]
+        arguments += [f"{name}={self._write(node[name])}" for name in node if name not in RESERVED_KEYS]
         target = self.use(node["_target_"])
         if node.get("_partial_"):
             return f"{self.use('functools.partial')}({', '.join([target, *arguments])})"
@@ -129,7 +139,7 @@ def _list_names(names: Mapping[str, str]) -> str:
 
 
 def _write_value(value: Any) -> str:
-    """Give a plain value as Python."""
+    """Return a plain value as a Python literal."""
     if isinstance(value, float) and not math.isfinite(value):
         return f'float("{value}")'
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
@@ -142,31 +152,11 @@ def _name(node: DictConfig) -> str:
     return name if name.isidentifier() else f"part_{name}"
 
 
-def _stands_for_itself(node: DictConfig) -> bool:
-    """Say whether a component is not written inside of another one."""
+def _is_nested(node: DictConfig) -> bool:
+    """Return whether a component is defined inside another one."""
     parent = node._get_parent()  # pyright: ignore[reportPrivateUsage]
     while parent is not None:
         if isinstance(parent, DictConfig) and "_target_" in parent:
-            return False
+            return True
         parent = parent._get_parent()  # pyright: ignore[reportPrivateUsage]
-    return True
-
-
-def _find_shared(node: Any) -> set[int]:
-    """Find the components that are used more than once."""
-    seen: set[int] = set()
-    shared: set[int] = set()
-    for component in _iterate_components(node, seen):
-        (shared if component in seen else seen).add(component)
-    return shared
-
-
-def _iterate_components(node: Any, seen: set[int]) -> Iterator[int]:
-    if isinstance(node, DictConfig) and "_target_" in node:
-        is_new = id(node) not in seen
-        yield id(node)
-        if not is_new:
-            return
-    if isinstance(node, DictConfig | ListConfig):
-        for child in node if isinstance(node, ListConfig) else (node[name] for name in node):
-            yield from _iterate_components(child, seen)
+    return False
