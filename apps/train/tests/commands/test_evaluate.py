@@ -84,7 +84,7 @@ def test_all_checkpoints_are_evaluated_in_the_order_of_their_steps(evaluate: Com
 def test_a_value_of_the_runs_own_evaluations_can_be_set(evaluate: Command, run: Path, trained: Path) -> None:
     result = evaluate(f"run={run}", "evaluation.elbo_train.evaluator.evaluate_on=test")
     assert result.code == 0, result
-    assert "the run has logged 'ELBO/Train' of 'train', and this is of 'test'" in result.errors
+    assert "the run has logged 'ELBO/Train' on 'train', and this evaluates 'test'" in result.errors
     assert "evaluation.elbo_train.name=" in result.errors
     names = {name for line in read_new(run, trained) for name in line}
     assert names >= {"ELBO/Train", "ELBO/Validation", "Images/Samples", "Images/Reconstructions"}
@@ -250,11 +250,11 @@ def spoil_target(run: Path) -> None:
     ("arguments", "messages"),
     [
         ([], ["`run` is missing"]),
-        (["run={run}", "allow=5"], ["`allow` must be names", "got 5"]),
-        (["run={run}", "allow=null"], ["`allow` must be names", "got None"]),
+        (["run={run}", "allow=5"], ["`allow` must be a list of names", "got 5"]),
+        (["run={run}", "allow=null"], ["`allow` must be a list of names", "got None"]),
         (["run={run}", "evaluation.elbo_train.evaluator=5"], ["`evaluator` must be an `Evaluation`, got 5"]),
         (["run={run}", "evaluation.elbo_train.name=time"], ["`evaluation.elbo_train.name`: 'time'", "choose another"]),
-        (["run={run}", "~evaluation.elbo_tain"], ["no `elbo_tain` to leave out", "Did you mean `elbo_train`?"]),
+        (["run={run}", "~evaluation.elbo_tain"], ["no `elbo_tain` to remove", "Did you mean `elbo_train`?"]),
         (["run={run}", "~evaluation.elbo_train.nam"], ["`evaluation.elbo_train` has no `nam`", "`name`?"]),
         (["run=runs/nowhere"], ["`run`: there is no 'runs/nowhere'"]),
         (["run={run}", "weights=bst"], ["`weights`", "best, last, step-00000002, step-00000004", "`best`?"]),

@@ -39,7 +39,7 @@ def main() -> None:
         if flags.diff is None:
             _compose_and_evaluate(_normalize_overrides(arguments), show_traceback)
         else:
-            _tell_difference(flags.diff)
+            _print_differences(flags.diff)
         sys.exit(0)
     sys.exit(2)
 
@@ -52,12 +52,13 @@ def _take_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]
     return parser.parse_known_args(arguments)
 
 
-def _tell_difference(runs: Sequence[str]) -> None:
+def _print_differences(runs: Sequence[str]) -> None:
     if len(runs) != 2:
         raise CompositionError(f"`--diff` takes two runs, got {len(runs)}: `evaluate --diff RUN_A RUN_B`.")
-    from frame_train.runs.difference import tell_difference  # torch is imported only where needed
+    from frame_train.runs.difference import compare_runs  # torch is imported only where needed
+    from frame_train.terminal import print_differences
 
-    tell_difference(*runs)
+    print_differences(*compare_runs(*runs))
 
 
 def _compose_and_evaluate(arguments: Sequence[str], show_traceback: bool) -> None:

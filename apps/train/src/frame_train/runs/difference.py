@@ -1,4 +1,4 @@
-"""What differs between two runs."""
+"""Differences between two runs."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -7,32 +7,29 @@ from typing import Any
 from frame_train.runs.location import locate
 from frame_train.runs.record import Record, read_record
 from frame_train.runs.stored import read_config
-from frame_train.terminal import print_differences
 
 _CODE = ("git", "versions", "uv_lock_sha256")
 _ENVIRONMENT = ("python", "platform", "device")
-_NOT_TOLD = ("run.directory",)  # no two runs share one
+_IGNORED = ("run.directory",)  # different for any two runs
 
 Rows = list[tuple[str, ...]]
-"""The key, what it is in one run, what it is in the other; of a number, how much greater."""
+"""For each key: the key, both values, and the difference of two numbers."""
 
 
-def tell_difference(first: str, second: str) -> None:
-    """Print what differs between two runs: in config, code version, environment and final metrics.
+def compare_runs(first: str, second: str) -> tuple[list[Path], dict[str, Rows]]:
+    """Compare the config, code version, environment and final metrics of two runs.
+
+    Returns:
+        The run directories, and the differences by title.
 
     Raises:
         CompositionError: There is no such run, or its config can't be read.
     """
     directories = [locate(where, "last", needs_checkpoint=False)[0] for where in (first, second)]
     for directory in directories:
-        read_config(directory)  # a page leaves out what can't be read, and here it would seem to differ
-    print_differences(directories, find_differences(*directories))
-
-
-def find_differences(first: Path, second: Path) -> dict[str, Rows]:
-    """Find what differs between two run directories, under the title of what it is."""
-    a, b = read_record(first), read_record(second)
-    return {
+        read_config(directory)  # a record omits what can't be read, which would look like a difference
+    a, b = map(read_record, directories)
+    return directories, {
         "config": _compare(_flatten(a.config), _flatten(b.config)),
         "code version": _compare(_choose(a, _CODE), _choose(b, _CODE)),
         "environment": _compare(_choose(a, _ENVIRONMENT), _choose(b, _ENVIRONMENT)),
@@ -49,7 +46,7 @@ def _read_last(record: Record) -> dict[str, Any]:
 
 
 def _flatten(content: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in _iterate_leaves(content, "") if key not in _NOT_TOLD}
+    return {key: value for key, value in _iterate_leaves(content, "") if key not in _IGNORED}
 
 
 def _iterate_leaves(content: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
@@ -65,13 +62,13 @@ def _compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> Rows:
     rows: Rows = []
     for key in sorted({*first, *second}):
         values = [side.get(key, missing) for side in (first, second)]
-        if repr(values[0]) != repr(values[1]):  # of two NaN too
-            told = ["absent" if value is missing else _tell(value) for value in values]
+        if repr(values[0]) != repr(values[1]):  # `nan` equals `nan` here
+            texts = ["absent" if value is missing else _format(value) for value in values]
             numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
             difference = f"{numbers[1] - numbers[0]:+.5g}" if len(numbers) == 2 else ""
-            rows.append((key, *told, difference))
+            rows.append((key, *texts, difference))
     return rows
 
 
-def _tell(value: Any) -> str:
+def _format(value: Any) -> str:
     return f"{value:.7g}" if isinstance(value, float) else str(value)
