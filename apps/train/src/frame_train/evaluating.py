@@ -1,4 +1,4 @@
-"""A run that was trained, evaluated: from its directory to its last page."""
+"""Evaluation of a stored run, from its directory to its report."""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _N_LINES = 3
 
 @dataclass(frozen=True)
 class Failure:
-    """An evaluation that raised, and at which global step."""
+    """An evaluation that raised, with its global step."""
 
     key: str
     global_step: int
@@ -42,25 +42,25 @@ class Failure:
 def evaluate(
     config: DictConfig, adds_evaluations: bool, sets_device: bool, deletions: Sequence[str] = ()
 ) -> list[Failure]:
-    """Evaluate the checkpoints of a run, and append what is found to its logs.
+    """Evaluate the checkpoints of a run, and append the results to its logs.
 
     Args:
         config: The composed config of the command.
-        adds_evaluations: Whether it has evaluations of its own, in place of those of the run.
-        sets_device: Whether it says where the data are, in place of what the run says.
-        deletions: Keys of what is left out, such as ``evaluation.elbo_train``.
+        adds_evaluations: Whether the evaluations of the config replace those of the run.
+        sets_device: Whether the place of the data comes from the config instead of the run.
+        deletions: Keys of evaluations to skip, such as ``evaluation.elbo_train``.
 
     Returns:
-        The evaluations that raised; what the others found is logged.
+        The evaluations that raised; the results of the others are logged.
 
     Raises:
-        CompositionError: The run can't be brought back, or an evaluation does not fit it.
+        CompositionError: The run can't be loaded, or an evaluation does not fit it.
     """
     quiet_libraries()
     options = cast(dict[str, Any], OmegaConf.to_container(config.evaluation, resolve=False))
     run, checkpoints = _open(config, list(_iterate_targets(options)))
     for checkpoint in checkpoints:
-        run.load(checkpoint)  # each fits, or nothing is evaluated
+        run.load(checkpoint)  # before any evaluation: all of them must fit
     if sets_device:
         run.move_data(config.device)
     own = _as_mapping(run.config, "evaluation")
@@ -68,7 +68,7 @@ def evaluate(
     for key in deletions:
         _delete(run.config, key)
     evaluations = _build_evaluations(run)
-    _tell_of_other_splits(evaluations, own)
+    _report_other_splits(evaluations, own)
     loggers = _build_loggers(run)
     run.model.to(_choose_device(config.trainer.accelerator))
     return _evaluate(run, checkpoints, evaluations, loggers)
@@ -80,7 +80,7 @@ def _evaluate(
     evaluations: Mapping[str, EvaluationCallback],
     others: Sequence[Logger],
 ) -> list[Failure]:
-    """Evaluate each checkpoint, and write what was found so far also where an evaluation fails."""
+    """Evaluate each checkpoint; write the results even if an evaluation fails."""
     write_missing_end(run.directory)
     file_logger = FileLogger(run.directory)
     loggers = [file_logger, *others]
@@ -92,7 +92,7 @@ def _evaluate(
             run.load(checkpoint)
             results: dict[Hashable, Any] = {}
             for key, evaluation in evaluations.items():
-                evaluation.on_error = "stop"  # it raises, and the others go on here
+                evaluation.on_error = "stop"  # it raises, and the loop continues with the others
                 try:
                     with sharing(results), reading(read):
                         evaluation.evaluate(run, run.global_step, partial(_log, run=run, loggers=loggers))
@@ -109,12 +109,12 @@ def _evaluate(
 
 
 def _open(config: DictConfig, targets: Sequence[str]) -> tuple[Run, list[Checkpoint]]:
-    """Open the run; the command line allows what it names itself."""
+    """Open the run; targets on the command line are allowed."""
     if OmegaConf.is_missing(config, "run"):
-        raise CompositionError("`run` is missing: `run=FOLDER` names a run directory, a checkpoint, or a run on W&B.")
+        raise CompositionError("`run` is missing. Set `run=FOLDER` to a run directory, a checkpoint, or a run on W&B.")
     allow = [config.allow] if isinstance(config.allow, str) else config.allow
     if not isinstance(allow, list | ListConfig) or not all(isinstance(name, str) for name in allow):
-        raise CompositionError(f"`allow` must be names, such as `allow=[my_package]`, got {config.allow!r}.")
+        raise CompositionError(f"`allow` must be a list of names, such as `allow=[my_package]`, got {config.allow!r}.")
     return open_run(str(config.run), str(config.weights), [*allow, *targets], config.device)
 
 
@@ -129,7 +129,7 @@ def _iterate_targets(options: Any) -> Iterator[str]:
 
 
 def _as_mapping(config: DictConfig, group: str) -> DictConfig:
-    """Give the components of a group by name, of a list by position."""
+    """Return the components of a group by name, or by position in a list."""
     node: Any = config.get(group)
     if isinstance(node, ListConfig):
         items = cast(list[Any], OmegaConf.to_container(node, resolve=False))
@@ -145,7 +145,7 @@ def _as_mapping(config: DictConfig, group: str) -> DictConfig:
 
 
 def _delete(config: DictConfig, key: str) -> None:
-    """Leave something out of the evaluations.
+    """Remove an evaluation.
 
     Raises:
         CompositionError: There is no such key.
@@ -154,16 +154,16 @@ def _delete(config: DictConfig, key: str) -> None:
     node = OmegaConf.select(config, parent)
     names = [str(other) for other in node] if isinstance(node, DictConfig) else []
     if name not in names:
-        there = ", ".join(names) or "nothing"
-        raise CompositionError(f"`{parent}` has no `{name}` to leave out, only {there}.{suggest(name, names)}")
+        present = ", ".join(names) or "nothing"
+        raise CompositionError(f"`{parent}` has no `{name}` to remove, only {present}.{suggest(name, names)}")
     del node[name]
 
 
 def _build_evaluations(run: Run) -> dict[str, EvaluationCallback]:
-    """Build the evaluations, and find before any of them runs what would fail: a capability, a split, a name."""
+    """Build the evaluations, and check their capabilities, splits and names before any of them runs."""
     built = {f"evaluation.{name}": item for name, item in run.instantiate("evaluation").items() if item is not None}
     if not built:
-        raise CompositionError("`evaluation`: there is nothing to evaluate; `+evaluation=elbo` adds something.")
+        raise CompositionError("`evaluation` is empty. `+evaluation=elbo` adds an evaluation.")
     problems: list[CompositionError] = []
     for key, evaluation in built.items():
         if not isinstance(evaluation, EvaluationCallback):
@@ -178,23 +178,23 @@ def _build_evaluations(run: Run) -> dict[str, EvaluationCallback]:
     return built
 
 
-def _tell_of_other_splits(evaluations: Mapping[str, EvaluationCallback], own: Mapping[str, Any]) -> None:
-    """Tell of a name under which the run has logged what it found on another split."""
+def _report_other_splits(evaluations: Mapping[str, EvaluationCallback], own: Mapping[str, Any]) -> None:
+    """Report a name under which the run has logged another split."""
     splits = {item.name: OmegaConf.select(item, "evaluator.evaluate_on") for item in own.values() if item is not None}
     for key, evaluation in evaluations.items():
         before, now = splits.get(evaluation.name), evaluation.evaluator.evaluate_on
         if before is not None and before != now:
             print_notice(
-                f"`{key}`: the run has logged {evaluation.name!r} of {before!r}, and this is of {now!r}; "
-                f"`{key}.name=...` gives it a name of its own."
+                f"`{key}`: the run has logged {evaluation.name!r} on {before!r}, and this evaluates {now!r}. "
+                f"Set `{key}.name=...` to another name."
             )
 
 
 def _build_loggers(run: Run) -> list[Logger]:
-    """Build the loggers of the run again, so that they go on where they ended."""
+    """Build the loggers of the run, which continue its logs."""
     run.config.logger = _as_mapping(run.config, "logger")
     for name in continue_wandb_runs(run.config, run.directory):
-        print_notice(f"`logger.{name}`: nothing in the run directory says which run on W&B it is; left out.")
+        print_notice(f"`logger.{name}` is skipped: the run directory does not name its run on W&B.")
         run.config.logger[name] = None
     loggers = {name: logger for name, logger in run.instantiate("logger").items() if logger is not None}
     for name, logger in loggers.items():
@@ -204,7 +204,7 @@ def _build_loggers(run: Run) -> list[Logger]:
 
 
 def _choose_device(accelerator: str) -> torch.device:
-    """Give the device that a Trainer with this accelerator takes first."""
+    """Return the first device of a Trainer with this accelerator."""
     present = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     return torch.device("cpu") if present is None or accelerator == "cpu" else present
 

@@ -62,7 +62,7 @@ def test_weights_are_chosen_by_name(trained: Path, weights: str, step: int) -> N
 def test_a_checkpoint_is_a_run_with_its_weights(trained: Path) -> None:
     checkpoint = trained / "checkpoints" / "step-00000002.ckpt"
     assert load_run(checkpoint).global_step == load_run(str(trained), str(checkpoint)).global_step == 2
-    with pytest.raises(CompositionError, match="'best' is asked for, and `run` is a checkpoint already"):
+    with pytest.raises(CompositionError, match="`weights` must be left out if `run` is a checkpoint, got 'best'"):
         load_run(checkpoint, "best")
 
 
@@ -167,17 +167,17 @@ def keep(run: Path) -> None:
     ("spoil", "where", "weights", "messages"),
     [
         (keep, "../cop", "last", ["there is no", "Did you mean `copy`?", "The newest run below", "copy'"]),
-        (keep, "..", "last", ["is no run directory", "The newest run below", "copy'"]),
+        (keep, "..", "last", ["is not a run directory", "The newest run below", "copy'"]),
         (keep, "../../VEA/copy", "last", ["has VAE", "Did you mean `VAE`?"]),
         (empty, ".", "last", ["is empty"]),
-        (remove("config.yaml"), ".", "last", ["it has `run.json`, `checkpoints/*.ckpt`, and no `config.yaml`"]),
+        (remove("config.yaml"), ".", "last", ["is an incomplete run directory, without `config.yaml`"]),
         (
             remove("run.json", "checkpoints"),
             ".",
             "last",
-            ["it has `config.yaml`", "no `run.json`, `checkpoints/*.ckpt`"],
+            ["is an incomplete run directory, without `run.json`, `checkpoints/*.ckpt`"],
         ),
-        (write("run.json", '{"format": 2}'), ".", "last", ["is of format 2", "reads up to 1"]),
+        (write("run.json", '{"format": 2}'), ".", "last", ["is of format 2", "reads formats up to 1"]),
         (write("run.json", '{"format": "x"}'), ".", "last", ["`format`", "must be a whole number from 1, got 'x'"]),
         (write("run.json", '{"format": 0}'), ".", "last", ["must be a whole number from 1, got 0"]),
         (write("run.json", '{"format'), ".", "last", ["run.json' can't be read"]),
@@ -189,7 +189,7 @@ def keep(run: Path) -> None:
             write("config.yaml", "a: 1"),
             ".",
             "last",
-            ["expected a procedure with a `model`", "got None"],
+            ["expected a mapping with a `model`", "got None"],
         ),
         (cut_off, ".", "last", ["last.ckpt' can't be read as a checkpoint: it is cut off"]),
         (write("checkpoints/last.ckpt", "weights"), ".", "last", ["last.ckpt' can't be read as a checkpoint"]),
@@ -251,7 +251,7 @@ def test_a_file_that_can_not_be_written_is_told(trained: Path, tmp_path: Path) -
 
 def test_a_checkpoint_that_lies_alone_is_told(trained: Path, tmp_path: Path) -> None:
     path = shutil.copy(trained / "checkpoints" / "last.ckpt", tmp_path)
-    with pytest.raises(CompositionError, match="is in no run directory"):
+    with pytest.raises(CompositionError, match="is not in a run directory"):
         load_run(path)
 
 

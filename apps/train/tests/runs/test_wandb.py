@@ -211,7 +211,7 @@ def test_a_damaged_file_is_told_and_nothing_of_the_run_remains(
     (checkpoint,) = get_storage(trained, "best", "files/checkpoint.ckpt")
     monkeypatch.setitem(trained.server.storage, checkpoint, trained.server.storage[checkpoint][:-1])
     with pytest.raises(
-        CompositionError, match=r"can't be loaded from W&B to .*: Digest mismatch for file: checkpoint.ckpt"
+        CompositionError, match=r"can't be downloaded from W&B to .*: Digest mismatch for file: checkpoint.ckpt"
     ):
         download_run(trained.path, "best", here)
     assert not here.exists()
@@ -225,14 +225,14 @@ def test_an_artifact_whose_files_lead_elsewhere_is_refused(
     content = json.loads(trained.server.storage[manifest])
     content["contents"][name] = content["contents"]["run.json"]
     monkeypatch.setitem(trained.server.storage, manifest, json.dumps(content).encode())
-    with pytest.raises(CompositionError, match=r"leads out of its folder by '.*evil'; nothing of it is downloaded"):
+    with pytest.raises(CompositionError, match=r"is not downloaded: its file '.*evil' would be outside"):
         download_run(trained.path, "best", here)
     assert not here.exists()
 
 
 @pytest.mark.parametrize("path", ["../../evil", "somebody/../evil", "somebody/DIGITS/.."])
 def test_a_run_whose_path_leads_elsewhere_is_refused(tmp_path: Path, path: str) -> None:
-    with pytest.raises(CompositionError, match="is named as `entity/project/run_id`"):
+    with pytest.raises(CompositionError, match="must be named as `entity/project/run_id`"):
         download_run(path, "best", tmp_path / "downloads")
     assert not (tmp_path / "downloads").exists()
 
@@ -246,9 +246,9 @@ def get_storage(trained: Trained, weights: str, name: str) -> list[str]:
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
-        ("WANDB_API_KEY", "", r"no credentials for W&B at http://.*: `wandb login` stores them"),
+        ("WANDB_API_KEY", "", r"no credentials for W&B at http://.*; `wandb login` stores them"),
         ("WANDB_API_KEY", "short", r"credentials for W&B can't be used: .*`wandb login --relogin`"),
-        ("WANDB_MODE", "offline", r"mode is 'offline': .* `WANDB_MODE=online`"),
+        ("WANDB_MODE", "offline", r"mode is 'offline', .* `WANDB_MODE=online`"),
         ("WANDB_MODE", "nonsense", r"`WANDB_MODE` must be one of .*, got 'nonsense'"),
         ("WANDB_BASE_URL", "http://127.0.0.1:9", r"W&B at http://127.0.0.1:9 did not answer within 1 seconds"),
     ],

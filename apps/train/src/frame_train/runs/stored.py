@@ -1,4 +1,4 @@
-"""A run that was trained: its model with the weights, its data, its config, what it logged."""
+"""A stored run: its model with the weights, its data, its config and its metrics."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,19 +26,18 @@ if TYPE_CHECKING:
 
 
 def load_run(where: str | Path, weights: str = "last", allow: Sequence[str] = ()) -> "Run":
-    """Bring back a run: its model with the weights, its data, its config, what it logged.
+    """Load a run: its model with the weights, its data, its config and its metrics.
 
-    A config is code. Of one that may come from elsewhere, only classes of this project's packages, of torch
-    and of torchvision are built, and what ``allow`` names. The weights are read without running anything.
+    A config is code. A config may come from elsewhere, so it builds only classes of this project's packages, of torch
+    and of torchvision, and what ``allow`` names. Reading the weights executes nothing.
 
     Args:
         where: A run directory, a checkpoint in it, or ``entity/project/run_id`` of W&B.
         weights: ``best``, ``last``, the name of another file in ``checkpoints``, or a path.
-        allow: Packages, modules or dotted paths of your own that the config may name.
+        allow: Your own packages, modules or dotted paths that the config may name.
 
     Raises:
-        CompositionError: There is no such run, it is not whole, or it can't be built; the message says
-            what was expected, and what is near.
+        CompositionError: There is no such run, it is incomplete, or it can't be built.
     """
     run, checkpoints = open_run(where, weights, allow)
     run.load(checkpoints[-1])
@@ -48,7 +47,7 @@ def load_run(where: str | Path, weights: str = "last", allow: Sequence[str] = ()
 def open_run(
     where: str | Path, weights: str, allow: Sequence[str], device: DictConfig | None = None
 ) -> tuple["Run", list[Checkpoint]]:
-    """Bring back a run, and the checkpoints that are meant, none of which is loaded yet; ``all`` are all it has."""
+    """Open a run and read the requested checkpoints, without loading one; ``all`` requests every checkpoint."""
     if not isinstance(where, str | Path):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise CompositionError(f"`run` must be a run directory, a checkpoint, or a run on W&B, got {where!r}.")
     if not isinstance(weights, str):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -59,19 +58,19 @@ def open_run(
 
 
 class Run:
-    """A run that was trained, as an optimization that can be evaluated; `load_run` makes it.
+    """A stored run, as an optimization that can be evaluated; `load_run` makes it.
 
     Args:
         directory: The run directory.
         config: Its config.
         composition: Builds what the config describes.
-        device: Device option of this machine; None for the one that ``DEVICE_NAME`` names.
+        device: The device config of this machine; None for the one that ``DEVICE_NAME`` names.
 
     Attributes:
         directory: The run directory.
-        config: The config as it was stored, but for ``run.directory``, which is where the run is now.
-        model: The model, on the CPU.
-        checkpoint: Where its weights are from; with these it is in eval mode.
+        config: The stored config, with the present place of the run as ``run.directory``.
+        model: The model, on the CPU, in eval mode once its weights are loaded.
+        checkpoint: The checkpoint of its weights.
     """
 
     model: Model
@@ -94,17 +93,17 @@ class Run:
 
     @property
     def counters(self) -> Mapping[str, int]:
-        """What was counted when the weights were saved."""
+        """The counters at the time when the weights were saved."""
         return self.checkpoint.counters
 
     @property
     def data(self) -> Mapping[str, SizedDataset]:
-        """The splits of the data, built when they are first asked for.
+        """The splits of the data, built on first access.
 
-        Data that are no longer where ``device.data_root`` says are looked for where this machine has its own.
+        If the folder ``device.data_root`` of the config does not exist, that of this machine is used.
 
         Raises:
-            CompositionError: The config describes none, or they can't be built.
+            CompositionError: The config has no data, or they can't be built.
         """
         if self._data is None:
             data_root = OmegaConf.select(self.config, "device.data_root")
@@ -121,30 +120,30 @@ class Run:
 
     @property
     def metrics(self) -> "pd.DataFrame":
-        """What was logged: a row for each line of ``metrics.jsonl``."""
+        """The metrics: a row for each line of ``metrics.jsonl``."""
         return read_metrics(self.directory)
 
     def load(self, checkpoint: Checkpoint) -> None:
-        """Put other weights of this run into the model.
+        """Load the weights of a checkpoint of this run into the model.
 
         Raises:
-            CompositionError: They are those of another model.
+            CompositionError: They belong to another model.
         """
         load_weights(self.model, checkpoint)
         self.model.eval()
         self.checkpoint = checkpoint
 
     def move_data(self, device: DictConfig) -> None:
-        """Look for the data where a device option says, from when they are first asked for, with as many workers."""
+        """Take the place of the data and the number of data-loading workers from a device config."""
         data_root = str(Path(device.data_root).expanduser().absolute())
         self.config.device.update(data_root=data_root, download_files=device.download_files)
         self.config.device.num_workers = device.get("num_workers", 0)
 
     def instantiate(self, key: str) -> Any:
-        """Build what stands under a key of the config; what it refers to is what the run has already.
+        """Build the object under a key of the config; it shares what the run has already built.
 
         Raises:
-            CompositionError: It can't be built, or names what is not allowed.
+            CompositionError: It can't be built, or it names something that is not allowed.
         """
         try:
             node = OmegaConf.select(self.config, key, throw_on_missing=True, throw_on_resolution_failure=True)
@@ -153,16 +152,16 @@ class Run:
         return self._composition.instantiate(node)
 
     def export(self, path: str | Path) -> str:
-        """Write the weights as safetensors, and print and give the lines of Python that load them.
+        """Write the weights as safetensors; print and return the lines of Python that load them.
 
-        The lines need the packages of the model and its networks, torch and safetensors: no Lightning,
-        no Hydra, no W&B, and not this package.
+        The lines need torch, safetensors and the packages of the model and its networks. They need neither Lightning,
+        Hydra, W&B nor this package.
 
         Args:
             path: The file to write.
 
         Raises:
-            CompositionError: It can't be written.
+            CompositionError: The file can't be written.
         """
         lines = export_model(self.model, self.config, Path(path))
         print(lines)  # noqa: T201
@@ -172,7 +171,7 @@ class Run:
         optimization = self.config.get("optimization")
         if not isinstance(optimization, DictConfig) or not {"model", "models"} & set(optimization):
             raise CompositionError(
-                f"`optimization`: expected a procedure with a `model`, or `models`, got {optimization!r} "
+                f"`optimization`: expected a mapping with a `model`, or `models`, got {optimization!r} "
                 f"in {str(self.directory / 'config.yaml')!r}."
             )
         with torch.random.fork_rng(devices=[]):
@@ -181,7 +180,7 @@ class Run:
             else:
                 model = JointModel(self.instantiate("optimization.models"))
         if not isinstance(model, nn.Module):
-            raise CompositionError(f"`optimization.model` must be a module, got {model!r}.")
+            raise CompositionError(f"`optimization.model` must be a torch module, got {model!r}.")
         return cast(Model, model)
 
 
@@ -189,7 +188,7 @@ def read_config(directory: Path) -> DictConfig:
     """Read the config of a run.
 
     Raises:
-        CompositionError: It can't be read, or holds something else.
+        CompositionError: It can't be read, or is not a mapping.
     """
     register_resolvers()
     path = directory / "config.yaml"

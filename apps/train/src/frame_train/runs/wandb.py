@@ -1,4 +1,4 @@
-"""A run that is on Weights & Biases, brought to this machine through its artifact."""
+"""Download of a run from Weights & Biases, through the artifact of a checkpoint."""
 
 import contextlib
 import os
@@ -19,17 +19,17 @@ from frame_train.errors import CompositionError, suggest
 from frame_train.files import made_folder
 
 TIMEOUT = 15
-"""Seconds that an answer of the server is waited for."""
+"""Seconds to wait for an answer of the server."""
 
 N_RUNS = 200
-"""How many of a project's newest runs are searched for the one that was meant."""
+"""Number of a project's newest runs that are searched for a similar name."""
 
 
 def download_run(run_path: str, weights: str, directory: Path) -> Path:
-    """Download a checkpoint of a run with what describes the run, and lay it out as a run directory.
+    """Download a checkpoint of a run and its description, and return them as a run directory.
 
-    It is ``<directory>/<entity>/<project>/<run id>-<weights>-<version>``, there whole or not at all; one that
-    is there already is given as it is. A `WandbLogger` on it can continue the run.
+    The directory is ``<directory>/<entity>/<project>/<run id>-<weights>-<version>``. It appears complete or not at all,
+    and an existing one is returned as it is. A `WandbLogger` can continue the run from it.
 
     Args:
         run_path: The run, as ``entity/project/run_id``.
@@ -37,12 +37,12 @@ def download_run(run_path: str, weights: str, directory: Path) -> Path:
         directory: Where downloaded runs are kept.
 
     Raises:
-        CompositionError: There is no such run or checkpoint, it is of a version that kept the weights alone, W&B
+        CompositionError: There is no such run or checkpoint, an old version uploaded only its weights, W&B
             can't be reached or refuses the credentials, or the directory can't be written.
     """
     parts = run_path.split("/")
     if len(parts) != 3 or {"", ".", ".."} & set(parts):
-        raise CompositionError(f"A run on W&B is named as `entity/project/run_id`, got {run_path!r}.")
+        raise CompositionError(f"A run on W&B must be named as `entity/project/run_id`, got {run_path!r}.")
     try:
         with _quiet_wandb():
             api = _connect()
@@ -52,13 +52,13 @@ def download_run(run_path: str, weights: str, directory: Path) -> Path:
         raise
     except (CommError, WandbApiFailedError, OSError, ValueError) as error:
         raise CompositionError(
-            f"{run_path!r} can't be loaded from W&B to {directory}: {_first_line(error)}."
+            f"{run_path!r} can't be downloaded from W&B to {str(directory)!r}: {_first_line(error)}."
         ) from error
 
 
 @contextlib.contextmanager
 def _quiet_wandb() -> Generator[None]:
-    """Keep wandb off the terminal, and its folders out of the home and the temporary directory; then forget all."""
+    """Silence wandb and keep its folders in a temporary directory, which is removed afterwards."""
     with tempfile.TemporaryDirectory() as temporary:
         variables = {"WANDB_SILENT": "true"} | dict.fromkeys(
             ("WANDB_DIR", "WANDB_DATA_DIR", "WANDB_CACHE_DIR"), temporary
@@ -83,11 +83,11 @@ def _connect() -> wandb.Api:
     except ValueError as error:
         raise CompositionError(str(error)) from error
     if mode in ("offline", "dryrun", "disabled"):
-        raise CompositionError(f"W&B's mode is {mode!r}: a run can be loaded from it with `WANDB_MODE=online`.")
+        raise CompositionError(f"W&B's mode is {mode!r}, in which no run can be downloaded; set `WANDB_MODE=online`.")
     url = wandb.setup().settings.base_url
     try:
         if not wandb.login(prompt=False, verify=False):
-            raise CompositionError(f"There are no credentials for W&B at {url}: `wandb login` stores them.")
+            raise CompositionError(f"There are no credentials for W&B at {url}; `wandb login` stores them.")
         return wandb.Api(timeout=TIMEOUT)
     except AuthenticationError as error:
         cause = error.__cause__
@@ -125,13 +125,13 @@ def _get_version(artifact: wandb.Artifact) -> int:
 
 
 def _explain_missing_run(api: wandb.Api, entity: str, project: str, run_id: str) -> str:
-    """Say which part of a run's path names nothing, and what is nearest to it."""
+    """Explain which part of a run's path does not exist, with the nearest name that does."""
     try:
         projects = [item.name for item in api.projects(entity)]
-    except ValueError:  # what wandb makes of an entity that is not there
+    except ValueError:  # wandb's answer to an unknown entity
         projects = []
     if not projects:
-        return f"W&B shows no project of {entity!r}.{suggest(entity, filter(None, [api.default_entity]))}"
+        return f"W&B lists no project of {entity!r}.{suggest(entity, filter(None, [api.default_entity]))}"
     if project not in projects:
         return f"On W&B, {entity!r} has no project {project!r}.{suggest(project, projects)}"
     runs = list(islice(api.runs(f"{entity}/{project}", order="-created_at"), N_RUNS))
@@ -142,7 +142,7 @@ def _explain_missing_run(api: wandb.Api, entity: str, project: str, run_id: str)
 
 
 def _lay_out(artifact: wandb.Artifact, run_path: str, weights: str, directory: Path) -> Path:
-    """Download the files of an artifact, check them, and move them to their places all at once."""
+    """Download the files of an artifact, verify them, and move them to their places at once."""
     entity, project, run_id = run_path.split("/")
     target = directory / entity / project / f"{run_id}-{weights}-{artifact.version}"
     if target.is_dir():
@@ -150,23 +150,25 @@ def _lay_out(artifact: wandb.Artifact, run_path: str, weights: str, directory: P
     files = artifact.manifest.entries
     if "config.yaml" not in files:
         raise CompositionError(
-            f"The artifact {artifact.qualified_name!r} has no `config.yaml`: an older version kept the weights alone, "
-            f"which `wandb artifact get {artifact.qualified_name}` downloads."
+            f"The artifact {artifact.qualified_name!r} has no `config.yaml`: an old version uploaded only the weights. "
+            f"`wandb artifact get {artifact.qualified_name}` downloads them."
         )
     leading = [name for name in files if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts]
     if leading or weights != Path(weights).name:
-        message = f"The artifact {artifact.qualified_name!r} is not of a run: it leads out of its folder"
-        raise CompositionError(f"{message} by {(leading or [weights])[0]!r}; nothing of it is downloaded.")
+        raise CompositionError(
+            f"The artifact {artifact.qualified_name!r} is not downloaded: its file {(leading or [weights])[0]!r} would "
+            "be outside its folder."
+        )
     places = {"checkpoint.ckpt": f"checkpoints/{weights}.ckpt"} | {name: name for name in DESCRIPTION_FILES}
     with made_folder(target.parent), tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as temporary:
-        downloaded, whole = Path(temporary, "downloaded"), Path(temporary, "whole")
+        downloaded, complete = Path(temporary, "downloaded"), Path(temporary, "complete")
         artifact.download(root=str(downloaded), skip_cache=True)
         artifact.verify(root=str(downloaded))
-        (whole / "checkpoints").mkdir(parents=True)
+        (complete / "checkpoints").mkdir(parents=True)
         for name in places.keys() & files.keys():
-            (downloaded / name).rename(whole / places[name])
-        write_wandb_run(whole, WandbRun(entity, project, run_id))
-        whole.rename(target)
+            (downloaded / name).rename(complete / places[name])
+        write_wandb_run(complete, WandbRun(entity, project, run_id))
+        complete.rename(target)
     return target
 
 
