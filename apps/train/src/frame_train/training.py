@@ -9,7 +9,6 @@ from copy import deepcopy
 from functools import partial
 from pathlib import Path
 
-import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 from pytorch_lightning import Trainer
@@ -25,8 +24,9 @@ from frame_train.experiment.build import Experiment, build_experiment
 from frame_train.experiment.static_checks import find_static_problems
 from frame_train.files import remove_leftovers
 from frame_train.optimization.lightning_internals import get_cluster_environment
-from frame_train.optimization.logs import cut_logs_back
+from frame_train.optimization.logs import truncate_logs
 from frame_train.report import write_report
+from frame_train.runs.checkpoint import TrainingState, read_training_state
 from frame_train.runs.checkpoint_files import find_newest, restore
 from frame_train.runs.directory import (
     claimed,
@@ -95,12 +95,13 @@ def resume(config: DictConfig, resumption: Resumption) -> Mapping[str, float]:
         continued = deepcopy(config)
         continue_wandb_runs(continued, directory)
         experiment = _build(continued, directory)
-        _check_length(experiment, checkpoint.path)
+        state = read_training_state(checkpoint.path)
+        _check_length(experiment.trainer, state)
         print_config(config)
         for line in (*resumption.skipped, *resumption.changes):
             print_notice(line)
         print_notice(f"resumed at global step {checkpoint.global_step}")
-        cut_logs_back(experiment.trainer.loggers, checkpoint.path)
+        truncate_logs(experiment.trainer.loggers, state.logs)
         write_resumption(directory, config, checkpoint.global_step, resumption.changes)
         return _run(experiment, config, directory, checkpoint.path)
 
@@ -126,26 +127,26 @@ def train_as_worker(directory: Path) -> None:
         experiment.trainer.fit(experiment.optimization, ckpt_path=checkpoint, weights_only=True)
 
 
-def _check_length(experiment: Experiment, checkpoint: Path) -> None:
+def _check_length(trainer: Trainer, state: TrainingState) -> None:
     """Check that a checkpoint has the present number of processes and does not exceed the length of the training."""
-    try:
-        content = torch.load(checkpoint, weights_only=True, mmap=True)
-        n_before, epoch = content["n_processes"], content["position"]["epoch"]
-    except Exception as error:  # torch raises many types
-        message = f"`resume`: {str(checkpoint)!r} can't be read as a checkpoint: it is damaged, or something else."
-        raise CompositionError(message) from error
-    n_now = experiment.trainer.world_size
-    if n_before != n_now:
-        message = f"`trainer.devices`: a run keeps its number of processes, expected {n_before}, got {n_now}."
-        raise CompositionError(message, "trainer.devices")
-    last_step = experiment.trainer.max_steps
-    if -1 < last_step < content["global_step"]:
-        message = f"`trainer.max_steps`: {content['global_step']} steps are done, which is more than {last_step}."
-        raise CompositionError(message, "trainer.max_steps")
-    end = experiment.trainer.max_epochs
-    if end is not None and -1 < end < epoch:
-        message = f"`trainer.max_epochs`: {epoch} epochs are done, which is more than max_epochs={end}."
-        raise CompositionError(message, "trainer.max_epochs")
+    if state.n_processes != trainer.world_size:
+        raise CompositionError(
+            f"`trainer.devices`: a run keeps its number of processes, expected {state.n_processes}, "
+            f"got {trainer.world_size}.",
+            "trainer.devices",
+        )
+    if -1 < trainer.max_steps < state.global_step:
+        raise CompositionError(
+            f"`trainer.max_steps` must be at least {state.global_step}, the number of steps that are done, "
+            f"got {trainer.max_steps}.",
+            "trainer.max_steps",
+        )
+    if trainer.max_epochs is not None and -1 < trainer.max_epochs < state.position.epoch:
+        raise CompositionError(
+            f"`trainer.max_epochs` must be at least {state.position.epoch}, the number of epochs that are done, "
+            f"got {trainer.max_epochs}.",
+            "trainer.max_epochs",
+        )
 
 
 def _build(config: DictConfig, directory: Path) -> Experiment:

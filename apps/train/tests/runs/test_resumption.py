@@ -41,7 +41,8 @@ from frame_train.data import Digits
 from frame_train.data.augmentation import RandomShift
 from frame_train.data.loaders import make_train_loader
 from frame_train.optimization import AdamBatchOptimization, AdversarialOptimization, BatchOptimization
-from frame_train.optimization.logs import cut_logs_back
+from frame_train.optimization.logs import truncate_logs
+from frame_train.runs.checkpoint import read_training_state
 from frame_train.runs.checkpoint_files import find_newest, restore, write_checkpoint
 from frame_train.runs.directory import claimed, write_resumption
 from frame_train.runs.resumption import find_unfinished
@@ -160,7 +161,7 @@ def fit(kind: Kind, directory: Path, *callbacks: Callback, resumes: bool = False
         checkpoint, _ = find_newest(directory / "checkpoints")
         assert checkpoint is not None
         path = restore(checkpoint).path
-        cut_logs_back(trainer.loggers, path)
+        truncate_logs(trainer.loggers, read_training_state(path).logs)
     trainer.fit(optimization, ckpt_path=path, weights_only=True)
     return trainer
 
@@ -415,8 +416,8 @@ def test_a_complete_run_that_is_gone_on_with_is_not_complete(copied: Path) -> No
         ("nothing.at_all=1", "the run's config has no key `nothing.at_all`."),
         ("model=VIB", "`model` of the run is a mapping, got 'VIB'; set the keys in it"),
         ("trainer.max_epoch=3", "max_epochs"),
-        ("trainer.max_epochs=3", "max_epochs=3"),  # it has come farther than that
-        ("trainer.max_steps=2", "steps are done, which is more than 2"),
+        ("trainer.max_epochs=3", "the number of epochs that are done, got 3"),
+        ("trainer.max_steps=2", "the number of steps that are done, got 2"),
         ("params.lr=0.1,0.2", "a run has one value of `params.lr`, got 'params.lr=0.1,0.2'"),
         ("-m", "goes on with one run: `-m` is not for it"),
     ],

@@ -193,7 +193,7 @@ def keep(run: Path) -> None:
         ),
         (cut_off, ".", "last", ["last.ckpt' can't be read as a checkpoint: it is cut off"]),
         (write("checkpoints/last.ckpt", "weights"), ".", "last", ["last.ckpt' can't be read as a checkpoint"]),
-        (replace_by_folder, ".", "last", ["last.ckpt' is a folder, expected a file"]),
+        (replace_by_folder, ".", "last", ["last.ckpt' is a folder, expected a checkpoint"]),
         (keep, "config.yaml", "last", ["config.yaml' can't be read as a checkpoint"]),
         (keep, ".", "bset", ["no checkpoint 'bset'", "best, last, step-00000002", "Did you mean `best`?"]),
         (
@@ -202,7 +202,7 @@ def keep(run: Path) -> None:
             "last",
             ["does not fit the `VariationalAutoencoder`", "has shape (32, 128), expected (16, 128)", "more"],
         ),
-        (change("params.encoder_layers", [256]), ".", "last", ["is unknown to it", "does not fit"]),
+        (change("params.encoder_layers", [256]), ".", "last", ["is unexpected", "does not fit"]),
         (
             change("model.encoder", "${architectures.encodr}"),
             ".",

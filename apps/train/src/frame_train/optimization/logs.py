@@ -1,7 +1,6 @@
 """Log entries on their way to loggers and callbacks, and logs that are truncated before a resume."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
@@ -25,10 +24,9 @@ def list_logs(loggers: Sequence[Any]) -> dict[str, ResumableLog]:
     return {type(logger).__name__: logger for logger in loggers if isinstance(logger, ResumableLog)}
 
 
-def cut_logs_back(loggers: Sequence[Any], checkpoint: Path) -> None:
-    """Take back what was logged after a checkpoint, before a training goes on from it."""
-    positions = torch.load(checkpoint, weights_only=True, mmap=True)["logs"]
-    for key, logger in reversed(list_logs(loggers).items()):  # the files are last: others look into them
+def truncate_logs(loggers: Sequence[Any], positions: Mapping[str, Any]) -> None:
+    """Remove what was logged after the positions of a checkpoint."""
+    for key, logger in reversed(list_logs(loggers).items()):  # the files come last, because other loggers read them
         if key in positions:
             logger.cut_back(positions[key])
 

@@ -1,9 +1,9 @@
-"""Weights on disk, read without running what is in the file."""
+"""The checkpoint format: the training state that is added to Lightning's content, and the weights of a model."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +16,64 @@ _N_SHOWN = 3
 
 
 @dataclass(frozen=True)
+class Position:
+    """The batch with which a training continues."""
+
+    epoch: int
+    batch: int
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """The state that a resumed training needs beside Lightning's; in a checkpoint each field is a key.
+
+    Args:
+        global_step: Number of optimizer steps; Lightning writes the same.
+        counters: The counters of the optimization.
+        position: The batch with which the training continues.
+        n_processes: Number of ranks.
+        logs: Position of each log, by the class of its logger.
+        metrics: The numbers that callbacks monitor.
+        schedules: State of the clock of each schedule.
+        watched: Training losses that a schedule of the learning rate has averaged so far.
+    """
+
+    global_step: int
+    counters: Mapping[str, int]
+    position: Position
+    n_processes: int
+    logs: Mapping[str, Any]
+    metrics: Mapping[str, Tensor]
+    schedules: Mapping[str, Any]
+    watched: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def write(self, content: dict[str, Any]) -> None:
+        """Add the state to the content of a checkpoint."""
+        content.update({**vars(self), "position": asdict(self.position)})
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any]) -> "TrainingState":
+        """Read the state from the content of a checkpoint.
+
+        Raises:
+            ValueError: A part is missing or malformed.
+        """
+        values: dict[str, Any] = {part.name: content[part.name] for part in fields(cls) if part.name in content}
+        try:
+            values["position"] = Position(**values["position"])
+            state = cls(**values)
+            mappings = (state.counters, state.logs, state.metrics, state.schedules, state.watched)
+            numbers = (state.global_step, state.n_processes, *state.counters.values(), *vars(state.position).values())
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"The training state is incomplete: {error}.") from error
+        if not all(isinstance(part, dict) for part in mappings) or not all(type(part) is int for part in numbers):
+            raise ValueError("The training state is malformed.")
+        return state
+
+
+@dataclass(frozen=True)
 class Checkpoint:
-    """What was saved of a model, and how far the training had come."""
+    """The weights of a model, and how far the training had come."""
 
     path: Path
     global_step: int
@@ -25,15 +81,28 @@ class Checkpoint:
     weights: Mapping[str, Tensor]
 
 
+def read_training_state(path: Path) -> TrainingState:
+    """Read the training state of a checkpoint, without executing anything in the file.
+
+    Raises:
+        CompositionError: It can't be read.
+    """
+    try:
+        return TrainingState.read(_load(path))
+    except Exception as error:  # torch raises many types
+        message = f"`resume`: {str(path)!r} can't be read as a checkpoint: it is damaged, or something else."
+        raise CompositionError(message) from error
+
+
 def read_checkpoints(directory: Path, weights: str) -> list[Checkpoint]:
-    """Read a checkpoint of a run, or all of them in the order of their global step, one for each step.
+    """Read the weights of a run, or all of them in the order of their global step, one for each step.
 
     Args:
         directory: The run directory.
         weights: ``best``, ``last``, the name of another file in ``checkpoints``, a path, or ``all``.
 
     Raises:
-        CompositionError: There is none, or a file can't be read.
+        CompositionError: There is no such checkpoint, or a file can't be read.
     """
     if weights != "all":
         return [_read(_find(directory, weights))]
@@ -51,18 +120,17 @@ def _find(directory: Path, weights: str) -> Path:
         if path.is_file():
             return path
     if candidates[0].is_dir():
-        raise CompositionError(f"`weights`: {str(candidates[0])!r} is a folder, expected a file of weights.")
+        raise CompositionError(f"`weights`: {str(candidates[0])!r} is a folder, expected a checkpoint.")
     names = [path.stem for path in _list(directory)]
     raise CompositionError(
-        f"`weights`: there is no checkpoint {weights!r}; the run has {', '.join(names)}.{suggest(weights, names)}"
+        f"`weights`: the run has no checkpoint {weights!r}, only {', '.join(names)}.{suggest(weights, names)}"
     )
 
 
 def _read(path: Path) -> Checkpoint:
-    """Read a checkpoint onto the CPU, wherever it was written."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:
+        content = _load(path)
+    except Exception as error:  # torch raises many types
         raise CompositionError(
             f"`weights`: {str(path)!r} can't be read as a checkpoint: it is cut off, damaged, or something else."
         ) from error
@@ -72,20 +140,25 @@ def _read(path: Path) -> Checkpoint:
         return Checkpoint(path, int(content["global_step"]), dict(content.get("counters", {})), weights)
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
         raise CompositionError(
-            f"`weights`: {str(path)!r} is no checkpoint of a run: it has no `state_dict` with a `global_step`."
+            f"`weights`: {str(path)!r} is not a checkpoint of a run: `state_dict` or `global_step` is missing."
         ) from error
 
 
+def _load(path: Path) -> dict[str, Any]:
+    """Load the content of a checkpoint onto the CPU, without executing anything in the file."""
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+
+
 def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
-    """Put the weights of a checkpoint into a model, in the precision in which they were trained.
+    """Load the weights of a checkpoint into a model, in the precision in which they were trained.
 
     Raises:
-        CompositionError: They are those of another model.
+        CompositionError: They belong to another model.
     """
     own = cast(Mapping[str, Tensor], model.state_dict(keep_vars=True))
     misfits = [
         *(f"`{name}` is missing" for name in own if name not in checkpoint.weights),
-        *(f"`{name}` is unknown to it" for name in checkpoint.weights if name not in own),
+        *(f"`{name}` is unexpected" for name in checkpoint.weights if name not in own),
         *(
             f"`{name}` has shape {tuple(checkpoint.weights[name].shape)}, expected {tuple(value.shape)}"
             for name, value in own.items()

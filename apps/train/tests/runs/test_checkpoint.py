@@ -1,0 +1,71 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from frame_train.errors import CompositionError
+from frame_train.runs.checkpoint import Position, TrainingState, read_training_state
+
+STATE = TrainingState(
+    global_step=7,
+    counters={"iteration": 7},
+    position=Position(epoch=1, batch=2),
+    n_processes=2,
+    logs={"FileLogger": {"bytes": 10}},
+    metrics={"ELBO": torch.tensor(1.5)},
+    schedules={"beta": {"elapsed": 0.5}},
+    watched={"sum": torch.tensor(2.0), "n_data": 3, "batch": 0},
+)
+
+
+def make_content() -> dict[str, Any]:
+    """Make the content of a checkpoint, with keys of Lightning and of a user."""
+    content: dict[str, Any] = {"state_dict": {}, "epoch": 5, "global_step": 7, "of_a_user": "kept"}
+    STATE.write(content)
+    return content
+
+
+def test_a_training_state_is_read_as_it_was_written(tmp_path: Path) -> None:
+    torch.save(make_content(), tmp_path / "a.ckpt")
+    assert read_training_state(tmp_path / "a.ckpt") == STATE
+    assert torch.load(tmp_path / "a.ckpt", weights_only=True)["of_a_user"] == "kept"
+
+
+def test_the_keys_on_disk_are_those_of_earlier_versions() -> None:
+    content = make_content()
+    assert content["position"] == {"epoch": 1, "batch": 2}
+    assert {"counters", "schedules", "logs", "n_processes", "metrics", "watched"} <= content.keys()
+    del content["watched"]  # only one kind of optimization wrote it
+    assert TrainingState.read(content).watched == {}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"global_step": "7"},
+        {"global_step": None},
+        {"counters": {"iteration": 1.5}},
+        {"counters": [1]},
+        {"position": {"epoch": 1}},
+        {"position": {"epoch": 1, "batch": 2, "step": 3}},
+        {"position": {"epoch": "1", "batch": 2}},
+        {"position": 3},
+        {"n_processes": True},
+        {"logs": None},
+        {"metrics": []},
+        {"schedules": 1},
+        {"watched": "x"},
+    ],
+)
+def test_a_malformed_training_state_is_reported(tmp_path: Path, change: dict[str, Any]) -> None:
+    torch.save({**make_content(), **change}, tmp_path / "a.ckpt")
+    with pytest.raises(CompositionError, match="can't be read as a checkpoint"):
+        read_training_state(tmp_path / "a.ckpt")
+
+
+@pytest.mark.parametrize("key", ["counters", "position", "n_processes", "logs", "metrics", "schedules"])
+def test_an_incomplete_training_state_is_reported(tmp_path: Path, key: str) -> None:
+    torch.save({name: value for name, value in make_content().items() if name != key}, tmp_path / "a.ckpt")
+    with pytest.raises(CompositionError, match="can't be read as a checkpoint"):
+        read_training_state(tmp_path / "a.ckpt")
