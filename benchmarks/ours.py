@@ -46,6 +46,6 @@ def _train(
     if not evaluate:
         for name in config.evaluation:
             config.evaluation[name].evaluate_every = "1000000 epochs"
-    experiment = build_experiment(config, directory)
+    experiment = build_experiment(config)
     experiment.trainer.callbacks.append(Ticker(tick))
     experiment.trainer.fit(experiment.optimization)

@@ -123,7 +123,7 @@ def build(directory: Path, *overrides: str) -> Experiment:
     config = compose_config(["+experiment=DIGITS_VAE", "logging=none", *overrides])
     prepare_config(config)
     config.run.directory = str(directory)
-    return build_experiment(config, directory)
+    return build_experiment(config)
 
 
 SHIFT = "optimization.augmentation={_target_: frame_train.data.RandomShift, n_pixels: 1}"

@@ -1,21 +1,28 @@
-"""What a person composed wrongly, told without a traceback."""
+"""User-facing errors, which the commands report without a traceback."""
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 
 class CompositionError(ValueError):
-    """A mistake in the configuration: its message says what was expected, what came and where.
+    """A mistake in the configuration: what was expected, what was found, and what to do.
 
     Args:
         message: The message.
-        key: Key of the config that was written wrongly, empty where it is none.
+        key: Key of the config that has the wrong value; empty if the mistake is not in the config.
+        origin: Where that value is written. `frame_train.composition.origins` adds it when the mistake is reported.
     """
 
-    def __init__(self, message: str, key: str = "") -> None:
+    def __init__(self, message: str, key: str = "", origin: str = "") -> None:
         super().__init__(message)
         self.key = key
+        self.origin = origin
+
+    @property
+    def problems(self) -> list["CompositionError"]:
+        """The single mistakes."""
+        return [self]
 
 
 class JoinedCompositionError(CompositionError):
@@ -25,46 +32,45 @@ class JoinedCompositionError(CompositionError):
         problems: The mistakes.
     """
 
-    def __init__(self, problems: Sequence[CompositionError]) -> None:
-        super().__init__("\n".join(map(str, problems)))
-        self.problems = problems
+    def __init__(self, problems: Iterable[CompositionError]) -> None:
+        self._problems = list(problems)
+        super().__init__("\n".join(map(str, self._problems)))
+
+    @property
+    def problems(self) -> list[CompositionError]:
+        return self._problems
 
 
 class TrainingError(RuntimeError):
-    """What ends a training that can't go on: told in a few lines, with exit code 1."""
+    """An unrecoverable training failure, reported in a few lines with exit code 1."""
 
 
-def raise_any(problems: Sequence[CompositionError]) -> None:
-    """Raise what was found, if anything.
+def raise_any(problems: Iterable[CompositionError]) -> None:
+    """Raise the mistakes, each once, if there are any.
 
     Raises:
         CompositionError: There is a mistake.
     """
-    problems = drop_repeated(problems)
-    if len(problems) == 1:
-        raise problems[0]
-    if problems:
-        raise JoinedCompositionError(problems)
+    single = {str(problem): problem for joined in problems for problem in joined.problems}
+    if len(single) > 1:
+        raise JoinedCompositionError(single.values())
+    for problem in single.values():
+        raise problem
 
 
-def drop_repeated(problems: Sequence[CompositionError]) -> list[CompositionError]:
-    """Keep one of those that say the same, and one of those that one value causes in several places."""
-    kept: dict[str, CompositionError] = {}
-    for problem in _flatten(problems):
-        message = str(problem)
-        kept.setdefault(re.sub("^`.*?`", "", message) if "It comes from" in message else message, problem)
-    return list(kept.values())
-
-
-def _flatten(problems: Sequence[CompositionError]) -> Iterator[CompositionError]:
-    for problem in problems:
-        if isinstance(problem, JoinedCompositionError):
-            yield from _flatten(problem.problems)
-        else:
-            yield problem
+@contextmanager
+def collected(problems: list[CompositionError]) -> Generator[None]:
+    """Add the mistakes that the block raises to a list, and continue after the block."""
+    try:
+        yield
+    except CompositionError as error:
+        problems += error.problems
 
 
 def suggest(name: str, choices: Iterable[str]) -> str:
-    """Give `` Did you mean `x`?`` for the choice nearest to a name, nothing where none is near."""
+    """Return `` Did you mean `x`?`` for the choice nearest to a name; empty if none is near.
+
+    It is a twin of `frame_core.checks.suggest`, since `frame_core` imports torch and a mistake is reported before that.
+    """
     nearest = get_close_matches(name, list(choices), n=1)
     return f" Did you mean `{nearest[0]}`?" if nearest else ""

@@ -19,9 +19,8 @@ from frame_train.console import print_notice
 from frame_train.distributed.environment import take_numbers
 from frame_train.distributed.launcher import end_with_parent, followed
 from frame_train.distributed.slurm import is_requeue, requeue
-from frame_train.errors import CompositionError, TrainingError, raise_any
+from frame_train.errors import CompositionError, TrainingError
 from frame_train.experiment.build import Experiment, build_experiment
-from frame_train.experiment.static_checks import find_static_problems
 from frame_train.files import remove_leftovers
 from frame_train.optimization.lightning_internals import get_cluster_environment
 from frame_train.optimization.logs import truncate_logs
@@ -60,7 +59,7 @@ def train(config: DictConfig, overrides: Sequence[str]) -> Mapping[str, float]:
             with make_run_directory(config) as directory:
                 claim.enter_context(claimed(directory))
                 config.run.directory = str(directory)
-                experiment = _build(config, directory)
+                experiment = build_experiment(config)
                 write_description(directory, config, overrides)
                 print_config(config)
         except OSError as error:
@@ -94,7 +93,7 @@ def resume(config: DictConfig, resumption: Resumption) -> Mapping[str, float]:
         checkpoint = restore(resumption.checkpoint)
         continued = deepcopy(config)
         continue_wandb_runs(continued, directory)
-        experiment = _build(continued, directory)
+        experiment = build_experiment(continued)
         state = read_training_state(checkpoint.path)
         _check_length(experiment.trainer, state)
         print_config(config)
@@ -120,7 +119,7 @@ def train_as_worker(directory: Path) -> None:
     end_with_parent()
     config = read_config(directory)
     config.logger = {}
-    experiment = build_experiment(config, directory)
+    experiment = build_experiment(config)
     newest, _ = find_newest(directory / "checkpoints")
     checkpoint = None if newest is None else newest.path
     with experiment.stop.listening():
@@ -147,11 +146,6 @@ def _check_length(trainer: Trainer, state: TrainingState) -> None:
             f"got {trainer.max_epochs}.",
             "trainer.max_epochs",
         )
-
-
-def _build(config: DictConfig, directory: Path) -> Experiment:
-    raise_any(find_static_problems(config))
-    return build_experiment(config, directory)
 
 
 def _run(

@@ -211,7 +211,7 @@ parameters: {parameters}
 )
 def test_a_sweep_file_is_checked(tmp_path: Path, metric: str, parameters: str, messages: list[str]) -> None:
     (tmp_path / "sweep.yaml").write_text(SWEEP.format(metric=metric, parameters=parameters))
-    findings, _ = check_sweep(tmp_path / "sweep.yaml")
+    findings = check_sweep(tmp_path / "sweep.yaml")
     assert len(findings.problems) == (1 if messages else 0)
     for message in messages:
         assert message in str(findings.problems[0])

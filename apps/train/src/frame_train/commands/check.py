@@ -1,4 +1,4 @@
-"""`train --check` and `train --check-all`: everything that is wrong, and nothing trained."""
+"""The flags `--check` and `--check-all` of the command `train`: all mistakes, without a training."""
 
 import tempfile
 import time
@@ -12,9 +12,10 @@ from frame_train.composition.compose import compose_what_can_be, prepare_config
 from frame_train.composition.explanation import explain, iterate_keys
 from frame_train.composition.objects import Composition
 from frame_train.composition.options import read_options
+from frame_train.composition.origins import locate
 from frame_train.composition.overrides import is_override, own_folders
 from frame_train.composition.settings import config_directory, workspace
-from frame_train.errors import CompositionError, suggest
+from frame_train.errors import CompositionError, collected, suggest
 from frame_train.experiment.check import Findings, check_config
 from frame_train.experiment.compatibility import find_unlogged
 from frame_train.experiment.static_checks import find_static_problems
@@ -22,7 +23,7 @@ from frame_train.terminal import print_checked, quiet_libraries
 
 
 def check(arguments: Sequence[str]) -> int:
-    """Check the config that a command line describes, tell what was found, and give the exit code.
+    """Check the config of a command line, print what was found, and return the exit code.
 
     Args:
         arguments: The command line.
@@ -32,11 +33,11 @@ def check(arguments: Sequence[str]) -> int:
     if stray:
         raise CompositionError(f"`{stray[0]}` can't be read as `key=value`.")
     findings = check_arguments(arguments)
-    return _tell("This config", findings, arguments, start)
+    return _report("This config", findings, start)
 
 
 def check_all(arguments: Sequence[str]) -> int:
-    """Check every experiment with every logger, and every sweep file; tell what was found and give the exit code.
+    """Check every experiment with every logger, and every sweep file; print what was found, and return the exit code.
 
     Args:
         arguments: Overrides for all of them, and flags such as ``--config-dir``.
@@ -49,45 +50,37 @@ def check_all(arguments: Sequence[str]) -> int:
         findings = check_arguments(chosen)
         for logging in read_options("logging", folders):
             findings.problems += _check_with_logger([*chosen, f"logging={logging}"])
-        codes.append(_tell(experiment, findings, chosen, start))
+        codes.append(_report(experiment, findings, start))
     for path in sorted((workspace() / "apps" / "train" / "sweeps").glob("*.yaml")):
         start = time.monotonic()
-        findings, chosen = check_sweep(path, arguments)
-        codes.append(_tell(path.name, findings, chosen, start))
+        codes.append(_report(path.name, check_sweep(path, arguments), start))
     return max(codes)
 
 
 def check_arguments(arguments: Sequence[str]) -> Findings:
-    """Find everything that is wrong with the config that a command line describes.
+    """Find all mistakes of the config of a command line, with their origins.
 
     Args:
         arguments: The command line.
     """
     quiet_libraries()
     config, errors = compose_what_can_be(arguments)
-    problems = [CompositionError(explain(error, arguments)) for error in errors]
-    if errors and OmegaConf.is_missing(config, "optimization"):  # what chose the experiment is what is wrong
-        return Findings(problems)
-    with tempfile.TemporaryDirectory() as directory:
-        try:
+    findings = Findings()
+    if not errors or not OmegaConf.is_missing(config, "optimization"):  # else the choice of the experiment is wrong
+        with tempfile.TemporaryDirectory() as directory, collected(findings.problems):
             prepare_config(config)
-        except CompositionError as error:
-            return Findings([*problems, error])
-        config.run.directory = directory
-        findings = check_config(config)
-    findings.problems = [*problems, *findings.problems]
+            config.run.directory = directory
+            findings = check_config(config)
+    findings.problems = [*_explain_all(errors, arguments), *locate(findings.problems, config, arguments)]
     return findings
 
 
-def check_sweep(path: Path, arguments: Sequence[str] = ()) -> tuple[Findings, list[str]]:
-    """Find everything that is wrong with a sweep file: its experiment, its metric, its keys.
+def check_sweep(path: Path, arguments: Sequence[str] = ()) -> Findings:
+    """Find all mistakes of a sweep file: in its experiment, its metric and its keys.
 
     Args:
         path: The file.
         arguments: Further overrides and flags.
-
-    Returns:
-        What was found, and the command line of the experiment that is swept.
     """
     sweep = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(path), resolve=False))
     words = [str(word) for word in sweep.get("command", ())]
@@ -108,37 +101,38 @@ def check_sweep(path: Path, arguments: Sequence[str] = ()) -> tuple[Findings, li
     else:
         problems += find_unlogged(f"{path.name}: metric.name", metric, findings.logged)
     findings.problems = [*problems, *findings.problems]
-    return findings, chosen
+    return findings
 
 
 def _is_stray(word: str, before: str) -> bool:
-    """Say whether a word of the command line is neither an override nor a flag, nor the value of a flag."""
+    """Return whether a word of the command line is neither an override nor a flag, nor the value of a flag."""
     return not is_override(word) and not word.startswith("-") and not before.startswith("-")
 
 
 def _check_with_logger(arguments: Sequence[str]) -> list[CompositionError]:
-    """Find what is wrong where another logger is chosen: all that can be seen without building the rest again."""
+    """Find the mistakes of another choice of loggers, without building the rest again."""
     config, errors = compose_what_can_be(arguments)
-    problems = [CompositionError(explain(error, arguments)) for error in errors]
     with tempfile.TemporaryDirectory() as directory:
         config.run.directory = directory
-        problems += find_static_problems(config)
-        try:
+        problems = find_static_problems(config)
+        with collected(problems):
             Composition().instantiate(config.logger)
-        except CompositionError as error:
-            problems.append(error)
-    return problems
+    return [*_explain_all(errors, arguments), *locate(problems, config, arguments)]
 
 
-def _tell(what: str, findings: Findings, arguments: Sequence[str], start: float) -> int:
-    """Print what was found of a config, and give the exit code."""
-    problems = list(dict.fromkeys(explain(problem, arguments) for problem in findings.problems))
+def _explain_all(errors: Sequence[Exception], arguments: Sequence[str]) -> list[CompositionError]:
+    return [CompositionError(explain(error, arguments)) for error in errors]
+
+
+def _report(what: str, findings: Findings, start: float) -> int:
+    """Print what was found, and return the exit code."""
+    problems = list(dict.fromkeys(explain(problem, ()) for problem in findings.problems))
     print_checked(what, problems, findings.notes, time.monotonic() - start)
     return 2 if problems else 0
 
 
 def _choose_value(entry: Any) -> Any:
-    """Choose a value that a swept parameter may take."""
+    """Return a value that a swept parameter may have."""
     match entry:
         case {"value": value} | {"values": [value, *_]} | {"min": value} | {"mu": value}:
             return value

@@ -12,7 +12,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig
 from yaml import YAMLError
 
-from frame_train.commands.train import told_errors
+from frame_train.commands.train import reported_errors
 from frame_train.composition.explanation import EXPLAINED
 from frame_train.composition.overrides import is_override
 from frame_train.composition.settings import config_directory, register_resolvers
@@ -20,22 +20,22 @@ from frame_train.console import print_error
 from frame_train.errors import CompositionError, suggest
 
 _KEYS = ("run", "weights", "allow", "evaluation", "device", "trainer", "hydra")
-_OWN_CODE = ("allow=", "--config-dir", "-cd")  # what asks for classes of one's own, in the current folder
+_OWN_CODE = ("allow=", "--config-dir", "-cd")  # arguments that allow the user's own classes, in the current folder
 _DELETION = "~evaluation."
 
 
 def main() -> None:
-    """Evaluate a run that was trained, or with ``--diff`` tell what differs between two.
+    """Evaluate a trained run, or with ``--diff`` print the differences between two runs.
 
-    A mistake ends with a message of a few lines and exit code 2, an evaluation that raises with exit code 1 when the
-    others have run; ``--traceback`` shows where.
+    A mistake ends with a short message and exit code 2. An evaluation that raises ends with exit code 1, after the
+    others have run. ``--traceback`` shows where an error was raised.
     """
     register_resolvers()
     flags, arguments = _take_flags(sys.argv[1:])
     if any(argument.startswith(_OWN_CODE) for argument in arguments):
-        sys.path.append(os.getcwd())  # behind what is installed: the folder may be a run from elsewhere
+        sys.path.append(os.getcwd())  # installed packages go first, since the folder may be a foreign run
     show_traceback = flags.traceback or os.environ.get("HYDRA_FULL_ERROR") == "1"
-    with told_errors(show_traceback, ()):
+    with reported_errors(show_traceback, ()):
         if flags.diff is None:
             _compose_and_evaluate(_normalize_overrides(arguments), show_traceback)
         else:
@@ -63,7 +63,7 @@ def _print_differences(runs: Sequence[str]) -> None:
 
 def _compose_and_evaluate(arguments: Sequence[str], show_traceback: bool) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves its errors to us
-    deletions = [argument for argument in arguments if argument.startswith(_DELETION)]  # of evaluations of the run too
+    deletions = [argument for argument in arguments if argument.startswith(_DELETION)]  # of the run's evaluations too
     sys.argv[1:] = [argument for argument in arguments if argument not in deletions]
 
     @hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="evaluate")
@@ -72,12 +72,9 @@ def _compose_and_evaluate(arguments: Sequence[str], show_traceback: bool) -> Non
 
         adds_evaluations = any(argument.startswith("+evaluation=") for argument in arguments)
         sets_device = any(argument.startswith(("device=", "device.")) for argument in arguments)
-        with told_errors(show_traceback, ()):  # here too: Hydra announces an error that it sees
-            try:
-                keys = [argument[1:].partition("=")[0] for argument in deletions]
-                failures = evaluate(config, adds_evaluations, sets_device, keys)
-            except CompositionError as error:  # its key is one of the run's config, and of no option file
-                raise CompositionError(str(error)) from error
+        with reported_errors(show_traceback, ()):  # here too, since Hydra prints the errors that it sees
+            keys = [argument[1:].partition("=")[0] for argument in deletions]
+            failures = evaluate(config, adds_evaluations, sets_device, keys)
             for failure in failures:
                 if show_traceback:
                     traceback.print_exception(failure.error)
@@ -94,9 +91,9 @@ def _compose_and_evaluate(arguments: Sequence[str], show_traceback: bool) -> Non
 
 
 def _normalize_overrides(arguments: Sequence[str]) -> list[str]:
-    """Give each override the form that Hydra asks for, flags before overrides.
+    """Return the overrides in the form that Hydra needs, after the flags.
 
-    A path may hold any character, and an evaluation's values may be those of the run's own.
+    A path may contain any character, and an override may set a value of an evaluation of the run.
     """
     return [_normalize(argument) for argument in sorted(arguments, key=is_override)]
 
@@ -109,8 +106,8 @@ def _normalize(argument: str) -> str:
     head = re.split(r"[.@]", key)[0]
     if head not in _KEYS:
         raise CompositionError(
-            f"`evaluate` takes no `{key}`, only {', '.join(f'`{name}`' for name in _KEYS[:-1])}: everything else is as "
-            f"the run has it.{suggest(head, _KEYS)}"
+            f"`evaluate` takes no `{key}`, only {', '.join(f'`{name}`' for name in _KEYS[:-1])}; everything else is "
+            f"as in the run.{suggest(head, _KEYS)}"
         )
     if prefix == "~" or value is None:
         return argument
@@ -120,5 +117,5 @@ def _normalize(argument: str) -> str:
 
 
 def _quote(value: str) -> str:
-    """Write a text in Hydra's grammar, whatever is in it."""
+    """Write any text in Hydra's grammar."""
     return value if value[:1] in ("'", '"') else QuotedString(value, Quote.single).with_quotes()

@@ -11,11 +11,11 @@ from frame_train.composition.settings import config_directory
 from frame_train.console import print_notice
 from frame_train.errors import CompositionError
 
-_GROUPS_OF_MANY = ("evaluation", "callbacks", "experiment")  # their options are added, not exchanged
+_GROUPS_OF_MANY = ("evaluation", "callbacks", "experiment")  # several of their options can be chosen
 
 
 def print_help(arguments: Sequence[str]) -> None:
-    """Print the text that ``train.yaml`` has for Hydra, which composes a config for each group before it prints it.
+    """Print the help text in ``train.yaml``; Hydra would compose a config for each group first.
 
     Args:
         arguments: The command line.
@@ -27,12 +27,12 @@ def print_help(arguments: Sequence[str]) -> None:
 
 
 def list_options(group: str, compatible_with: str | None, arguments: Sequence[str]) -> None:
-    """Print the groups, or the options of one, each with the line at the head of its file.
+    """Print the groups, or the options of one, each with the first line of its file.
 
     Args:
         group: The group, empty for all groups.
-        compatible_with: A choice, such as ``evaluation=elbo``: only options that work with it are printed,
-            and of the others what stands against it.
+        compatible_with: A choice, such as ``evaluation=elbo``. Only options that work with it are listed; the others
+            are printed with the reason why they do not.
         arguments: The command line.
 
     Raises:
@@ -51,7 +51,7 @@ def list_options(group: str, compatible_with: str | None, arguments: Sequence[st
         print_options(options)
         return
     if "experiment" not in (group, compatible_with.lstrip("+").partition("=")[0]):
-        raise CompositionError("`--compatible-with`: one of the two must be `experiment`, which holds all the rest.")
+        raise CompositionError("`--compatible-with`: one of the two groups must be `experiment`.")
     other_group, _, other = compatible_with.lstrip("+").partition("=")
     if other not in read_options(other_group, folders):
         raise CompositionError(
@@ -65,7 +65,7 @@ def list_options(group: str, compatible_with: str | None, arguments: Sequence[st
 
 
 def _find_reason(choices: Sequence[tuple[str, str]], arguments: Sequence[str]) -> str:
-    """Find what stands against some choices together; nothing where they fit one another."""
+    """Return why some choices do not fit one another; empty if they fit."""
     from frame_train.commands.check import check_arguments  # torch is imported only where something is tried
 
     overrides = [f"{'+' * (group in _GROUPS_OF_MANY)}{group}={option}" for group, option in sorted(choices)]

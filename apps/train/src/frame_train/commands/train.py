@@ -18,8 +18,9 @@ from yaml import YAMLError
 
 from frame_train.commands.grid import GridFolder, Job, print_jobs, read_jobs, write_job
 from frame_train.commands.listing import list_options, print_help
-from frame_train.composition.compose import prepare_config, tell_why_not
+from frame_train.composition.compose import explain_failure, prepare_config
 from frame_train.composition.explanation import EXPLAINED, explain
+from frame_train.composition.origins import located
 from frame_train.composition.overrides import is_override, normalize_overrides, take_flags
 from frame_train.composition.settings import config_directory, register_resolvers
 from frame_train.console import print_error, print_notice
@@ -37,27 +38,27 @@ from frame_train.errors import CompositionError, TrainingError, raise_any
 def main() -> None:
     """Compose a config from the command line and train it, or with ``-m`` one for each job of a grid.
 
-    ``--check``, ``--check-all`` and ``--list`` tell about configs instead. A mistake in the config ends with a
-    message of a few lines and exit code 2, a training that can't go on with one and exit code 1; ``--traceback``
-    shows where it was found.
+    ``--check``, ``--check-all`` and ``--list`` report on configs instead. A mistake in the config ends with a short
+    message and exit code 2, an unrecoverable training failure with one and exit code 1. ``--traceback`` shows where it
+    was raised.
     """
-    sys.path.append(os.getcwd())  # classes of one's own, beside one's own option files, behind what is installed
+    sys.path.append(os.getcwd())  # the user's own classes, beside the user's config files; installed packages go first
     register_resolvers()
     show_traceback = "--traceback" in sys.argv or os.environ.get("HYDRA_FULL_ERROR") == "1"
     if is_follower():
         sys.exit(_follow())
-    with told_errors(show_traceback, sys.argv[1:]), leading():
+    with reported_errors(show_traceback, sys.argv[1:]), leading():
         flags, arguments = take_flags(sys.argv[1:])
         sys.exit(_run(flags, arguments, show_traceback))
     sys.exit(2)
 
 
 @contextlib.contextmanager
-def told_errors(show_traceback: bool, arguments: Sequence[str]) -> Generator[None]:
-    """Tell what is wrong with a config in a short message, and go on behind it.
+def reported_errors(show_traceback: bool, arguments: Sequence[str]) -> Generator[None]:
+    """Report configuration errors without a traceback, then continue.
 
     Args:
-        show_traceback: Whether to let it pass instead.
+        show_traceback: Whether to raise them instead.
         arguments: The command line.
     """
     try:
@@ -69,7 +70,7 @@ def told_errors(show_traceback: bool, arguments: Sequence[str]) -> Generator[Non
 
 
 def _run(flags: Namespace, arguments: Sequence[str], show_traceback: bool) -> int:
-    """Do what the command line asks for, and give the exit code."""
+    """Run what the command line asks for, and return the exit code."""
     if flags.help:
         print_help(arguments)
         return 0
@@ -77,7 +78,7 @@ def _run(flags: Namespace, arguments: Sequence[str], show_traceback: bool) -> in
         list_options(flags.list, flags.compatible_with, arguments)
         return 0
     if flags.compatible_with is not None:
-        raise CompositionError("`--compatible-with` goes with `--list GROUP`.")
+        raise CompositionError("`--compatible-with` needs `--list GROUP`.")
     is_grid = bool({"-m", "--multirun", "hydra.mode=MULTIRUN"}.intersection(arguments))
     if not is_grid and any(argument.startswith("hydra/launcher=") for argument in arguments):
         raise CompositionError("`hydra/launcher` starts the jobs of a grid: `train -m …`.")
@@ -88,9 +89,9 @@ def _run(flags: Namespace, arguments: Sequence[str], show_traceback: bool) -> in
     where = next((argument[7:] for argument in arguments if argument.startswith("resume=")), None)
     others = [argument for argument in arguments if not argument.startswith("resume=")]
     if is_grid and where not in (None, "auto"):
-        raise CompositionError(f"`resume={where}` goes on with one run: `-m` is not for it.")
+        raise CompositionError(f"`resume={where}` resumes one run; `-m` runs a grid.")
     if is_under_torchrun() and is_grid:
-        raise CompositionError("`-m` is not for `torchrun`: `trainer.devices` says how many processes each job has.")
+        raise CompositionError("`torchrun` can't run a grid (`-m`); `trainer.devices` sets the processes of each job.")
     if where in (None, "auto"):
         return _compose_and_train(others, show_traceback, resumes=where == "auto")
     try:
@@ -104,7 +105,7 @@ def _run(flags: Namespace, arguments: Sequence[str], show_traceback: bool) -> in
 
 
 def _follow() -> int:
-    """Take part in a run that another process has made, and give the exit code."""
+    """Take part in a run that another process has made, and return the exit code."""
     directory = wait_for_directory()
     if directory is None:
         return 0
@@ -112,7 +113,7 @@ def _follow() -> int:
 
     try:
         train_as_worker(directory)
-    except TrainingError:  # the first process tells of it
+    except TrainingError:  # rank 0 reports it
         return 1
     return 0
 
@@ -121,14 +122,10 @@ def _resume(where: str, overrides: Sequence[str]) -> Mapping[str, float]:
     from frame_train.runs.resumption import read_resumption  # torch and Lightning are imported only where needed
     from frame_train.training import resume
 
-    try:
-        config, resumption = read_resumption(where, overrides)
+    config, resumption = read_resumption(where, overrides)
+    with located(config):
         prepare_config(config)
         return resume(config, resumption)
-    except CompositionError as error:
-        raise CompositionError(
-            str(error)
-        ) from error  # without its key, which is in no option file but the run's config
 
 
 def _compose_and_train(arguments: Sequence[str], show_traceback: bool, resumes: bool) -> int:
@@ -142,9 +139,11 @@ def _compose_and_train(arguments: Sequence[str], show_traceback: bool, resumes: 
         job = Job(overrides)
         jobs.append(job)
         own = [argument for argument in arguments if not is_override(argument)]
-        with _kept(job), told_errors(show_traceback, [*own, *overrides]):  # Hydra would end a grid at an error it sees
+        line = [*own, *overrides]
+        with _kept(job), reported_errors(show_traceback, line):  # Hydra would end a grid at an error that it sees
             try:
-                job.last_values = _train(config, overrides, resumes)
+                with located(config, line):
+                    job.last_values = _train(config, overrides, resumes)
             except EXPLAINED:
                 raise
             except TrainingError as error:
@@ -155,7 +154,7 @@ def _compose_and_train(arguments: Sequence[str], show_traceback: bool, resumes: 
             except Exception:
                 if HydraConfig.get().mode != RunMode.MULTIRUN:
                     raise
-                traceback.print_exc()  # the other jobs go on
+                traceback.print_exc()  # the other jobs continue
                 job.crashed = True
 
     GridFolder.path = None
@@ -165,7 +164,7 @@ def _compose_and_train(arguments: Sequence[str], show_traceback: bool, resumes: 
     except (OSError, ValueError, YAMLError) as error:
         if jobs or isinstance(error, EXPLAINED):
             raise
-        raise CompositionError(tell_why_not(error, arguments)) from error
+        raise CompositionError(explain_failure(error, arguments)) from error
     except Exception as error:
         if not _is_of_launcher(error) or show_traceback:
             raise
@@ -177,7 +176,7 @@ def _compose_and_train(arguments: Sequence[str], show_traceback: bool, resumes: 
         print_jobs(jobs)
     failed = [job for job in jobs if job.last_values is None]
     if failed and GridFolder.path is not None and (GridFolder.path / ".submitit").is_dir():
-        print_notice(f"what each job said is in {GridFolder.path / '.submitit'}")
+        print_notice(f"the output of each job is in {GridFolder.path / '.submitit'}")
     if is_lost or any(job.crashed for job in failed):
         return 1
     return 2 if failed else 0
@@ -185,7 +184,7 @@ def _compose_and_train(arguments: Sequence[str], show_traceback: bool, resumes: 
 
 @contextlib.contextmanager
 def _kept(job: Job) -> Generator[None]:
-    """Keep what a job of a grid comes to in the grid's folder: one that is killed has crashed."""
+    """Write the result of a job into the folder of its grid; until the job ends, it counts as crashed."""
     if HydraConfig.get().mode != RunMode.MULTIRUN:
         yield
         return
@@ -196,7 +195,7 @@ def _kept(job: Job) -> Generator[None]:
 
 
 def _is_of_launcher(error: Exception) -> bool:
-    """Say whether an error is of submitit, the library of a launcher that is not always installed."""
+    """Return whether submitit raised an error; it is the library of a launcher that is not always installed."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -25,12 +25,12 @@ def compose_config(arguments: Sequence[str]) -> DictConfig:
     """Compose the config that a command line describes.
 
     Args:
-        arguments: The command line; of its flags, ``--config-dir`` alone is heeded.
+        arguments: The command line; every flag except ``--config-dir`` is ignored.
 
     Raises:
-        HydraException: It can't be composed.
-        OmegaConfBaseException: The same.
-        CompositionError: An option file can't be read, or a group is given what is no option.
+        HydraException: Hydra can't compose it.
+        OmegaConfBaseException: Hydra can't compose it either.
+        CompositionError: A config file can't be read, or the value of a group is not the name of an option.
     """
     try:
         with initialized_hydra():
@@ -38,11 +38,11 @@ def compose_config(arguments: Sequence[str]) -> DictConfig:
     except (HydraException, OmegaConfBaseException):
         raise
     except (OSError, ValueError, YAMLError) as error:
-        raise CompositionError(tell_why_not(error, arguments)) from error
+        raise CompositionError(explain_failure(error, arguments)) from error
 
 
-def tell_why_not(error: Exception, arguments: Sequence[str]) -> str:
-    """Tell why Hydra could not compose a config, where it raises none of its own errors."""
+def explain_failure(error: Exception, arguments: Sequence[str]) -> str:
+    """Return why Hydra could not compose a config, for an error that is not Hydra's own."""
     wrong = [argument for argument in arguments if _GROUP_WITHOUT_OPTION.fullmatch(argument)]
     if "Config group override must be" in str(error) and wrong:
         return f"`{wrong[0]}`: a group takes the name of an option; `~{wrong[0].partition('=')[0]}` leaves it out."
@@ -50,7 +50,7 @@ def tell_why_not(error: Exception, arguments: Sequence[str]) -> str:
 
 
 def compose_what_can_be(arguments: Sequence[str]) -> tuple[DictConfig, list[Exception]]:
-    """Compose what a command line describes, less what of it is wrong, and give what that is."""
+    """Compose the config; skip wrong overrides, and return their errors."""
     kept = list(arguments)
     errors: list[Exception] = []
     while True:
@@ -62,16 +62,16 @@ def compose_what_can_be(arguments: Sequence[str]) -> tuple[DictConfig, list[Exce
 
 
 def prepare_config(config: DictConfig) -> list[str]:
-    """Check what every run needs, and bring it to one form.
+    """Check the keys that every run needs, make the paths absolute and replace older names.
 
     Args:
         config: A composed config; it is changed.
 
     Returns:
-        A line for each old name in it, which tells the present one.
+        A line for each older name, with the present one.
 
     Raises:
-        CompositionError: Something that every run needs is missing, or of another kind.
+        CompositionError: A key is missing or has a wrong value.
     """
     if OmegaConf.is_missing(config, "optimization"):
         names = ", ".join(read_options("experiment", [config_directory()]))
@@ -100,7 +100,7 @@ def prepare_config(config: DictConfig) -> list[str]:
 
 @contextlib.contextmanager
 def initialized_hydra() -> Generator[None]:
-    """Initialize Hydra for our option files, and put back what it was: it may be in the middle of a job."""
+    """Initialize Hydra for our config files, and restore its state at the end: it may be running a job."""
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
@@ -111,7 +111,7 @@ def initialized_hydra() -> Generator[None]:
 
 
 def get_overrides(arguments: Sequence[str]) -> list[str]:
-    """Return the overrides of a command line as Hydra reads them, with the search path of `--config-dir`.
+    """Return the overrides of a command line in Hydra's grammar, with the search path of ``--config-dir``.
 
     Raises:
         CompositionError: A folder of `--config-dir` does not exist.
@@ -125,7 +125,7 @@ def get_overrides(arguments: Sequence[str]) -> list[str]:
 
 
 def _drop_wrong(arguments: Sequence[str], message: str) -> list[str]:
-    """Drop the override that a message of Hydra's speaks of; where it speaks of none, drop all."""
+    """Drop the override that a message of Hydra names, or all overrides if it names none."""
     match = re.match(r"Could not override '(.+)'", message)
     kept = [argument for argument in arguments if match and not argument.lstrip("+").startswith(f"{match[1]}=")]
     return kept if len(kept) < len(arguments) else [argument for argument in arguments if not is_override(argument)]

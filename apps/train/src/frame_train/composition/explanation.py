@@ -1,4 +1,4 @@
-"""What Hydra and OmegaConf say, in a few lines: what was expected, what came, the nearest right thing."""
+"""Short messages for the errors of Hydra and OmegaConf: what was expected, what was found, the nearest valid name."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -8,19 +8,18 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from frame_train.composition.compose import compose_what_can_be
-from frame_train.composition.origins import Origins
 from frame_train.composition.settings import config_directory, hide_environment
-from frame_train.errors import CompositionError, JoinedCompositionError, suggest
+from frame_train.errors import CompositionError, suggest
 
 EXPLAINED = (CompositionError, HydraException, OmegaConfBaseException)
-"""What a person did wrong; everything else is a fault of the program and keeps its traceback."""
+"""Mistakes of the user; any other error is a fault of the program and keeps its traceback."""
 
 _MOST_SHOWN = 4
 _MOST_LINES = 6
 
 
 def explain(error: Exception, arguments: Sequence[str]) -> str:
-    """Give a message of a few lines for an error of composition.
+    """Return a message of a few lines for an error of composition.
 
     Args:
         error: One of `EXPLAINED`.
@@ -30,19 +29,17 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
 
 
 def _explain(error: Exception, arguments: Sequence[str]) -> str:
-    if isinstance(error, JoinedCompositionError):
-        shown = [_explain_problem(problem, arguments) for problem in error.problems[:_MOST_SHOWN]]
+    if isinstance(error, CompositionError):
+        shown = [f"{_shorten(problem)}{problem.origin}" for problem in error.problems[:_MOST_SHOWN]]
         n_more = len(error.problems) - len(shown)
         return "\n".join([*shown, *([f"and {n_more} more; `train --check` shows all"] if n_more else [])])
-    if isinstance(error, CompositionError):
-        return _explain_problem(error, arguments)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file is not None:
         return _explain_missing_option(error.missing_cfg_file, error.options or ())
     if isinstance(error, OverrideParseException):
         hint = "" if "=" in error.override else '; a value with spaces is written in quotes, "train_for=30 minutes"'
         return f"`{error.override}` can't be read as `key=value`: {_first_line(error)}{hint}."
     full_key = getattr(error.__cause__, "full_key", None)
-    if full_key and str(error).startswith("Could not override"):  # of a mapping, it is one of its keys that is wrong
+    if full_key and str(error).startswith("Could not override"):  # one key of a mapping is wrong
         return _explain_missing_key(full_key, arguments)
     for pattern, explain_match in _HYDRA_SAYS.items():
         match = re.match(pattern, str(error))
@@ -55,12 +52,9 @@ def _explain(error: Exception, arguments: Sequence[str]) -> str:
     return f"{_first_line(error)}{reason}."
 
 
-def _explain_problem(problem: CompositionError, arguments: Sequence[str]) -> str:
-    """Give the message of a problem, and where its key is written."""
-    origins = Origins(arguments).find(problem.key) if problem.key else []
+def _shorten(problem: CompositionError) -> str:
     lines = str(problem).splitlines()
-    message = "\n".join([*lines[:_MOST_LINES], *(["  …"] if len(lines) > _MOST_LINES else [])])
-    return f"{message}\n  in {', '.join(origins)}" if origins else message
+    return "\n".join([*lines[:_MOST_LINES], *(["  …"] if len(lines) > _MOST_LINES else [])])
 
 
 def _explain_missing_option(option: str, options: Sequence[str]) -> str:
@@ -95,7 +89,7 @@ def _explain_choice_made_twice(group: str, arguments: Sequence[str]) -> str:
 
 
 def _explain_kinds_that_differ(place: str, arguments: Sequence[str]) -> str:
-    return f"{place}: a list can't be added to a mapping: `callbacks`, say, is a mapping of names to components."
+    return f"{place}: a list can't be added to a mapping, such as `callbacks` with its names of components."
 
 
 _HYDRA_SAYS: dict[str, Callable[[str, Sequence[str]], str]] = {
@@ -108,7 +102,7 @@ _HYDRA_SAYS: dict[str, Callable[[str, Sequence[str]], str]] = {
 
 
 def _list_keys(key: str, arguments: Sequence[str]) -> list[str]:
-    """List the keys and groups that there are, where an argument that names another one is left out."""
+    """List the keys and groups of a command line, without the argument that names an unknown one."""
     others = [argument for argument in arguments if not re.match(rf"[+~]*{re.escape(key)}(=|$)", argument)]
     groups = [folder.name for folder in config_directory().iterdir() if folder.is_dir()]
     config, _ = compose_what_can_be(others)
@@ -116,7 +110,7 @@ def _list_keys(key: str, arguments: Sequence[str]) -> list[str]:
 
 
 def _suggest_key(key: str, known: Sequence[str]) -> str:
-    """Suggest a key beside a wrong one, one of the same name elsewhere, or any that is near."""
+    """Suggest a sibling of a wrong key, else a key of the same name elsewhere, else any similar key."""
     parent, _, last = key.rpartition(".")
     siblings = [name for name in known if name.rpartition(".")[0] == parent]
     elsewhere = [name for name in known if name.endswith(f".{last}")]
@@ -124,7 +118,7 @@ def _suggest_key(key: str, known: Sequence[str]) -> str:
 
 
 def iterate_keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
-    """Go through the full keys of a config."""
+    """Yield the full keys of a config."""
     for name in config:
         yield f"{prefix}{name}"
         if not OmegaConf.is_interpolation(config, str(name)) and not OmegaConf.is_missing(config, str(name)):
@@ -134,6 +128,6 @@ def iterate_keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
 
 
 def _first_line(error: BaseException) -> str:
-    """Give the first line of a message, and the next where the first only announces it."""
+    """Return the first line of a message, and the next if the first ends with a colon."""
     lines = [*str(error).strip().splitlines(), ""]
     return " ".join(lines[:2] if lines[0].endswith(":") else lines[:1]).strip().rstrip(".")

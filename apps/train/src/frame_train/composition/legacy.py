@@ -1,4 +1,4 @@
-"""Older names in configs, and the present ones."""
+"""Older names in configs, and their present names."""
 
 from collections.abc import Iterator
 

@@ -1,26 +1,27 @@
-"""From a config to objects: the one place where anything that a config names is built."""
+"""Construction of the objects that a config describes. Nothing else in this package calls what a config names."""
 
 import functools
 import importlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from difflib import get_close_matches
-from typing import Any, cast
+from typing import Any
 
 from hydra.errors import HydraException
 from hydra.utils import instantiate as hydra_instantiate
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from frame_train.composition.allow_list import AllowList
-from frame_train.composition.signatures import describe, find_argument_problems
-from frame_train.errors import CompositionError, raise_any, suggest
+from frame_train.composition.signatures import describe, find_argument_problems, read_signature
+from frame_train.errors import CompositionError, collected, raise_any, suggest
 
 Construct = Callable[[Callable[..., Any], Sequence[Any], Mapping[str, Any], str], Any]
-"""What calls a target with positional and named arguments, given the key of its node."""
+"""Calls a target with positional arguments and arguments by name; the last parameter is the key of the node."""
 
 RESERVED_KEYS = ("_target_", "_args_", "_partial_", "_convert_", "_recursive_", "_copy_")
-"""Keys of a node that say how its target is called."""
+"""Keys of a node that control the call of its target."""
 
 _KNOWN_PACKAGES = (
     "frame_core",
@@ -38,9 +39,9 @@ _KNOWN_PACKAGES = (
 class Composition:
     """The objects that one config describes, each built once.
 
-    It gives the same values as `hydra.utils.instantiate` with two differences: a node that is referred
-    to twice (``${model}``) is one object, where Hydra makes a copy for each reference, unless it says
-    ``_copy_: true``; and containers come as plain dictionaries and lists.
+    `instantiate` returns the same values as `hydra.utils.instantiate`, with two differences. A node that two keys refer
+    to (``${model}``) is one object, where Hydra makes a copy for each reference; ``_copy_: true`` asks for copies.
+    Containers are plain dictionaries and lists.
 
     >>> from omegaconf import OmegaConf
     >>> config = OmegaConf.create({"part": {"_target_": "collections.Counter"}, "pair": ["${part}", "${part}"]})
@@ -50,21 +51,25 @@ class Composition:
 
     Args:
         construct: Calls a target, in place of `construct_target`.
-        allowed: What may be built, for a config that comes from elsewhere; None for anything.
+        allowed: What a foreign config may build; None allows everything.
+        find_all: Whether to build everything else after a mistake, and to raise all mistakes together.
     """
 
-    def __init__(self, construct: Construct | None = None, allowed: AllowList | None = None) -> None:
+    def __init__(
+        self, construct: Construct | None = None, allowed: AllowList | None = None, find_all: bool = False
+    ) -> None:
         self._construct = construct or construct_target
         self._allowed = allowed
-        self._nodes: list[Any] = []  # keeps what `id` was asked of alive
+        self._find_all = find_all
+        self._nodes: list[Any] = []  # keeps them alive, since `id` identifies them
         self._objects: dict[int, Any] = {}
         self._open: dict[int, str] = {}
 
     def instantiate(self, node: Any) -> Any:
-        """Build what a config node describes.
+        """Build the object that a config node describes.
 
         Args:
-            node: Part of a composed config, or a plain value, which is given back as it is.
+            node: Part of a composed config, or a plain value, which is returned unchanged.
 
         Returns:
             The object that ``_target_`` makes, or a dictionary, list or value.
@@ -90,37 +95,46 @@ class Composition:
         return value
 
     def list_built(self) -> dict[str, Any]:
-        """Give what was built, by key."""
+        """Return the objects built so far, by key."""
         return {get_key(node): self._objects[id(node)] for node in self._nodes}
 
     def _build_list(self, node: ListConfig) -> list[Any]:
-        return [self.instantiate(read_entry(node, index)) for index in range(len(node))]
+        return list(self._build_entries(node, range(len(node))).values())
 
     def _build_dictionary(self, node: DictConfig) -> Any:
         if "_target_" not in node:
-            return {name: self.instantiate(read_entry(node, name)) for name in node}
+            return self._build_entries(node, node)
         names = [str(name) for name in node if name not in RESERVED_KEYS]
         build = self.instantiate if node.get("_recursive_", True) else _identity
-        arguments = {name: build(read_entry(node, name)) for name in names}
+        arguments = self._build_entries(node, names, build)
         positional = self.instantiate(read_entry(node, "_args_")) if "_args_" in node else []
         if not isinstance(positional, list):
             key = get_key(node, "_args_")
             raise CompositionError(f"`{key}` must be of type list, got {positional!r}.", key)
         target = find_target(read_entry(node, "_target_"), get_key(node), self._allowed)
-        try:
-            if node.get("_partial_"):
-                raise_any(find_argument_problems(target, positional, arguments, get_key(node), partial=True))
-                return functools.partial(target, *positional, **arguments)
-            return self._construct(target, positional, arguments, get_key(node))
-        except CompositionError as error:
-            raise trace_origin(error, node) from error
+        if node.get("_partial_"):
+            signature = read_signature(target)
+            raise_any(find_argument_problems(signature, positional, arguments, get_key(node), partial=True))
+            return functools.partial(target, *positional, **arguments)
+        return self._construct(target, positional, arguments, get_key(node))
+
+    def _build_entries(
+        self, node: DictConfig | ListConfig, names: Iterable[Any], build: Callable[[Any], Any] | None = None
+    ) -> dict[Any, Any]:
+        values: dict[Any, Any] = {}
+        problems: list[CompositionError] = []
+        for name in names:
+            with collected(problems) if self._find_all else nullcontext():
+                values[name] = (build or self.instantiate)(read_entry(node, name))
+        raise_any(problems)
+        return values
 
 
 def find_target(path: Any, key: str, allowed: AllowList | None = None) -> Callable[..., Any]:
-    """Import what the ``_target_`` of the node ``key`` names, if it may be built.
+    """Import the ``_target_`` of the node ``key``.
 
     Raises:
-        CompositionError: There is no such thing, or it may not be called from a config.
+        CompositionError: It does not exist, or a config may not call it.
     """
     key = f"{key}._target_"
     if not isinstance(path, str):
@@ -139,7 +153,7 @@ def find_target(path: Any, key: str, allowed: AllowList | None = None) -> Callab
         if "Error locating target" in reason:
             raise CompositionError(f"`{key}`: there is no `{path}`.{_explain_missing(path)}", key) from error
         if "Expected a callable target" in reason:
-            reason = f"`{path}` is no class or function, but of type {reason.rpartition(' of type ')[2]}."
+            reason = f"`{path}` is not a class or function, but of type {reason.rpartition(' of type ')[2]}."
         raise CompositionError(f"`{key}`: {reason}", key) from error
     if allowed is not None:
         allowed.check_target(path, target, key)
@@ -149,12 +163,12 @@ def find_target(path: Any, key: str, allowed: AllowList | None = None) -> Callab
 def construct_target(
     target: Callable[..., Any], positional: Sequence[Any], arguments: Mapping[str, Any], key: str
 ) -> Any:
-    """Call a target that the node ``key`` names.
+    """Call the target of the node ``key``.
 
     Raises:
-        CompositionError: It takes other arguments, or it raises; the message names the key and the target.
+        CompositionError: The arguments do not fit, or the target raises; the message names the key and the target.
     """
-    raise_any(find_argument_problems(target, positional, arguments, key))
+    raise_any(find_argument_problems(read_signature(target), positional, arguments, key))
     try:
         return target(*positional, **arguments)
     except Exception as error:
@@ -163,7 +177,7 @@ def construct_target(
 
 
 def get_key(node: DictConfig | ListConfig, name: Any = None) -> str:
-    """Give the full key of a node, or of an entry of it."""
+    """Return the full key of a node, or of an entry of it."""
     return node._get_full_key(name)  # pyright: ignore[reportPrivateUsage]  # Hydra's instantiate uses it too
 
 
@@ -181,32 +195,12 @@ def read_entry(node: DictConfig | ListConfig, name: Any) -> Any:
         ) from error
 
 
-def trace_in(config: DictConfig, error: CompositionError) -> CompositionError:
-    """Add to a mistake which other key the argument refers to that it speaks of."""
-    for key in (error.key, error.key.rpartition(".")[0]):
-        node = OmegaConf.select(config, key) if key else None
-        if isinstance(node, DictConfig):
-            return trace_origin(error, node)
-    return error
-
-
-def trace_origin(error: CompositionError, node: DictConfig) -> CompositionError:
-    """Add to a mistake in an argument of a node which other key the argument refers to."""
-    raw = cast(dict[str, Any], OmegaConf.to_container(node, resolve=False))
-    references = {name: value[2:-1] for name, value in raw.items() if re.fullmatch(r"\$\{[\w.]+\}", str(value))}
-    named = [name for name in references if error.key == f"{get_key(node)}.{name}"]
-    if error.key == get_key(node):  # what a target raised speaks of its arguments by their names
-        named = [name for name in references if f"`{name}`" in str(error)]
-    origins = [references[name] for name in named]
-    return CompositionError(f"{error} It comes from `{origins[0]}`.", origins[0]) if origins else error
-
-
 def _identity(value: Any) -> Any:
     return value
 
 
 def _explain_missing(path: str) -> str:
-    """Say which part of a dotted path is missing, and what is near it."""
+    """Return which part of a dotted path does not exist, and the nearest that does."""
     parent, _, name = path.rpartition(".")
     try:
         module = importlib.import_module(parent)

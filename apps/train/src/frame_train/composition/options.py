@@ -1,4 +1,4 @@
-"""The options of each group of the config, and what the head of its file says of each."""
+"""Options of the config groups, and the description at the head of each file."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,17 +7,17 @@ from frame_train.errors import CompositionError, suggest
 
 
 def find_groups(folders: Sequence[Path]) -> list[str]:
-    """Find the groups, such as ``data`` and ``callbacks/checkpoint``, of some folders of option files."""
+    """Find the groups, such as ``data`` and ``callbacks/checkpoint``, of some config folders."""
     files = [(folder, path) for folder in folders for path in folder.rglob("*.yaml")]
     return sorted({path.parent.relative_to(folder).as_posix() for folder, path in files} - {"."})
 
 
 def read_options(group: str, folders: Sequence[Path]) -> dict[str, str]:
-    """Read the options of a group, each with the line at the head of its file.
+    """Read the options of a group, each with its description.
 
     Args:
         group: Name of the group.
-        folders: The folders of option files; an option of an earlier one is meant where a later one has it too.
+        folders: The config folders; an earlier one takes precedence.
 
     Raises:
         CompositionError: There is no such group.
@@ -31,7 +31,7 @@ def read_options(group: str, folders: Sequence[Path]) -> dict[str, str]:
 
 
 def _read_description(path: Path) -> str:
-    """Read the first line of a comment that is no directive, less the command that runs the option."""
+    """Read the first comment line that is not a directive, without the command that runs the option."""
     for line in path.read_text().splitlines():
         if not line.startswith("#"):
             break

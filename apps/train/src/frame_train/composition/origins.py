@@ -1,23 +1,73 @@
-"""The files and overrides that a key of a composed config comes from."""
+"""Origins of the values of a composed config: the key, the file or the override that each is written in."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from frame_train.composition.compose import get_overrides, initialized_hydra
 from frame_train.composition.overrides import own_folders
 from frame_train.composition.settings import config_directory, workspace
+from frame_train.errors import CompositionError, raise_any
 
 COMMAND_LINE = "the command line"
 
 
+@contextmanager
+def located(config: DictConfig, arguments: Sequence[str] | None = None) -> Generator[None]:
+    """Add to each mistake that the block raises where its value is written.
+
+    A value that is wrong in several places is reported once.
+
+    Args:
+        config: The config that has the keys of the mistakes.
+        arguments: The command line that it is composed from; None for the config of a run, which is in no config file.
+
+    Raises:
+        CompositionError: The block raised it.
+    """
+    try:
+        yield
+    except CompositionError as error:
+        raise_any(locate(error.problems, config, arguments))
+
+
+def locate(
+    problems: Sequence[CompositionError], config: DictConfig, arguments: Sequence[str] | None = None
+) -> list[CompositionError]:
+    """Return mistakes with where their values are written, as `located` adds it."""
+    origins = Origins(arguments) if arguments is not None and any(problem.key for problem in problems) else None
+    kept: dict[str, CompositionError] = {}
+    for problem in problems:
+        reference = _find_reference(problem, config)
+        source = f" It comes from `{reference}`." if reference else ""
+        files = origins.find(reference or problem.key) if origins is not None else []
+        located = CompositionError(str(problem), origin=source + (f"\n  in {', '.join(files)}" if files else ""))
+        kept.setdefault(re.sub("^`.*?`", "", str(problem)) + source if source else str(problem), located)
+    return list(kept.values())
+
+
+def _find_reference(problem: CompositionError, config: DictConfig) -> str:
+    """Find the key that a wrong argument refers to; empty if its value stands at its own key."""
+    parent, _, name = problem.key.rpartition(".")
+    said = re.findall(r"`(\w+)`", str(problem))  # what a target raises speaks of its arguments by their names
+    for key, names in ((problem.key, said), (parent, [name])):
+        node = OmegaConf.select(config, key, throw_on_resolution_failure=False) if key else None
+        raw = cast(dict[str, Any], OmegaConf.to_container(node, resolve=False)) if isinstance(node, DictConfig) else {}
+        for name in names:
+            match = re.fullmatch(r"\$\{([\w.]+)\}", str(raw.get(name)))
+            if match:
+                return match[1]
+    return ""
+
+
 class Origins:
-    """Where the values of a composed config are written.
+    """The files and overrides of a composed config.
 
     Args:
         arguments: The command line.
@@ -40,9 +90,9 @@ class Origins:
         self._contents += [(COMMAND_LINE, _nest(key, None)) for key in values]
 
     def find(self, key: str) -> list[str]:
-        """Give what a key, or else what it is part of, is written in: files, and ``COMMAND_LINE``.
+        """Return the files that write a key, or else the nearest node around it, and ``COMMAND_LINE``.
 
-        Of a value it is the one that counts; of a node it is all that say something of it.
+        For a value it is the one that counts; for a node it is each one that writes a part of it.
         """
         names = re.sub(r"\[(\w+)\]", r".\1", key).split(".")
         for length in range(len(names), 0, -1):
@@ -58,7 +108,7 @@ def _find_file(option: str | None, folders: Sequence[Path]) -> Path | None:
 
 
 def _shorten(path: Path) -> str:
-    """Give a path from the workspace on, where it is in it."""
+    """Return a path relative to the workspace, if it is inside."""
     path = path.resolve()
     return str(path.relative_to(workspace())) if path.is_relative_to(workspace()) else str(path)
 

@@ -1,73 +1,63 @@
-"""Signatures as they are written: of a class or a function of ours, read from its file, so that nothing is imported."""
+"""Signatures of our classes and functions, read from their files without an import."""
 
 import ast
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import PathFinder
-from inspect import Parameter, Signature
+from inspect import Parameter, Signature, signature
+from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
+
+from frame_train.composition.signatures import TargetSignature
 
 _OURS = ("frame_architectures", "frame_core", "frame_eval", "frame_loggers", "frame_models", "frame_train")
-"""Packages whose classes are written as they are read here: no other signature than that of `__init__` is theirs."""
+"""Packages without metaclasses: the signature of a class is that of its ``__init__``."""
 
-_TYPES: dict[str, Any] = {
+_NAMES: dict[str, Any] = {
     **{kind.__name__: kind for kind in (bool, float, int, str, dict, list, tuple, Mapping, Sequence)},
     "Callable": Callable,
     "Literal": Literal,
+    "__builtins__": {},
 }
-_OF_TYPES = (ast.Name, ast.Constant, ast.Subscript, ast.Tuple, ast.List, ast.BinOp, ast.BitOr, ast.Load)
+"""Names that an annotation may use. A parameter whose annotation uses another one counts as not annotated."""
 
 _Definition = ast.FunctionDef | ast.ClassDef
 
 
-class Written(NamedTuple):
-    """What is written of a target: its full name, and its signature, without the types that are not plain ones."""
-
-    name: str
-    signature: Signature
-
-
 @functools.cache
-def read_written_signature(path: str) -> Written | None:
-    """Read the signature of what a ``_target_`` names; None where it is not ours, or its file does not tell."""
-    found = _find(path.split(".")) if path.partition(".")[0] in _OURS else None
-    if found is None:
-        return None
-    module, definition = found
-    function = definition if isinstance(definition, ast.FunctionDef) else _find_init(definition)
-    if function is None or definition.decorator_list or function.decorator_list:
+def read_written_signature(path: str) -> TargetSignature | None:
+    """Return the signature of a ``_target_``, or None if the target is not ours or its file does not show it."""
+    module, definition = _find(*path.rpartition(".")[::2]) if path.partition(".")[0] in _OURS else (path, None)
+    function = _find_init(definition) if isinstance(definition, ast.ClassDef) else definition
+    if definition is None or function is None or definition.decorator_list or function.decorator_list:
         return None
     parameters = _list_parameters(function.args)
     if isinstance(definition, ast.ClassDef):
-        parameters = parameters[1:]
-    return Written(f"{module}.{definition.name}", Signature(parameters))
+        del parameters[0]  # self
+    return TargetSignature(f"{module}.{definition.name}", Signature(parameters))
 
 
-def _find(names: Sequence[str]) -> tuple[str, _Definition] | None:
-    """Find a definition, in its module or in one that the module has it from."""
-    *module, name = names
-    file = _find_file(module)
-    if file is None or name.startswith("_"):
-        return None
-    body = ast.parse(file.read_text(encoding="utf-8")).body
-    for statement in (part for outer in body for part in (outer.body if isinstance(outer, ast.If) else [outer])):
+def _find(module: str, name: str) -> tuple[str, _Definition | None]:
+    """Find a public definition, in its module or in the one that the module imports it from."""
+    file = None if name.startswith("_") else _find_file(*module.split("."))
+    body = ast.parse(file.read_text(encoding="utf-8")).body if file else []
+    for statement in chain.from_iterable(part.body if isinstance(part, ast.If) else [part] for part in body):
         if isinstance(statement, _Definition) and statement.name == name:
-            return ".".join(module), statement
-        if isinstance(statement, ast.ImportFrom) and statement.module and statement.level == 0:
+            return module, statement
+        if isinstance(statement, ast.ImportFrom) and statement.module not in (None, module) and not statement.level:
             for alias in statement.names:
                 if (alias.asname or alias.name) == name:
-                    origin = statement.module.split(".")
-                    return None if origin == module else _find([*origin, alias.name])  # a module of its own
-    return None
+                    return _find(str(statement.module), alias.name)
+    return module, None
 
 
-def _find_file(module: Sequence[str]) -> Path | None:
+def _find_file(package: str, *names: str) -> Path | None:
     """Find the file of a module."""
-    spec = PathFinder.find_spec(module[0]) if module else None
-    if spec is None or not spec.submodule_search_locations:
+    spec = PathFinder.find_spec(package) if package else None
+    if spec is None or spec.origin is None:
         return None
-    place = Path(next(iter(spec.submodule_search_locations)), *module[1:])
+    place = Path(spec.origin).parent.joinpath(*names)
     return next((file for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file()), None)
 
 
@@ -77,32 +67,18 @@ def _find_init(definition: ast.ClassDef) -> ast.FunctionDef | None:
 
 
 def _list_parameters(arguments: ast.arguments) -> list[Parameter]:
-    plain = [*arguments.posonlyargs, *arguments.args]
-    n_required = len(plain) - len(arguments.defaults)
-    parameters: list[Parameter] = []
-    for index, part in enumerate(plain):
-        kind = Parameter.POSITIONAL_ONLY if index < len(arguments.posonlyargs) else Parameter.POSITIONAL_OR_KEYWORD
-        parameters.append(_make(part, kind, has_default=index >= n_required))
-    if arguments.vararg:
-        parameters.append(_make(arguments.vararg, Parameter.VAR_POSITIONAL, has_default=False))
-    for part, default in zip(arguments.kwonlyargs, arguments.kw_defaults):
-        parameters.append(_make(part, Parameter.KEYWORD_ONLY, has_default=default is not None))
-    if arguments.kwarg:
-        parameters.append(_make(arguments.kwarg, Parameter.VAR_KEYWORD, has_default=False))
-    return parameters
+    """List the parameters of a function; each default is None."""
+    arguments.defaults = [ast.Constant(None) for _ in arguments.defaults]
+    arguments.kw_defaults = [default and ast.Constant(None) for default in arguments.kw_defaults]
+    stub: dict[str, Any] = {}
+    exec(f"from __future__ import annotations\ndef function({ast.unparse(arguments)}): ...", stub)
+    parameters = signature(stub["function"]).parameters.values()
+    return [parameter.replace(annotation=_read_type(parameter.annotation)) for parameter in parameters]
 
 
-def _make(part: ast.arg, kind: Any, has_default: bool) -> Parameter:
-    default = None if has_default else Parameter.empty
-    return Parameter(part.arg, kind, default=default, annotation=_read_type(part.annotation))
-
-
-def _read_type(annotation: ast.expr | None) -> Any:
-    """Read a type that is made of plain ones; of any other, it is as if it were not annotated."""
-    if annotation is None or not all(isinstance(part, _OF_TYPES) for part in ast.walk(annotation)):
-        return Parameter.empty
+def _read_type(annotation: str) -> Any:
     try:
-        kind = eval(compile(ast.Expression(annotation), "annotation", "eval"), {"__builtins__": {}, **_TYPES})
-    except Exception:  # whatever comes of what is no type
+        kind = eval(annotation, _NAMES)
+    except Exception:  # of any type: the annotation may be any expression
         return Parameter.empty
     return Parameter.empty if isinstance(kind, str) else kind

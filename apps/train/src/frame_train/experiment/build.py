@@ -1,30 +1,37 @@
 """An experiment, built from its composed config and checked before anything trains."""
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import cast
 
 from omegaconf import DictConfig
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.strategies import DDPStrategy
 
-from frame_core import Optimization
 from frame_loggers import FileLogger
 from frame_train.callbacks import StopOnSignal
-from frame_train.composition.objects import Composition, trace_in
+from frame_train.composition.objects import Composition
 from frame_train.distributed.launcher import check_processes
-from frame_train.errors import CompositionError, raise_any
-from frame_train.experiment.compatibility import find_mismatches
-from frame_train.experiment.dry_run import find_networks, make_optimizers, try_loss
-from frame_train.experiment.parts import build_parts
-from frame_train.experiment.trainer import build_trainer, check_trainer
+from frame_train.errors import raise_any
+from frame_train.experiment.compatibility import find_mismatches, find_unknown_metrics
+from frame_train.experiment.dry_run import find_loss_problems, find_optimizer_problems
+from frame_train.experiment.parts import Check, build_parts, find_unbuilt, run_checks
+from frame_train.experiment.static_checks import find_static_problems
+from frame_train.experiment.trainer import build_trainer
 from frame_train.optimization.lightning_internals import disable_nvml_probe, find_unused_parameters
 from frame_train.optimization.module import Procedure
+
+_CHECKS: tuple[Check, ...] = (
+    find_unbuilt,
+    find_mismatches,
+    find_unknown_metrics,
+    find_loss_problems,
+    find_optimizer_problems,
+)
+"""The checks before a training. Each relies on those before it."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What a config composes: a procedure, the trainer that runs it, the log that is always written, what stops it."""
+    """An optimization module, the trainer that runs it, the log that every run has, and the callback that stops it."""
 
     optimization: LightningModule
     trainer: Trainer
@@ -32,43 +39,28 @@ class Experiment:
     stop: StopOnSignal
 
 
-def build_experiment(config: DictConfig, directory: Path) -> Experiment:
-    """Build the procedure, the evaluations, callbacks, loggers and the trainer of a config.
+def build_experiment(config: DictConfig) -> Experiment:
+    """Build the optimization, the evaluations, callbacks, loggers and the trainer of a config.
 
     Args:
-        config: The composed config.
-        directory: Where the run is written.
+        config: The composed config, with the directory of the run.
 
     Raises:
         CompositionError: Something can't be built, or does not fit the rest; the message names its key.
     """
-    problems: list[CompositionError] = []
-    composition = Composition()
-    parts = build_parts(config, composition, problems)
-    raise_any(problems)
-    assert parts.optimization is not None  # nothing went wrong
-    assert parts.make_trainer is not None
-    raise_any([trace_in(config, problem) for problem in find_mismatches(parts)])
-    try:
-        try_loss(cast(Optimization, parts.optimization), find_networks(composition))
-        make_optimizers(parts.optimization)
-    except CompositionError as error:
-        raise trace_in(config, error) from error
-    file_logger = FileLogger(directory)
+    raise_any(find_static_problems(config))
+    parts = build_parts(config, Composition())
+    raise_any(run_checks(_CHECKS, parts))
+    assert parts.module is not None  # nothing is wrong
+    file_logger = FileLogger(parts.directory)
     stop = StopOnSignal()
-    callbacks = {"stop": stop, **parts.callbacks}
-    trainer = build_trainer(
-        parts.make_trainer,
-        callbacks,
-        [file_logger, *parts.loggers.values()],
-        directory,
-        use_distributed_sampler=not isinstance(parts.optimization, Procedure),  # whose sampler knows of processes
-    )
-    check_trainer(parts.optimization, trainer)
+    parts.loggers = {"file": file_logger, **parts.loggers}
+    parts.callbacks = {"stop": stop, **parts.callbacks}
+    trainer = build_trainer(parts)
     check_processes(trainer)
-    if isinstance(parts.optimization, Procedure):
-        parts.optimization.choose_trips(trainer)
-    if isinstance(trainer.strategy, DDPStrategy) and not parts.optimization.automatic_optimization:
+    if isinstance(parts.module, Procedure):
+        parts.module.choose_trips(trainer)
+    if isinstance(trainer.strategy, DDPStrategy) and not parts.module.automatic_optimization:
         find_unused_parameters(trainer.strategy)  # the loss of one optimizer does not use what another one steps
     disable_nvml_probe()
-    return Experiment(parts.optimization, trainer, file_logger, stop)
+    return Experiment(parts.module, trainer, file_logger, stop)

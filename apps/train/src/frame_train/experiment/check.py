@@ -1,36 +1,36 @@
-"""Everything that is wrong with a config, found without training it and without its data."""
+"""All mistakes of a config, found without its data and without a training."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pytorch_lightning import Callback
 from torch import nn
 from torch.utils.data import Dataset
 
 from frame_core import BatchedDataset, DeclaredDataset, Model
-from frame_train.composition.objects import Composition, construct_target, get_key, read_entry, trace_in
-from frame_train.composition.signatures import find_argument_problems
+from frame_train.composition.objects import Composition, construct_target, get_key, read_entry
+from frame_train.composition.signatures import find_argument_problems, read_signature
 from frame_train.data import SyntheticDataset
-from frame_train.errors import CompositionError, drop_repeated, raise_any
-from frame_train.experiment.compatibility import find_misfits, find_mismatches, find_unknown_metrics, list_logged
-from frame_train.experiment.dry_run import View, find_networks, try_evaluations, try_loss, try_optimizers, try_training
-from frame_train.experiment.parts import Parts, build_parts
-from frame_train.experiment.static_checks import find_static_problems, iterate_components
-from frame_train.experiment.trainer import build_trainer, check_trainer
-
-_ROOTS = ("optimization", "callbacks", "evaluation", "logger", "trainer")
-_ANY_MACHINE: dict[str, Any] = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "strategy": "auto"}
+from frame_train.errors import CompositionError, collected, raise_any
+from frame_train.experiment.compatibility import find_mismatches, find_unknown_metrics
+from frame_train.experiment.dry_run import (
+    find_evaluation_problems,
+    find_gradient_problems,
+    find_optimizer_problems,
+    find_unoptimized,
+)
+from frame_train.experiment.parts import Check, Parts, Subject, build_parts, find_unbuilt, run_checks
+from frame_train.experiment.static_checks import find_static_problems
+from frame_train.experiment.trainer import build_trainer
 
 
 @dataclass
 class Findings:
-    """What was found: problems, notes of what may be meant, and the names under which something is logged."""
+    """Mistakes, notes of possible mistakes, and the names under which something is logged."""
 
     problems: list[CompositionError] = field(default_factory=list[CompositionError])
     notes: list[str] = field(default_factory=list[str])
@@ -38,51 +38,60 @@ class Findings:
 
 
 def check_config(config: DictConfig) -> Findings:
-    """Find everything that is wrong with a config.
+    """Find all mistakes of a config.
 
-    What it describes is built with made up data in the place of its own, and its loss and evaluations are
-    tried on two of them, on the CPU. The Trainer is built for a CPU as well, whatever machine it is meant for.
+    Its components are built with synthetic data in place of its own. The loss and the evaluations are computed for two
+    examples, on the CPU, and the Trainer is built for a CPU, whatever machine the config is meant for.
 
     Args:
         config: A composed config, with a run directory, in which nothing is written.
     """
-    findings = Findings(find_static_problems(config))
     data = _SyntheticData(config)
-    composition = Composition(data.construct)
-    for node in _iterate_built(config):
-        _collect(lambda node=node: composition.instantiate(node), findings.problems)
-    parts = build_parts(config, composition, findings.problems)
-    mismatches = [trace_in(config, problem) for problem in find_mismatches(parts)]
-    findings.problems += mismatches
-    findings.logged = list_logged(parts.callbacks)
-    if not mismatches:  # of which the Trainer would complain in its own words
-        _collect(lambda: _check_trainer(parts, Path(config.run.directory)), findings.problems)
+    composition = Composition(data.construct, find_all=True)
+    parts = build_parts(config, composition)
+    if parts.subject is None:
+        parts.subject = _build_subject(config, composition)
+    chains = _CHECKS if data.undeclared else (*_CHECKS, _DRY_RUN)
+    problems = [*find_static_problems(config), *(found for checks in chains for found in run_checks(checks, parts))]
+    problems += find_unknown_metrics(parts)  # last: the dry run finds more of what is logged
+    notes = list(_find_twins(config, parts.networks))
     if data.undeclared:
         keys = ", ".join(f"`{key}`" for key in data.undeclared)
-        findings.notes.append(
+        notes.append(
             f"The data of {keys} do not declare their form (`synthesize`): the loss and the evaluations were not tried."
         )
-    elif parts.optimization is not None:
-        tried = try_training(parts.optimization, find_networks(composition))
-        findings.problems += [trace_in(config, problem) for problem in tried]
-        if not tried:
-            failed, numbers = try_evaluations(parts.optimization, parts.callbacks)
-            findings.problems += failed
-            if not failed and not mismatches:
-                findings.logged = [*numbers, *(name for name in findings.logged if name == "Train")]
-                unlogged = find_unknown_metrics(parts.callbacks, findings.logged)
-                findings.problems += [trace_in(config, problem) for problem in unlogged]
-    if parts.optimization is not None:
-        findings.problems += try_optimizers(parts.optimization)
-    elif isinstance(config.optimization, DictConfig) and "model" in config.optimization:  # it may be wrong too
-        _collect(lambda: _try_model(config, composition, parts.callbacks, findings.problems), findings.problems)
-    findings.notes += _find_twins(config, composition)
-    findings.problems = drop_repeated(findings.problems)
-    return findings
+    return Findings(problems, notes, parts.logged)
+
+
+def _find_trainer_problems(parts: Parts) -> list[CompositionError]:
+    """Find why the trainer can't be built, for a CPU."""
+    problems: list[CompositionError] = []
+    if parts.make_trainer is not None:
+        with collected(problems):
+            build_trainer(parts, logger=[], accelerator="cpu", devices=1, num_nodes=1, strategy="auto")
+    return problems
+
+
+_CHECKS: tuple[tuple[Check, ...], ...] = (
+    (find_unbuilt,),
+    (find_mismatches, _find_trainer_problems),
+    (find_optimizer_problems, find_unoptimized),
+)
+"""Each check relies on those before it in its tuple."""
+
+_DRY_RUN: tuple[Check, ...] = (find_gradient_problems, find_evaluation_problems)
+
+
+def _build_subject(config: DictConfig, composition: Composition) -> Subject | None:
+    """Build the model and the data of an optimization that can't be built."""
+    with suppress(CompositionError, OmegaConfBaseException, AttributeError):  # which are reported already
+        model, data = (composition.instantiate(read_entry(config.optimization, name)) for name in ("model", "data"))
+        return Subject(model, data, {}) if isinstance(model, Model) else None
+    return None
 
 
 class _SyntheticData:
-    """Builds made up data where a config describes data, and everything else as it is described.
+    """Builds synthetic data in place of the data of a config, and everything else as the config describes it.
 
     Args:
         config: A composed config.
@@ -98,9 +107,9 @@ class _SyntheticData:
     def construct(
         self, target: Callable[..., Any], positional: Sequence[Any], arguments: Mapping[str, Any], key: str
     ) -> Any:
-        """Call a target, or for a data set what makes up data of its form."""
+        """Call a target, or for a data set the method that makes synthetic data of its form."""
         if isinstance(target, DeclaredDataset):
-            raise_any(find_argument_problems(cast(Any, target), positional, arguments, key))
+            raise_any(find_argument_problems(read_signature(cast(Any, target)), positional, arguments, key))
             return construct_target(target.synthesize, positional, arguments, key)
         if _is_source(target, [*positional, *arguments.values()], is_split=key in self._splits):
             self.undeclared.append(key)
@@ -109,7 +118,7 @@ class _SyntheticData:
 
 
 def _is_source(target: Callable[..., Any], arguments: Sequence[Any], is_split: bool) -> bool:
-    """Say whether a target reads data itself: a data set or what makes a split, and not of other data."""
+    """Return whether a target reads data itself: a data set, or a function that makes a split, without other data."""
     is_data_set = isinstance(target, type) and issubclass(target, Dataset)
     return (is_data_set or is_split) and not any(map(_holds_data, arguments))
 
@@ -121,65 +130,16 @@ def _holds_data(value: Any) -> bool:
     return isinstance(value, Dataset | BatchedDataset)
 
 
-def _iterate_built(config: DictConfig) -> Iterable[DictConfig]:
-    done: set[int] = set()
-    for root in _ROOTS:
-        yield from iterate_components(config.get(root), done)
-
-
-def _collect(action: Callable[[], Any], problems: list[CompositionError]) -> None:
-    try:
-        action()
-    except CompositionError as error:
-        problems.append(error)
-
-
-def _try_model(
-    config: DictConfig,
-    composition: Composition,
-    callbacks: Mapping[str, Callback],
-    problems: list[CompositionError],
-) -> None:
-    """Try the model of a procedure that can't be built, and what its evaluations ask for.
-
-    Raises:
-        CompositionError: The model can't be built either, or its loss can't be computed.
-    """
-    model, data = (composition.instantiate(read_entry(config.optimization, name)) for name in ("model", "data"))
-    if not isinstance(model, Model):
-        return
-    problems += find_misfits(callbacks, View(model, data, {}))
-    try:
-        try_loss(View(model, data, {}), find_networks(composition))
-    except CompositionError as error:
-        raise trace_in(config, error) from error
-
-
-def _check_trainer(parts: Parts, directory: Path) -> None:
-    """Build the trainer for a CPU, and let the procedure look at it.
-
-    Raises:
-        CompositionError: It can't be built, or asks for what the procedure can't do.
-    """
-    if parts.make_trainer is None:
-        return
-    trainer = build_trainer(parts.make_trainer, parts.callbacks, [], directory, **_ANY_MACHINE)
-    if parts.optimization is not None:
-        check_trainer(parts.optimization, trainer)
-
-
-def _find_twins(config: DictConfig, composition: Composition) -> list[str]:
-    """Find networks that are written twice in equal words, where one and a reference to it may be meant."""
-    keys_by_words: dict[str, list[str]] = {}
-    for node in _iterate_built(config):
-        with suppress(CompositionError, OmegaConfBaseException):
-            network = composition.instantiate(node)
-            if isinstance(network, nn.Module) and any(True for _ in network.parameters()):
-                words = json.dumps(OmegaConf.to_container(node, resolve=True), sort_keys=True)
-                keys_by_words.setdefault(words, []).append(get_key(node))
-    return [
-        f"`{keys[0]}` and {' and '.join(f'`{key}`' for key in keys[1:])} are networks of their own with equal configs: "
-        f"if one is meant, let the others refer to it by ${{{keys[0]}}}."
-        for keys in keys_by_words.values()
-        if len(keys) > 1
-    ]
+def _find_twins(config: DictConfig, networks: Mapping[nn.Module, str]) -> Iterator[str]:
+    """Find networks with equal configs, where one network and a reference to it may be meant."""
+    keys_by_text: dict[str, list[str]] = {}
+    for network, key in networks.items():
+        if any(True for _ in network.parameters()):
+            text = json.dumps(OmegaConf.to_container(OmegaConf.select(config, key), resolve=True), sort_keys=True)
+            keys_by_text.setdefault(text, []).append(key)
+    for first, *others in keys_by_text.values():
+        if others:
+            yield (
+                f"`{first}` and {' and '.join(f'`{key}`' for key in others)} are networks of their own with equal "
+                f"configs. To share one network, write ${{{first}}} in place of the others."
+            )

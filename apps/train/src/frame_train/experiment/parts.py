@@ -1,87 +1,125 @@
 """The parts of an experiment, built from its config."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from pytorch_lightning import Callback, LightningModule, Trainer, seed_everything
 from pytorch_lightning.loggers import Logger
+from torch import nn
 
-from frame_core import Optimization
-from frame_train.callbacks import TrainDurationCallback
-from frame_train.composition.objects import Composition, construct_target
-from frame_train.errors import CompositionError
+from frame_core import Model, Optimization, SizedDataset
+from frame_train.callbacks import CumulativeLogCallback, EvaluationCallback, TrainDurationCallback
+from frame_train.composition.objects import Composition, construct_target, read_entry
+from frame_train.errors import CompositionError, collected
 
-_KINDS: dict[str, type] = {"callbacks": Callback, "evaluation": Callback, "logger": Logger}
+
+@dataclass(frozen=True)
+class Subject:
+    """A model and its data, where the optimization around them can't be built."""
+
+    model: Model
+    data: Mapping[str, SizedDataset]
+    counters: Mapping[str, int]
 
 
 @dataclass
 class Parts:
-    """What of a config could be built: the rest is None, or left out; callbacks and loggers by their keys."""
+    """The parts of an experiment that can be built; callbacks and loggers by their keys.
 
-    optimization: LightningModule | None = None
+    Args:
+        directory: Where the run is written.
+        module: The optimization, as the module that the trainer runs.
+        subject: The optimization, or its model and data if it can't be built.
+        callbacks: The callbacks, evaluations among them.
+        loggers: The loggers.
+        make_trainer: The trainer, without its callbacks and loggers.
+        networks: The key of each network that the config describes.
+        logged: Names under which evaluations and callbacks log; names of single numbers once the evaluations have run.
+        problems: Why the other parts can't be built.
+    """
+
+    directory: Path = Path()
+    module: LightningModule | None = None
+    subject: Optimization | None = None
     callbacks: dict[str, Callback] = field(default_factory=dict[str, Callback])
     loggers: dict[str, Logger] = field(default_factory=dict[str, Logger])
     make_trainer: Callable[..., Trainer] | None = None
+    networks: dict[nn.Module, str] = field(default_factory=dict[nn.Module, str])
+    logged: list[str] = field(default_factory=list[str])
+    problems: list[CompositionError] = field(default_factory=list[CompositionError])
 
 
-def build_parts(config: DictConfig, composition: Composition, problems: list[CompositionError]) -> Parts:
-    """Build each part of an experiment, and note what can't be built."""
+Check = Callable[[Parts], Iterable[CompositionError]]
+"""Finds mistakes in the parts of an experiment; it skips those that can't be built."""
+
+
+def run_checks(checks: Iterable[Check], parts: Parts) -> list[CompositionError]:
+    """Run checks until one finds mistakes, and return these."""
+    return next(filter(None, (list(check(parts)) for check in checks)), [])
+
+
+def find_unbuilt(parts: Parts) -> list[CompositionError]:
+    """Find why parts can't be built."""
+    return parts.problems
+
+
+def build_parts(config: DictConfig, composition: Composition) -> Parts:
+    """Build each part of an experiment, and collect the mistakes of those that can't be built."""
     seed_everything(config.seed, workers=True, verbose=False)
-    parts = Parts()
-
-    def build(key: str, node: Any) -> Any:
-        try:
-            return composition.instantiate(node)
-        except CompositionError as error:
-            problems.append(error)
-
-    def find(group: str) -> dict[str, Any]:
-        try:
-            return _by_key(config, group)
-        except CompositionError as error:
-            problems.append(error)
-            return {}
-
-    optimization = build("optimization", config.optimization)
-    if isinstance(optimization, LightningModule) and isinstance(optimization, Optimization):
-        parts.optimization = optimization
-    elif optimization is not None:
-        message = f"`optimization` must be a LightningModule with `model`, `data` and `counters`, got {optimization!r}."
-        problems.append(CompositionError(message, "optimization"))
-    for group, place in (("callbacks", parts.callbacks), ("evaluation", parts.callbacks), ("logger", parts.loggers)):
-        for key, node in find(group).items():
-            component = build(key, node)
-            kind = _KINDS[group]
-            if isinstance(component, kind):
-                place[key] = component
-            elif component is not None:
-                message = f"`{key}` must be a {kind.__name__}, got {_describe(node)}; `~{key}` leaves it out."
-                problems.append(CompositionError(message, key))
+    parts = Parts(Path(config.run.directory))
+    with collected(parts.problems):
+        optimization = composition.instantiate(config.optimization)
+        if not isinstance(optimization, LightningModule) or not isinstance(optimization, Optimization):
+            expected = "a LightningModule with `model`, `data` and `counters`"
+            raise CompositionError(f"`optimization` must be {expected}, got {optimization!r}.", "optimization")
+        parts.module, parts.subject = optimization, optimization
+    _build_group("callbacks", Callback, parts.callbacks, config, composition, parts.problems)
+    _build_group("evaluation", Callback, parts.callbacks, config, composition, parts.problems)
+    _build_group("logger", Logger, parts.loggers, config, composition, parts.problems)
     if config.train_for is not None:
-        try:
+        with collected(parts.problems):
             arguments = {"train_for": config.train_for}
             parts.callbacks["train_for"] = construct_target(TrainDurationCallback, (), arguments, "train_for")
-        except CompositionError as error:
-            problems.append(error)
-    parts.make_trainer = build("trainer", config.trainer)
+    with collected(parts.problems):
+        parts.make_trainer = composition.instantiate(config.trainer)
+    parts.networks = {part: key for key, part in composition.list_built().items() if isinstance(part, nn.Module)}
+    parts.logged = [part.name for part in parts.callbacks.values() if isinstance(part, EvaluationCallback)]
+    if any(isinstance(callback, CumulativeLogCallback) for callback in parts.callbacks.values()):
+        parts.logged.append("Train")
     return parts
 
 
-def _by_key(config: DictConfig, group: str) -> dict[str, Any]:
-    """Name each node of a group, a mapping or a list, by its key; what was set to null is left out."""
-    nodes = config[group]
-    if nodes is not None and not isinstance(nodes, DictConfig | ListConfig):
-        raise CompositionError(f"`{group}` must be a mapping of names to components, got {nodes!r}.", group)
-    if nodes is None:
-        return {}
+def _build_group(
+    group: str,
+    kind: type,
+    components: dict[str, Any],
+    config: DictConfig,
+    composition: Composition,
+    problems: list[CompositionError],
+) -> None:
+    """Build the components of a group, a mapping or a list; those that are null are left out."""
+    nodes: Any = OmegaConf.create() if config[group] is None else config[group]
+    if not isinstance(nodes, DictConfig | ListConfig):
+        message = f"`{group}` must be a mapping of names to components, got {nodes!r}."
+        problems.append(CompositionError(message, group))
+        return
     names: Sequence[Any] = range(len(nodes)) if isinstance(nodes, ListConfig) else list(nodes)
-    return {f"{group}.{name}": nodes[name] for name in names if nodes[name] is not None}
+    for name in names:
+        with collected(problems):
+            node = read_entry(nodes, name)
+            component = composition.instantiate(node)
+            if isinstance(component, kind):
+                components[f"{group}.{name}"] = component
+            elif component is not None:
+                message = f"`{group}.{name}` must be a {kind.__name__}, got {_describe(node)}"
+                raise CompositionError(f"{message}; `~{group}.{name}` leaves it out.", f"{group}.{name}")
 
 
 def _describe(node: Any) -> str:
-    """Say what a node describes that is none of what it should be."""
+    """Describe a node that is not a component of the expected kind."""
     if not isinstance(node, DictConfig):
         return repr(node)
     return f"`{node['_target_']}`" if "_target_" in node else f"{', '.join(map(str, node))} without a `_target_`"

@@ -1,78 +1,71 @@
-"""What is wrong with a config that can be seen before anything is built from it."""
+"""Checks of a config before anything is built from it."""
 
-import contextlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from inspect import Parameter, Signature
 from typing import Any, NamedTuple, cast
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from frame_train.composition.objects import RESERVED_KEYS, find_target, get_key, read_entry, trace_origin
-from frame_train.composition.signatures import COMPONENT, find_argument_problems, find_signature_problems
+from frame_train.composition.objects import RESERVED_KEYS, find_target, get_key, read_entry
+from frame_train.composition.signatures import COMPONENT, TargetSignature, find_argument_problems, read_signature
 from frame_train.composition.written_signatures import read_written_signature
 from frame_train.errors import CompositionError
 
 Node = DictConfig | ListConfig
-_Check = Callable[[Any, Sequence[Any], Mapping[str, Any], str, bool], list[CompositionError]]
+ReadSignature = Callable[[Any, str], TargetSignature | None]
+"""Reads the signature of a ``_target_``, given the key of its node; raises a `CompositionError` if there is none."""
+
+_FLAG_TYPES = {"_partial_": bool, "_copy_": bool, "_recursive_": bool, "_args_": list}
+_FLAGS = TargetSignature(
+    "a component",
+    Signature([Parameter(key, Parameter.KEYWORD_ONLY, annotation=_FLAG_TYPES.get(key, Any)) for key in RESERVED_KEYS]),
+)
 
 
 def find_static_problems(config: DictConfig) -> list[CompositionError]:
-    """Find every interpolation that can't be resolved, and every target that is not there or takes other arguments.
+    """Find interpolations that can't be resolved, missing targets, and arguments that do not fit their target.
 
     Args:
         config: A composed config.
     """
-    return _find_problems(config, _find_argument_problems)
+    return _find_problems(config, lambda path, key: read_signature(find_target(path, key)))
 
 
 def find_written_problems(config: DictConfig) -> list[CompositionError]:
-    """Find what of the static problems can be told without importing anything: from what is written of our targets.
+    """Find the static problems that show without an import: in the arguments of our own targets, and in references.
 
     Args:
         config: A composed config, of a run that has no directory yet.
     """
     config = config.copy()
     config.run.directory = "."
-    return _find_problems(config, _find_written_problems)
+    return _find_problems(config, lambda path, key: read_written_signature(path) if isinstance(path, str) else None)
 
 
-def _find_problems(config: DictConfig, check: _Check) -> list[CompositionError]:
+def _find_problems(config: DictConfig, read: ReadSignature) -> list[CompositionError]:
     unreadable: dict[str, _Unreadable] = {}
-    problems: list[CompositionError] = []
-    for node in _iterate_nodes(config, unreadable):
-        if isinstance(node, DictConfig) and "_target_" in node:
-            problems += _check_component(node, check)
+    problems = [
+        problem
+        for node in _iterate_nodes(config, unreadable)
+        if isinstance(node, DictConfig) and "_target_" in node
+        for problem in _check_component(node, read)
+    ]
     return [*(entry.error for key, entry in unreadable.items() if not _has_other_cause(key, unreadable)), *problems]
 
 
-def iterate_components(node: Any, done: set[int] | None = None) -> Iterator[DictConfig]:
-    """Go through every component that a node describes or refers to, the parts of each before itself.
-
-    What can't be resolved is left out.
-    """
-    done = set() if done is None else done
-    if not isinstance(node, Node) or id(node) in done:
-        return
-    done.add(id(node))
-    for name in _get_names(node):
-        with contextlib.suppress(OmegaConfBaseException):
-            yield from iterate_components(node[name], done)
-    if isinstance(node, DictConfig) and "_target_" in node:
-        yield node
-
-
 class _Unreadable(NamedTuple):
-    """An entry that can't be read: why, and which other key it refers to."""
+    """An entry that can't be read, and the other key that it refers to."""
 
     error: CompositionError
     reference: str | None
 
 
 def _iterate_nodes(node: Node, unreadable: dict[str, _Unreadable]) -> Iterator[Node]:
-    """Go through every node that is written in a config, and note what in it can't be read."""
+    """Yield every node that is written in a config, and collect the entries that can't be read."""
     yield node
-    for name in _get_names(node):
+    for name in range(len(node)) if isinstance(node, ListConfig) else list(node):
         try:
             entry = read_entry(node, name)
         except CompositionError as error:
@@ -85,67 +78,34 @@ def _iterate_nodes(node: Node, unreadable: dict[str, _Unreadable]) -> Iterator[N
 
 
 def _has_other_cause(key: str, unreadable: Mapping[str, _Unreadable]) -> bool:
-    """Say whether an entry can't be read because another one can't, to which its references lead."""
+    """Return whether an entry can't be read because its references lead to another such entry."""
     passed = [key]
     while True:
         reference = unreadable[passed[-1]].reference
         if reference is None or reference not in unreadable:
             return len(passed) > 1
-        if reference in passed:  # a circle has no beginning
+        if reference in passed:  # a cycle has no beginning
             return False
         passed.append(reference)
 
 
-def _get_names(node: Node) -> list[Any]:
-    return list(range(len(node))) if isinstance(node, ListConfig) else list(node)
-
-
-def _check_component(node: DictConfig, check: _Check) -> list[CompositionError]:
-    """Check that a target is there and takes the arguments of its node."""
-    path = _make_stand_in(node, "_target_")
-    if path is COMPONENT:  # it can't be read
-        return []
-    arguments = {str(name): _make_stand_in(node, name) for name in node if name not in RESERVED_KEYS}
-    positional = _make_stand_in(node, "_args_") if "_args_" in node else []
-    flags = _check_flags(node)
-    if flags or not isinstance(positional, list):
-        return flags
-    problems = check(path, positional, arguments, get_key(node), bool(node.get("_partial_")))
-    return [trace_origin(problem, node) for problem in problems]
-
-
-def _find_argument_problems(
-    path: Any, positional: Sequence[Any], arguments: Mapping[str, Any], key: str, partial: bool
-) -> list[CompositionError]:
+def _check_component(node: DictConfig, read: ReadSignature) -> list[CompositionError]:
+    """Find mistakes in the target of a node and in its arguments."""
+    key = get_key(node)
+    values = {str(name): _make_stand_in(node, name) for name in node}
+    flags = {name: values.pop(name) for name in RESERVED_KEYS if name in values}
+    problems = list(find_argument_problems(_FLAGS, (), flags, key, partial=True))
+    path, positional = flags["_target_"], flags.get("_args_", [])
+    if problems or COMPONENT in (path, positional):  # it can't be read, which is reported for its own key
+        return problems
     try:
-        target = find_target(path, key)
+        return list(find_argument_problems(read(path, key), positional, values, key, bool(flags.get("_partial_"))))
     except CompositionError as error:
         return [error]
-    return find_argument_problems(target, positional, arguments, key, partial)
-
-
-def _find_written_problems(
-    path: Any, positional: Sequence[Any], arguments: Mapping[str, Any], key: str, partial: bool
-) -> list[CompositionError]:
-    written = read_written_signature(path) if isinstance(path, str) else None
-    if written is None:
-        return []
-    return find_signature_problems(written.signature, written.name, positional, arguments, key, partial)
-
-
-def _check_flags(node: DictConfig) -> list[CompositionError]:
-    """Check the keys that say how a target is called."""
-    problems: list[CompositionError] = []
-    for name, kind in {"_partial_": bool, "_copy_": bool, "_recursive_": bool, "_args_": list}.items():
-        value = _make_stand_in(node, name) if name in node else COMPONENT
-        if value is not COMPONENT and not isinstance(value, kind):
-            key = get_key(node, name)
-            problems.append(CompositionError(f"`{key}` must be of type {kind.__name__}, got {value!r}.", key))
-    return problems
 
 
 def _make_stand_in(node: Node, name: Any) -> Any:
-    """Give the value of an entry, with `COMPONENT` in the place of what is still to be built or can't be read."""
+    """Return the value of an entry, with `COMPONENT` for what is not built yet or can't be read."""
     try:
         entry = node[name]
     except OmegaConfBaseException:

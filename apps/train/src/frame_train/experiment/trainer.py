@@ -1,29 +1,29 @@
 """The trainer of an experiment."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Checkpoint, ProgressBar
-from pytorch_lightning.loggers import Logger
 
 from frame_train.composition.objects import construct_target
 from frame_train.errors import CompositionError, raise_any
 from frame_train.experiment.compatibility import run_check
+from frame_train.experiment.parts import Parts
 from frame_train.optimization.lightning_internals import NoProfiler
+from frame_train.optimization.module import Procedure
 
 _OPTIONAL_CALLBACKS = {"enable_checkpointing": Checkpoint, "enable_progress_bar": ProgressBar}
 
 _STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true", "ddp_find_unused_parameters_false")
-_NO_LOOP = "there is no loop of validation or test; each evaluation has `evaluate_every`"
+_NO_LOOP = "there is no validation or test loop; each evaluation has its own `evaluate_every`"
 _NOT_FOR_THE_TRAINER = {
-    "logger": "loggers stand under `logger:`, and `logging=none` leaves all out",
-    "callbacks": "callbacks stand under `callbacks:`",
-    "default_root_dir": "`device.runs_root` says where runs are written",
-    "fast_dev_run": "`trainer.max_steps=2` tries an experiment, `train --check` without its data",
-    "log_every_n_steps": "`callbacks.training_log.log_every` says how often quantities are logged",
+    "logger": "loggers belong under `logger:`, and `logging=none` removes all",
+    "callbacks": "callbacks belong under `callbacks:`",
+    "default_root_dir": "`device.runs_root` is the folder of the runs",
+    "fast_dev_run": "`trainer.max_steps=2` tries an experiment, `train --check` does so without its data",
+    "log_every_n_steps": "`callbacks.training_log.log_every` sets how often quantities are logged",
     **dict.fromkeys(
         (
             "limit_val_batches",
@@ -37,71 +37,59 @@ _NOT_FOR_THE_TRAINER = {
 }
 
 
-def check_trainer(optimization: LightningModule, trainer: Trainer) -> None:
-    """Let a procedure say what it can't do of what a trainer asks for.
-
-    Raises:
-        CompositionError: There is such a thing.
-    """
-    raise_any(run_check("trainer", optimization, trainer, method="check_trainer"))
-
-
-def build_trainer(
-    make_trainer: Callable[..., Trainer],
-    callbacks: Mapping[str, Callback],
-    loggers: Sequence[Logger],
-    directory: Path,
-    **others: Any,
-) -> Trainer:
-    """Build the trainer with the callbacks that the config lists, less those that the trainer is told not to have.
+def build_trainer(parts: Parts, **others: Any) -> Trainer:
+    """Build the trainer with the callbacks and loggers of an experiment, except those that the trainer excludes.
 
     Args:
-        make_trainer: The trainer of the config, still to be called.
-        callbacks: The callbacks by their keys.
-        loggers: The loggers.
-        directory: Where the run is written.
-        others: Arguments of the trainer that are other than the config says.
+        parts: The parts of the experiment.
+        others: Arguments of the trainer that replace those of the config.
 
     Raises:
-        CompositionError: The trainer can't be built.
+        CompositionError: The trainer can't be built, or the optimization does not support what it asks for.
     """
-    told = cast(functools.partial[Trainer], make_trainer).keywords
-    problems = [
-        CompositionError(f"`trainer.{option}` is not for the Trainer here: {instead}.", f"trainer.{option}")
-        for option, instead in _NOT_FOR_THE_TRAINER.items()
-        if told.get(option) is not None
-    ]
-    raise_any(problems)
-    devices = told.get("devices", "auto")
-    if devices == 0 or (isinstance(devices, int) and devices < -1):
-        message = "`trainer.devices` must be a positive number, a list of devices, -1 for all or 'auto', got"
-        raise CompositionError(f"{message} {devices!r}.", "trainer.devices")
-    strategy = told.get("strategy", "auto")
-    if isinstance(strategy, str) and strategy not in _STRATEGIES:
-        choices = ", ".join(map(repr, _STRATEGIES))
-        message = f"`trainer.strategy` must be one of {choices}, got {strategy!r}."
-        if strategy.startswith("fsdp"):
-            message += " Each process must have the whole model: evaluations, averages and checkpoints here look at it."
-        raise CompositionError(message, "trainer.strategy")
-    unwanted = tuple(kind for option, kind in _OPTIONAL_CALLBACKS.items() if told.get(option) is False)
-    listed = [callback for callback in callbacks.values() if not isinstance(callback, unwanted)]
+    make_trainer = cast(functools.partial[Trainer], parts.make_trainer)
+    given = make_trainer.keywords
+    raise_any(_find_wrong_arguments(given))
+    unwanted = tuple(kind for option, kind in _OPTIONAL_CALLBACKS.items() if given.get(option) is False)
+    listed = [callback for callback in parts.callbacks.values() if not isinstance(callback, unwanted)]
     arguments: dict[str, Any] = {
         "callbacks": listed,
-        "logger": loggers,
-        "default_root_dir": directory,
-        "profiler": told.get("profiler") or NoProfiler(),
+        "logger": list(parts.loggers.values()),
+        "default_root_dir": parts.directory,
+        "profiler": given.get("profiler") or NoProfiler(),
+        "use_distributed_sampler": not isinstance(parts.module, Procedure),  # its own sampler knows of processes
         **others,
         **{
             option: any(isinstance(callback, kind) for callback in listed)
             for option, kind in _OPTIONAL_CALLBACKS.items()
         },
     }
-    if "train_for" in callbacks:  # it alone decides how long
+    if "train_for" in parts.callbacks:  # it alone ends the training
         arguments.update(max_epochs=-1, max_steps=-1, max_time=None, min_epochs=None, min_steps=None)
     try:
-        return construct_target(make_trainer, (), arguments, "trainer")
+        trainer = construct_target(make_trainer, (), arguments, "trainer")
     except CompositionError as error:
-        if told.get("accelerator") in ("auto", "cpu", None):
+        if given.get("accelerator") in ("auto", "cpu", None):
             raise
-        message = f"`trainer.accelerator` is {told['accelerator']!r}, and this machine: {error.__cause__}"
+        message = f"`trainer.accelerator` is {given['accelerator']!r}, and this machine: {error.__cause__}"
         raise CompositionError(f"{message} `device=default` runs on any machine.", "trainer.accelerator") from error
+    raise_any(run_check("trainer", parts.module, trainer, method="check_trainer"))
+    return trainer
+
+
+def _find_wrong_arguments(given: Mapping[str, Any]) -> Iterator[CompositionError]:
+    """Find arguments of the Trainer that have another place here, or a value that does not work here."""
+    for name, instead in _NOT_FOR_THE_TRAINER.items():
+        if given.get(name) is not None:
+            yield CompositionError(f"`trainer.{name}` is not for the Trainer here: {instead}.", f"trainer.{name}")
+    devices = given.get("devices", "auto")
+    if devices == 0 or (isinstance(devices, int) and devices < -1):
+        message = "`trainer.devices` must be a positive number, a list of devices, -1 for all or 'auto', got"
+        yield CompositionError(f"{message} {devices!r}.", "trainer.devices")
+    strategy = given.get("strategy", "auto")
+    if isinstance(strategy, str) and strategy not in _STRATEGIES:
+        choices = ", ".join(map(repr, _STRATEGIES))
+        message = f"`trainer.strategy` must be one of {choices}, got {strategy!r}."
+        if strategy.startswith("fsdp"):
+            message += " Each process needs the whole model for evaluations, averages and checkpoints."
+        yield CompositionError(message, "trainer.strategy")
