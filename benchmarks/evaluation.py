@@ -1,6 +1,5 @@
 """Cost of the evaluations of `train +experiment=MNIST_VAE` at their shipped intervals."""
 
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from benchmarks.comparison import compare
 from benchmarks.options import make_parser
 from benchmarks.report import Cell, Table, report
 from benchmarks.turns import Contender, Turn, take_turns
+from frame_loggers.metrics_file import MetricsFile
 
 CONTENDERS = {
     "none": Contender("benchmarks.ours.train"),
@@ -26,7 +26,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         n_ticks = N_EPOCHS * STEPS_OF_EPOCH
         turns = take_turns(CONTENDERS, options.data_root.resolve(), Path(place), options.rounds, n_ticks)
-        seconds = _read_seconds(Path(place) / "as shipped" / "metrics.jsonl")
+        seconds = _read_seconds(Path(place) / "as shipped")
     n_turn_seconds = n_ticks * median(turn.wall for turn in turns["as shipped"])
     tables = [
         Table("A training step, with and without evaluations", {name: _make_row(name, turns) for name in CONTENDERS}),
@@ -56,15 +56,13 @@ def _make_cost_row(taken: Sequence[float], n_rounds: int, n_turn_seconds: float)
     }
 
 
-def _read_seconds(path: Path) -> dict[str, list[float]]:
+def _read_seconds(directory: Path) -> dict[str, list[float]]:
     """Read the seconds of each evaluation, by its name."""
     seconds: dict[str, list[float]] = {}
-    for line in map(json.loads, path.read_text(encoding="utf-8").splitlines()):
-        if "seconds" in line:
-            (name,) = (
-                key for key in line if key not in ("trainer/global_step", "time", "seconds", "counters/iteration")
-            )
-            seconds.setdefault(name, []).append(line["seconds"])
+    for line in MetricsFile(directory).read():
+        if line.seconds is not None:
+            (name,) = line.values
+            seconds.setdefault(name, []).append(line.seconds)
     return seconds
 
 

@@ -1,6 +1,5 @@
 """Growth of the cost of `train +experiment=MNIST_VAE` with batch size, evaluations, examples, processes and runs."""
 
-import json
 import os
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from benchmarks.floor import N_TRAIN
 from benchmarks.options import make_parser
 from benchmarks.report import Cell, Table, report
 from benchmarks.turns import Contender, take_turns
+from frame_loggers.metrics_file import MetricsFile
 
 BATCH_SIZES = (32, 128, 512, 2048)
 N_EVALUATORS = (0, 4, 16, 64)
@@ -121,11 +121,9 @@ def _measure_rate(data_root: Path, overrides: Sequence[str]) -> float:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         _run(data_root, place, [*overrides, "trainer.max_epochs=2", "callbacks.training_log.log_every=50 global_steps"])
         (path,) = Path(place).glob("MNIST/VAE/*/metrics.jsonl")
-        lines = [json.loads(line) for line in path.read_text().splitlines()]
-        of_training = [line for line in lines if "Train/loss" in line]
+        of_training = [line for line in MetricsFile(path.parent).read() if "Train/loss" in line.values]
         first, last = of_training[0], of_training[-2]  # the last of all comes when the training has ended
-        n_steps = last["trainer/global_step"] - first["trainer/global_step"]
-        return 256 * n_steps / (last["time"] - first["time"])
+        return 256 * (last.global_step - first.global_step) / (last.time - first.time)
 
 
 def _compare_runs(data_root: Path, n_rounds: int) -> dict[str, dict[str, Cell]]:

@@ -1,6 +1,5 @@
 """Conversion of entries to the formats of the loggers: named numbers, images, bins and table cells."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from numbers import Integral, Real
@@ -11,14 +10,6 @@ from PIL import Image
 from torch import Tensor
 
 from frame_core import IMAGE_ENTRY, LogEntry
-
-GLOBAL_STEP = "trainer/global_step"
-"""Name of the step axis, as Lightning logs it to W&B."""
-
-
-def prefix_counters(counters: Mapping[str, int] | None) -> dict[str, int]:
-    """Return the counters under the names under which they are logged."""
-    return {f"counters/{name}": count for name, count in (counters or {}).items()}
 
 
 def make_image_tensor(log_entry: LogEntry) -> Tensor:

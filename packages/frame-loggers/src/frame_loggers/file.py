@@ -1,13 +1,8 @@
 """Logger that writes entries to files."""
 
-import json
-import math
-import os
-import re
 import time
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
-from itertools import count
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,10 +12,8 @@ from pytorch_lightning.utilities import rank_zero_only
 from typing_extensions import override
 
 from frame_core import SCALAR_ENTRY, EntryType, LogEntry, name_numbers
-from frame_loggers.conversion import GLOBAL_STEP, make_bins, make_pil_image, make_plain, prefix_counters
-
-SECONDS = "seconds"
-"""Name under which the time that an evaluation took is logged."""
+from frame_loggers.conversion import make_bins, make_pil_image, make_plain
+from frame_loggers.metrics_file import Histogram, MetricsFile, MetricsLine, as_number, suggest_image_paths
 
 
 class FileLogger(Logger):
@@ -52,6 +45,7 @@ class FileLogger(Logger):
     def __init__(self, directory: str | Path) -> None:
         super().__init__()
         self._directory = Path(directory).absolute()
+        self._file = MetricsFile(self._directory)
         self._last_values: dict[str, tuple[float, int | None]] = {}
 
     @property
@@ -99,106 +93,53 @@ class FileLogger(Logger):
                 values = {name: self._save_image(name, log_entry, global_step)}
             case EntryType.HISTOGRAM:
                 bins = make_bins(log_entry.value)
-                histogram = {
-                    "edges": bins.edges.tolist(),
-                    "counts": bins.counts.tolist(),
-                    "non_finite": bins.n_non_finite,
-                }
-                values = {name: histogram}
+                values = {name: Histogram(bins.edges.tolist(), bins.counts.tolist(), bins.n_non_finite)}
             case EntryType.TEXT:
                 values = {name: log_entry.value}
             case EntryType.TABLE:
                 columns = {key: [make_plain(cell) for cell in cells] for key, cells in log_entry.value.items()}
                 values = {name: columns}
-        duration = {} if log_entry.seconds is None else {SECONDS: log_entry.seconds}
-        self._write(values, global_step, {**prefix_counters(counters), **duration})
-        self._update_last_values(name_numbers(name, log_entry), global_step)
+        self._write(MetricsLine(values, global_step, time.time(), log_entry.seconds, counters or {}))
 
     def get_position(self) -> dict[str, int]:
         """Return the current position in the log: the length of ``metrics.jsonl``, in bytes."""
-        path = self._directory / "metrics.jsonl"
-        if not path.exists():
-            return {"bytes": 0}
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-        return {"bytes": path.stat().st_size}
+        return {"bytes": self._file.flush()}
 
     def cut_back(self, position: Mapping[str, int]) -> None:
         """Truncate ``metrics.jsonl`` to a position, and delete the images that it no longer refers to."""
-        path = self._directory / "metrics.jsonl"
-        if path.exists():
-            os.truncate(path, min(path.stat().st_size, position["bytes"]))
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
-        kept = {value for line in lines for value in line.values() if isinstance(value, str)}
+        self._file.truncate(position["bytes"])
+        lines = self._file.read()
+        kept = {value for line in lines for value in line.values.values() if isinstance(value, str)}
         for image in self._directory.glob("images/*.png"):
             if image.relative_to(self._directory).as_posix() not in kept:
                 image.unlink()
         for line in lines:
-            step = line.pop(GLOBAL_STEP)
-            numbers = {name: value for name, value in line.items() if _is_value(name, value)}
-            self._last_values.update({name: (float(value), step) for name, value in numbers.items()})
+            self._update_last_values(line)
 
     @override
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         values = {name: LogEntry(SCALAR_ENTRY, value).value for name, value in metrics.items()}
-        self._write(values, step, {})
-        self._update_last_values(values, step)
+        self._write(MetricsLine(values, step, time.time()))
 
     @override
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         """Do nothing: the run directory already has the composed config."""
 
-    def _update_last_values(self, values: Mapping[str, float], global_step: int | None) -> None:
-        self._last_values.update({name: (value, global_step) for name, value in values.items()})
+    def _write(self, line: MetricsLine) -> None:
+        self._file.append(line)
+        self._update_last_values(line)
 
-    def _write(self, values: Mapping[str, Any], global_step: int | None, others: Mapping[str, float]) -> None:
-        line = {GLOBAL_STEP: global_step, "time": time.time(), **others}
-        for name in values:
-            if name in line or name == SECONDS:
-                raise ValueError(f"{name!r} is a reserved key of `metrics.jsonl`: log the value under another name.")
-        text = json.dumps(_as_strict_json({**line, **values}), allow_nan=False)
-        self._directory.mkdir(parents=True, exist_ok=True)
-        path = self._directory / "metrics.jsonl"
-        n_bytes = path.stat().st_size if path.exists() else 0
-        try:
-            with path.open("a", encoding="utf-8") as file:
-                file.write(text + "\n")
-        except OSError:
-            if path.exists():
-                os.truncate(path, n_bytes)  # an incomplete line would make the file unreadable
-            raise
+    def _update_last_values(self, line: MetricsLine) -> None:
+        numbers = {name: as_number(value) for name, value in line.values.items()}
+        self._last_values.update({name: (n, line.global_step) for name, n in numbers.items() if n is not None})
 
     def _save_image(self, name: str, log_entry: LogEntry, global_step: int | None) -> str:
         """Save an image atomically under an unused file name, and return its relative path."""
-        folder = self._directory / "images"
-        folder.mkdir(parents=True, exist_ok=True)
-        path = next(path for path in _suggest_paths(folder, name, global_step) if not path.exists())
+        paths = (self._directory / path for path in suggest_image_paths(name, global_step))
+        path = next(path for path in paths if not path.exists())
+        path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.tmp")
         make_pil_image(log_entry).save(temporary, format="PNG")
         temporary.replace(path)
         return path.relative_to(self._directory).as_posix()
-
-
-def _suggest_paths(folder: Path, name: str, global_step: int | None) -> Iterator[Path]:
-    safe_name = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".")[:100]  # file names have at most 255 bytes
-    stem = safe_name if global_step is None else f"{safe_name}-{global_step:08d}"
-    yield folder / f"{stem}.png"
-    for index in count(1):
-        yield folder / f"{stem}-{index}.png"
-
-
-def _as_strict_json(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _as_strict_json(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_as_strict_json(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    return value
-
-
-def _is_value(name: str, value: Any) -> bool:
-    """Return whether a key and its value on a line are a logged number."""
-    is_number = isinstance(value, int | float) or value in ("NaN", "Infinity", "-Infinity")
-    return is_number and name not in ("time", SECONDS) and not name.startswith("counters/")

@@ -12,7 +12,8 @@ from torch import Tensor
 from typing_extensions import override
 
 from frame_core import EntryType, LogEntry, name_numbers
-from frame_loggers.conversion import make_bins, make_image_tensor, make_plain, prefix_counters
+from frame_loggers.conversion import make_bins, make_image_tensor, make_plain
+from frame_loggers.names import prefix_counters
 
 try:
     from torch.utils.tensorboard.writer import SummaryWriter

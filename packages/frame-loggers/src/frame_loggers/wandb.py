@@ -1,7 +1,6 @@
 """Logger for Weights & Biases, online or offline."""
 
 import html
-import json
 import logging
 import os
 import re
@@ -15,8 +14,9 @@ from pytorch_lightning.utilities import rank_zero_only
 from typing_extensions import override
 
 from frame_core import EntryType, LogEntry, name_numbers
-from frame_loggers.conversion import GLOBAL_STEP, make_bins, make_pil_image, make_plain, prefix_counters
-from frame_loggers.file import SECONDS
+from frame_loggers.conversion import make_bins, make_pil_image, make_plain
+from frame_loggers.metrics_file import Histogram, MetricsFile, MetricsLine, is_image_path
+from frame_loggers.names import prefix_counters
 from frame_loggers.wandb_run import WandbRun, read_wandb_run, write_wandb_run
 
 try:
@@ -41,8 +41,6 @@ FINISH_TIMEOUT = 300.0
 
 DESCRIPTION_FILES = ("config.yaml", "overrides.yaml", "run.json", "metrics.jsonl")
 """Files of a run directory that are added to the artifact of each checkpoint, if they exist."""
-
-_FILE_KEYS = (GLOBAL_STEP, "time", SECONDS)  # keys of a line of `metrics.jsonl` that W&B entries do not have
 
 _MODES = ("online", "offline", "dryrun", "disabled", "shared", "run")
 
@@ -102,8 +100,8 @@ class WandbLogger(LightningWandbLogger):
         )
         self._position: int | None = None
         self._n_entries: int | None = None
-        self._lines: list[dict[str, Any]] = []
-        self._uploaded_lines: list[dict[str, Any]] = []
+        self._lines: list[MetricsLine] = []
+        self._uploaded_lines: list[MetricsLine] = []
         del self._wandb_init["anonymous"]  # wandb warns about any value of it
         self._in_sweep = wandb_setup.singleton().settings.sweep_id is not None
         if self._in_sweep:  # the agent sets them
@@ -156,9 +154,7 @@ class WandbLogger(LightningWandbLogger):
         position are logged twice, with the same steps.
         """
         self._position = position["entries"]
-        path = Path(self._wandb_init["dir"], "metrics.jsonl")
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
-        self._lines = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+        self._lines = MetricsFile(Path(self._wandb_init["dir"])).read()
 
     @rank_zero_only
     def log_checkpoint(self, path: Path, name: str) -> None:
@@ -228,7 +224,7 @@ class WandbLogger(LightningWandbLogger):
         elif self._position is not None:
             n_uploaded = run.starting_step  # `run.step` is 0 until something is logged
             for line in self._lines[n_uploaded : self._position]:
-                super().log_metrics(_restore_values(line, Path(self._wandb_init["dir"])), line[GLOBAL_STEP])
+                super().log_metrics(_restore_values(line, Path(self._wandb_init["dir"])), line.global_step)
             self._uploaded_lines = self._lines[self._position : n_uploaded]
         if self._n_entries is None:
             self._n_entries = self._position if self._position is not None else run.starting_step
@@ -325,26 +321,25 @@ def _make_values(name: str, log_entry: LogEntry) -> dict[str, Any]:
             return {name: _make_table(log_entry.value)}
 
 
-def _matches(line: Mapping[str, Any], metrics: Mapping[str, Any], step: int | None) -> bool:
+def _matches(line: MetricsLine, metrics: Mapping[str, Any], step: int | None) -> bool:
     """Return whether a line of ``metrics.jsonl`` has the step and the names of an entry."""
-    return line[GLOBAL_STEP] == step and set(line) - set(_FILE_KEYS) == set(metrics)
+    return line.global_step == step and line.named_values.keys() == metrics.keys()
 
 
-def _restore_values(line: Mapping[str, Any], directory: Path) -> dict[str, Any]:
+def _restore_values(line: MetricsLine, directory: Path) -> dict[str, Any]:
     """Restore the values that `_make_values` returned from a line of ``metrics.jsonl``."""
-    return {name: _restore(value, directory) for name, value in line.items() if name not in _FILE_KEYS}
+    return {name: _restore(value, directory) for name, value in line.named_values.items()}
 
 
 def _restore(value: Any, directory: Path) -> Any:
     match value:
-        case "NaN" | "Infinity" | "-Infinity":
-            return float(value)
-        case str() if value.startswith("images/") and (directory / value).is_file():
+        case str() if is_image_path(value) and (directory / value).is_file():
             return wandb.Image(str(directory / value))
         case str():
             return _make_html(value)
-        case {"edges": edges, "counts": counts, "non_finite": _}:
-            return wandb.Histogram(np_histogram=(counts, edges))
+        case Histogram():
+            arrays: Any = (value.counts, value.edges)  # wandb accepts lists too, although its annotation says arrays
+            return wandb.Histogram(np_histogram=arrays)
         case dict():
             return _make_table(value)
         case _:

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Sequence
 
+from frame_loggers.metrics_file import Histogram
 from frame_train.report.markup import Markup, element, join
 from frame_train.report.scale import Scale, format_number, quantiles
 from frame_train.report.series import N_DRAWN, Curves, average, split_at_gaps, thin
-from frame_train.runs.record import Histogram, Point
+from frame_train.runs.record import Point
 
 _WIDTH, _HEIGHT = 560, 300
 _TOP, _BOTTOM = 10, 34

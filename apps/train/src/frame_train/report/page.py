@@ -10,12 +10,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from frame_loggers.metrics_file import Histogram
 from frame_train.files import replacing
 from frame_train.report.drawing import count_outside, draw_curves, draw_histogram
 from frame_train.report.markup import Markup, element, join
 from frame_train.report.scale import format_duration, format_number
 from frame_train.report.series import N_DRAWN, Curves, group
-from frame_train.runs.record import Histogram, Latest, Picture, Point, Record, read_record
+from frame_train.runs.record import Latest, Picture, Point, Record, read_record
 
 _N_PICTURES = 4
 _MAX_ROWS = 100
@@ -299,7 +300,7 @@ def _show_value(name: str, value: Any) -> Markup:
 
 
 def _show_histogram(name: str, histogram: Histogram) -> Markup:
-    lost = f", {histogram.n_non_finite:,} not finite" if histogram.n_non_finite else ""
+    lost = f", {histogram.non_finite:,} not finite" if histogram.non_finite else ""
     note = f"{sum(histogram.counts):,.0f} values{lost}"
     return element("div", draw_histogram(name, histogram), element("p", note, class_="note"), class_="histogram")
 

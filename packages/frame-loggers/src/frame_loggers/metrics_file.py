@@ -1,0 +1,238 @@
+"""The format of ``metrics.jsonl`` and of the names of image files, without torch, Lightning or pandas."""
+
+import json
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from frame_loggers.names import COUNTERS, GLOBAL_STEP, prefix_counters
+
+_TIME, _SECONDS = "time", "seconds"
+_NOT_FINITE = frozenset({"NaN", "Infinity", "-Infinity"})
+
+
+class Histogram(NamedTuple):
+    """Counts between neighboring edges, and the number of values that are not finite."""
+
+    edges: list[float]
+    counts: list[float]
+    non_finite: int
+
+
+@dataclass(frozen=True)
+class MetricsLine:
+    """A line of ``metrics.jsonl``: everything that was logged at once.
+
+    JSON has no NaN and no infinity. They are written as the strings ``"NaN"``, ``"Infinity"`` and
+    ``"-Infinity"``, and these strings are read as numbers.
+
+    Args:
+        values: By full name, a number, a text, the path of an image file relative to the directory, a
+            `Histogram`, or a table as a dict of columns.
+        global_step: None if it is not known.
+        time: Seconds since the epoch.
+        seconds: Duration of the evaluation that made the values.
+        counters: Counters by name.
+
+    >>> line = MetricsLine({"loss": math.nan}, global_step=3, counters={"iteration": 7})
+    >>> line.encode()
+    '{"trainer/global_step": 3, "counters/iteration": 7, "loss": "NaN"}\\n'
+    >>> MetricsLine.decode(line.encode())
+    MetricsLine(values={'loss': nan}, global_step=3, time=None, seconds=None, counters={'iteration': 7})
+    """
+
+    values: Mapping[str, Any]
+    global_step: int | None = None
+    time: float | None = None
+    seconds: float | None = None
+    counters: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    @property
+    def named_values(self) -> dict[str, Any]:
+        """The counters, under their prefix, and the values."""
+        return {**prefix_counters(self.counters), **self.values}
+
+    def flatten(self) -> dict[str, Any]:
+        """Return everything on the line by its key.
+
+        Raises:
+            ValueError: A value has the name of another key.
+        """
+        keys = {
+            GLOBAL_STEP: self.global_step,
+            _TIME: self.time,
+            **prefix_counters(self.counters),
+            _SECONDS: self.seconds,
+        }
+        for name in self.values:
+            if name in keys:
+                raise ValueError(f"{name!r} is a reserved key of `metrics.jsonl`: log the value under another name.")
+        histograms = {name: value._asdict() for name, value in self.values.items() if isinstance(value, Histogram)}
+        known = {key: value for key, value in keys.items() if value is not None or key == GLOBAL_STEP}
+        return {**known, **self.values, **histograms}
+
+    def encode(self) -> str:
+        """Return the line as strict JSON, with its line break.
+
+        Raises:
+            ValueError: A value has the name of another key.
+        """
+        return json.dumps(_replace_non_finite(self.flatten()), allow_nan=False) + "\n"
+
+    @classmethod
+    def decode(cls, text: str) -> Self | None:
+        """Read a line; return None for one that is not a JSON object, for example because it was cut off."""
+        try:
+            entries = _restore_non_finite(json.loads(text))
+        except (ValueError, RecursionError):
+            return None
+        if not isinstance(entries, dict):
+            return None
+        step, time, seconds = (_as_finite(entries.pop(key, None)) for key in (GLOBAL_STEP, _TIME, _SECONDS))
+        names = [name for name in entries if name.startswith(COUNTERS) and isinstance(entries[name], int)]
+        counters = {name.removeprefix(COUNTERS): entries.pop(name) for name in names}
+        values = {name: _as_histogram(value) or value for name, value in entries.items()}
+        return cls(values, None if step is None else int(step), time, seconds, counters)
+
+
+class MetricsFile:
+    """The file ``metrics.jsonl`` of a directory.
+
+    Args:
+        directory: The directory, which is created with the first line.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / "metrics.jsonl"
+
+    def append(self, line: MetricsLine) -> None:
+        """Write a line at once; a line that cannot be written completely leaves the file as it was.
+
+        Raises:
+            ValueError: A value has the name of another key.
+            OSError: The line cannot be written.
+        """
+        text = line.encode()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        n_bytes = self._path.stat().st_size if self._path.exists() else 0
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(text)
+        except OSError:
+            self.truncate(n_bytes)
+            raise
+
+    def flush(self) -> int:
+        """Flush the file to the disk, and return its length in bytes."""
+        if not self._path.exists():
+            return 0
+        with self._path.open("rb") as file:
+            os.fsync(file.fileno())
+        return self._path.stat().st_size
+
+    def truncate(self, n_bytes: int) -> None:
+        """Remove everything after the first bytes."""
+        if self._path.exists():
+            os.truncate(self._path, min(self._path.stat().st_size, n_bytes))
+
+    def decode_lines(self) -> Iterator[MetricsLine | None]:
+        """Read line by line; yield None for a line that is not a JSON object, nothing if there is no file."""
+        try:
+            with self._path.open(encoding="utf-8", errors="replace") as file:
+                yield from map(MetricsLine.decode, filter(str.strip, file))
+        except OSError:
+            return
+
+    def read(self) -> list[MetricsLine]:
+        """Return all lines that can be read."""
+        return [line for line in self.decode_lines() if line is not None]
+
+
+def as_number(value: Any) -> float | None:
+    """Return a number as a float, and None for any other value.
+
+    >>> as_number(10**400), as_number("1"), as_number(True)
+    (inf, None, None)
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def suggest_image_paths(name: str, global_step: int | None) -> Iterator[str]:
+    """Yield relative paths for an image, each to be taken if all before it are in use.
+
+    >>> from itertools import islice
+    >>> list(islice(suggest_image_paths("Images/Samples", 500), 2))
+    ['images/Images_Samples-00000500.png', 'images/Images_Samples-00000500-1.png']
+    """
+    safe_name = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".")[:100]  # a file name has at most 255 bytes
+    stem = safe_name if global_step is None else f"{safe_name}-{global_step:08d}"
+    yield f"images/{stem}.png"
+    for index in count(1):
+        yield f"images/{stem}-{index}.png"
+
+
+def is_image_path(value: Any) -> bool:
+    """Return whether a value is the relative path of an image file."""
+    return isinstance(value, str) and re.fullmatch(r"images/[^/\\]*\.png", value) is not None
+
+
+def read_image_name(path: Path) -> tuple[str, int]:
+    """Read the name and the step of an image from the name of its file; a file name without a step has step 0.
+
+    >>> read_image_name(Path("images/Images_Samples-00000500-1.png"))
+    ('Images_Samples', 500)
+    """
+    match = re.fullmatch(r"(.*)-(\d{8,15})(?:-\d+)?", path.stem)
+    return (match[1], int(match[2])) if match else (path.stem, 0)
+
+
+def _replace_non_finite(value: Any) -> Any:
+    match value:
+        case Mapping():
+            return {key: _replace_non_finite(item) for key, item in value.items()}
+        case list():
+            return [_replace_non_finite(item) for item in value]
+        case float() if not math.isfinite(value):
+            return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+        case _:
+            return value
+
+
+def _restore_non_finite(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key: _restore_non_finite(item) for key, item in value.items()}
+        case list():
+            return [_restore_non_finite(item) for item in value]
+        case str() if value in _NOT_FINITE:
+            return float(value)
+        case _:
+            return value
+
+
+def _as_finite(value: Any) -> float | None:
+    number = as_number(value)
+    return number if number is not None and math.isfinite(number) else None
+
+
+def _as_histogram(value: Any) -> Histogram | None:
+    match value:
+        case {"edges": [*edges], "counts": [*counts], "non_finite": int(non_finite)}:
+            numbers = [_as_finite(number) for number in (*edges, *counts)]
+            finite = [number for number in numbers if number is not None]
+            rising = finite[: len(edges)] == sorted(finite[: len(edges)])
+            if len(edges) == len(counts) + 1 > 1 and len(finite) == len(numbers) and rising and min(counts) >= 0:
+                return Histogram(edges, counts, non_finite)
+        case _:
+            pass
+    return None
