@@ -2,6 +2,8 @@ import json
 import os
 import random
 import re
+import subprocess
+import sys
 from base64 import b64encode
 from html.parser import HTMLParser
 from pathlib import Path
@@ -26,7 +28,7 @@ from frame_train.report import write_report
 from frame_train.runs.directory import write_description
 from frame_train.runs.record import Point, read_record
 
-HOSTILE = "</style><script>alert('1')</script>\"&<b>"
+HOSTILE = "</style><script>alert('1')</script>\"&<b>{{ 7 * 7 }}{% endif %}"
 VOID = {"meta", "img"}
 
 
@@ -187,6 +189,11 @@ def test_a_long_run_has_a_small_page(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
     assert write_report(tmp_path).stat().st_size < 100_000
     Page(tmp_path / "report.html")
+
+
+def test_the_template_engine_is_imported_only_to_write_a_page() -> None:
+    program = "import sys, frame_train.report; print('jinja2' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "False\n"
 
 
 def test_names_and_values_are_shown_as_text(tmp_path: Path) -> None:

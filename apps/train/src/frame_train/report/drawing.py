@@ -3,8 +3,9 @@
 import math
 from collections.abc import Sequence
 
+from markupsafe import Markup
+
 from frame_loggers.metrics_file import Histogram
-from frame_train.report.markup import Markup, element, join
 from frame_train.report.scale import Scale, format_number, quantiles
 from frame_train.report.series import N_DRAWN, Curves, average, split_at_gaps, thin
 from frame_train.runs.record import Point
@@ -31,17 +32,13 @@ def draw_curves(title: str, curves: Curves, steps: tuple[int, int]) -> Markup:
     left = 14 + _CHARACTER * max(len(label) for _, label in y.ticks())
     right = 14 + _CHARACTER * max(len(_label_last(points)) for points in curves.values())
     x = Scale.covering(*steps, margin=0).drawn(left, _WIDTH - right)
-    # An inner picture cuts off what is drawn outside of it; a dot at its edge stays whole.
-    area = {"x": left - 3, "y": _TOP, "width": _WIDTH - left - right + 6, "height": _HEIGHT - _BOTTOM - _TOP}
-    frame = {"viewBox": " ".join(f"{number:.1f}" for number in area.values()), **area}
     lines = [_draw_curve(points, index, x, y) for index, points in enumerate(curves.values())]
-    return _draw(
-        title,
-        _HEIGHT,
-        _draw_axes(x, y),
-        element("svg", *lines, **frame),
-        *_draw_last_values(curves, x, y),
-    )
+    # An inner image clips what is drawn outside of it; a dot at its edge stays complete.
+    area = Markup(
+        '<svg viewBox="{x:.1f} {y:.1f} {width:.1f} {height:.1f}" x="{x}" y="{y}" width="{width}" height="{height}">'
+        "{lines}</svg>"
+    ).format(x=left - 3, y=_TOP, width=_WIDTH - left - right + 6, height=_HEIGHT - _BOTTOM - _TOP, lines=_join(*lines))
+    return _draw(title, _HEIGHT, _draw_axes(x, y), area, *_draw_last_values(curves, x, y))
 
 
 def count_outside(curves: Curves) -> int:
@@ -61,12 +58,13 @@ def draw_histogram(title: str, histogram: Histogram) -> Markup:
         for low, high, count in zip(histogram.edges, histogram.edges[1:], histogram.counts, strict=False)
     ]
     labels = [_text(label, x.place(value), height - 6, "tick", "middle") for value, label in x.ticks(8)]
-    base = element("line", class_="axis", x1=10, x2=_WIDTH - 10, y1=y.start, y2=y.start)
+    base = _draw_segment("axis", 10, _WIDTH - 10, y.start)
     return _draw(title, height, *bars, base, *labels)
 
 
 def _draw(title: str, height: int, *parts: Markup) -> Markup:
-    return element("svg", *parts, role="img", aria_label=title, viewBox=f"0 0 {_WIDTH} {height}")
+    svg = Markup('<svg role="img" aria-label="{}" viewBox="0 0 {} {}">{}</svg>')
+    return svg.format(title, _WIDTH, height, _join(*parts))
 
 
 def _cover(curves: Curves) -> tuple[float, float]:
@@ -84,12 +82,12 @@ def _cover(curves: Curves) -> tuple[float, float]:
 
 
 def _draw_axes(x: Scale, y: Scale) -> Markup:
-    lines = [element("line", class_="grid", x1=x.start, x2=x.end, y1=y.place(v), y2=y.place(v)) for v, _ in y.ticks()]
+    lines = [_draw_segment("grid", x.start, x.end, y.place(value)) for value, _ in y.ticks()]
     values = [_text(label, x.start - 6, y.place(value) + 4, "tick", "end") for value, label in y.ticks()]
-    base = element("line", class_="axis", x1=x.start, x2=x.end, y1=y.start, y2=y.start)
+    base = _draw_segment("axis", x.start, x.end, y.start)
     steps = [_text(label, x.place(step), y.start + 16, "tick", "middle") for step, label in x.ticks() if step % 1 == 0]
     name = _text("global step", (x.start + x.end) / 2, y.start + 31, "tick", "middle")
-    return join(*lines, *values, base, *steps, name)
+    return _join(*lines, *values, base, *steps, name)
 
 
 def _draw_curve(points: Sequence[Point], index: int, x: Scale, y: Scale) -> Markup:
@@ -97,25 +95,27 @@ def _draw_curve(points: Sequence[Point], index: int, x: Scale, y: Scale) -> Mark
     few = len(points) <= _N_DOTS
     parts = [_draw_line(thin(points), x, y, dots=few)]
     if len(points) > N_DRAWN:
-        parts = [element("g", *parts, class_="faint"), _draw_line(average(points), x, y, dots=False)]
-    return element("g", *parts, class_=f"curve c{index}")
+        parts = [Markup('<g class="faint">{}</g>').format(*parts), _draw_line(average(points), x, y, dots=False)]
+    return Markup('<g class="curve c{}">{}</g>').format(index, _join(*parts))
 
 
 def _draw_line(points: Sequence[Point], x: Scale, y: Scale, dots: bool) -> Markup:
     """Draw lines between neighbors, and dots where that is asked for or a point stands alone."""
     stretches = list(split_at_gaps(points))
     lines = [
-        element("polyline", points=" ".join(f"{x.place(step)},{y.place(value)}" for step, value in stretch))
+        Markup('<polyline points="{}"></polyline>').format(
+            " ".join(f"{x.place(step)},{y.place(value)}" for step, value in stretch)
+        )
         for stretch in stretches
         if len(stretch) > 1
     ]
     lone = [_draw_dot(point, x, y) for stretch in stretches if dots or len(stretch) == 1 for point in stretch]
-    return join(*lines, *lone)
+    return _join(*lines, *lone)
 
 
 def _draw_dot(point: Point, x: Scale, y: Scale) -> Markup:
-    hint = element("title", f"step {point.step:,}: {format_number(point.value)}")
-    return element("circle", hint, cx=x.place(point.step), cy=y.place(point.value), r=2.5)
+    circle = Markup('<circle cx="{}" cy="{}" r="2.5"><title>step {:,}: {}</title></circle>')
+    return circle.format(x.place(point.step), y.place(point.value), point.step, format_number(point.value))
 
 
 def _draw_last_values(curves: Curves, x: Scale, y: Scale) -> list[Markup]:
@@ -153,8 +153,18 @@ def _label_last(points: Sequence[Point]) -> str:
 
 def _draw_bar(left: float, right: float, base: float, top: float) -> Markup:
     width = max(0.5, right - left - 1)
-    return element("rect", class_="bar", x=left, y=top, width=round(width, 1), height=round(base - top, 1))
+    bar = Markup('<rect class="bar" x="{}" y="{}" width="{}" height="{}"></rect>')
+    return bar.format(left, top, round(width, 1), round(base - top, 1))
+
+
+def _draw_segment(class_: str, left: float, right: float, y: float) -> Markup:
+    return Markup('<line class="{}" x1="{}" x2="{}" y1="{}" y2="{}"></line>').format(class_, left, right, y, y)
 
 
 def _text(text: str, x: float, y: float, class_: str, anchor: str) -> Markup:
-    return element("text", text, x=round(x, 1), y=round(y, 1), class_=class_, text_anchor=anchor)
+    element = Markup('<text x="{}" y="{}" class="{}" text-anchor="{}">{}</text>')
+    return element.format(round(x, 1), round(y, 1), class_, anchor, text)
+
+
+def _join(*parts: Markup) -> Markup:
+    return Markup("").join(parts)
