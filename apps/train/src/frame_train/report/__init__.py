@@ -1,4 +1,4 @@
-"""The closing page of a run: one file that shows its curves, pictures, config and environment."""
+"""The report of a run: one HTML file with its metrics, curves, images, config and environment."""
 
 from frame_train.report.page import write_report
 

@@ -1,4 +1,4 @@
-"""Curves and histograms as inline SVG, colored by ``report.css``."""
+"""Curves and histograms as inline SVG in the colors of ``report.css``."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from frame_train.runs.record import Point
 
 _WIDTH, _HEIGHT = 560, 300
 _TOP, _BOTTOM = 10, 34
-_CHARACTER = 7.2  # width of a bold digit, in the units of the picture
+_CHARACTER = 7.2  # width of a bold digit, in the units of the SVG
 _LABEL_HEIGHT = 13.0
 _TAIL = 0.02
 _FENCE = 2.0
@@ -20,12 +20,12 @@ _N_DOTS = 40
 
 
 def draw_curves(title: str, curves: Curves, steps: tuple[int, int]) -> Markup:
-    """Draw some curves over the global step, the last value of each beside it.
+    """Draw curves over the global step, each with its last value beside it.
 
     Args:
-        title: What is read out where the picture can't be seen.
-        curves: At most as many as there are colors, at least one finite value among them.
-        steps: The first and last step of the axis.
+        title: Text for screen readers.
+        curves: At most as many as there are colors, with at least one finite value among them.
+        steps: The first and the last step of the axis.
     """
     values = _cover(curves)
     y = Scale.covering(*values).drawn(_HEIGHT - _BOTTOM, _TOP)
@@ -42,7 +42,7 @@ def draw_curves(title: str, curves: Curves, steps: tuple[int, int]) -> Markup:
 
 
 def count_outside(curves: Curves) -> int:
-    """Count the values that lie above or below a chart."""
+    """Count the values above and below the chart."""
     scale = Scale.covering(*_cover(curves))
     values = (value for points in curves.values() for _, value in points if math.isfinite(value))
     return sum(not scale.low <= value <= scale.high for value in values)
@@ -68,7 +68,7 @@ def _draw(title: str, height: int, *parts: Markup) -> Markup:
 
 
 def _cover(curves: Curves) -> tuple[float, float]:
-    """Give the range of the values; a few far from the rest do not flatten it, unless they came last."""
+    """Return the range that the chart shows: a few values far from the rest are left out, unless they are the last."""
     values = [value for points in curves.values() for _, value in points if math.isfinite(value)]
     if not values:
         return 0.0, 0.0
@@ -91,7 +91,7 @@ def _draw_axes(x: Scale, y: Scale) -> Markup:
 
 
 def _draw_curve(points: Sequence[Point], index: int, x: Scale, y: Scale) -> Markup:
-    """Draw all points, or of many the extremes faintly and the means strongly."""
+    """Draw all points; of many points, draw the extremes faintly and the means strongly."""
     few = len(points) <= _N_DOTS
     parts = [_draw_line(thin(points), x, y, dots=few)]
     if len(points) > N_DRAWN:
@@ -100,7 +100,7 @@ def _draw_curve(points: Sequence[Point], index: int, x: Scale, y: Scale) -> Mark
 
 
 def _draw_line(points: Sequence[Point], x: Scale, y: Scale, dots: bool) -> Markup:
-    """Draw lines between neighbors, and dots where that is asked for or a point stands alone."""
+    """Draw lines between neighbors, and dots for isolated points or, on request, for all."""
     stretches = list(split_at_gaps(points))
     lines = [
         Markup('<polyline points="{}"></polyline>').format(
@@ -119,7 +119,7 @@ def _draw_dot(point: Point, x: Scale, y: Scale) -> Markup:
 
 
 def _draw_last_values(curves: Curves, x: Scale, y: Scale) -> list[Markup]:
-    """Write the last value of each curve at its height, as near as the labels' own height lets."""
+    """Write the last value of each curve as near to its height as the other labels allow."""
     heights = [_height(points, y) for points in curves.values()]
     return [
         _text(_label_last(points), x.end + 8, height + 4, f"last c{index}", "start")
@@ -133,7 +133,7 @@ def _height(points: Sequence[Point], y: Scale) -> float:
 
 
 def _spread(heights: Sequence[float], top: float, bottom: float) -> list[float]:
-    """Move heights apart until none covers another, within bounds."""
+    """Move heights apart until no label covers another, within bounds."""
     order = sorted(range(len(heights)), key=lambda index: heights[index])
     moved = list(heights)
     least = top

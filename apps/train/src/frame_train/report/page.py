@@ -112,7 +112,7 @@ def _parse_time(value: Any) -> datetime | None:
 
 
 def _measure_duration(record: Record, started: datetime | None) -> str:
-    """Measure from the start, or else the first entry, to the end, or else the last entry."""
+    """Return the time from the start, or else the first entry, to the end, or else the last entry."""
     ended = _parse_time(record.description.get("ended"))
     first = started.timestamp() if started else record.first_time
     last = ended.timestamp() if ended else record.last_time

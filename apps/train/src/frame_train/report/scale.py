@@ -1,11 +1,11 @@
-"""From numbers to places on an axis, and to text."""
+"""Positions of numbers on an axis, and their text."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-_LEAST, _GREATEST = 1e-290, 1e300  # beyond them the width of an axis under- or overflows
+_LEAST, _GREATEST = 1e-290, 1e300  # outside these the width of an axis underflows or overflows
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Scale:
 
     @classmethod
     def covering(cls, low: float, high: float, margin: float = 0.05) -> Self:
-        """Make an axis a little wider than a range; a range without width gets one."""
+        """Make an axis that is a little wider than a range, also for a range of zero width."""
         low, high = (min(_GREATEST, max(-_GREATEST, bound)) for bound in (low, high))
         size = max(abs(low), abs(high))
         if high - low <= max(1e-9 * size, _LEAST):
@@ -28,28 +28,28 @@ class Scale:
         return cls(low - margin * (high - low), high + margin * (high - low))
 
     def drawn(self, start: float, end: float) -> "Scale":
-        """Give the same axis, drawn elsewhere."""
+        """Return the same axis, drawn at another place."""
         return Scale(self.low, self.high, start, end)
 
     def place(self, value: float) -> float:
-        """Give where a value is drawn; what is far outside stays just beyond the end."""
+        """Return the position of a value; a value far outside the axis is placed just beyond its end."""
         fraction = min(2.0, max(-1.0, (value - self.low) / (self.high - self.low)))
         return round(self.start + fraction * (self.end - self.start), 1)
 
     def ticks(self, at_most: int = 6) -> list[tuple[float, str]]:
-        """Give round values inside the axis, with their labels."""
+        """Return round values inside the axis, with their labels."""
         step = _round_up((self.high - self.low) / at_most)
         values = [index * step for index in range(math.ceil(self.low / step), math.floor(self.high / step) + 1)]
         return [(value, _format_tick(value, step, max(map(abs, values)))) for value in values]
 
 
 def format_number(value: float) -> str:
-    """Give a measured number to five digits."""
+    """Format a number with five significant digits."""
     return f"{value:.5g}" if math.isfinite(value) else {math.inf: "∞", -math.inf: "-∞"}.get(value, "NaN")
 
 
 def format_duration(seconds: float) -> str:
-    """Give a time in its two greatest units.
+    """Format a duration in its two largest units.
 
     >>> format_duration(3725)
     '1 h 2 min'
@@ -63,14 +63,14 @@ def format_duration(seconds: float) -> str:
 
 
 def quantiles(values: Sequence[float], tail: float) -> tuple[float, float]:
-    """Give the values between which all but the fraction ``tail`` at either side lie."""
+    """Return the bounds that exclude the fraction ``tail`` of the values on each side."""
     ordered = sorted(values)
     outside = int(tail * len(ordered))
     return ordered[outside], ordered[-1 - outside]
 
 
 def _round_up(step: float) -> float:
-    """Give the next greater of 1, 2, 5 times a power of ten."""
+    """Return the smallest of 1, 2, 5 times a power of ten that is at least the step."""
     power = 10.0 ** math.floor(math.log10(step))
     return next((factor * power for factor in (1, 2, 5) if factor * power >= step), 10 * power)
 

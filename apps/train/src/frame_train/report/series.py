@@ -1,4 +1,4 @@
-"""Which metrics share a chart, and which of their points are drawn."""
+"""The grouping of metrics into charts, and the choice of the points to draw."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,19 +9,19 @@ from frame_train.runs.record import Point
 Curves = Mapping[str, Sequence[Point]]
 
 N_COLORS = 6
-"""The most curves of one chart, as many as ``report.css`` has colors."""
+"""Maximum number of curves in a chart, the number of colors in ``report.css``."""
 
 N_DRAWN = 400
-"""The most points of a curve that are all drawn."""
+"""Maximum number of points of a curve that is drawn completely."""
 
 _MAX_RATIO = 30.0
 _N_MEANS = 100
 
 
 def group(metrics: Curves) -> Iterator[tuple[str, Curves]]:
-    """Give the charts, each with its title: metrics that share a prefix and an order of magnitude.
+    """Yield the title and the curves of each chart: metrics with a common prefix and order of magnitude.
 
-    What came only once is no curve: a chart needs a metric that came twice.
+    A chart needs at least one metric with two finite values.
     """
     families: dict[str, dict[str, Sequence[Point]]] = {}
     for name, points in metrics.items():
@@ -34,7 +34,7 @@ def group(metrics: Curves) -> Iterator[tuple[str, Curves]]:
 
 
 def thin(points: Sequence[Point]) -> list[Point]:
-    """Give some hundred of many points: of each stretch the extremes and the first that is not finite, and both ends.
+    """Reduce many points to a few hundred: both ends, and the extremes and the first gap of each stretch.
 
     >>> thin([Point(0, 1.0), Point(1, 2.0)])
     [Point(step=0, value=1.0), Point(step=1, value=2.0)]
@@ -48,12 +48,12 @@ def thin(points: Sequence[Point]) -> list[Point]:
 
 
 def average(points: Sequence[Point]) -> list[Point]:
-    """Give the mean of the finite values of each of a hundred stretches, at its middle; NaN where none is finite."""
+    """Return the mean of the finite values of each of a hundred stretches, or NaN, at the middle of the stretch."""
     return [_average([points[index] for index in stretch]) for stretch in _cut(len(points), _N_MEANS)]
 
 
 def split_at_gaps(points: Sequence[Point]) -> Iterator[list[Point]]:
-    """Give the stretches of finite values."""
+    """Yield the stretches of finite values."""
     stretch: list[Point] = []
     for point in points:
         if math.isfinite(point.value):
@@ -66,7 +66,7 @@ def split_at_gaps(points: Sequence[Point]) -> Iterator[list[Point]]:
 
 
 def _split(family: Curves) -> Iterator[list[str]]:
-    """Part the names where one curve would flatten another, from the greatest magnitude to the least."""
+    """Split the names by magnitude, so that no curve flattens another."""
     sizes = {name: median(abs(value) for value in _finite(points) or [0.0]) for name, points in family.items()}
     part: list[str] = []
     for name in sorted(family, key=lambda name: -sizes[name]):
@@ -79,7 +79,7 @@ def _split(family: Curves) -> Iterator[list[str]]:
 
 
 def _cut(length: int, n_stretches: int) -> list[range]:
-    """Give the indices of a sequence as equally long stretches; the last may be shorter."""
+    """Return the indices of a sequence in stretches of equal length; the last one may be shorter."""
     size = math.ceil(length / n_stretches)
     return [range(start, min(start + size, length)) for start in range(0, length, size)]
 
@@ -95,7 +95,7 @@ def _finite(points: Sequence[Point]) -> list[float]:
 
 
 def _mark(points: Sequence[Point], stretch: Sequence[int]) -> set[int]:
-    """Give the indices of a stretch's extremes and of its first value that is not finite."""
+    """Return the indices of the extremes of a stretch and of its first value that is not finite."""
     finite = [index for index in stretch if math.isfinite(points[index].value)]
     gap = next((index for index in stretch if not math.isfinite(points[index].value)), None)
     marked = {pick(finite, key=lambda index: points[index].value) for pick in (min, max) if finite}
