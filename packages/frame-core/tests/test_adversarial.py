@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli, Distribution, Independent, Normal, TransformedDistribution
 from torch.distributions.transforms import ExpTransform
 
-from frame_core import Delta, add_losses, call_frozen, check_scores, generate_like
+from frame_core import Delta, add_losses, call_frozen, check_scores, compute_adversarial_loss, generate_like
 
 
 class Double(nn.Module):
@@ -96,3 +96,20 @@ def test_losses_are_added_and_quantities_named_by_their_part() -> None:
     assert [name for name, value in quantities.items() if value.requires_grad] == ["loss"]
     quantities["loss"].backward()
     assert (one.grad, two.grad) == (3, 5)
+
+
+def test_the_loss_of_an_adversarial_model_is_the_sum_of_both_named_by_their_part() -> None:
+    class TwoLosses:
+        def compute_generator_loss(self, data: object, data_idx: int) -> dict[str, Tensor]:
+            return {"loss": torch.tensor(1.0)}
+
+        def compute_discriminator_loss(self, data: object, data_idx: int) -> dict[str, Tensor]:
+            return {"loss": torch.tensor(2.0), "penalty": torch.tensor(float(data_idx))}
+
+    quantities = compute_adversarial_loss(TwoLosses(), {}, 7)
+    assert {name: value.item() for name, value in quantities.items()} == {
+        "loss": 3.0,
+        "generator_loss": 1.0,
+        "discriminator_loss": 2.0,
+        "discriminator_penalty": 7.0,
+    }

@@ -1,6 +1,12 @@
 """Contracts between models, architectures, evaluations, optimizations and loggers."""
 
-from frame_core.adversarial import add_losses, call_frozen, check_scores, generate_like
+from frame_core.adversarial import (
+    add_losses,
+    call_frozen,
+    check_scores,
+    compute_adversarial_loss,
+    generate_like,
+)
 from frame_core.checks import check_choice, check_count, check_positive, check_sizes, suggest
 from frame_core.data import (
     BatchedDataset,
@@ -100,6 +106,7 @@ __all__ = [
     "check_scores",
     "check_shapes",
     "check_sizes",
+    "compute_adversarial_loss",
     "generate_like",
     "get_batch",
     "get_mean",

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from frame_core.distributions import check_shapes, get_mean
+from frame_core.models import AdversarialModel
 
 
 def call_frozen(module: nn.Module, *inputs: Tensor) -> Any:
@@ -66,3 +67,17 @@ def add_losses(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
         f"{part}_{name}": value.detach() for part, quantities in parts.items() for name, value in quantities.items()
     }
     return {"loss": loss, **logged}
+
+
+def compute_adversarial_loss(model: AdversarialModel, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
+    """Compute the sum of both losses of an adversarial model, for its `compute_loss`.
+
+    Returns:
+        ``loss``, and each quantity of a part, detached, as ``generator_<quantity>`` or ``discriminator_<quantity>``.
+    """
+    return add_losses(
+        {
+            "generator": model.compute_generator_loss(data, data_idx),
+            "discriminator": model.compute_discriminator_loss(data, data_idx),
+        }
+    )

@@ -8,9 +8,9 @@ from torch.nn.functional import softplus
 
 from frame_core import (
     AdversarialModel,
-    add_losses,
     call_frozen,
     check_scores,
+    compute_adversarial_loss,
     generate_like,
     get_tensor,
     sample_or_mean,
@@ -47,12 +47,7 @@ class GenerativeAdversarialNetwork(AdversarialModel):
             TypeError: The generator's distribution has no mean.
             ValueError: The batch has no ``x``, or the shape of an output does not match the data.
         """
-        return add_losses(
-            {
-                "generator": self.compute_generator_loss(data, data_idx),
-                "discriminator": self.compute_discriminator_loss(data, data_idx),
-            }
-        )
+        return compute_adversarial_loss(self, data, data_idx)
 
     def compute_generator_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
         """Compute the loss of the generator on as many generated examples as the batch has."""

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from frame_core import (
     AdversarialModel,
     Schedule,
-    add_losses,
     call_frozen,
     check_non_negative,
     check_scores,
+    compute_adversarial_loss,
     generate_like,
     get_tensor,
     get_value,
@@ -59,12 +59,7 @@ class WassersteinGAN(AdversarialModel):
             TypeError: The generator's distribution has no mean.
             ValueError: The batch has no ``x``, or the shape of an output does not match the data.
         """
-        return add_losses(
-            {
-                "generator": self.compute_generator_loss(data, data_idx),
-                "discriminator": self.compute_discriminator_loss(data, data_idx),
-            }
-        )
+        return compute_adversarial_loss(self, data, data_idx)
 
     def compute_generator_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
         """Compute the loss of the generator on as many generated examples as the batch has."""

@@ -1,4 +1,4 @@
-"""Data sets, split once and for all into train, valid and test."""
+"""Data sets with fixed train, valid and test splits."""
 
 from frame_train.data.augmentation import RandomShift
 from frame_train.data.digits import Digits

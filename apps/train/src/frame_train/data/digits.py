@@ -1,30 +1,35 @@
-"""The 8×8 digits that scikit-learn ships."""
+"""The 8×8 digits of scikit-learn."""
 
 import torch
 
 from frame_train.data.in_memory import InMemoryDataset
-from frame_train.data.splits import get_range
+from frame_train.data.splits import Splits
 from frame_train.data.synthetic import SyntheticDataset
 
-_RANGES = {"train": range(1297), "valid": range(1297, 1547), "test": range(1547, 1797)}
+_SPLITS = Splits(
+    {"train": range(1297), "valid": range(1297, 1547), "test": range(1547, 1797)}, x_shape=(1, 8, 8), n_labels=10
+)
 
 
 class Digits(InMemoryDataset):
     """1,797 handwritten digits of 8×8 pixels: 1,297 to train, 250 to validate, 250 to test.
 
-    They come with scikit-learn, so nothing is downloaded. ``x`` is in [0, 1], of shape (1, 8, 8);
+    scikit-learn contains them, so nothing is downloaded. ``x`` is in [0, 1] and has shape (1, 8, 8);
     ``y`` is the digit.
 
     Args:
-        split: ``train``, ``valid`` or ``test``, in the order of the data set.
+        split: ``train``, ``valid`` or ``test``, each a range of the data set in its original order.
+
+    Raises:
+        ValueError: There is no such split.
 
     References:
         Optical Recognition of Handwritten Digits (Alpaydin & Kaynak, 1998), https://doi.org/10.24432/C50P49
     """
 
     def __init__(self, split: str) -> None:
-        indices = get_range(split, _RANGES)
-        from sklearn.datasets import load_digits  # seconds to import, for this data set alone
+        indices = _SPLITS.get_range(split)
+        from sklearn.datasets import load_digits  # takes seconds to import, and only this data set needs it
 
         pixels, labels = load_digits(return_X_y=True)
         x = torch.from_numpy(pixels).float().div(16).view(-1, 1, 8, 8)
@@ -34,5 +39,5 @@ class Digits(InMemoryDataset):
 
     @classmethod
     def synthesize(cls, split: str) -> SyntheticDataset:
-        """Give as many random data of the same form."""
-        return SyntheticDataset(len(get_range(split, _RANGES)), x_shape=(1, 8, 8), n_labels=10)
+        """Return as many synthetic examples of the same form."""
+        return _SPLITS.synthesize(split)

@@ -1,4 +1,4 @@
-"""Data sets that fit in memory."""
+"""In-memory data sets."""
 
 from collections.abc import Mapping
 
@@ -8,41 +8,41 @@ from torch.utils.data import Dataset
 
 
 class InMemoryDataset(Dataset[dict[str, Tensor]]):
-    """Tensors of equal length, served as slices of whole batches.
+    """Tensors of equal length, from which whole batches are indexed at once.
 
-    Tensors of bytes are pictures: they are kept as bytes and given as floats in [0, 1].
+    Tensors of bytes are images: they are stored as bytes and returned as floats in [0, 1].
 
     Args:
-        tensors: The tensors by name, each of shape (n_data, ...).
+        tensors: The tensors by name, each of shape (n_examples, ...).
 
     Raises:
-        ValueError: They differ in length.
+        ValueError: The tensors differ in length.
     """
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         lengths = {name: len(tensor) for name, tensor in tensors.items()}
         if len(set(lengths.values())) != 1:
-            raise ValueError(f"The tensors of a data set must be equally long, got lengths {lengths}.")
+            raise ValueError(f"`tensors` must be equally long, got lengths {lengths}.")
         self._tensors = dict(tensors)
-        self._n_data = next(iter(lengths.values()))
+        self._n_examples = next(iter(lengths.values()))
 
     def __len__(self) -> int:
-        return self._n_data
+        return self._n_examples
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         return {name: _to_float(tensor[index]) for name, tensor in self._tensors.items()}
 
     @property
     def n_bytes(self) -> int:
-        """What the tensors take in memory."""
+        """Size of the tensors in bytes."""
         return sum(tensor.nbytes for tensor in self._tensors.values())
 
     def to(self, device: torch.device) -> "InMemoryDataset":
-        """Give a copy on a device, where batches are selected and turned into floats from then on."""
+        """Return a copy on a device, where batches are then indexed and converted to floats."""
         return InMemoryDataset({name: tensor.to(device) for name, tensor in self._tensors.items()})
 
     def get_batch(self, indices: Tensor) -> dict[str, Tensor]:
-        """Give the data at ``indices``, an integer tensor of shape (batch,) on the device of the data."""
+        """Return the examples at ``indices``, an integer tensor of shape (batch,) on the device of the data set."""
         return {name: _to_float(tensor.index_select(0, indices)) for name, tensor in self._tensors.items()}
 
 

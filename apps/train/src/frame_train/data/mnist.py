@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST, read from torchvision's layout."""
+"""MNIST and Fashion-MNIST, in the folder layout of torchvision."""
 
 import contextlib
 import io
@@ -11,21 +11,19 @@ import torch
 from torch import Tensor
 
 from frame_train.data.in_memory import InMemoryDataset
-from frame_train.data.splits import get_range
+from frame_train.data.splits import Splits
 from frame_train.data.synthetic import SyntheticDataset
 from frame_train.files import made_folder
 
-_RANGES = {
-    "train": range(50_000),
-    "valid": range(50_000, 60_000),
-    "train+valid": range(60_000),
-    "test": range(10_000),
-}
-FILES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
+_SPLITS = Splits(
+    {
+        "train": range(50_000),
+        "valid": range(50_000, 60_000),
+        "train+valid": range(60_000),
+        "test": range(10_000),
+    },
+    x_shape=(1, 28, 28),
+    n_labels=10,
 )
 _SHAPES = {
     "train-images-idx3-ubyte": (60_000, 28, 28),
@@ -33,22 +31,28 @@ _SHAPES = {
     "t10k-images-idx3-ubyte": (10_000, 28, 28),
     "t10k-labels-idx1-ubyte": (10_000,),
 }
+FILES = tuple(_SHAPES)
+
+
+def _synthesize(root: str, split: str, download: bool = False) -> SyntheticDataset:
+    """Return as many synthetic examples of the same form, without reading any file."""
+    return _SPLITS.synthesize(split)
 
 
 class MNIST(InMemoryDataset):
     """70,000 handwritten digits of 28×28 pixels: 50,000 to train, 10,000 to validate, 10,000 to test.
 
-    ``x`` is in [0, 1], of shape (1, 28, 28); ``y`` is the digit. The validation data are the last
-    10,000 of the published training data.
+    ``x`` is in [0, 1] and has shape (1, 28, 28); ``y`` is the digit. The validation examples are the last
+    10,000 of the published training examples.
 
     Args:
-        root: Folder that holds ``MNIST/raw`` with the four files, as torchvision lays them out.
-        split: ``train``, ``valid``, ``train+valid`` (the published training data) or ``test``.
-        download: Whether to download the files where they are not there.
+        root: Folder that contains ``MNIST/raw`` with the four files, in the layout of torchvision.
+        split: ``train``, ``valid``, ``train+valid`` (the published training examples) or ``test``.
+        download: Whether to download missing files.
 
     Raises:
-        FileNotFoundError: The files are not there, and were not or could not be downloaded.
-        ValueError: A file is not the one that was published.
+        FileNotFoundError: Files are missing, and were not or could not be downloaded.
+        ValueError: There is no such split, or a file is not the published one.
 
     References:
         Gradient-based learning applied to document recognition (LeCun et al., 1998),
@@ -58,25 +62,22 @@ class MNIST(InMemoryDataset):
     def __init__(self, root: str, split: str, download: bool = False) -> None:
         super().__init__(_load("MNIST", Path(root), split, download))
 
-    @classmethod
-    def synthesize(cls, root: str, split: str, download: bool = False) -> SyntheticDataset:
-        """Give as many random data of the same form, without a look at any file."""
-        return _synthesize(split)
+    synthesize = staticmethod(_synthesize)
 
 
 class FashionMNIST(InMemoryDataset):
-    """70,000 pictures of clothes of 28×28 pixels, in the form and with the splits of `MNIST`.
+    """70,000 images of clothes of 28×28 pixels, in the form and with the splits of `MNIST`.
 
-    ``y`` is the kind: T-shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag, ankle boot.
+    ``y`` is the kind of clothing: T-shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag, ankle boot.
 
     Args:
-        root: Folder that holds ``FashionMNIST/raw`` with the four files, as torchvision lays them out.
-        split: ``train``, ``valid``, ``train+valid`` (the published training data) or ``test``.
-        download: Whether to download the files where they are not there.
+        root: Folder that contains ``FashionMNIST/raw`` with the four files, in the layout of torchvision.
+        split: ``train``, ``valid``, ``train+valid`` (the published training examples) or ``test``.
+        download: Whether to download missing files.
 
     Raises:
-        FileNotFoundError: The files are not there, and were not or could not be downloaded.
-        ValueError: A file is not the one that was published.
+        FileNotFoundError: Files are missing, and were not or could not be downloaded.
+        ValueError: There is no such split, or a file is not the published one.
 
     References:
         Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms (Xiao et al., 2017),
@@ -86,18 +87,11 @@ class FashionMNIST(InMemoryDataset):
     def __init__(self, root: str, split: str, download: bool = False) -> None:
         super().__init__(_load("FashionMNIST", Path(root), split, download))
 
-    @classmethod
-    def synthesize(cls, root: str, split: str, download: bool = False) -> SyntheticDataset:
-        """Give as many random data of the same form, without a look at any file."""
-        return _synthesize(split)
-
-
-def _synthesize(split: str) -> SyntheticDataset:
-    return SyntheticDataset(len(get_range(split, _RANGES)), x_shape=(1, 28, 28), n_labels=10)
+    synthesize = staticmethod(_synthesize)
 
 
 def _load(name: str, root: Path, split: str, download: bool) -> dict[str, Tensor]:
-    indices = get_range(split, _RANGES)
+    indices = _SPLITS.get_range(split)
     _provide(name, root, download)
     prefix = "t10k" if split == "test" else "train"
     folder = root / name / "raw"
@@ -107,7 +101,7 @@ def _load(name: str, root: Path, split: str, download: bool) -> dict[str, Tensor
 
 
 def _provide(name: str, root: Path, download: bool) -> None:
-    """See to it that the four files are in their folder."""
+    """Download the four files if one is missing and this is allowed; raise an error if one stays missing."""
     folder = root / name / "raw"
     missing = [file for file in FILES if not (folder / file).is_file()]
     if not missing:
@@ -116,16 +110,17 @@ def _provide(name: str, root: Path, download: bool) -> None:
     if reason:
         raise FileNotFoundError(
             f"{name} is not in {str(folder)!r}.\n"
-            f"  wanted: {', '.join(FILES)}\n"
+            f"  needed: {', '.join(FILES)}\n"
             f"  missing: {'all' if len(missing) == len(FILES) else ', '.join(missing)}\n"
             f"  download: {reason}\n"
-            "  `device.data_root` says where the data are; `+experiment=DIGITS_VAE` runs without any download."
+            "  Set `device.data_root` to the folder of the data sets, or train `+experiment=DIGITS_VAE`, which needs "
+            "no download."
         )
 
 
 def _download(name: str, root: Path) -> str | None:
-    """Download the files beside their place and move them there when they are whole; give what went wrong."""
-    from torchvision import datasets  # seconds to import, for a download alone
+    """Download the files, and move them to their folder when all are complete; return why that failed, or None."""
+    from torchvision import datasets  # takes seconds to import, and only a download needs it
 
     folder = root / name / "raw"
     try:
@@ -142,7 +137,7 @@ def _download(name: str, root: Path) -> str | None:
 
 
 def _read_idx(path: Path, rows: range) -> Tensor:
-    """Read some rows of a file of bytes in the IDX format: a big-endian header, then the bytes."""
+    """Read rows of an IDX file of bytes: a big-endian header, then the bytes."""
     n_rows, *row_shape = _SHAPES[path.name]
     header = bytes((0, 0, 8, 1 + len(row_shape))) + b"".join(size.to_bytes(4, "big") for size in (n_rows, *row_shape))
     n_row_bytes = prod(row_shape)
@@ -153,7 +148,7 @@ def _read_idx(path: Path, rows: range) -> Tensor:
             raise ValueError(
                 f"{str(path)!r} is not the published file: expected {n_expected:,} bytes that begin with "
                 f"{header.hex()}, got {n_found:,} bytes that begin with {start.hex()}. "
-                "Remove it, and it can be downloaded again."
+                "Delete it, and download it again."
             )
         content = bytearray(len(rows) * n_row_bytes)
         file.seek(len(header) + rows.start * n_row_bytes)

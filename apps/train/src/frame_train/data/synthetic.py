@@ -1,4 +1,4 @@
-"""Data that are made up, in the form of others."""
+"""Synthetic examples in the form of a data set."""
 
 from collections.abc import Sequence
 
@@ -7,14 +7,14 @@ from torch import Tensor
 
 
 class SyntheticDataset:
-    """Random data, each a function of its index: what a config is tried with, and no file is read for.
+    """Random examples, each a function of its index, on which a config is tried without reading files.
 
-    ``x`` is even in [0, 1), and ``y``, where there are labels, goes through them in turn.
+    ``x`` is uniform in [0, 1); ``y``, if there are labels, cycles through them.
 
     Args:
-        n_data: Number of data.
-        x_shape: Shape of ``x``, of one datum.
-        n_labels: Number of labels; None for data without.
+        n_data: Number of examples.
+        x_shape: Shape of the ``x`` of one example.
+        n_labels: Number of labels; None for examples without labels.
     """
 
     def __init__(self, n_data: int, x_shape: Sequence[int], n_labels: int | None = None) -> None:
@@ -29,7 +29,7 @@ class SyntheticDataset:
         return {name: value[0] for name, value in self.get_batch(torch.tensor([index])).items()}
 
     def get_batch(self, indices: Tensor) -> dict[str, Tensor]:
-        """Give the data at ``indices``, an integer tensor of shape (batch,)."""
+        """Return the examples at ``indices``, an integer tensor of shape (batch,)."""
         batch = {"x": torch.stack([self._make_x(index) for index in indices.tolist()])}
         return batch if self._n_labels is None else {**batch, "y": indices % self._n_labels}
 

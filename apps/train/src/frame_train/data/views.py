@@ -1,4 +1,4 @@
-"""Two views of each datum."""
+"""Two views of each example."""
 
 import math
 from copy import copy
@@ -11,15 +11,15 @@ from frame_core import MovableDataset, SizedDataset, get_batch, get_tensor
 
 
 class TwoViews:
-    """A data set whose batches carry two views of ``x``, ``v1`` and ``v2``, beside the rest.
+    """A data set whose batches also contain two views of ``x``, named ``v1`` and ``v2``.
 
-    Each view is ``x`` after a random rotation, scaling and shift of its own, with some pixels set to zero.
+    Each view is ``x`` after its own random rotation, scaling and shift, with some pixels set to zero.
 
     Args:
-        data_set: The data set; its ``x`` are pictures of shape (channels, height, width).
-        rotation: Greatest rotation to either side, in degrees.
-        scaling: Greatest enlargement or reduction, as a fraction.
-        shift: Greatest shift in each direction, as a fraction of the picture.
+        data_set: A data set in which each ``x`` is an image of shape (channels, height, width).
+        rotation: Maximum rotation in either direction, in degrees.
+        scaling: Maximum enlargement or reduction, as a fraction.
+        shift: Maximum shift in each direction, as a fraction of the size of the image.
         corruption: Probability that a pixel is set to zero.
 
     References:
@@ -49,18 +49,18 @@ class TwoViews:
 
     @property
     def n_bytes(self) -> int | None:
-        """What the data take in memory; None where they can't be moved."""
+        """Size of the data set in bytes; None if it can't be moved to a device."""
         return self._data_set.n_bytes if isinstance(self._data_set, MovableDataset) else None
 
     def to(self, device: torch.device) -> "TwoViews":
-        """Give a copy on a device, where views are made from then on."""
-        assert isinstance(self._data_set, MovableDataset)  # it has a number of bytes
+        """Return a copy on a device, where the views are then made."""
+        assert isinstance(self._data_set, MovableDataset)  # `n_bytes` is None otherwise
         views = copy(self)
         views._data_set = self._data_set.to(device)
         return views
 
     def get_batch(self, indices: Tensor) -> dict[str, Tensor]:
-        """Give the data at ``indices``, an integer tensor of shape (batch,), each with two views."""
+        """Return the examples at ``indices``, an integer tensor of shape (batch,), each with two views."""
         batch = get_batch(self._data_set, indices)
         x = get_tensor(batch, "x")
         return {**batch, "v1": self._view(x), "v2": self._view(x)}
@@ -78,5 +78,5 @@ class TwoViews:
 
 
 def _draw(x: Tensor) -> Tensor:
-    """Draw a number for each picture evenly from [-1, 1)."""
+    """Draw a uniform number from [-1, 1) for each image."""
     return 2 * torch.rand(len(x), device=x.device) - 1
