@@ -6,8 +6,9 @@ from math import prod
 from torch import Tensor
 from torch.distributions import Distribution
 
+from frame_architectures.labels import N_LABELS, LabelPredictor
 from frame_architectures.mlp import make_mlp_decoder, make_mlp_encoder, make_mlp_predictor
-from frame_core import ConditionalDistribution, check_count
+from frame_core import ConditionalDistribution
 
 __all__ = [
     "INPUT_SHAPE",
@@ -21,7 +22,6 @@ __all__ = [
 
 INPUT_SHAPE = (1, 8, 8)
 N_INPUTS = prod(INPUT_SHAPE)
-N_LABELS = 10
 
 
 class Encoder(ConditionalDistribution):
@@ -61,26 +61,6 @@ class Decoder(ConditionalDistribution):
     def __init__(self, z_dim: int, layers: Sequence[int]) -> None:
         super().__init__()
         self.network = make_mlp_decoder(z_dim, layers, INPUT_SHAPE)
-
-    def forward(self, z: Tensor) -> Distribution:
-        return self.network(z)
-
-
-class LabelPredictor(ConditionalDistribution):
-    """Fully connected network from a representation (\\*batch, z_dim) to a categorical distribution over labels.
-
-    Args:
-        z_dim: Number of dimensions of the representation.
-        layers: Number of units in each hidden layer; [] makes the network linear.
-
-    Raises:
-        TypeError: A size is not an integer.
-        ValueError: A size is not positive.
-    """
-
-    def __init__(self, z_dim: int, layers: Sequence[int]) -> None:
-        super().__init__()
-        self.network = make_mlp_predictor((check_count("z_dim", z_dim),), layers, N_LABELS)
 
     def forward(self, z: Tensor) -> Distribution:
         return self.network(z)

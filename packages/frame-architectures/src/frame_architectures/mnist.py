@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from frame_architectures.conv import make_conv_decoder, make_conv_encoder
+from frame_architectures.labels import N_LABELS, LabelPredictor
 from frame_architectures.mlp import (
     make_mlp_decoder,
     make_mlp_encoder,
@@ -14,7 +15,7 @@ from frame_architectures.mlp import (
     make_mlp_predictor,
     make_mlp_score,
 )
-from frame_core import ConditionalDistribution, Delta, check_count
+from frame_core import ConditionalDistribution, Delta
 
 __all__ = [
     "INPUT_SHAPE",
@@ -32,7 +33,6 @@ __all__ = [
 
 INPUT_SHAPE = (1, 28, 28)
 N_INPUTS = prod(INPUT_SHAPE)
-N_LABELS = 10
 
 
 class Encoder(ConditionalDistribution):
@@ -119,26 +119,6 @@ class ConvDecoder(ConditionalDistribution):
     def __init__(self, z_dim: int, channels: Sequence[int]) -> None:
         super().__init__()
         self.network = make_conv_decoder(z_dim, channels, INPUT_SHAPE)
-
-    def forward(self, z: Tensor) -> Distribution:
-        return self.network(z)
-
-
-class LabelPredictor(ConditionalDistribution):
-    """Fully connected network from a representation (\\*batch, z_dim) to a categorical distribution over labels.
-
-    Args:
-        z_dim: Number of dimensions of the representation.
-        layers: Number of units in each hidden layer; [] makes the network linear.
-
-    Raises:
-        TypeError: A size is not an integer.
-        ValueError: A size is not positive.
-    """
-
-    def __init__(self, z_dim: int, layers: Sequence[int]) -> None:
-        super().__init__()
-        self.network = make_mlp_predictor((check_count("z_dim", z_dim),), layers, N_LABELS)
 
     def forward(self, z: Tensor) -> Distribution:
         return self.network(z)

@@ -1,0 +1,33 @@
+"""Network from representations to the ten labels of the digits, MNIST and Fashion-MNIST."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+from torch.distributions import Distribution
+
+from frame_architectures.mlp import make_mlp_predictor
+from frame_core import ConditionalDistribution, check_count
+
+__all__ = ["N_LABELS", "LabelPredictor"]
+
+N_LABELS = 10
+
+
+class LabelPredictor(ConditionalDistribution):
+    """Fully connected network from a representation (\\*batch, z_dim) to a categorical distribution over labels.
+
+    Args:
+        z_dim: Number of dimensions of the representation.
+        layers: Number of units in each hidden layer; [] makes the network linear.
+
+    Raises:
+        TypeError: A size is not an integer.
+        ValueError: A size is not positive.
+    """
+
+    def __init__(self, z_dim: int, layers: Sequence[int]) -> None:
+        super().__init__()
+        self.network = make_mlp_predictor((check_count("z_dim", z_dim),), layers, N_LABELS)
+
+    def forward(self, z: Tensor) -> Distribution:
+        return self.network(z)
