@@ -1,8 +1,10 @@
 from pathlib import Path
 
 import pytest
+from hydra._internal.utils import get_args_parser
 
-from frame_train.composition.overrides import normalize_overrides
+from frame_train.composition.overrides import normalize_overrides, take_flags
+from frame_train.errors import CompositionError
 
 
 @pytest.mark.parametrize(
@@ -46,3 +48,17 @@ def test_flags_may_stand_between_overrides() -> None:
         "params.beta=1",
         "~logger",
     ]
+
+
+def test_every_flag_of_hydra_is_accepted_and_no_other() -> None:
+    names = [name for action in get_args_parser()._actions for name in action.option_strings]
+    _, rest = take_flags(names)
+    assert rest == [name for name in names if name not in ("--help", "-h")]
+    for flag in ("--multirn", "-x", "--checks"):
+        with pytest.raises(CompositionError, match=f"There is no flag `{flag}`"):
+            take_flags([flag])
+
+
+def test_a_misspelt_flag_is_refused_with_the_nearest_one() -> None:
+    with pytest.raises(CompositionError, match=r"There is no flag `--multirn`. Did you mean `--multirun`\?"):
+        take_flags(["--multirn"])

@@ -1,4 +1,4 @@
-"""Both spellings of an override work, with a plus sign and without, before flags and after."""
+"""Flags and overrides of the command line `train`."""
 
 import argparse
 import os
@@ -7,35 +7,41 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import OmegaConf
 
 from frame_train.composition.settings import config_directory
 from frame_train.errors import CompositionError, suggest
 
-_DEFAULT_GROUPS = ("logging", "device")  # of which train.yaml chooses one
+_DEFAULT_GROUPS = ("logging", "device")  # groups that `train.yaml` chooses an option of
+
+_HYDRA_FLAGS = (
+    "--help -h --hydra-help --version --cfg -c --resolve --package -p --run -r --multirun -m --shell-completion -sc "
+    "--config-path -cp --config-name -cn --config-dir -cd --experimental-rerun --info -i"
+)
 
 
 def take_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Take the flags that are not Hydra's off a command line.
+    """Split a command line into the flags of `train`, and what is left for Hydra.
 
     Returns:
-        ``help``, ``check``, ``check_all``, ``list`` (a group, empty for all of them, None where it is not asked
-        for), ``compatible_with`` and ``traceback``; and the rest of the command line.
+        The flags ``help``, ``check``, ``check_all``, ``list`` (a group; empty for all groups, None without the flag),
+        ``compatible_with`` and ``traceback``; and the remaining arguments.
 
     Raises:
-        CompositionError: There is no such flag.
+        CompositionError: A flag is neither one of `train` nor one of Hydra.
     """
     parser = argparse.ArgumentParser("train", add_help=False, allow_abbrev=False)
-    parser.add_argument("--help", "-h", action="store_true")
-    parser.add_argument("--check", action="store_true")
-    parser.add_argument("--check-all", action="store_true")
-    parser.add_argument("--list", nargs="?", const="", metavar="GROUP")
-    parser.add_argument("--compatible-with", metavar="GROUP=OPTION")
-    parser.add_argument("--traceback", action="store_true")
+    actions = [
+        parser.add_argument("--help", "-h", action="store_true"),
+        parser.add_argument("--check", action="store_true"),
+        parser.add_argument("--check-all", action="store_true"),
+        parser.add_argument("--list", nargs="?", const="", metavar="GROUP"),
+        parser.add_argument("--compatible-with", metavar="GROUP=OPTION"),
+        parser.add_argument("--traceback", action="store_true"),
+    ]
     flags, rest = parser.parse_known_args(arguments)
-    known = [name for action in (*parser._actions, *get_args_parser()._actions) for name in action.option_strings]  # pyright: ignore[reportPrivateUsage]
+    known = [*(name for action in actions for name in action.option_strings), *_HYDRA_FLAGS.split()]
     for argument in rest:
         flag = argument.partition("=")[0]
         if re.match("-[a-zA-Z-]", flag) and flag not in known:
@@ -44,12 +50,11 @@ def take_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]
 
 
 def normalize_overrides(arguments: Sequence[str]) -> list[str]:
-    """Give each override the prefix that Hydra asks for, and flags before overrides.
+    """Return the arguments in the form that Hydra expects: flags first, each override with the right prefix.
 
-    Hydra takes ``key=value`` only where the key exists and ``+key=value`` only where it does not, and
-    the same of a group in the defaults list. Here ``+key=value`` means either, as does
-    ``trainer.key=value``, whose keys are the arguments of the Trainer; and ``experiment=X`` is
-    ``+experiment=X``. What a sweep chose is written as Hydra reads it.
+    Hydra accepts ``key=value`` only for an existing key and ``+key=value`` only for a new one; the same holds for
+    groups of the defaults list. Here ``+key=value`` means either. So does ``trainer.key=value``, whose keys are the
+    arguments of the Trainer, and ``experiment=X`` means ``+experiment=X``. Values chosen by a sweep are quoted.
 
     >>> normalize_overrides(["experiment=MNIST_VAE", "+params.beta=1", "trainer.max_epochs=3"])
     ['+experiment=MNIST_VAE', '++params.beta=1', '++trainer.max_epochs=3']
@@ -59,7 +64,7 @@ def normalize_overrides(arguments: Sequence[str]) -> list[str]:
 
 
 def is_override(argument: str) -> bool:
-    """Say whether an argument of the command line is an override, and no flag or its value."""
+    """Return whether an argument is an override; flags and their values are not."""
     return re.match(r"~|[+\w./@]+=", argument) is not None
 
 
@@ -77,7 +82,7 @@ def _normalize(argument: str, folders: Sequence[Path]) -> str:
 
 
 def own_folders(arguments: Sequence[str]) -> Iterator[Path]:
-    """Find the folders of option files that are given by ``--config-dir``."""
+    """Iterate over the config folders given by ``--config-dir``."""
     for argument, following in zip(arguments, [*arguments[1:], ""]):
         flag, _, value = argument.partition("=")
         if flag in ("--config-dir", "-cd"):
@@ -87,9 +92,9 @@ def own_folders(arguments: Sequence[str]) -> Iterator[Path]:
 def _quote_swept_values(arguments: Sequence[str]) -> list[str]:
     """Write the values that a sweep chose in Hydra's grammar.
 
-    The agent of a sweep gives each as ``key=value``, as Python prints it, where a comma or a quote would
-    mean something to Hydra. It also writes them to a file, whose name it gives in a variable: they are read
-    from there, as an option file is, so a swept ``${key}`` is a reference and ``1e-3`` a number.
+    The agent of a W&B sweep passes ``key=value`` with the value as Python prints it. A comma or a quote in it would
+    mean something to Hydra. The agent also writes the values to a file, named by an environment variable. They are
+    read from that file as from a config file: a swept ``${key}`` is a reference, and ``1e-3`` is a number.
     """
     values = _read_swept_values()
     return [_quote(argument, values) for argument in arguments]
