@@ -59,6 +59,13 @@ def test_the_variable_device_name_chooses_the_device(monkeypatch: pytest.MonkeyP
     assert compose_train("+experiment=DIGITS_VAE").device.name == "default"
 
 
+def test_a_logging_file_of_ones_own_keeps_the_checkpoints(tmp_path: Path) -> None:
+    (tmp_path / "logging").mkdir()
+    (tmp_path / "logging" / "mine.yaml").write_text("# @package _global_\nlogger: {}\n")
+    config = compose_train("logging=mine", f"hydra.searchpath=[{tmp_path}]")
+    assert {"last_checkpoint", "best_checkpoint"} <= set(config.callbacks)
+
+
 def test_the_parameters_of_mnist_vae_are_those_that_were_asked_for() -> None:
     assert compose_train("+experiment=MNIST_VAE").params == {
         "z_dim": 64,
