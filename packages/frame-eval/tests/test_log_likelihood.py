@@ -82,7 +82,7 @@ def test_bound_is_the_log_mean_weight_for_any_batch_size(
 
 def test_bound_rises_from_the_evidence_lower_bound_to_the_log_evidence() -> None:
     data_set = make_normal_data(500)
-    x = torch.cat([datum["x"] for datum in data_set])
+    x = torch.cat([example["x"] for example in data_set])
     optimization = TinyOptimization(model=PriorGuessModel(), data={"valid": data_set})
     lower_bounds = -0.5 * log(2 * pi) - 0.5 * (x.square() + 1)
     variances = x.square() + 0.5  # of log N(x; z, 1) = constant - (x - z)^2 / 2 with z ~ N(0, 1)

@@ -117,7 +117,7 @@ def read_batches(data_set: SizedDataset, batches: Sequence[Tensor]) -> Iterable[
 
 @contextmanager
 def reading(read: Callable[[SizedDataset, Sequence[Tensor]], Iterable[dict[str, Tensor]]]) -> Generator[None]:
-    """Replace how `read_batches` reads, for the duration of the context: from data-loading workers, for example.
+    """Replace the implementation of `read_batches` within a context, for example with data-loading workers.
 
     Args:
         read: Called with the arguments of `read_batches`. It must return the same batches.

@@ -115,6 +115,6 @@ def _forked_random_states() -> Generator[None]:
 
 
 def _get_accelerator_type() -> str:
-    """Return the type of the accelerator, or ``cuda`` if there is none; then `fork_rng` has no device to restore."""
+    """Return the type of the accelerator; without one, ``cuda``, which `fork_rng` accepts for zero devices."""
     accelerator = torch.accelerator.current_accelerator()
     return accelerator.type if accelerator else "cuda"

@@ -85,7 +85,7 @@ class LogEntry:
 
 
 def name_numbers(name: str, log_entry: LogEntry) -> dict[str, float]:
-    """Return the numbers of an entry under their full names; an entry without numbers has none.
+    """Return the numbers of an entry by full name: none if the entry is neither a scalar nor scalars.
 
     >>> name_numbers("Accuracy", LogEntry(SCALARS_ENTRY, {"mean": 0.5}))
     {'Accuracy/mean': 0.5}

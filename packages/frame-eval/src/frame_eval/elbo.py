@@ -11,7 +11,7 @@ from frame_eval.device import get_device
 
 
 class ELBOEvaluation(Evaluation):
-    """Evidence lower bound E_q[log p(x | z)] - KL(q(z | x) || p(z)), in nats per example: its mean over a split.
+    """Evidence lower bound E_q[log p(x | z)] - KL(q(z | x) || p(z)), in nats, averaged over a split.
 
     It does not depend on the weight of the regularization term in the loss. Models trained with different
     weights can therefore be compared.

@@ -10,7 +10,7 @@ from frame_eval.batches import get_batch_size, iterate_split, split_draws
 
 
 class LogLikelihoodEvaluation(Evaluation):
-    """Importance-sampled lower bound on log p(x), in nats per example: its mean over a split.
+    """Importance-sampled lower bound on log p(x), in nats, averaged over a split.
 
     The bound is log 1/n sum_i p(x, z_i) / q(z_i | x) with z_1, ..., z_n ~ q(z | x). With one sample it is the
     evidence lower bound. It increases to the log-likelihood with the number of samples.

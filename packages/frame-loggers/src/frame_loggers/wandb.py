@@ -48,7 +48,7 @@ _log = logging.getLogger("frame_loggers")
 
 
 class WandbLogger(LightningWandbLogger):
-    """Logs to Weights & Biases, or offline, with a one-line warning, if there are no credentials or no server.
+    """Logs to Weights & Biases. Without credentials or a server it logs offline, with a one-line warning.
 
     It never prompts for an API key. It respects ``WANDB_MODE`` (``online``, ``offline`` or ``disabled``). In a
     sweep, the project and the run are those of the agent. `finalize` ends the run; logging again resumes it.

@@ -76,7 +76,7 @@ class MultiViewInformationBottleneck(RepresentationLearningModel):
         check_shapes("encoder_v1", q_1, v_1.shape[:1], z_1.shape[1:])
         check_shapes("encoder_v2", q_2, v_1.shape[:1], z_1.shape[1:])
         scores = check_scores("critic", self.critic(z_1, z_2), z_1)
-        # Pairing each z1 with the z2 of the next example gives independent pairs, if the batch has at least two.
+        # Pairing each z1 with the z2 of the next example makes independent pairs, if the batch has at least two.
         scores_of_others = self.critic(z_1, z_2.roll(-1, 0))
         jensen_shannon = compute_jensen_shannon_bound(scores, scores_of_others)
         regularization = compute_symmetrised_divergence(q_1, q_2, z_1, z_2)

@@ -87,10 +87,10 @@ def check_conditional_distribution(
     _check_density(distribution, module)
     module.eval()
     value = distribution.sample()
-    whole = _describe(module(*conditions), value)
-    alone = _describe(module(*(condition[:1] for condition in conditions)), value[:1])
+    in_batch = _describe(module(*conditions), value)
+    single = _describe(module(*(condition[:1] for condition in conditions)), value[:1])
     torch.testing.assert_close(
-        alone, whole[:1], msg=lambda text: f"an example depends on the rest of its batch: {text}"
+        single, in_batch[:1], msg=lambda text: f"an example depends on the rest of its batch: {text}"
     )
 
 
@@ -108,7 +108,7 @@ def check_marginal_distribution(module: Callable[[], Distribution], *, event_sha
 
 
 def check_evaluation(evaluation: Evaluation, optimization: Optimization) -> LogEntry:
-    """Check that an evaluation returns an entry, returns it again when repeated, and leaves the optimization unchanged.
+    """Check that an evaluation returns the same entry when repeated, and leaves the optimization unchanged.
 
     Returns:
         The entry, for further assertions.
