@@ -13,7 +13,7 @@ def test_time_is_read_in_seconds_in_singular_and_plural(amount: int, unit: str, 
 
 
 @given(st.integers(1, 10**6), st.sampled_from(["epoch", "global_step", "iteration", "generator_step"]), st.booleans())
-def test_what_is_counted_is_read_in_its_own_unit(amount: int, unit: str, plural: bool) -> None:
+def test_a_counter_is_read_in_its_own_unit(amount: int, unit: str, plural: bool) -> None:
     assert Interval.parse(f"{amount} {unit}{'s' * plural}") == Interval(amount, f"{unit}s")
 
 
@@ -25,17 +25,17 @@ def test_an_amount_may_have_a_fraction() -> None:
     "text",
     ["", "often", "60", "seconds", "-1 epoch", "0 epochs", "0.0 seconds", "1 2 epochs", "1,5 epochs", "1e3 s.", None],
 )
-def test_what_is_no_interval_is_refused_with_examples(text: str) -> None:
+def test_text_that_is_not_an_interval_is_refused_with_examples(text: str) -> None:
     with pytest.raises(ValueError, match=r"must be a positive number and a unit, such as '60 seconds'"):
         Interval.parse(text)
 
 
-def test_a_unit_that_nothing_counts_is_refused_with_the_nearest() -> None:
+def test_an_unknown_unit_is_refused_with_the_nearest() -> None:
     with pytest.raises(ValueError, match=r"iterations, got 'iteratoins'\. Did you mean `iterations`\?"):
         Interval.parse("5 iteratoins").check_unit({"iteration"})
 
 
-def test_every_counter_of_the_procedure_is_a_unit() -> None:
+def test_every_counter_of_the_optimization_is_a_unit() -> None:
     Interval.parse("5 critic_steps").check_unit({"iteration", "critic_step"})
 
 
@@ -50,7 +50,7 @@ def test_a_clock_is_due_each_time_that_the_interval_has_passed() -> None:
     assert due == [3, 6, 9]
 
 
-def test_a_clock_goes_on_where_its_state_was_saved() -> None:
+def test_a_clock_resumes_from_its_saved_state() -> None:
     clock = Clock(Interval.parse("3 iterations"))
     clock.start(0)
     clock.advance(2)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 import frame_eval
-from frame_core import Evaluation, Model, run_evaluation
-from frame_core.testing import TinyOptimization, check_evaluation
+from frame_core import Evaluation, JointModel, Model, run_evaluation
+from frame_core.testing import TinyModel, TinyOptimization, check_evaluation
 from frame_eval import (
     AccuracyEvaluation,
     ConfusionMatrixEvaluation,
@@ -21,6 +21,7 @@ from frame_eval import (
     LatentSpaceEvaluation,
     LinearProbeEvaluation,
     LogLikelihoodEvaluation,
+    PartEvaluation,
 )
 
 EVALUATIONS: dict[str, Evaluation] = {
@@ -35,6 +36,7 @@ EVALUATIONS: dict[str, Evaluation] = {
     "LatentSpaceEvaluation": LatentSpaceEvaluation("valid", n_data=5),
     "LinearProbeEvaluation": LinearProbeEvaluation("valid", n_train=8),
     "LogLikelihoodEvaluation": LogLikelihoodEvaluation("valid", n_samples=2),
+    "PartEvaluation": PartEvaluation("one", ELBOEvaluation("valid", n_samples=2)),
 }
 
 
@@ -51,7 +53,8 @@ class IncapableModel(Model):
 def test_evaluation_satisfies_the_contract(name: str) -> None:
     evaluation = EVALUATIONS[name]
     assert type(evaluation) is getattr(frame_eval, name)
-    check_evaluation(evaluation, TinyOptimization())
+    joint = JointModel({"one": TinyModel(), "two": TinyModel()})
+    check_evaluation(evaluation, TinyOptimization(joint if evaluation.requires is JointModel else TinyModel()))
 
 
 @pytest.mark.parametrize("name", frame_eval.__all__)

@@ -1,4 +1,4 @@
-"""Checks of the arguments that a component receives."""
+"""Checks of constructor arguments."""
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def suggest(name: str, choices: Iterable[str]) -> str:
-    """Return `` Did you mean `x`?`` for the choice nearest to a name; empty if none is near."""
+    """Return `` Did you mean `x`?`` for the choice most similar to a name, or an empty string if none is similar."""
     nearest = get_close_matches(str(name), list(choices), n=1)
     return f" Did you mean `{nearest[0]}`?" if nearest else ""
 
@@ -16,7 +16,7 @@ def check_choice(name: str, choice: str, choices: Iterable[str]) -> str:
     """Return ``choice`` if it is one of the choices.
 
     Raises:
-        ValueError: It is not; the message lists the choices and names the nearest.
+        ValueError: It is not one of the choices. The message lists them and suggests the nearest.
     """
     known = list(choices)
     if choice not in known:
@@ -29,8 +29,8 @@ def check_count(name: str, count: Any, minimum: int = 1) -> int:
     """Return ``count`` if it is an integer of at least ``minimum``.
 
     Raises:
-        TypeError: It is not an integer.
-        ValueError: It is less than the minimum.
+        TypeError: ``count`` is not an integer.
+        ValueError: ``count`` is less than ``minimum``.
     """
     if not isinstance(count, int):
         raise TypeError(f"`{name}` must be an integer, got {count!r}.")
@@ -44,12 +44,12 @@ def check_positive(name: str, number: Any) -> float:
     """Return ``number`` if it is positive and finite.
 
     Raises:
-        TypeError: It is not a number.
-        ValueError: It is not positive, or not finite.
+        TypeError: ``number`` is not a number.
+        ValueError: ``number`` is not positive, or not finite.
     """
     if not isinstance(number, int | float):
         raise TypeError(f"`{name}` must be a number, got {number!r}.")
-    if not 0 < number < inf:  # also refuses NaN
+    if not 0 < number < inf:  # rejects NaN, too
         raise ValueError(f"`{name}` must be positive and finite, got {number!r}.")
     return number
 
@@ -58,7 +58,7 @@ def check_sizes(name: str, sizes: Any) -> tuple[int, ...]:
     """Return a sequence of positive integers as a tuple.
 
     Raises:
-        TypeError: It is not a sequence, or an entry is not an integer.
+        TypeError: ``sizes`` is not a sequence, or an entry is not an integer.
         ValueError: An entry is not positive.
     """
     if isinstance(sizes, str) or not isinstance(sizes, Sequence):

@@ -33,11 +33,11 @@ class BatchedDataset(Protocol):
 
 @runtime_checkable
 class MovableDataset(Protocol):
-    """An in-memory data set that can be copied to a device, where its batches are made from then on."""
+    """An in-memory data set that can be copied to a device, so that its batches are made there."""
 
     @property
     def n_bytes(self) -> int | None:
-        """Size of the copy in bytes; None if the data set wraps one that can't be moved."""
+        """Size of the copy in bytes; None if the data set wraps one that cannot be moved."""
         ...
 
     def to(self, device: torch.device) -> SizedDataset:

@@ -34,18 +34,18 @@ class ResumableLog(Protocol):
     """A logger whose log can be truncated to an earlier position, so that a resumed run repeats no entry."""
 
     def get_position(self) -> Any:
-        """Return the end of the log as plain values, after everything logged so far is on the disk."""
+        """Write all entries to disk, and return the current position in the log as plain values."""
         ...
 
     def cut_back(self, position: Any) -> None:
-        """Truncate the log to a position, before anything is logged."""
+        """Truncate the log to a position. Call it before anything is logged."""
         ...
 
 
 @runtime_checkable
 class CheckpointLogger(Protocol):
-    """A logger that keeps checkpoints."""
+    """A logger that stores checkpoints."""
 
     def log_checkpoint(self, path: Path, name: str) -> None:
-        """Keep a checkpoint under its name, such as ``best``."""
+        """Store a checkpoint under a name, such as ``best``."""
         ...

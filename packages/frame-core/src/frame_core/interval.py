@@ -1,4 +1,4 @@
-"""How often something happens: `Interval.parse("60 seconds")`, and the clock that tells when it is due."""
+"""Intervals such as `Interval.parse("60 seconds")`, and clocks that measure them."""
 
 import re
 from collections.abc import Collection
@@ -8,16 +8,16 @@ from frame_core.checks import suggest
 
 _SECONDS = {"seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0}
 _TRAINER_UNITS = ("epochs", "global_steps")
-_ROUNDING = 1e-6  # what fractions of an epoch may lack when they are added up
+_ROUNDING = 1e-6  # tolerance for sums of fractions of an epoch
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An amount of time or of something counted.
+    """An amount of time, epochs, steps or another counter.
 
     Args:
-        amount: How much, positive; in seconds where the unit is ``seconds``.
-        unit: ``seconds``, ``epochs``, ``global_steps``, or a counter of the procedure in the plural.
+        amount: Positive amount, in seconds if the unit is a unit of time.
+        unit: ``seconds``, ``epochs``, ``global_steps``, or the plural of a counter of the optimization.
     """
 
     amount: float
@@ -25,10 +25,10 @@ class Interval:
 
     @classmethod
     def parse(cls, text: str) -> "Interval":
-        """Read a number and a unit: seconds, minutes, hours, days, epochs, global_steps or any counter.
+        """Parse a number and a unit: seconds, minutes, hours, days, epochs, global_steps or any counter.
 
         Raises:
-            ValueError: The text is no interval.
+            ValueError: ``text`` is not an interval.
 
         >>> Interval.parse("5 minutes")
         Interval(amount=300.0, unit='seconds')
@@ -48,14 +48,14 @@ class Interval:
 
     @property
     def counter(self) -> str | None:
-        """The counter of the procedure that the unit names; None where it is time, epochs or steps."""
+        """The counter of the optimization that the unit names, or None for time, epochs and steps."""
         return None if self.unit in ("seconds", *_TRAINER_UNITS) else self.unit.removesuffix("s")
 
     def check_unit(self, counters: Collection[str]) -> None:
         """Check that the unit can be measured.
 
         Raises:
-            ValueError: It is neither time nor epochs nor steps nor one of the counters.
+            ValueError: The unit is neither time, epochs nor steps, nor one of the counters.
         """
         if self.counter is not None and self.counter not in counters:
             choices = [*_SECONDS, *_TRAINER_UNITS, *(f"{counter}s" for counter in counters)]
@@ -66,7 +66,7 @@ class Interval:
 
 
 class Clock:
-    """Tells when an interval has passed, from readings of the quantity that it is measured in."""
+    """Measures whether an interval has passed, from readings of time or of a counter."""
 
     def __init__(self, interval: Interval) -> None:
         self.interval = interval
@@ -74,12 +74,12 @@ class Clock:
         self._reading: float | None = None
 
     def start(self, reading: float) -> None:
-        """Take the first reading; later calls change nothing."""
+        """Take the first reading. Later calls have no effect."""
         if self._reading is None:
             self._reading = reading
 
     def advance(self, reading: float) -> bool:
-        """Take a new reading and say whether the interval has passed since the last restart."""
+        """Take a reading, and return whether the interval has passed since the last restart."""
         self.start(reading)
         assert self._reading is not None
         self._passed += reading - self._reading
@@ -87,20 +87,20 @@ class Clock:
         return self._passed >= self.interval.amount * (1 - _ROUNDING)
 
     def restart(self, reading: float) -> None:
-        """Begin a new interval."""
+        """Start a new interval."""
         self._passed = 0.0
         self._reading = reading
 
     @property
     def fraction(self) -> float:
-        """What has passed since the last restart, as a fraction of the interval."""
+        """Fraction of the interval that has passed since the last restart."""
         return self._passed / self.interval.amount
 
     def state_dict(self) -> dict[str, float]:
-        """Give what has passed of the interval."""
+        """Return the amount that has passed of the interval."""
         return {"passed": self._passed}
 
     def load_state_dict(self, state: dict[str, float]) -> None:
-        """Go on in the middle of an interval, from the next reading."""
+        """Resume within an interval, from the next reading."""
         self._passed = state["passed"]
         self._reading = None

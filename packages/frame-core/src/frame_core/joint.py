@@ -1,4 +1,4 @@
-"""Several models trained on one sum of losses."""
+"""Several models trained on the sum of their losses."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -10,13 +10,13 @@ from frame_core.models import Model
 
 
 class JointModel(Model):
-    """Several models whose losses are added; a component that they share is one object and is trained by each.
+    """Several models trained on the sum of their losses. They may share components.
 
     Args:
         models: The models by name.
 
     Raises:
-        ValueError: There are fewer than two.
+        ValueError: There are fewer than two models.
     """
 
     def __init__(self, models: Mapping[str, Model]) -> None:
@@ -26,6 +26,6 @@ class JointModel(Model):
         self.models = nn.ModuleDict(models)
 
     def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
-        """Compute the sum of the losses; a quantity of one model is returned as ``<name>_<quantity>``."""
+        """Compute the sum of the losses, and each quantity of each model as ``<name>_<quantity>``."""
         models = cast(Mapping[str, Model], self.models)
         return add_losses({name: model.compute_loss(data, data_idx) for name, model in models.items()})

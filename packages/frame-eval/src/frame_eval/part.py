@@ -1,4 +1,4 @@
-"""Evaluation of one model among several."""
+"""Evaluation of one of several jointly trained models."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from frame_core import Evaluation, JointModel, LogEntry, Model, Optimization, Si
 
 @dataclass(frozen=True)
 class _Part:
-    """One model of a joint optimization, as an optimization of its own."""
+    """One model of a joint optimization, in the form of an optimization."""
 
     model: Model
     data: Mapping[str, SizedDataset]
@@ -16,7 +16,7 @@ class _Part:
 
 
 class PartEvaluation(Evaluation):
-    """Evaluates one of the models that are trained jointly.
+    """Evaluation of one of several jointly trained models.
 
     Args:
         part: Name of the model.
@@ -34,8 +34,8 @@ class PartEvaluation(Evaluation):
         """Check that the part exists and has what the evaluator requires.
 
         Raises:
-            ValueError: There is no such part, or the evaluator finds something missing.
-            TypeError: The part lacks the capability that the evaluator requires, or something has another type.
+            ValueError: There is no such part, or `check_requirements` raises it for the evaluator.
+            TypeError: `check_requirements` raises it for the evaluator.
         """
         check_requirements(self.evaluator, self._get_part(optimization))
 
@@ -53,5 +53,5 @@ class PartEvaluation(Evaluation):
         if self.part not in models:
             raise ValueError(f"`part` must be one of {', '.join(map(repr, models))}, got {self.part!r}.")
         model = models[self.part]
-        assert isinstance(model, Model)  # as the constructor took it
+        assert isinstance(model, Model)  # the constructor of `JointModel` takes no other
         return _Part(model, optimization.data, optimization.counters)
