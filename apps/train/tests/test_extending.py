@@ -65,7 +65,7 @@ def test_a_data_set_that_tells_its_form_is_made_up_for_a_check(train: Callable[.
     assert result.code == 0, result
     assert result.errors == ""
     result = train("--check", "--config-dir", "my_config", "+experiment=mine", arguments[0], arguments[1], *removals)
-    assert "the loss of two training data can't be computed" in result.errors
+    assert "the loss of two training examples can't be computed" in result.errors
     assert "256" in result.errors
 
 

@@ -96,7 +96,7 @@ def test_values_are_those_of_hydra(node: Any) -> None:
             ["`a._target_`", "Did you mean `VariationalAutoencoder`"],
         ),
         ({"a": {"_target_": "no_such_package.Model"}}, ["`a._target_`", "No module named 'no_such_package'"]),
-        ({"a": {"_target_": "math.pi"}}, ["`a._target_`", "no class or function"]),
+        ({"a": {"_target_": "math.pi"}}, ["`a._target_`", "not a class or function"]),
         ({"a": {"_target_": "os.system", "command": "true"}}, ["`a._target_`", "os.system"]),
         ({"a": {"_target_": "frame_architectures.DiagonalNormal", "zdim": 3}}, ["`a`", "Did you mean `z_dim`"]),
         ({"a": {"_target_": "frame_architectures.DiagonalNormal"}}, ["`a`", "missing", "`z_dim`"]),

@@ -94,9 +94,9 @@ class Composition:
             self._objects[id(node)] = value
         return value
 
-    def list_built(self) -> dict[str, Any]:
-        """Return the objects built so far, by key."""
-        return {get_key(node): self._objects[id(node)] for node in self._nodes}
+    def list_built(self) -> list[tuple[DictConfig | ListConfig, Any]]:
+        """Return the objects built so far, each with its node."""
+        return [(node, self._objects[id(node)]) for node in self._nodes]
 
     def _build_list(self, node: ListConfig) -> list[Any]:
         return list(self._build_entries(node, range(len(node))).values())

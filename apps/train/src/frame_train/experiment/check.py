@@ -54,7 +54,7 @@ def check_config(config: DictConfig) -> Findings:
     chains = _CHECKS if data.undeclared else (*_CHECKS, _DRY_RUN)
     problems = [*find_static_problems(config), *(found for checks in chains for found in run_checks(checks, parts))]
     problems += find_unknown_metrics(parts)  # last: the dry run finds more of what is logged
-    notes = list(_find_twins(config, parts.networks))
+    notes = list(_find_twins(composition))
     if data.undeclared:
         keys = ", ".join(f"`{key}`" for key in data.undeclared)
         notes.append(
@@ -130,13 +130,13 @@ def _holds_data(value: Any) -> bool:
     return isinstance(value, Dataset | BatchedDataset)
 
 
-def _find_twins(config: DictConfig, networks: Mapping[nn.Module, str]) -> Iterator[str]:
+def _find_twins(composition: Composition) -> Iterator[str]:
     """Find networks with equal configs, where one network and a reference to it may be meant."""
     keys_by_text: dict[str, list[str]] = {}
-    for network, key in networks.items():
-        if any(True for _ in network.parameters()):
-            text = json.dumps(OmegaConf.to_container(OmegaConf.select(config, key), resolve=True), sort_keys=True)
-            keys_by_text.setdefault(text, []).append(key)
+    for node, part in composition.list_built():
+        if isinstance(part, nn.Module) and any(True for _ in part.parameters()):
+            text = json.dumps(OmegaConf.to_container(node, resolve=True), sort_keys=True)
+            keys_by_text.setdefault(text, []).append(get_key(node))
     for first, *others in keys_by_text.values():
         if others:
             yield (

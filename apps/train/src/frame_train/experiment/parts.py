@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig
 from pytorch_lightning import Callback, LightningModule, Trainer, seed_everything
 from pytorch_lightning.loggers import Logger
 from torch import nn
 
 from frame_core import Model, Optimization, SizedDataset
 from frame_train.callbacks import CumulativeLogCallback, EvaluationCallback, TrainDurationCallback
-from frame_train.composition.objects import Composition, construct_target, read_entry
+from frame_train.composition.objects import Composition, construct_target, get_key, read_entry
 from frame_train.errors import CompositionError, collected
 
 
@@ -85,7 +85,7 @@ def build_parts(config: DictConfig, composition: Composition) -> Parts:
             parts.callbacks["train_for"] = construct_target(TrainDurationCallback, (), arguments, "train_for")
     with collected(parts.problems):
         parts.make_trainer = composition.instantiate(config.trainer)
-    parts.networks = {part: key for key, part in composition.list_built().items() if isinstance(part, nn.Module)}
+    parts.networks = {part: get_key(node) for node, part in composition.list_built() if isinstance(part, nn.Module)}
     parts.logged = [part.name for part in parts.callbacks.values() if isinstance(part, EvaluationCallback)]
     if any(isinstance(callback, CumulativeLogCallback) for callback in parts.callbacks.values()):
         parts.logged.append("Train")
@@ -101,7 +101,9 @@ def _build_group(
     problems: list[CompositionError],
 ) -> None:
     """Build the components of a group, a mapping or a list; those that are null are left out."""
-    nodes: Any = OmegaConf.create() if config[group] is None else config[group]
+    nodes = config[group]
+    if nodes is None:
+        return
     if not isinstance(nodes, DictConfig | ListConfig):
         message = f"`{group}` must be a mapping of names to components, got {nodes!r}."
         problems.append(CompositionError(message, group))
