@@ -4,7 +4,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -82,13 +82,13 @@ class MetricsLine:
         Raises:
             ValueError: A value has the name of another key.
         """
-        return json.dumps(_replace_non_finite(self.flatten()), allow_nan=False) + "\n"
+        return json.dumps(_map_leaves(_replace_non_finite, self.flatten()), allow_nan=False) + "\n"
 
     @classmethod
     def decode(cls, text: str) -> Self | None:
         """Read a line; return None for one that is not a JSON object, for example because it was cut off."""
         try:
-            entries = _restore_non_finite(json.loads(text))
+            entries = _map_leaves(_restore_non_finite, json.loads(text))
         except (ValueError, RecursionError):
             return None
         if not isinstance(entries, dict):
@@ -196,28 +196,22 @@ def read_image_name(path: Path) -> tuple[str, int]:
     return (match[1], int(match[2])) if match else (path.stem, 0)
 
 
+def _map_leaves(change: Callable[[Any], Any], value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _map_leaves(change, item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_map_leaves(change, item) for item in value]
+    return change(value)
+
+
 def _replace_non_finite(value: Any) -> Any:
-    match value:
-        case Mapping():
-            return {key: _replace_non_finite(item) for key, item in value.items()}
-        case list():
-            return [_replace_non_finite(item) for item in value]
-        case float() if not math.isfinite(value):
-            return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-        case _:
-            return value
+    if not isinstance(value, float) or math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def _restore_non_finite(value: Any) -> Any:
-    match value:
-        case dict():
-            return {key: _restore_non_finite(item) for key, item in value.items()}
-        case list():
-            return [_restore_non_finite(item) for item in value]
-        case str() if value in _NOT_FINITE:
-            return float(value)
-        case _:
-            return value
+    return float(value) if isinstance(value, str) and value in _NOT_FINITE else value
 
 
 def _as_finite(value: Any) -> float | None:
