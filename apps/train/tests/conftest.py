@@ -1,7 +1,6 @@
 """Real data, and the command `train` run in this process."""
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -17,8 +16,10 @@ from frame_train.commands.evaluate import main as evaluate_main
 from frame_train.commands.train import main as train_main
 from frame_train.composition.settings import workspace
 from frame_train.data.mnist import FILES
+from processes import Commands, ForkServer
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # the networks are small, and there is a test on every core
+torch.set_num_threads(1)  # the networks are small, and every core has a test: threads would wait for one another
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes that tests start
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no fault
 settings.load_profile("unhurried")
 
@@ -95,10 +96,22 @@ def evaluate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.Capt
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of two epochs, trained by another process: its directory, not to be written to."""
+def fork_server() -> Iterator[ForkServer]:
+    with ForkServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def commands(fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Commands:
+    """Return what starts commands in processes of their own, which log to no service."""
+    return Commands(fork_server, tmp_path_factory.mktemp("commands"))
+
+
+@pytest.fixture(scope="session")
+def trained(fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of a run of two epochs that another process has trained; no test may write to it."""
     root = tmp_path_factory.mktemp("trained")
-    arguments = (
+    command = Commands(fork_server, root).run(
         "+experiment=DIGITS_VAE",
         "logging=tensorboard",
         "callbacks/checkpoint@callbacks=[last,best,periodic]",
@@ -108,7 +121,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "trainer.limit_train_batches=2",
         f"device.runs_root={root}",
     )
-    command = [sys.executable, "-m", "frame_train", *arguments]
-    subprocess.run(command, check=True, capture_output=True, cwd=root)
+    assert command.code == 0, command.output
     (directory,) = (root / "DIGITS" / "VAE").iterdir()
     return directory

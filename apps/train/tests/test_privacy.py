@@ -22,7 +22,7 @@ from frame_train.composition.settings import hide_environment, register_resolver
 from frame_train.errors import CompositionError
 from frame_train.runs.checkpoint_files import write_checkpoint
 from frame_train.runs.directory import make_run_directory
-from processes import Commands
+from processes import Commands, ForkServer
 
 Train = Callable[..., Any]
 SMALL = (
@@ -111,23 +111,22 @@ def iterate_contents(root: Path) -> Iterator[tuple[str, bytes]]:
 
 
 @pytest.fixture(scope="module")
-def secretive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def secretive(fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the folder of runs, of their processes' output too, that had secrets in their environment."""
     folder = tmp_path_factory.mktemp("secretive")
     (folder / "failing.py").write_text(FAILING)
-    environment = {"HOME": str(folder), "PATH": os.environ["PATH"], "WANDB_ERROR_REPORTING": "false", **SECRETS}
     failing = "+evaluation.failing={_target_:frame_train.callbacks.EvaluationCallback,name:Failing,"
     failing += "evaluate_every:1 epoch,on_error:continue,evaluator:{_target_:failing.Failing}}"
     arguments = (*SMALL, *SECRETIVE, f"device.runs_root={folder / 'runs'}")
-    with Commands(folder, environment) as commands:
-        for logging in ("wandb", "tensorboard"):
-            command = commands.run(*arguments, f"logging={logging}", failing, WANDB_MODE="offline")
-            assert command.code == 0, command.output
-        command = commands.run("-m", *arguments, "logging=none", "seed=1,2")
+    commands = Commands(fork_server, folder, SECRETS)
+    for logging in ("wandb", "tensorboard"):
+        command = commands.run(*arguments, f"logging={logging}", failing, WANDB_MODE="offline")
         assert command.code == 0, command.output
-        command = commands.run(*arguments, "logging=none", "+params.lr=${params.token}")
-        assert command.code == 2, command.output
-        assert "got '${oc.env:OWN_TOKEN}'" in command.output
+    command = commands.run("-m", *arguments, "logging=none", "seed=1,2")
+    assert command.code == 0, command.output
+    command = commands.run(*arguments, "logging=none", "+params.lr=${params.token}")
+    assert command.code == 2, command.output
+    assert "got '${oc.env:OWN_TOKEN}'" in command.output
     return folder
 
 

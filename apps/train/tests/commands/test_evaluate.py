@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from frame_train import load_run
+from processes import Commands, ForkServer
 
 Command = Callable[..., Any]
 ON_TEST = ("evaluation.elbo_validation.name=ELBO/Test", "evaluation.elbo_validation.evaluator.evaluate_on=test")
@@ -34,17 +35,18 @@ def read_new(run: Path, trained: Path) -> list[dict[str, Any]]:
     return [{name: value for name, value in line.items() if name not in ("time", "seconds")} for line in new]
 
 
-def test_another_process_finds_the_bound_that_the_training_found_to_the_last_digit(run: Path, trained: Path) -> None:
-    command = [sys.executable, "-c", "from frame_train.commands.evaluate import main; main()", f"run={run}"]
-    keep = {name: os.environ[name] for name in ("PATH", "LANG", "OMP_NUM_THREADS") if name in os.environ}
-    result = subprocess.run(command, capture_output=True, text=True, env=keep, cwd=run.parent)
-    assert result.returncode == 0, result
-    assert result.stderr == ""
+def test_another_process_finds_the_bound_that_the_training_found_to_the_last_digit(
+    run: Path, trained: Path, fork_server: ForkServer, tmp_path: Path
+) -> None:
+    (tmp_path / "here").mkdir()
+    command = Commands(fork_server, tmp_path / "here").run(f"run={run}", program="evaluate")
+    assert command.code == 0, command.output
     at_the_end = {name: line[name] for line in read_lines(trained) for name in line if name.startswith("ELBO/")}
     assert set(at_the_end) == {"ELBO/Validation", "ELBO/Train"}
     found = {name: line[name] for line in read_new(run, trained) for name in line if name.startswith("ELBO/")}
     assert found == at_the_end
     assert [path.name for path in run.parent.iterdir()] == ["1"]
+    assert [path.name for path in (tmp_path / "here").iterdir()] == ["output-1.txt"]
 
 
 def test_an_evaluation_that_the_run_did_not_have_is_appended_to_its_own_logs(

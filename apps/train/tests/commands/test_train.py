@@ -16,6 +16,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from frame_train.composition.settings import workspace
+from processes import Commands, ForkServer
 
 Train = Callable[..., Any]
 TWO_STEPS = ("trainer.max_epochs=1", "trainer.limit_train_batches=2")
@@ -120,12 +121,12 @@ def test_a_folder_that_cannot_be_written_is_told(train: Train, tmp_path: Path, k
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def run_command(*arguments: str, cwd: Path, **variables: str) -> str:
-    """Run `train` as a process of its own on a terminal, and give what the person sees."""
-    keep = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+def run_on_terminal(commands: Commands, *arguments: str, **variables: str) -> str:
+    """Run `train` on a terminal, and return what a person sees."""
     terminal, child = pty.openpty()
-    command = [sys.executable, "-m", "frame_train", *arguments]
-    process = subprocess.Popen(command, cwd=cwd, env={**keep, **variables}, stdin=child, stdout=child, stderr=child)
+    name = os.ttyname(child)
+    command = commands.start(*arguments, terminal=name, **variables)
+    command.wait_until(lambda: os.readlink(f"/proc/{command.pid}/fd/2") == name)
     os.close(child)
     output = b""
     while True:
@@ -135,22 +136,18 @@ def run_command(*arguments: str, cwd: Path, **variables: str) -> str:
             break
         output += block
     os.close(terminal)
-    assert process.wait() == 0, output.decode()
+    assert command.wait() == 0, output.decode()
     return output.decode()
 
 
-def test_without_an_account_a_run_logs_offline_says_how_to_sync_and_nothing_else(tmp_path: Path) -> None:
+def test_without_an_account_a_run_logs_offline_says_how_to_sync_and_nothing_else(
+    fork_server: ForkServer, tmp_path: Path
+) -> None:
     here = tmp_path / "here"
     here.mkdir()
-    runs = tmp_path / "runs"
-    output = run_command(
-        "+experiment=DIGITS_VAE",
-        *TWO_STEPS,
-        f"device.runs_root={runs}",
-        cwd=here,
-        HOME=str(tmp_path / "home"),
-        TERM="dumb",
-    )
+    arguments = ("+experiment=DIGITS_VAE", *TWO_STEPS, f"device.runs_root={tmp_path / 'runs'}")
+    variables = {"HOME": str(tmp_path / "home"), "TERM": "dumb", "WANDB_MODE": ""}
+    output = run_on_terminal(Commands(fork_server, here), *arguments, **variables)
     run = find_run(tmp_path)
     lines = [line.strip() for line in output.replace("\r", "\n").splitlines() if line.strip()]
     offline = [line for line in lines if "wandb login" in line]
@@ -166,11 +163,11 @@ def test_without_an_account_a_run_logs_offline_says_how_to_sync_and_nothing_else
     assert list(here.iterdir()) == []
 
 
-def test_outputs_are_the_same_from_every_directory(tmp_path: Path) -> None:
+def test_outputs_are_the_same_from_every_directory(fork_server: ForkServer) -> None:
     """From the root and from apps/train: the default device keeps runs/ in the workspace."""
     arguments = ("--cfg", "job", "-p", "device", "--resolve", "+experiment=DIGITS_VAE")
     outputs = [
-        run_command(*arguments, cwd=folder, HOME=str(tmp_path))
+        run_on_terminal(Commands(fork_server, folder), *arguments)
         for folder in (workspace(), workspace() / "apps" / "train")
     ]
     assert outputs[0] == outputs[1]

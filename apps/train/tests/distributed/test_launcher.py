@@ -82,17 +82,13 @@ def make_environment(folder: Path) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="module")
-def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Give what starts `train` in processes of their own, which log to no service."""
-    folder = tmp_path_factory.mktemp("processes")
-    (folder / "witness.py").write_text(WITNESS)  # beside what is started: each process finds it
-    with Commands(folder, make_environment(folder)) as commands:
-        yield commands
+@pytest.fixture(scope="module", autouse=True)
+def _witness(commands: Commands) -> None:
+    (commands.folder / "witness.py").write_text(WITNESS)  # in the working directory, where each process finds it
 
 
 @pytest.fixture(scope="module")
-def pair(commands: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def pair(commands: Commands, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Give the directory of a run of two processes, and what it has said."""
     root = tmp_path_factory.mktemp("pair")
     command = commands.run(*RUN, *TWO, WITNESSED, f"device.runs_root={root}")
@@ -140,7 +136,7 @@ def is_there(pid: int) -> bool:
 
 
 def test_two_processes_come_to_the_losses_of_one_with_twice_the_batch(
-    commands: Any, pair: tuple[Path, str], tmp_path: Path
+    commands: Commands, pair: tuple[Path, str], tmp_path: Path
 ) -> None:
     command = commands.run(*RUN, *ONE, f"device.runs_root={tmp_path}")
     assert command.code == 0, command.output
@@ -176,7 +172,7 @@ def test_two_processes_have_the_same_weights_and_never_the_same_noise(pair: tupl
 
 
 def test_a_run_that_has_lost_a_process_is_resumed_as_the_run_that_never_had(
-    commands: Any, pair: tuple[Path, str], tmp_path: Path
+    commands: Commands, pair: tuple[Path, str], tmp_path: Path
 ) -> None:
     command = commands.start(*RUN, *TWO, WITNESSED, f"device.runs_root={tmp_path}")
     command.wait_until(lambda: has_come(tmp_path, 8))
@@ -192,7 +188,7 @@ def test_a_run_that_has_lost_a_process_is_resumed_as_the_run_that_never_had(
     assert_resumed_as(commands, directory, pair[0])
 
 
-def assert_resumed_as(commands: Any, directory: Path, expected: Path) -> None:
+def assert_resumed_as(commands: Commands, directory: Path, expected: Path) -> None:
     """Go on with a run, and hold it to one that was never stopped, to the bit."""
     command = commands.run(f"resume={directory}")
     assert command.code == 0, command.output
@@ -204,7 +200,7 @@ def assert_resumed_as(commands: Any, directory: Path, expected: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("receiver", ["first", "second"])
 def test_processes_of_which_one_is_told_to_stop_all_stop_at_the_same_step(
-    commands: Any, pair: tuple[Path, str], tmp_path: Path, receiver: str
+    commands: Commands, pair: tuple[Path, str], tmp_path: Path, receiver: str
 ) -> None:
     command = commands.start(*RUN, *TWO, WITNESSED, f"device.runs_root={tmp_path}")
     command.wait_until(lambda: has_come(tmp_path, 8))
@@ -220,7 +216,7 @@ def test_processes_of_which_one_is_told_to_stop_all_stop_at_the_same_step(
 
 
 @pytest.mark.slow
-def test_a_loss_that_is_not_finite_ends_both_and_is_told_once(commands: Any, tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_ends_both_and_is_told_once(commands: Commands, tmp_path: Path) -> None:
     command = commands.run(*RUN, *TWO, "params.lr=1.0e+30", f"device.runs_root={tmp_path}")
     assert command.code == 1, command.output
     assert command.output.count("The loss is not finite between the global steps") == 1
@@ -228,7 +224,7 @@ def test_a_loss_that_is_not_finite_ends_both_and_is_told_once(commands: Any, tmp
 
 
 @pytest.mark.slow
-def test_an_evaluation_that_raises_ends_both(commands: Any, tmp_path: Path) -> None:
+def test_an_evaluation_that_raises_ends_both(commands: Commands, tmp_path: Path) -> None:
     evaluation = (
         "+evaluation.broken={_target_:frame_train.callbacks.EvaluationCallback,name:Broken,"
         "evaluate_every:10 iterations,evaluator:{_target_:witness.Broken}}"
@@ -282,7 +278,7 @@ def test_a_run_is_not_gone_on_with_by_another_number_of_processes(
 
 @pytest.mark.slow
 def test_two_optimizers_that_step_in_turn_come_to_the_same_weights_in_both_processes(
-    commands: Any, data_root: Path, tmp_path: Path
+    commands: Commands, data_root: Path, tmp_path: Path
 ) -> None:
     command = commands.run(
         "+experiment=MNIST_GAN",
@@ -305,7 +301,7 @@ def test_two_optimizers_that_step_in_turn_come_to_the_same_weights_in_both_proce
 
 
 @pytest.mark.slow
-def test_a_schedule_that_watches_the_loss_watches_that_of_both_processes(commands: Any, tmp_path: Path) -> None:
+def test_a_schedule_that_watches_the_loss_watches_that_of_both_processes(commands: Commands, tmp_path: Path) -> None:
     schedule = (
         "optimization.scheduler={_target_:torch.optim.lr_scheduler.ReduceLROnPlateau,_partial_:true,patience:0}",
         "optimization.scheduler_interval=step",
@@ -316,7 +312,7 @@ def test_a_schedule_that_watches_the_loss_watches_that_of_both_processes(command
 
 
 @pytest.mark.slow
-def test_each_job_of_a_grid_has_processes_and_a_directory_of_its_own(commands: Any, tmp_path: Path) -> None:
+def test_each_job_of_a_grid_has_processes_and_a_directory_of_its_own(commands: Commands, tmp_path: Path) -> None:
     command = commands.run("-m", *RUN, *TWO, "params.lr=0.001,0.01", WITNESSED, f"device.runs_root={tmp_path}")
     assert command.code == 0, command.output
     directories = sorted(path.parent for path in tmp_path.glob("*/*/*/run.json"))
@@ -328,7 +324,7 @@ def test_each_job_of_a_grid_has_processes_and_a_directory_of_its_own(commands: A
 
 
 @pytest.mark.slow
-def test_those_who_follow_end_with_the_first(commands: Any, tmp_path: Path) -> None:
+def test_those_who_follow_end_with_the_first(commands: Commands, tmp_path: Path) -> None:
     command = commands.start(*RUN, *TWO, f"device.runs_root={tmp_path}", "trainer.max_epochs=10000")
     command.wait_until(lambda: has_come(tmp_path, 4))
     (follower,) = find_children(command.pid)
@@ -338,7 +334,9 @@ def test_those_who_follow_end_with_the_first(commands: Any, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_a_process_that_is_lost_while_the_first_does_not_look_ends_the_run_too(commands: Any, tmp_path: Path) -> None:
+def test_a_process_that_is_lost_while_the_first_does_not_look_ends_the_run_too(
+    commands: Commands, tmp_path: Path
+) -> None:
     evaluation = (
         "+evaluation.long={_target_:frame_train.callbacks.EvaluationCallback,name:Long,"
         "evaluate_every:10 iterations,evaluator:{_target_:witness.Long}}"

@@ -5,7 +5,7 @@ import os
 import shlex
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils._pytree import keystr, tree_leaves_with_path
 
 from frame_train.composition.settings import config_directory, register_resolvers
-from processes import Commands
+from processes import Commands, ForkServer
 
 SCRIPTS = Path(__file__).parents[2] / "slurm"
 RUN = (
@@ -62,15 +62,12 @@ def cluster(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Give what starts `train` in processes of their own."""
-    folder = tmp_path_factory.mktemp("processes")
-    environment = {"HOME": str(folder), "PATH": os.environ["PATH"], "WANDB_MODE": "disabled", **JOB}
-    with Commands(folder, environment) as commands:
-        yield commands
+def commands(fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Commands:
+    """Return what starts commands as tasks of a job."""
+    return Commands(fork_server, tmp_path_factory.mktemp("commands"), JOB)
 
 
-def stop(commands: Any, root: Path, *arguments: str, **variables: str) -> Any:
+def stop(commands: Commands, root: Path, *arguments: str, **variables: str) -> Any:
     """Start a run, send it SLURM's warning when it has a checkpoint, and wait for its end."""
     command = commands.start(*RUN, f"device.runs_root={root}", *arguments, **variables)
     command.wait_until(lambda: list(root.rglob("last.ckpt.json")))
@@ -94,7 +91,7 @@ def read_run(root: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
 
 
 def test_a_job_that_is_requeued_goes_on_with_its_run_to_the_same_end(
-    commands: Any, cluster: Path, tmp_path: Path
+    commands: Commands, cluster: Path, tmp_path: Path
 ) -> None:
     path = f"{cluster}:{os.environ['PATH']}"
     command = stop(commands, tmp_path / "runs", PATH=path)
@@ -119,7 +116,7 @@ def test_a_job_that_is_requeued_goes_on_with_its_run_to_the_same_end(
         assert torch.equal(leaf, other) if isinstance(leaf, Tensor) else leaf == other, name
 
 
-def test_a_task_of_an_array_is_requeued_by_its_own_number(commands: Any, cluster: Path, tmp_path: Path) -> None:
+def test_a_task_of_an_array_is_requeued_by_its_own_number(commands: Commands, cluster: Path, tmp_path: Path) -> None:
     array = {"SLURM_ARRAY_JOB_ID": "4240", "SLURM_ARRAY_TASK_ID": "3", "PATH": f"{cluster}:{os.environ['PATH']}"}
     assert stop(commands, tmp_path / "runs", **array).code == 0
     assert (tmp_path / "asked").read_text() == "requeue 4240_3\n"
@@ -135,14 +132,16 @@ NEVER = "+trainer.plugins=[{_target_:pytorch_lightning.plugins.environments.SLUR
     ids=["in an interactive job", "told not to"],
 )
 def test_a_job_that_is_not_to_be_requeued_is_not(
-    commands: Any, cluster: Path, tmp_path: Path, arguments: list[str], variables: Mapping[str, str]
+    commands: Commands, cluster: Path, tmp_path: Path, arguments: list[str], variables: Mapping[str, str]
 ) -> None:
     variables = {**variables, "PATH": f"{cluster}:{os.environ['PATH']}"}
     assert stop(commands, tmp_path / "runs", *arguments, **variables).code == 143
     assert not (tmp_path / "asked").exists()
 
 
-def test_where_slurm_refuses_that_is_told_and_the_exit_code_is_that_of_a_stop(commands: Any, tmp_path: Path) -> None:
+def test_where_slurm_refuses_that_is_told_and_the_exit_code_is_that_of_a_stop(
+    commands: Commands, tmp_path: Path
+) -> None:
     write_command(tmp_path / "bin", "scontrol", "echo 'Requested operation is presently disabled' >&2", "exit 1")
     command = stop(commands, tmp_path / "runs", PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     assert command.code == 143
@@ -150,7 +149,7 @@ def test_where_slurm_refuses_that_is_told_and_the_exit_code_is_that_of_a_stop(co
 
 
 @pytest.mark.slow
-def test_where_there_is_no_scontrol_that_is_told(commands: Any, tmp_path: Path) -> None:
+def test_where_there_is_no_scontrol_that_is_told(commands: Commands, tmp_path: Path) -> None:
     command = stop(commands, tmp_path / "runs")
     assert command.code == 143
     assert "`scontrol` can't be run" in command.output

@@ -4,7 +4,6 @@ By hand, from the root of the repository: uv run python apps/train/tests/harness
 """
 
 import json
-import os
 import random
 import signal
 import sys
@@ -16,7 +15,7 @@ from typing import Any
 import torch
 from torch.utils._pytree import keystr, tree_leaves_with_path
 
-from processes import Commands
+from processes import Commands, ForkServer
 
 N_KILLS = 20
 N_STEPS = 40 * 21
@@ -44,9 +43,9 @@ def run_chaos(folder: Path, seed: int) -> list[str]:
     """
     chance = random.Random(seed)
     steps = sorted(chance.sample(range(8, N_STEPS - 8), N_KILLS))
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "WANDB_MODE": "disabled"}
     told: list[str] = []
-    with Commands(folder, environment) as commands:
+    with ForkServer() as server:
+        commands = Commands(server, folder)
         command = commands.run(*RUN, f"device.runs_root={folder / 'whole'}")
         assert command.code == 0, command.output
         arguments = ["resume=auto", *RUN, f"device.runs_root={folder / 'killed'}"]

@@ -59,6 +59,7 @@ class WandbServer:
             "WANDB_BASE_URL": self.url,
             "WANDB_API_KEY": "a" * 40,
             "WANDB_ERROR_REPORTING": "false",
+            "WANDB_MODE": "online",
         }
 
     def answer(self, method: str, path: str, body: bytes) -> tuple[int, Data | bytes]:

@@ -8,7 +8,7 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -46,7 +46,7 @@ from frame_train.runs.checkpoint import read_training_state
 from frame_train.runs.checkpoint_files import find_newest, restore, write_checkpoint
 from frame_train.runs.directory import claimed, write_resumption
 from frame_train.runs.resumption import find_unfinished
-from processes import Commands
+from processes import Commands, ForkServer
 from wandb_server import WandbServer
 
 N_EPOCHS = 3
@@ -286,21 +286,12 @@ RUN = (
 
 
 @pytest.fixture(scope="module")
-def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Give what starts `train` in processes of their own, which log to no service."""
-    folder = tmp_path_factory.mktemp("processes")
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "WANDB_MODE": "disabled"}
-    with Commands(folder, environment) as commands:
-        yield commands
-
-
-@pytest.fixture(scope="module")
-def whole(commands: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(commands: Commands, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the directory of a run that was never stopped."""
     return run_to_end(commands, tmp_path_factory.mktemp("whole"), *RUN)
 
 
-def run_to_end(commands: Any, root: Path, *arguments: str) -> Path:
+def run_to_end(commands: Commands, root: Path, *arguments: str) -> Path:
     command = commands.run(*arguments, f"device.runs_root={root}")
     assert command.code == 0, command.output
     return find_run(root)
@@ -331,7 +322,7 @@ def assert_same_run(directory: Path, expected: Path) -> None:
 
 
 def test_a_run_that_was_killed_and_stopped_in_every_way_is_the_run_that_never_was(
-    commands: Any, whole: Path, tmp_path: Path
+    commands: Commands, whole: Path, tmp_path: Path
 ) -> None:
     command = commands.start("resume=auto", *RUN, f"device.runs_root={tmp_path}")
     command.wait_until(lambda: has_checkpoint(tmp_path))
@@ -548,12 +539,13 @@ def read_history(run: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-def test_on_wandb_a_resumed_run_is_the_same_run_with_every_entry_once(tmp_path: Path) -> None:
+def test_on_wandb_a_resumed_run_is_the_same_run_with_every_entry_once(fork_server: ForkServer, tmp_path: Path) -> None:
     """Where the server had not been sent all, and where it had been sent more than what the checkpoint knows of."""
     arguments = [argument for argument in RUN if not argument.startswith(("logging", "trainer"))]
     arguments += ["trainer.max_epochs=3", f"device.runs_root={tmp_path}"]
     (tmp_path / "home").mkdir()
-    with WandbServer() as server, Commands(tmp_path, server.make_environment(tmp_path / "home")) as commands:
+    with WandbServer() as server:
+        commands = Commands(fork_server, tmp_path, server.make_environment(tmp_path / "home"))
         command = commands.start(*arguments)
         command.wait_until(partial(has_checkpoint, tmp_path, 21))
         command.send(signal.SIGKILL)

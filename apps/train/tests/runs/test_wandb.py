@@ -16,6 +16,7 @@ from frame_loggers.wandb_run import WandbRun, read_wandb_run
 from frame_train.errors import CompositionError
 from frame_train.runs import wandb as remote
 from frame_train.runs.wandb import download_run
+from processes import Commands, ForkServer
 from wandb_server import WandbServer
 
 TRAIN = [
@@ -52,24 +53,31 @@ class Trained(NamedTuple):
         return self.server.runs[self.path.rpartition("/")[2]]
 
 
-def run_python(server: Any, place: Path, *arguments: str, **variables: str) -> str:
-    """Run Python as on a machine of its own: in a folder of its own, with an empty home."""
-    (place / "home").mkdir(parents=True)
-    environment = server.make_environment(place / "home") | {"MPLCONFIGDIR": matplotlib.get_cachedir()} | variables
-    command = [sys.executable, *arguments]
-    result = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=120)
-    assert result.returncode == 0, result
-    assert not any((place / "home").iterdir()), "something was written to the home directory"
-    return result.stdout + result.stderr
+Run = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
+def run_elsewhere(fork_server: ForkServer) -> Run:
+    """Return what runs a command as on a machine of its own: in a folder of its own, with an empty home."""
+
+    def run(server: WandbServer, place: Path, *arguments: str, **options: str) -> str:
+        (place / "home").mkdir(parents=True)
+        environment = server.make_environment(place / "home") | {"MPLCONFIGDIR": matplotlib.get_cachedir()}
+        command = Commands(fork_server, place, environment).run(*arguments, **options)
+        assert command.code == 0, command.output
+        assert not any((place / "home").iterdir()), "something was written to the home directory"
+        return command.output
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def trained(run_elsewhere: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
     """Train two steps in a process of its own, logged to a stand-in for W&B."""
     place = tmp_path_factory.mktemp("trained")
     with WandbServer() as server:
         runs_root = f"device.runs_root={place / 'runs'}"
-        run_python(server, place, "-m", "frame_train", *TRAIN, runs_root, PLANTED_SECRET=SECRET)
+        run_elsewhere(server, place, *TRAIN, runs_root, PLANTED_SECRET=SECRET)
         (run_id,) = server.runs
         (directory,) = (place / "runs" / "DIGITS" / "VAE").iterdir()
         yield Trained(server, f"somebody/DIGITS/{run_id}", directory)
@@ -77,10 +85,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
 
 
 @pytest.fixture(scope="module")
-def elsewhere(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def elsewhere(trained: Trained, run_elsewhere: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the folder of another machine, which has downloaded the run, and logged and kept one thing more."""
     place = tmp_path_factory.mktemp("elsewhere")
-    assert run_python(trained.server, place, "-c", ELSEWHERE, trained.path) == ""
+    (place / "elsewhere.py").write_text(ELSEWHERE)
+    assert run_elsewhere(trained.server, place, trained.path, program=str(place / "elsewhere.py")) == ""
     return place
 
 
@@ -271,16 +280,11 @@ def test_a_server_that_does_not_answer_or_may_not_be_asked_is_told(
 
 
 def test_evaluate_finds_elsewhere_what_the_training_found_and_appends_it_to_the_run(
-    trained: Trained, tmp_path: Path
+    trained: Trained, run_elsewhere: Run, tmp_path: Path
 ) -> None:
     n_before = len(trained.run["history"])
-    command = (
-        "-c",
-        "from frame_train.commands.evaluate import main; main()",
-        f"run={trained.path}",
-        "device.runs_root=runs",
-    )
-    run_python(trained.server, tmp_path / "machine", *command)
+    place = tmp_path / "machine"
+    run_elsewhere(trained.server, place, f"run={trained.path}", "device.runs_root=runs", program="evaluate")
     lines = [json.loads(line) for line in (trained.directory / "metrics.jsonl").read_text().splitlines()]
     at_the_end = {name: line[name] for line in lines for name in line if name.startswith("ELBO/")}
     assert set(at_the_end) == {"ELBO/Validation", "ELBO/Train"}
