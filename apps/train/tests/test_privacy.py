@@ -18,7 +18,7 @@ from frame_eval import ImageSampleEvaluation
 from frame_loggers import FileLogger, TensorBoardLogger, WandbLogger
 from frame_train import load_run
 from frame_train.callbacks import BestCheckpoint, EvaluationCallback
-from frame_train.composition.settings import hide_environment, register_resolvers
+from frame_train.composition.settings import EnvironmentRecord, resolve_without_environment
 from frame_train.errors import CompositionError
 from frame_train.runs.checkpoint_files import write_checkpoint
 from frame_train.runs.directory import make_run_directory
@@ -143,12 +143,42 @@ def test_a_message_hides_what_is_from_the_environment_but_a_path_or_the_device(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     variables = {"OWN_TOKEN": "own-do-not-show-this", "DEVICE_NAME": "workstation", "OWN_FOLDER": str(tmp_path)}
-    register_resolvers()
+    record = EnvironmentRecord()
+    record.register()
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
         assert OmegaConf.create({"key": f"${{oc.env:{name}}}"}).key == value
     text = f"`key` is 'own-do-not-show-this', in workstation.yaml and {tmp_path}"
-    assert hide_environment(text) == f"`key` is '${{oc.env:OWN_TOKEN}}', in workstation.yaml and {tmp_path}"
+    assert record.hide(text) == f"`key` is '${{oc.env:OWN_TOKEN}}', in workstation.yaml and {tmp_path}"
+
+
+REFERENCES = (
+    "${oc.env:OWN_TOKEN}",
+    "${ oc.env:OWN_TOKEN }",
+    "https://me:${oc.env:OWN_TOKEN}@somewhere",
+    "\\${oc.env:OWN_TOKEN} ${oc.env:OWN_TOKEN}",
+    "${params.token}",
+    "of ${params.token}",
+    "${params.nested}",
+    "${params.nested.inner.0}",
+    "${oc.select:params.token}",
+    "${oc.decode:${params.token}}",
+    "${oc.dict.values:params.nested}",
+    "${oc.create:${params.nested}}",
+    "${${params.resolver}:OWN_TOKEN}",
+)
+
+
+@pytest.mark.parametrize("reference", REFERENCES)
+def test_a_config_is_resolved_without_the_environment(reference: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OWN_TOKEN", SECRETS["OWN_TOKEN"])
+    token = "${oc.env:OWN_TOKEN}"
+    params = {"token": token, "nested": {"inner": [token]}, "resolver": "oc.env", "n": 3, "same": "${.n}"}
+    config = OmegaConf.create({"params": params, "key": reference})
+    assert SECRETS["OWN_TOKEN"] in str(OmegaConf.to_container(config, resolve=True))
+    resolved = resolve_without_environment(config)
+    assert SECRETS["OWN_TOKEN"] not in str(resolved)
+    assert resolved["params"] == {**params, "same": 3}
 
 
 # Nothing leads elsewhere.

@@ -13,7 +13,7 @@ from rich.table import Column, Table
 from rich.text import Text
 from rich.tree import Tree
 
-from frame_train.composition.settings import read_without_environment
+from frame_train.composition.settings import hide_environment
 from frame_train.console import print_error, print_notice
 
 _SHOWN = (
@@ -49,7 +49,8 @@ def silence_notices() -> None:
 
 
 def print_config(config: DictConfig) -> None:
-    """Print a composed config as a short tree: a line for each component, references by their key."""
+    """Print a composed config as a short tree: a line for each component, and keys in place of references to them."""
+    config = hide_environment(config)
     tree = Tree(Text(f"{config.run.project} / {config.run.name}", style="bold"))
     for name in _SHOWN:
         if config.get(name) not in ({}, None):
@@ -138,8 +139,8 @@ def _summarize(node: Any) -> str:
 
 
 def _summarize_entry(node: DictConfig, name: str) -> str:
-    """Give a value; of what stands elsewhere, its key, and of what is from the environment, the name of that."""
-    value = read_without_environment(node, name)
+    """Return a value as text; for a reference to a component, its key."""
+    value = node[name]
     if isinstance(value, DictConfig) and OmegaConf.is_interpolation(node, name):
         raw = cast(dict[str, Any], OmegaConf.to_container(node, resolve=False))
         return raw[name].strip("${}")

@@ -14,7 +14,7 @@ from frame_train.composition.objects import Composition
 from frame_train.composition.options import read_options
 from frame_train.composition.origins import locate
 from frame_train.composition.overrides import is_override, own_folders
-from frame_train.composition.settings import config_directory, workspace
+from frame_train.composition.settings import EnvironmentRecord, config_directory, workspace
 from frame_train.errors import CompositionError, collected, suggest
 from frame_train.experiment.check import Findings, check_config
 from frame_train.experiment.compatibility import find_unlogged
@@ -22,25 +22,27 @@ from frame_train.experiment.static_checks import find_static_problems
 from frame_train.terminal import print_checked, quiet_libraries
 
 
-def check(arguments: Sequence[str]) -> int:
+def check(arguments: Sequence[str], environment: EnvironmentRecord) -> int:
     """Check the config of a command line, print what was found, and return the exit code.
 
     Args:
         arguments: The command line.
+        environment: The values to hide in messages.
     """
     start = time.monotonic()
     stray = [word for word, before in zip(arguments, ["", *arguments]) if _is_stray(word, before)]
     if stray:
         raise CompositionError(f"`{stray[0]}` can't be read as `key=value`.")
     findings = check_arguments(arguments)
-    return _report("This config", findings, start)
+    return _report("This config", findings, start, environment)
 
 
-def check_all(arguments: Sequence[str]) -> int:
+def check_all(arguments: Sequence[str], environment: EnvironmentRecord) -> int:
     """Check every experiment with every logger, and every sweep file; print what was found, and return the exit code.
 
     Args:
         arguments: Overrides for all of them, and flags such as ``--config-dir``.
+        environment: The values to hide in messages.
     """
     folders = [*own_folders(arguments), config_directory()]
     codes: list[int] = []
@@ -50,10 +52,10 @@ def check_all(arguments: Sequence[str]) -> int:
         findings = check_arguments(chosen)
         for logging in read_options("logging", folders):
             findings.problems += _check_with_logger([*chosen, f"logging={logging}"])
-        codes.append(_report(experiment, findings, start))
+        codes.append(_report(experiment, findings, start, environment))
     for path in sorted((workspace() / "apps" / "train" / "sweeps").glob("*.yaml")):
         start = time.monotonic()
-        codes.append(_report(path.name, check_sweep(path, arguments), start))
+        codes.append(_report(path.name, check_sweep(path, arguments), start, environment))
     return max(codes)
 
 
@@ -124,9 +126,9 @@ def _explain_all(errors: Sequence[Exception], arguments: Sequence[str]) -> list[
     return [CompositionError(explain(error, arguments)) for error in errors]
 
 
-def _report(what: str, findings: Findings, start: float) -> int:
+def _report(what: str, findings: Findings, start: float, environment: EnvironmentRecord) -> int:
     """Print what was found, and return the exit code."""
-    problems = list(dict.fromkeys(explain(problem, ()) for problem in findings.problems))
+    problems = list(dict.fromkeys(environment.hide(explain(problem, ())) for problem in findings.problems))
     print_checked(what, problems, findings.notes, time.monotonic() - start)
     return 2 if problems else 0
 

@@ -12,10 +12,11 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig
 from yaml import YAMLError
 
+from frame_train.commands.startup import defer_packages
 from frame_train.commands.train import reported_errors
 from frame_train.composition.explanation import EXPLAINED
 from frame_train.composition.overrides import is_override
-from frame_train.composition.settings import config_directory, register_resolvers
+from frame_train.composition.settings import EnvironmentRecord, config_directory, register_resolvers
 from frame_train.console import print_error
 from frame_train.errors import CompositionError, suggest
 
@@ -30,14 +31,17 @@ def main() -> None:
     A mistake ends with a short message and exit code 2. An evaluation that raises ends with exit code 1, after the
     others have run. ``--traceback`` shows where an error was raised.
     """
+    defer_packages()
     register_resolvers()
+    environment = EnvironmentRecord()
+    environment.register()
     flags, arguments = _take_flags(sys.argv[1:])
     if any(argument.startswith(_OWN_CODE) for argument in arguments):
         sys.path.append(os.getcwd())  # installed packages go first, since the folder may be a foreign run
     show_traceback = flags.traceback or os.environ.get("HYDRA_FULL_ERROR") == "1"
-    with reported_errors(show_traceback, ()):
+    with reported_errors(show_traceback, (), environment):
         if flags.diff is None:
-            _compose_and_evaluate(_normalize_overrides(arguments), show_traceback)
+            _compose_and_evaluate(_normalize_overrides(arguments), show_traceback, environment)
         else:
             _print_differences(flags.diff)
         sys.exit(0)
@@ -61,7 +65,7 @@ def _print_differences(runs: Sequence[str]) -> None:
     print_differences(*compare_runs(*runs))
 
 
-def _compose_and_evaluate(arguments: Sequence[str], show_traceback: bool) -> None:
+def _compose_and_evaluate(arguments: Sequence[str], show_traceback: bool, environment: EnvironmentRecord) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves its errors to us
     deletions = [argument for argument in arguments if argument.startswith(_DELETION)]  # of the run's evaluations too
     sys.argv[1:] = [argument for argument in arguments if argument not in deletions]
@@ -72,7 +76,7 @@ def _compose_and_evaluate(arguments: Sequence[str], show_traceback: bool) -> Non
 
         adds_evaluations = any(argument.startswith("+evaluation=") for argument in arguments)
         sets_device = any(argument.startswith(("device=", "device.")) for argument in arguments)
-        with reported_errors(show_traceback, ()):  # here too, since Hydra prints the errors that it sees
+        with reported_errors(show_traceback, (), environment):  # here too, since Hydra prints the errors that it sees
             keys = [argument[1:].partition("=")[0] for argument in deletions]
             failures = evaluate(config, adds_evaluations, sets_device, keys)
             for failure in failures:

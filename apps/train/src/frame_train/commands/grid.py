@@ -1,59 +1,76 @@
-"""What the jobs of a grid came to, wherever each of them ran: a file of each in the folder of the grid."""
+"""Results of the jobs of a grid: one file for each job in the folder of the grid, wherever the job ran."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from frame_train.commands.startup import defer_packages
 from frame_train.composition.settings import register_resolvers
 from frame_train.files import replace_text
 
 
 @dataclass
 class Job:
-    """One job of a grid: its overrides, the last value of every metric once it has ended well, how it did not."""
+    """One job of a grid.
+
+    Args:
+        overrides: Its overrides.
+        last_values: The last value of every metric; None unless the job succeeded.
+        crashed: Whether it failed for another reason than a mistake in its config.
+    """
 
     overrides: Sequence[str]
     last_values: Mapping[str, float] | None = None
     crashed: bool = False
 
 
-class GridFolder(Callback):
-    """Tells the process that starts a grid where its folder is.
+class GridCallback(Callback):
+    """Hydra callback that keeps the config of a grid where Hydra keeps that of a job, for `find_grid`.
 
-    Hydra hands it to each job, also to one in another process, which knows our resolvers by that.
+    Hydra passes it to each job. In a job with its own process, it prepares the process as the command does.
     """
 
-    path: ClassVar[Path | None] = None
-
     def __init__(self) -> None:
+        defer_packages()
         register_resolvers()
 
-    def __reduce__(self) -> tuple[Callable[[], "GridFolder"], tuple[()]]:
-        return GridFolder, ()
+    def __reduce__(self) -> tuple[Callable[[], "GridCallback"], tuple[()]]:
+        return GridCallback, ()
 
     def on_multirun_start(self, config: DictConfig, **others: Any) -> None:
-        GridFolder.path = Path(config.hydra.sweep.dir)
+        HydraConfig.instance().set_config(config)
+
+
+def forget_grid() -> None:
+    """Forget the config of an earlier grid in this process."""
+    HydraConfig.instance().cfg = None
+
+
+def find_grid() -> Path | None:
+    """Return the folder of the grid that this process started; None if there is none."""
+    return Path(HydraConfig.get().sweep.dir) if HydraConfig.initialized() else None
 
 
 def write_job(folder: Path, number: int, job: Job) -> None:
-    """Write what the job of a number has come to until now."""
+    """Write the present result of a job."""
     replace_text(folder / f"job-{number}.json", json.dumps(asdict(job), indent=2) + "\n")
 
 
 def read_jobs(folder: Path) -> list[Job]:
-    """Read what the jobs that began have come to, in the order of their numbers."""
+    """Read the results of the jobs that began, in the order of their numbers."""
     paths = sorted(folder.glob("job-*.json"), key=lambda path: int(path.stem.removeprefix("job-")))
     return [Job(**json.loads(path.read_text())) for path in paths]
 
 
 def print_jobs(jobs: Sequence[Job]) -> None:
-    """Print a table of the jobs of a grid: what each sets for itself, and its final metrics."""
-    from rich.markup import escape  # here: a command that runs no grid has no need of rich
+    """Print a table of the jobs of a grid: the overrides that differ, and the final metrics."""
+    from rich.markup import escape  # imported here: other commands do not need rich
     from rich.table import Column, Table
 
     from frame_train.terminal import make_wide_console

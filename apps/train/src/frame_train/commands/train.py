@@ -16,13 +16,14 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
-from frame_train.commands.grid import GridFolder, Job, print_jobs, read_jobs, write_job
+from frame_train.commands.grid import Job, find_grid, forget_grid, print_jobs, read_jobs, write_job
 from frame_train.commands.listing import list_options, print_help
+from frame_train.commands.startup import defer_packages
 from frame_train.composition.compose import explain_failure, prepare_config
 from frame_train.composition.explanation import EXPLAINED, explain
 from frame_train.composition.origins import located
 from frame_train.composition.overrides import is_override, normalize_overrides, take_flags
-from frame_train.composition.settings import config_directory, register_resolvers
+from frame_train.composition.settings import EnvironmentRecord, config_directory, register_resolvers
 from frame_train.console import print_error, print_notice
 from frame_train.distributed.environment import (
     is_follower,
@@ -43,33 +44,39 @@ def main() -> None:
     was raised.
     """
     sys.path.append(os.getcwd())  # the user's own classes, beside the user's config files; installed packages go first
+    defer_packages()
     register_resolvers()
+    environment = EnvironmentRecord()
+    environment.register()
     show_traceback = "--traceback" in sys.argv or os.environ.get("HYDRA_FULL_ERROR") == "1"
     if is_follower():
         sys.exit(_follow())
-    with reported_errors(show_traceback, sys.argv[1:]), leading():
+    with reported_errors(show_traceback, sys.argv[1:], environment), leading():
         flags, arguments = take_flags(sys.argv[1:])
-        sys.exit(_run(flags, arguments, show_traceback))
+        sys.exit(_run(flags, arguments, show_traceback, environment))
     sys.exit(2)
 
 
 @contextlib.contextmanager
-def reported_errors(show_traceback: bool, arguments: Sequence[str]) -> Generator[None]:
+def reported_errors(
+    show_traceback: bool, arguments: Sequence[str], environment: EnvironmentRecord
+) -> Generator[None]:
     """Report configuration errors without a traceback, then continue.
 
     Args:
         show_traceback: Whether to raise them instead.
         arguments: The command line.
+        environment: The values to hide in a message.
     """
     try:
         yield
     except EXPLAINED as error:
         if show_traceback:
             raise
-        print_error(explain(error, arguments))
+        print_error(environment.hide(explain(error, arguments)))
 
 
-def _run(flags: Namespace, arguments: Sequence[str], show_traceback: bool) -> int:
+def _run(flags: Namespace, arguments: Sequence[str], show_traceback: bool, environment: EnvironmentRecord) -> int:
     """Run what the command line asks for, and return the exit code."""
     if flags.help:
         print_help(arguments)
@@ -85,7 +92,7 @@ def _run(flags: Namespace, arguments: Sequence[str], show_traceback: bool) -> in
     if flags.check or flags.check_all:
         from frame_train.commands.check import check, check_all  # torch and Lightning are imported only where needed
 
-        return check_all(arguments) if flags.check_all else check(arguments)
+        return check_all(arguments, environment) if flags.check_all else check(arguments, environment)
     where = next((argument[7:] for argument in arguments if argument.startswith("resume=")), None)
     others = [argument for argument in arguments if not argument.startswith("resume=")]
     if is_grid and where not in (None, "auto"):
@@ -93,7 +100,7 @@ def _run(flags: Namespace, arguments: Sequence[str], show_traceback: bool) -> in
     if is_under_torchrun() and is_grid:
         raise CompositionError("`torchrun` can't run a grid (`-m`); `trainer.devices` sets the processes of each job.")
     if where in (None, "auto"):
-        return _compose_and_train(others, show_traceback, resumes=where == "auto")
+        return _compose_and_train(others, show_traceback, environment, resumes=where == "auto")
     try:
         _resume(where, [argument for argument in others if is_override(argument)])
     except TrainingError as error:
@@ -128,19 +135,22 @@ def _resume(where: str, overrides: Sequence[str]) -> Mapping[str, float]:
         return resume(config, resumption)
 
 
-def _compose_and_train(arguments: Sequence[str], show_traceback: bool, resumes: bool) -> int:
+def _compose_and_train(
+    arguments: Sequence[str], show_traceback: bool, environment: EnvironmentRecord, resumes: bool
+) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves its errors to us
     sys.argv[1:] = normalize_overrides(arguments)
     jobs: list[Job] = []
 
     @hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="train")
     def run(config: DictConfig) -> None:
+        environment.register()  # again, for a job in its own process
         overrides = cast(list[str], OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False))
         job = Job(overrides)
         jobs.append(job)
         own = [argument for argument in arguments if not is_override(argument)]
         line = [*own, *overrides]
-        with _kept(job), reported_errors(show_traceback, line):  # Hydra would end a grid at an error that it sees
+        with _kept(job), reported_errors(show_traceback, line, environment):  # Hydra ends a grid at an error
             try:
                 with located(config, line):
                     job.last_values = _train(config, overrides, resumes)
@@ -157,7 +167,7 @@ def _compose_and_train(arguments: Sequence[str], show_traceback: bool, resumes: 
                 traceback.print_exc()  # the other jobs continue
                 job.crashed = True
 
-    GridFolder.path = None
+    forget_grid()
     is_lost = False
     try:
         run()
@@ -170,13 +180,14 @@ def _compose_and_train(arguments: Sequence[str], show_traceback: bool, resumes: 
             raise
         print_error(f"`hydra/launcher`: {' '.join(str(error).splitlines()[:2])}")
         is_lost = True
-    if GridFolder.path is not None:
-        jobs = read_jobs(GridFolder.path)
+    grid = find_grid()
+    if grid is not None:
+        jobs = read_jobs(grid)
     if len(jobs) > 1:
         print_jobs(jobs)
     failed = [job for job in jobs if job.last_values is None]
-    if failed and GridFolder.path is not None and (GridFolder.path / ".submitit").is_dir():
-        print_notice(f"the output of each job is in {GridFolder.path / '.submitit'}")
+    if failed and grid is not None and (grid / ".submitit").is_dir():
+        print_notice(f"the output of each job is in {grid / '.submitit'}")
     if is_lost or any(job.crashed for job in failed):
         return 1
     return 2 if failed else 0

@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from frame_train.composition.compose import compose_what_can_be
-from frame_train.composition.settings import config_directory, hide_environment
+from frame_train.composition.settings import config_directory
 from frame_train.errors import CompositionError, suggest
 
 EXPLAINED = (CompositionError, HydraException, OmegaConfBaseException)
@@ -25,10 +25,6 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
         error: One of `EXPLAINED`.
         arguments: The command line.
     """
-    return hide_environment(_explain(error, arguments))
-
-
-def _explain(error: Exception, arguments: Sequence[str]) -> str:
     if isinstance(error, CompositionError):
         shown = [f"{_shorten(problem)}{problem.origin}" for problem in error.problems[:_MOST_SHOWN]]
         n_more = len(error.problems) - len(shown)

@@ -1,83 +1,102 @@
-"""Where the option files are, and what they may ask for."""
+"""Config folders, and the values that configs take from the environment."""
 
 import os
 from pathlib import Path
 from typing import Any, cast
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from omegaconf.resolvers.oc import env
 
 _PACKAGE = Path(__file__).resolve().parents[1]
+_SHORTEST_HIDDEN = 8  # characters; a shorter value is a number or a common word
+_MASK = "<from the environment>"
 
 
 def config_directory() -> Path:
-    """Give the folder of the option files: inside the installed package, or at the top of the repository."""
+    """Return the folder of the config files: in the installed package, or at the top of the repository."""
     installed = _PACKAGE / "config"
     return installed if installed.is_dir() else _PACKAGE.parents[3] / "config"
 
 
 def workspace() -> Path:
-    """Give the folder for ``data/`` and ``runs/``: the repository's, or the current one of an installed package."""
+    """Return the folder for ``data/`` and ``runs/``: the repository, or the current folder for an installed package."""
     config = config_directory()
     return Path.cwd() if config.parent == _PACKAGE else config.parent
 
 
 def register_resolvers() -> None:
-    """Let option files say ``${workspace:}``, and remember what they take from the environment."""
-    OmegaConf.register_new_resolver("workspace", lambda: str(workspace()), replace=True)
-    OmegaConf.register_new_resolver("oc.env", _read_environment, replace=True)
+    """Register ``${workspace:}``, which the config files use."""
+    if not OmegaConf.has_resolver("workspace"):
+        OmegaConf.register_new_resolver("workspace", lambda: str(workspace()))
 
 
-_taken: dict[str, str] = {}  # what option files took from the environment: the latest last, as the name of each value
-_LEAST_HIDDEN = 8  # characters: less is a number, or a word that stands elsewhere too
+class EnvironmentRecord:
+    """Values that configs took from the environment, so that messages can hide them."""
 
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}  # the variable of each value; the latest last
 
-def _read_environment(*arguments: Any) -> str | None:
-    value = env(*arguments)
-    if value is not None and os.environ.get(arguments[0]) == value:
-        _taken.pop(value, None)
-        _taken[value] = arguments[0]
-    return value
+    def register(self) -> None:
+        """Record every ``${oc.env:…}`` that is resolved from now on. It is process-wide: only commands call this."""
+        OmegaConf.register_new_resolver("oc.env", self._read, replace=True)
 
+    def hide(self, text: str) -> str:
+        """Return the text with references in place of recorded values; paths and the device name stay."""
+        for value, name in self._names.items():
+            if len(value) >= _SHORTEST_HIDDEN and name != "DEVICE_NAME" and not os.path.exists(value):
+                text = text.replace(value, f"${{oc.env:{name}}}")
+        return text
 
-def hide_environment(text: str) -> str:
-    """Give a text with the names of variables in place of what a config took from them, paths and the device aside."""
-    for value, name in _taken.items():
-        if len(value) >= _LEAST_HIDDEN and name != "DEVICE_NAME" and not os.path.exists(value):
-            text = text.replace(value, f"${{oc.env:{name}}}")
-    return text
+    def _read(self, *arguments: Any) -> str | None:
+        value = env(*arguments)
+        if value is not None and os.environ.get(arguments[0]) == value:
+            self._names.pop(value, None)
+            self._names[value] = arguments[0]
+        return value
 
 
 def resolve_without_environment(config: DictConfig) -> dict[str, Any]:
-    """Give a config as plain containers, resolved but for what it takes from the environment.
+    """Return a config as plain containers, resolved except for `hide_environment`."""
+    return cast(dict[str, Any], OmegaConf.to_container(hide_environment(config), resolve=True))
 
-    So that no credential in a variable goes where hyper-parameters are logged.
+
+def hide_environment(config: DictConfig) -> DictConfig:
+    """Return a copy in which each value that depends on the environment is the text in the config.
+
+    Loggers and the terminal receive the copy, so that no credential reaches them.
     """
-    return cast(dict[str, Any], _resolve(config))
+    written = cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
+    masked = OmegaConf.create(_mask(written))
+    return OmegaConf.create({name: _hide(masked, name, value) for name, value in written.items()})
 
 
-def read_without_environment(node: DictConfig | ListConfig, name: Any) -> Any:
-    """Read an entry of a config; as it is written, where it takes something from the environment by whatever way.
-
-    Raises:
-        OmegaConfBaseException: It refers to what is not there.
-    """
-    raw = cast(Any, OmegaConf.to_container(node, resolve=False))[name]
-    if not isinstance(raw, str) or "${" not in raw:
-        return node[name]
-    if "${oc.env:" in raw:
-        return raw
-    before = dict(_taken)
-    _taken.clear()
-    value = node[name]
-    takes_any = bool(_taken)
-    _taken.update({**before, **_taken})
-    return raw if takes_any else value
+def _mask(written: Any) -> Any:
+    """Replace every text that reads the environment."""
+    if isinstance(written, dict):
+        return {name: _mask(value) for name, value in cast(dict[str, Any], written).items()}
+    if isinstance(written, list):
+        return [_mask(value) for value in cast(list[Any], written)]
+    return _MASK if isinstance(written, str) and "oc.env" in written else written
 
 
-def _resolve(node: Any) -> Any:
-    if isinstance(node, ListConfig):
-        return [_resolve(read_without_environment(node, index)) for index in range(len(node))]
-    if isinstance(node, DictConfig):
-        return {str(name): _resolve(read_without_environment(node, name)) for name in node}
-    return node
+def _hide(masked: Any, name: Any, written: Any) -> Any:
+    """Escape every text that depends on a masked one, so that it resolves to itself."""
+    if isinstance(written, dict):
+        return {key: _hide(masked[name], key, value) for key, value in cast(dict[str, Any], written).items()}
+    if isinstance(written, list):
+        return [_hide(masked[name], index, value) for index, value in enumerate(cast(list[Any], written))]
+    if isinstance(written, str) and "${" in written and _is_masked(masked, name, written):
+        return written.replace("\\", "").replace("${", "\\${")
+    return written
+
+
+def _is_masked(masked: Any, name: Any, written: str) -> bool:
+    """Return whether the value of a reference depends on a masked text."""
+    try:
+        value = masked[name]
+    except OmegaConfBaseException:  # a resolver may refuse the mask
+        return True
+    if OmegaConf.is_config(value):  # its own texts are masked; a resolver could resolve them again
+        return ":" in written
+    return _MASK in str(value)
