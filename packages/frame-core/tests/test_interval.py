@@ -30,6 +30,19 @@ def test_text_that_is_not_an_interval_is_refused_with_examples(text: str) -> Non
         Interval.parse(text)
 
 
+@pytest.mark.parametrize("text", ["end", " end "])
+def test_the_end_is_an_interval_only_where_it_is_allowed(text: str) -> None:
+    end = Interval.parse(text, allow_end=True)
+    end.check_unit({"iteration"})
+    clock = Clock(end)
+    clock.start(0)
+    assert not clock.advance(1e9)
+    with pytest.raises(ValueError, match="or '500 iterations', got"):
+        Interval.parse(text)
+    with pytest.raises(ValueError, match="or '500 iterations', or 'end', got 'ends'"):
+        Interval.parse("ends", allow_end=True)
+
+
 def test_an_unknown_unit_is_refused_with_the_nearest() -> None:
     with pytest.raises(ValueError, match=r"iterations, got 'iteratoins'\. Did you mean `iterations`\?"):
         Interval.parse("5 iteratoins").check_unit({"iteration"})

@@ -1,4 +1,4 @@
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -6,7 +6,14 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, Distribution, OneHotCategorical
 
-from frame_core import SCALAR_ENTRY, ClassificationModel, check_requirements, get_batch, run_evaluation, sharing
+from frame_core import (
+    SCALAR_ENTRY,
+    ClassificationModel,
+    EvaluationView,
+    check_requirements,
+    get_batch,
+    run_evaluation,
+)
 from frame_core.testing import TinyModel, TinyOptimization, make_tiny_data
 from frame_eval import AccuracyEvaluation, ConfusionMatrixEvaluation, batches
 
@@ -108,12 +115,11 @@ def test_evaluations_that_share_read_a_split_once_and_return_the_same_as_alone()
     optimization = TinyOptimization(model=HesitantModel(), data=make_data(predicted=[0] * 30, true=[0, 1] * 15))
     evaluations = [AccuracyEvaluation("valid", 3), ConfusionMatrixEvaluation("valid", 3), AccuracyEvaluation("valid")]
     alone = [run_evaluation(evaluations[index], optimization).value for index in (0, 2)]
-    results: dict[Hashable, Any] = {}
-    with sharing(results):
-        shared = [run_evaluation(evaluation, optimization).value for evaluation in evaluations]
+    view = EvaluationView(optimization.model, optimization.data, optimization.counters)
+    shared = [run_evaluation(evaluation, view).value for evaluation in evaluations]
     assert [shared[0], shared[2]] == alone
     assert alone[0] != alone[1]  # their numbers of samples differ
-    assert len(results) == 2
+    assert len(view.cache) == 2
 
 
 def test_labels_of_tuples_are_found() -> None:

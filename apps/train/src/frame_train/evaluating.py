@@ -1,6 +1,6 @@
 """Evaluation of a stored run, from its directory to its report."""
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -9,11 +9,11 @@ import torch
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 
-from frame_core import EntryLogger, LogEntry, reading, sharing
+from frame_core import EntryLogger, LogEntry
 from frame_loggers import FileLogger
 from frame_train.callbacks import EvaluationCallback
+from frame_train.callbacks.evaluation import make_view
 from frame_train.console import print_notice
-from frame_train.data.loaders import read_with_workers
 from frame_train.errors import CompositionError, raise_any, suggest
 from frame_train.experiment.compatibility import find_mismatches
 from frame_train.experiment.parts import Parts
@@ -86,16 +86,14 @@ def _evaluate(
     loggers = [file_logger, *others]
     values: dict[tuple[str, int], float] = {}
     failures: list[Failure] = []
-    read = partial(read_with_workers, num_workers=run.config.device.get("num_workers", 0))
     try:
         for checkpoint in checkpoints:
             run.load(checkpoint)
-            results: dict[Hashable, Any] = {}
+            view = make_view(run, run.config.device.get("num_workers", 0), cache={})
             for key, evaluation in evaluations.items():
                 evaluation.on_error = "stop"  # it raises, and the loop continues with the others
                 try:
-                    with sharing(results), reading(read):
-                        evaluation.evaluate(run, run.global_step, partial(_log, run=run, loggers=loggers))
+                    evaluation.evaluate(view, run.global_step, partial(_log, run=run, loggers=loggers))
                 except Exception as error:
                     failures.append(Failure(key, run.global_step, error))
             values |= {(name, run.global_step): value for name, (value, _) in file_logger.last_values.items()}

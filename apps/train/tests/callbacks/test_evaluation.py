@@ -47,6 +47,7 @@ class ImpossibleEvaluation(DisturbingEvaluation):
         ("2 global_steps", {"max_epochs": 2, "accumulate_grad_batches": 2}, [2, 4, 6]),
         ("100 iterations", {"max_epochs": 2}, [10]),
         ("1 day", {"max_epochs": 2}, [10]),
+        ("end", {"max_epochs": 2}, [10]),
     ],
 )
 def test_evaluates_at_each_interval_and_at_the_end(
@@ -122,7 +123,7 @@ class SharingEvaluation(DisturbingEvaluation):
     n_computed = 0
 
     def evaluate(self, optimization: Optimization) -> LogEntry:
-        return LogEntry(SCALAR_ENTRY, share("weights", lambda: self.compute(optimization)))
+        return LogEntry(SCALAR_ENTRY, share(optimization, "weights", lambda: self.compute(optimization)))
 
     @classmethod
     def compute(cls, optimization: Optimization) -> float:

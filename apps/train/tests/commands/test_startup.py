@@ -6,10 +6,13 @@ import sys
 import pytest
 
 DEFER = "import sys; from frame_train.commands.startup import defer_packages; defer_packages()\n"
-BEFORE = DEFER + """
+BEFORE = (
+    DEFER
+    + """
 import pytorch_lightning, torch
 assert not {"matplotlib", "triton", "sympy"} & set(sys.modules)
 """
+)
 STATEMENTS = {
     "a metric": "from torchmetrics import Accuracy, Metric; assert issubclass(type(Accuracy(task='binary')), Metric)",
     "an attribute": "import torchmetrics; assert torchmetrics.Accuracy(task='binary')",

@@ -1,5 +1,7 @@
 import os
 from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -8,8 +10,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
+from frame_core import read_batches
 from frame_train.data import InMemoryDataset
-from frame_train.data.loaders import Batch, ShuffledBatches, Trips, join_trips, make_train_loader, read_with_workers
+from frame_train.data.loaders import Batch, DataWithWorkers, ShuffledBatches, Trips, join_trips, make_train_loader
 
 
 class CountingDataset(InMemoryDataset):
@@ -187,6 +190,12 @@ class Readers(TensorDataset):
         return {"x": self.tensors[0][index], "process": torch.tensor(os.getpid()), "noise": torch.rand(())}
 
 
+def read(data_set: Any, batches: Any, num_workers: int) -> Any:
+    """Read batches as an evaluation does."""
+    optimization: Any = SimpleNamespace(data={"valid": data_set})
+    return read_batches(DataWithWorkers(optimization, num_workers)["valid"], batches)
+
+
 @pytest.mark.parametrize("n_data", [65, 150])
 def test_what_an_evaluation_goes_through_is_read_by_workers_in_its_order(n_data: int) -> None:
     data_set = Readers(torch.arange(n_data))
@@ -194,28 +203,28 @@ def test_what_an_evaluation_goes_through_is_read_by_workers_in_its_order(n_data:
     torch.manual_seed(0)
     drawn = torch.rand(2)
     torch.manual_seed(0)
-    batches = list(read_with_workers(data_set, wanted, num_workers=2))
+    batches = list(read(data_set, wanted, num_workers=2))
     assert [batch["x"].tolist() for batch in batches] == [indices.tolist() for indices in wanted]
     assert os.getpid() not in {process for batch in batches for process in batch["process"].tolist()}
     assert torch.equal(torch.rand(2), drawn)  # nothing was drawn here
-    again = read_with_workers(data_set, wanted, num_workers=1)
+    again = read(data_set, wanted, num_workers=1)
     assert all(torch.equal(batch["noise"], other["noise"]) for batch, other in zip(again, batches, strict=True))
 
 
 def test_what_is_in_memory_or_has_no_workers_is_read_here() -> None:
     data_set = CountingDataset(make_data())
-    (batch,) = read_with_workers(data_set, [torch.tensor([3, 1])], num_workers=2)
+    (batch,) = read(data_set, [torch.tensor([3, 1])], num_workers=2)
     assert batch["y"].tolist() == [3, 1]
     assert (data_set.n_batches, data_set.n_single) == (1, 0)
     some, all_of_it = [torch.tensor([2])], torch.arange(100).split(10)
     for wanted, num_workers in ((all_of_it, 0), (some, 2)):  # for a few it would take longer to start them
-        batch = next(iter(read_with_workers(Readers(torch.arange(100)), wanted, num_workers)))
+        batch = next(iter(read(Readers(torch.arange(100)), wanted, num_workers)))
         assert batch["process"].unique().tolist() == [os.getpid()]
 
 
 def test_texts_come_from_workers_as_they_come_from_here() -> None:
     data_set = [{"x": torch.tensor(index), "name": str(index)} for index in range(100)]
     wanted = torch.arange(100).split(90)
-    here, there = (list(read_with_workers(data_set, wanted, num_workers)) for num_workers in (0, 2))
+    here, there = (list(read(data_set, wanted, num_workers)) for num_workers in (0, 2))
     assert [batch["name"] for batch in there] == [batch["name"] for batch in here]
     assert there[0]["name"][:2] == ["0", "1"]

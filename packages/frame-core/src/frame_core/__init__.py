@@ -12,13 +12,13 @@ from frame_core.data import (
     BatchedDataset,
     DeclaredDataset,
     MovableDataset,
+    PrefetchingDataset,
     SizedDataset,
     get_batch,
     get_split,
     get_tensor,
     iterate_batches,
     read_batches,
-    reading,
 )
 from frame_core.distributions import (
     ConditionalDistribution,
@@ -32,6 +32,7 @@ from frame_core.distributions import (
 )
 from frame_core.entry_logger import CheckpointLogger, EntryLogger, ResumableLog
 from frame_core.evaluation import Evaluation, check_requirements, run_evaluation, undisturbed
+from frame_core.evaluation_view import EvaluationView, share
 from frame_core.interval import Clock, Interval
 from frame_core.joint import JointModel
 from frame_core.log_entry import (
@@ -58,7 +59,6 @@ from frame_core.models import (
 )
 from frame_core.optimization import Optimization
 from frame_core.schedules import ExponentialWarmup, LinearWarmup, Schedule, check_non_negative, get_value
-from frame_core.sharing import share, sharing
 
 __all__ = [
     "HISTOGRAM_ENTRY",
@@ -79,6 +79,7 @@ __all__ = [
     "EntryLogger",
     "EntryType",
     "Evaluation",
+    "EvaluationView",
     "ExponentialWarmup",
     "GenerativeModel",
     "Interval",
@@ -90,6 +91,7 @@ __all__ = [
     "Model",
     "MovableDataset",
     "Optimization",
+    "PrefetchingDataset",
     "ReconstructionModel",
     "RepresentationLearningModel",
     "ResumableLog",
@@ -117,12 +119,10 @@ __all__ = [
     "kl_divergence",
     "name_numbers",
     "read_batches",
-    "reading",
     "reparametrize",
     "run_evaluation",
     "sample_or_mean",
     "share",
-    "sharing",
     "suggest",
     "undisturbed",
 ]

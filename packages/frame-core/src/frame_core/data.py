@@ -1,8 +1,6 @@
 """Data sets, their splits and their batches."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -28,6 +26,19 @@ class BatchedDataset(Protocol):
 
     def get_batch(self, indices: Tensor) -> dict[str, Tensor]:
         """Return the examples at ``indices``, an integer tensor of shape (batch,), as tensors of shape (batch, ...)."""
+        ...
+
+
+@runtime_checkable
+class PrefetchingDataset(Protocol):
+    """A data set that reads several batches itself, for example with data-loading workers."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Any: ...
+
+    def read_batches(self, batches: Sequence[Tensor]) -> Iterable[dict[str, Tensor]]:
+        """Read several batches, in order, each given by an integer tensor of indices of shape (batch,)."""
         ...
 
 
@@ -106,27 +117,15 @@ def iterate_batches(data_set: SizedDataset, batch_size: int) -> Iterator[dict[st
 
 
 def read_batches(data_set: SizedDataset, batches: Sequence[Tensor]) -> Iterable[dict[str, Tensor]]:
-    """Read several batches of a data set, in order, with `get_batch` or with the reader set by `reading`.
+    """Read several batches of a data set, in order: with its own ``read_batches``, or one by one with `get_batch`.
 
     Args:
         data_set: The data set.
         batches: The indices of each batch, an integer tensor of shape (batch,).
     """
-    return _reader.get()(data_set, batches)
-
-
-@contextmanager
-def reading(read: Callable[[SizedDataset, Sequence[Tensor]], Iterable[dict[str, Tensor]]]) -> Generator[None]:
-    """Replace the implementation of `read_batches` within a context, for example with data-loading workers.
-
-    Args:
-        read: Called with the arguments of `read_batches`. It must return the same batches.
-    """
-    token = _reader.set(read)
-    try:
-        yield
-    finally:
-        _reader.reset(token)
+    if isinstance(data_set, PrefetchingDataset):
+        return data_set.read_batches(batches)
+    return (get_batch(data_set, indices) for indices in batches)
 
 
 def get_split(data: Mapping[str, SizedDataset], split: str) -> SizedDataset:
@@ -142,15 +141,6 @@ def get_split(data: Mapping[str, SizedDataset], split: str) -> SizedDataset:
     if len(data[split]) == 0:
         raise ValueError(f"Split {split!r} of `data` is empty; it needs at least 1 example.")
     return data[split]
-
-
-def _read_here(data_set: SizedDataset, batches: Sequence[Tensor]) -> Iterable[dict[str, Tensor]]:
-    return (get_batch(data_set, indices) for indices in batches)
-
-
-_reader: ContextVar[Callable[[SizedDataset, Sequence[Tensor]], Iterable[dict[str, Tensor]]]] = ContextVar(
-    "reader", default=_read_here
-)
 
 
 def _get_examples(data_set: SizedDataset, indices: list[int]) -> Sequence[Any]:

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from math import inf
 
 from frame_core.checks import suggest
 
 _SECONDS = {"seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0}
 _TRAINER_UNITS = ("epochs", "global_steps")
+_END = "end"
 _ROUNDING = 1e-6  # tolerance for sums of fractions of an epoch
 
 
@@ -16,16 +18,20 @@ class Interval:
     """An amount of time, epochs, steps or another counter.
 
     Args:
-        amount: Positive amount, in seconds if the unit is a unit of time.
-        unit: ``seconds``, ``epochs``, ``global_steps``, or the plural of a counter of the optimization.
+        amount: Positive amount, in seconds if the unit is a unit of time; infinite for the unit ``end``.
+        unit: ``seconds``, ``epochs``, ``global_steps``, the plural of a counter of the optimization, or ``end``.
     """
 
     amount: float
     unit: str
 
     @classmethod
-    def parse(cls, text: str) -> "Interval":
+    def parse(cls, text: str, allow_end: bool = False) -> "Interval":
         """Parse a number and a unit: seconds, minutes, hours, days, epochs, global_steps or any counter.
+
+        Args:
+            text: The text.
+            allow_end: Whether ``end`` is an interval, which passes only when training ends.
 
         Raises:
             ValueError: ``text`` is not an interval.
@@ -34,12 +40,17 @@ class Interval:
         Interval(amount=300.0, unit='seconds')
         >>> Interval.parse("1 epoch")
         Interval(amount=1.0, unit='epochs')
+        >>> Interval.parse("end", allow_end=True)
+        Interval(amount=inf, unit='end')
         """
+        if allow_end and str(text).strip() == _END:
+            return cls(inf, _END)
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z_]\w*)\s*", str(text))
         if match is None or float(match[1]) == 0:
+            or_end = ", or 'end'" if allow_end else ""
             raise ValueError(
                 "An interval must be a positive number and a unit, such as '60 seconds', '2 epochs' or "
-                f"'500 iterations', got {text!r}."
+                f"'500 iterations'{or_end}, got {text!r}."
             )
         unit = match[2] if match[2].endswith("s") else f"{match[2]}s"
         if unit in _SECONDS:
@@ -48,8 +59,8 @@ class Interval:
 
     @property
     def counter(self) -> str | None:
-        """The counter of the optimization that the unit names, or None for time, epochs and steps."""
-        return None if self.unit in ("seconds", *_TRAINER_UNITS) else self.unit.removesuffix("s")
+        """The counter of the optimization that the unit names, or None for time, epochs, steps and the end."""
+        return None if self.unit in ("seconds", *_TRAINER_UNITS, _END) else self.unit.removesuffix("s")
 
     def check_unit(self, counters: Collection[str]) -> None:
         """Check that the unit can be measured.

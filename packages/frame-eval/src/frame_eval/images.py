@@ -2,8 +2,12 @@
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from frame_core import IMAGE_ENTRY, LogEntry
+
+BORDER = 2
+"""Width of the lines between images, in pixels."""
 
 
 def make_grid_entry(images: Tensor, n_columns: int) -> LogEntry:
@@ -16,15 +20,25 @@ def make_grid_entry(images: Tensor, n_columns: int) -> LogEntry:
     Raises:
         ValueError: ``images`` has another shape.
     """
-    from torchvision.utils import make_grid  # pyright: ignore[reportMissingTypeStubs]  # slow to import
-
     if images.ndim != 4 or images.shape[1] not in (1, 3):
         raise ValueError(
             "An image must have shape (channels, height, width) with 1 or 3 channels, "
             f"got shape {tuple(images.shape[1:])}."
         )
-    grid: Tensor = make_grid(images.clamp(0, 1), nrow=n_columns)
+    grid = _make_grid(images.clamp(0, 1), n_columns)
     return LogEntry(data_type=IMAGE_ENTRY, value=grid.to("cpu", torch.float32))
+
+
+def _make_grid(images: Tensor, n_columns: int) -> Tensor:
+    """Arrange images in rows on a black ground, as `torchvision.utils.make_grid` does, which is slow to import."""
+    if len(images) == 1:
+        return images[0].expand(3, -1, -1)
+    n_columns = min(n_columns, len(images))
+    n_rows = -(-len(images) // n_columns)
+    cells = pad(images.expand(-1, 3, -1, -1), (BORDER, 0, BORDER, 0))
+    cells = torch.cat([cells, cells.new_zeros(n_rows * n_columns - len(images), *cells.shape[1:])])
+    rows = cells.unflatten(0, (n_rows, n_columns)).permute(2, 0, 3, 1, 4)  # channels, rows, height, columns, width
+    return pad(rows.flatten(3).flatten(1, 2), (0, BORDER, 0, BORDER))
 
 
 def spread_indices(n_data: int, n_images: int) -> Tensor:

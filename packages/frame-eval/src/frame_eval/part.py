@@ -1,18 +1,8 @@
 """Evaluation of one of several jointly trained models."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 
-from frame_core import Evaluation, JointModel, LogEntry, Model, Optimization, SizedDataset, check_requirements
-
-
-@dataclass(frozen=True)
-class _Part:
-    """One model of a joint optimization, in the form of an optimization."""
-
-    model: Model
-    data: Mapping[str, SizedDataset]
-    counters: Mapping[str, int]
+from frame_core import Evaluation, EvaluationView, JointModel, LogEntry, Model, Optimization, check_requirements
 
 
 class PartEvaluation(Evaluation):
@@ -54,4 +44,6 @@ class PartEvaluation(Evaluation):
             raise ValueError(f"`part` must be one of {', '.join(map(repr, models))}, got {self.part!r}.")
         model = models[self.part]
         assert isinstance(model, Model)  # the constructor of `JointModel` takes no other
-        return _Part(model, optimization.data, optimization.counters)
+        if isinstance(optimization, EvaluationView):
+            return replace(optimization, model=model)
+        return EvaluationView(model, optimization.data, optimization.counters)

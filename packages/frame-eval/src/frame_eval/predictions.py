@@ -33,8 +33,8 @@ def predict_split(optimization: Optimization, split: str, n_samples: int) -> Pre
         TypeError: The model does not return a categorical distribution.
         ValueError: The split is missing, empty or without labels.
     """
-    key = (predict_split, optimization.model, split, n_samples)
-    return share(key, lambda: _predict(optimization, split, n_samples))
+    key = (predict_split, split, n_samples)
+    return share(optimization, key, lambda: _predict(optimization, split, n_samples))
 
 
 def _predict(optimization: Optimization, split: str, n_samples: int) -> Predictions:

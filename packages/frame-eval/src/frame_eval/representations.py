@@ -26,8 +26,8 @@ def encode_split(optimization: Optimization, split: str, n_data: int | None = No
         ValueError: The split is missing or empty, or a representation is not finite.
     """
     n_chosen = None if n_data is None or n_data >= len(get_split(optimization.data, split)) else n_data
-    key = (encode_split, optimization.model, split, n_chosen)
-    return share(key, lambda: _encode(optimization, split, n_data))
+    key = (encode_split, split, n_chosen)
+    return share(optimization, key, lambda: _encode(optimization, split, n_data))
 
 
 def _encode(optimization: Optimization, split: str, n_data: int | None) -> tuple[Tensor, Tensor | None]:

@@ -14,13 +14,14 @@ class ClockedCallback(Callback):
 
     Args:
         interval: The interval, such as ``"60 seconds"`` or ``"2 epochs"``.
+        allow_end: Whether it may be ``"end"``, which passes only when training ends.
 
     Raises:
         ValueError: It is none.
     """
 
-    def __init__(self, interval: str) -> None:
-        self._clock = Clock(Interval.parse(interval))
+    def __init__(self, interval: str, allow_end: bool = False) -> None:
+        self._clock = Clock(Interval.parse(interval, allow_end))
 
     @property
     def trip_stride(self) -> int:
@@ -28,7 +29,11 @@ class ClockedCallback(Callback):
         interval = self._clock.interval
         if interval.unit in ("iterations", "global_steps") and interval.amount.is_integer():
             return int(interval.amount)
-        return 0 if interval.unit == "seconds" or (interval.unit == "epochs" and interval.amount.is_integer()) else 1
+        return (
+            0
+            if interval.unit in ("seconds", "end") or (interval.unit == "epochs" and interval.amount.is_integer())
+            else 1
+        )
 
     def check(self, optimization: Optimization) -> None:
         """Check, before any training, that a procedure counts what the interval is measured in.

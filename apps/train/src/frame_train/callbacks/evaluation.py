@@ -1,11 +1,10 @@
-"""Runs an evaluation every so often."""
+"""Evaluations at an interval."""
 
 import logging
 import time
 import traceback
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, Literal, cast
 
 from pytorch_lightning import LightningModule, Trainer
@@ -13,18 +12,17 @@ from pytorch_lightning import LightningModule, Trainer
 from frame_core import (
     TEXT_ENTRY,
     Evaluation,
+    EvaluationView,
     LogEntry,
     Optimization,
     check_requirements,
     name_numbers,
-    reading,
     run_evaluation,
-    sharing,
 )
 from frame_train.callbacks.averaging import averaged_weights, is_averaged_after, update_averages
 from frame_train.callbacks.clocked import ClockedCallback
 from frame_train.callbacks.stopping import is_stopped
-from frame_train.data.loaders import read_with_workers
+from frame_train.data.loaders import DataWithWorkers
 from frame_train.distributed import collectives
 from frame_train.optimization.logs import log_entry
 from frame_train.optimization.module import Procedure
@@ -32,50 +30,51 @@ from frame_train.optimization.progress import get_optimization
 
 _log = logging.getLogger("frame_train")
 
-_LONGEST_NAME = 100  # loggers make names of files of it
+_LONGEST_NAME = 100  # characters; loggers use the name in file names
 
 
 class EvaluationCache:
-    """What the evaluations of one step share; the results of an earlier step are dropped."""
+    """Results shared by the evaluations of one step; those of an earlier step are dropped."""
 
     def __init__(self) -> None:
-        self._moment: Hashable = None
+        self._step: Hashable = None
         self._results: dict[Hashable, Any] = {}
 
-    def get(self, moment: Hashable) -> dict[Hashable, Any]:
+    def get(self, step: Hashable) -> dict[Hashable, Any]:
         """Return the results so far.
 
         Args:
-            moment: Identifies the weights: they are the same wherever it is.
+            step: Identifies the weights: they are the same for equal values.
         """
-        if moment != self._moment:
-            self._moment, self._results = moment, {}
+        if step != self._step:
+            self._step, self._results = step, {}
         return self._results
 
 
 class EvaluationCallback(ClockedCallback):
-    """Evaluates and logs every so often, and once more when the training ends.
+    """Evaluates and logs at an interval, and once more when the training ends.
 
-    Where a callback averages the weights (`pytorch_lightning.callbacks.WeightAveraging`), it is always the averages
-    that are evaluated: they are the weights in every checkpoint, and those of the model when the training has ended.
+    If a callback averages the weights (`pytorch_lightning.callbacks.WeightAveraging`), the averages are evaluated.
+    They are also the weights in every checkpoint, and those of the model after the training.
 
-    Of several processes the first evaluates, by its clock; the others wait, and are told the numbers.
+    Under DDP, rank 0 evaluates by its own clock; the other ranks wait for the numbers.
 
     Args:
         name: Name of what is logged, such as ``ELBO/Validation``.
-        evaluate_every: How often: ``"60 seconds"``, ``"5 minutes"``, hours, days, ``"2 epochs"``,
-            ``"500 iterations"``, ``"1000 global_steps"`` or any counter of the procedure. Time is
-            counted from the end of one evaluation to the beginning of the next.
-        evaluator: What is evaluated.
-        on_error: Whether an evaluation that raises makes the run ``stop`` or lets it ``continue``; its
-            traceback is logged as ``<name>/Error`` in either case.
-        max_fraction: Greatest part of the wall time that the evaluation may take, such as 0.1: where it takes
-            longer, it comes less often than ``evaluate_every`` says. None for no bound.
+        evaluate_every: Interval: ``"60 seconds"``, ``"5 minutes"``, hours, days, ``"2 epochs"``,
+            ``"500 iterations"``, ``"1000 global_steps"``, any counter of the optimization, or ``"end"`` for one
+            evaluation when the training ends. Time is measured from the end of one evaluation to the start of the
+            next.
+        evaluator: The evaluation.
+        on_error: Whether an evaluation that raises makes the run ``stop`` or lets it ``continue``; in both cases
+            its traceback is logged as ``<name>/Error``.
+        max_fraction: Maximum fraction of the wall time that the evaluation may take, such as 0.1. A slower
+            evaluation runs less often than ``evaluate_every``. None means no limit.
 
     Raises:
-        TypeError: ``name`` is no text, or ``evaluator`` no evaluation.
-        ValueError: ``name`` is empty, too long or not printable, ``evaluate_every`` no interval, ``on_error`` none of
-            the two, or ``max_fraction`` not in (0, 1].
+        TypeError: ``name`` is not a string, or ``evaluator`` is not an evaluation.
+        ValueError: ``name`` is empty, too long or not printable, ``evaluate_every`` is not an interval, ``on_error``
+            is not one of the two, or ``max_fraction`` is not in (0, 1].
     """
 
     def __init__(
@@ -87,9 +86,9 @@ class EvaluationCallback(ClockedCallback):
         max_fraction: float | None = None,
     ) -> None:
         if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"`name` must be a text, such as 'ELBO/Validation', got {name!r}.")
+            raise TypeError(f"`name` must be a string, such as 'ELBO/Validation', got {name!r}.")
         if not name:
-            raise ValueError("`name` must not be empty: it is what the evaluation is logged as.")
+            raise ValueError("`name` must not be empty: the evaluation is logged under it.")
         if not name.isprintable() or len(name) > _LONGEST_NAME:
             raise ValueError(f"`name` must be printable, of at most {_LONGEST_NAME} characters, got {name[:300]!r}.")
         if not isinstance(evaluator, Evaluation):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -98,7 +97,7 @@ class EvaluationCallback(ClockedCallback):
             raise ValueError(f"`on_error` must be 'stop' or 'continue', got {on_error!r}.")
         if max_fraction is not None and not 0 < max_fraction <= 1:
             raise ValueError(f"`max_fraction` must be greater than 0 and at most 1, got {max_fraction!r}.")
-        super().__init__(evaluate_every)
+        super().__init__(evaluate_every, allow_end=True)
         self.name = name
         self.on_error = on_error
         self.evaluator = evaluator
@@ -112,29 +111,29 @@ class EvaluationCallback(ClockedCallback):
         return f"EvaluationCallback[{self.name}]"
 
     def check(self, optimization: Optimization) -> None:
-        """Check, before any training, that this evaluation fits a procedure.
+        """Check, before training, that an optimization has what the interval and the evaluator need.
 
         Raises:
-            ValueError: The procedure does not count what ``evaluate_every`` is measured in, its data lack
-                the split that the evaluator looks at, or something else that it needs is missing.
-            TypeError: The model lacks the capability that the evaluator needs, or something is of another kind.
+            ValueError: The unit of ``evaluate_every`` is not counted, the data lack the split that the evaluator
+                reads, or something else is missing.
+            TypeError: The model lacks the capability that the evaluator requires, or something has another type.
         """
         super().check(optimization)
         self.check_evaluator(optimization)
 
     def check_evaluator(self, optimization: Optimization) -> None:
-        """Check that the evaluator can look at an optimization, whatever it counts.
+        """Check that an optimization has what the evaluator needs; the interval is not checked.
 
         Raises:
-            ValueError: The data lack the split that the evaluator looks at.
-            TypeError: The model lacks the capability that the evaluator needs.
+            ValueError: The data lack the split that the evaluator reads, or something else is missing.
+            TypeError: The model lacks the capability that the evaluator requires, or something has another type.
         """
         check_requirements(self.evaluator, optimization)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         callbacks = cast(Sequence[Any], cast(Any, trainer).callbacks)
         first = next(callback for callback in callbacks if isinstance(callback, EvaluationCallback))
-        self._cache = first._cache  # one for all
+        self._cache = first._cache  # one cache for all evaluations
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -160,12 +159,12 @@ class EvaluationCallback(ClockedCallback):
         self._last_step = state_dict["last_step"]
 
     def evaluate(self, optimization: Optimization, global_step: int, log: Callable[[str, LogEntry], None]) -> None:
-        """Evaluate, and log the entry, or the traceback where that raises.
+        """Evaluate, and log the entry; if that raises, log the traceback.
 
         Args:
-            optimization: What is evaluated.
-            global_step: How far it has come.
-            log: Takes the name of an entry and the entry.
+            optimization: The optimization.
+            global_step: Its global step.
+            log: Called with the name of the entry and the entry.
         """
         start = time.monotonic()
         try:
@@ -174,11 +173,11 @@ class EvaluationCallback(ClockedCallback):
             log(f"{self.name}/Error", LogEntry(TEXT_ENTRY, traceback.format_exc()))
             if self.on_error == "stop":
                 raise
-            _log.exception("The evaluation %r failed at step %d; the rest goes on.", self.name, global_step)
+            _log.exception("The evaluation %r failed at step %d; the training continues.", self.name, global_step)
         else:
             log(self.name, replace(entry, seconds=time.monotonic() - start))
 
-    def _evaluate(self, trainer: Trainer, moment: Hashable) -> None:
+    def _evaluate(self, trainer: Trainer, step: Hashable) -> None:
         self._last_step = trainer.global_step
         logged: list[tuple[str, LogEntry]] = []
 
@@ -189,15 +188,28 @@ class EvaluationCallback(ClockedCallback):
 
         start = collectives.tell_time()
         if trainer.is_global_zero:
-            read = partial(read_with_workers, num_workers=_get_num_workers(trainer.lightning_module))
-            with averaged_weights(trainer), sharing(self._cache.get(moment)), reading(read):
-                self.evaluate(get_optimization(trainer), trainer.global_step, log)
+            num_workers = _get_num_workers(trainer.lightning_module)
+            view = make_view(get_optimization(trainer), num_workers, self._cache.get(step))
+            with averaged_weights(trainer):
+                self.evaluate(view, trainer.global_step, log)
         for name, entry in collectives.agree_on_first(logged):
             if not trainer.is_global_zero:
                 log_entry(name, entry, trainer)
         if self.max_fraction is not None:
             end = collectives.tell_time()
             self._not_before = end + (end - start) * (1 / self.max_fraction - 1)
+
+
+def make_view(optimization: Optimization, num_workers: int, cache: dict[Hashable, Any]) -> EvaluationView:
+    """Return what evaluations see of an optimization.
+
+    Args:
+        optimization: The optimization.
+        num_workers: Number of data-loading workers, for data sets that are not in memory.
+        cache: Results that evaluations share.
+    """
+    data = DataWithWorkers(optimization, num_workers)
+    return EvaluationView(optimization.model, data, optimization.counters, cache)
 
 
 def _get_num_workers(module: LightningModule) -> int:

@@ -1,4 +1,4 @@
-"""How long a training takes."""
+"""Duration of a training."""
 
 from typing import Any
 
@@ -8,20 +8,20 @@ from frame_train.callbacks.clocked import ClockedCallback
 
 
 class TrainDurationCallback(ClockedCallback):
-    """Ends the training when an interval has passed; a resumed training goes on with what is left of it.
+    """Ends the training after an interval; a resumed training continues the interval.
 
     Args:
-        train_for: How long: ``"30 minutes"``, ``"20 epochs"``, or any interval that `EvaluationCallback` takes.
+        train_for: The interval: ``"30 minutes"``, ``"20 epochs"``, or any other with an end of its own.
 
     Raises:
-        ValueError: ``train_for`` is no interval.
+        ValueError: ``train_for`` is not an interval.
     """
 
     def __init__(self, train_for: str) -> None:
         super().__init__(train_for)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self._clock.fraction >= 1:  # it was over when it was stopped
+        if self._clock.fraction >= 1:  # the interval had passed before the resume
             trainer.should_stop = True
 
     def on_train_batch_end(

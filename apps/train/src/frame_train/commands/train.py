@@ -58,9 +58,7 @@ def main() -> None:
 
 
 @contextlib.contextmanager
-def reported_errors(
-    show_traceback: bool, arguments: Sequence[str], environment: EnvironmentRecord
-) -> Generator[None]:
+def reported_errors(show_traceback: bool, arguments: Sequence[str], environment: EnvironmentRecord) -> Generator[None]:
     """Report configuration errors without a traceback, then continue.
 
     Args:

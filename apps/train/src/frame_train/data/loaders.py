@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from frame_core import BatchedDataset, SizedDataset, get_batch
+from frame_core import BatchedDataset, Optimization, SizedDataset, get_batch
 from frame_train.data.placement import place, read_free_memory
 from frame_train.data.seeding import make_key, seed_generators
 
@@ -224,17 +224,15 @@ def make_train_loader(
 def read_with_workers(
     data_set: SizedDataset, batches: Sequence[Tensor], num_workers: int
 ) -> Iterator[dict[str, Tensor]]:
-    """Read the batches of an evaluation, for `frame_core.reading`, as a training reads its own.
+    """Read the batches of an evaluation as a training reads its own.
 
     Workers read them in pieces: a batch of an evaluation may be larger than what processes share memory for.
 
     Args:
         data_set: The data.
         batches: The indices of each batch.
-        num_workers: Number of processes that read a data set that is not in memory.
+        num_workers: Number of data-loading workers, at least one.
     """
-    if num_workers == 0 or isinstance(data_set, BatchedDataset):
-        return (get_batch(data_set, indices) for indices in batches)
     pieces = [indices.split(_PIECE) for indices in batches]
     if sum(map(len, pieces)) <= 1:
         return (get_batch(data_set, indices) for indices in batches)
@@ -255,6 +253,54 @@ def _join(pieces: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Put the pieces of a batch together; texts are in lists."""
     parts = {name: [piece[name] for piece in pieces] for name in pieces[0]}
     return {name: torch.cat(of) if isinstance(of[0], Tensor) else list(chain(*of)) for name, of in parts.items()}
+
+
+class DataWithWorkers(Mapping[str, SizedDataset]):
+    """The splits of an optimization, read by data-loading workers in evaluations unless they are in memory.
+
+    Args:
+        optimization: The optimization. Its data are requested when a split is.
+        num_workers: Number of data-loading workers.
+    """
+
+    def __init__(self, optimization: Optimization, num_workers: int) -> None:
+        self._optimization = optimization
+        self._num_workers = num_workers
+
+    def __getitem__(self, split: str) -> SizedDataset:
+        data_set = cast(SizedDataset | None, self._optimization.data[split])
+        if data_set is None or self._num_workers == 0 or isinstance(data_set, BatchedDataset):
+            return cast(SizedDataset, data_set)
+        return _DatasetWithWorkers(data_set, self._num_workers)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._optimization.data)
+
+    def __len__(self) -> int:
+        return len(self._optimization.data)
+
+
+class _DatasetWithWorkers:
+    """A data set that reads several batches with data-loading workers (`frame_core.PrefetchingDataset`)."""
+
+    def __init__(self, data_set: SizedDataset, num_workers: int) -> None:
+        self._data_set = data_set
+        self._num_workers = num_workers
+
+    def __len__(self) -> int:
+        return len(self._data_set)
+
+    def __getitem__(self, index: int) -> Any:
+        return self._data_set[index]
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_data_set":  # asked for while this object is copied
+            raise AttributeError(name)
+        return getattr(self._data_set, name)
+
+    def read_batches(self, batches: Sequence[Tensor]) -> Iterator[dict[str, Tensor]]:
+        """Read several batches, in order."""
+        return read_with_workers(self._data_set, batches, self._num_workers)
 
 
 def join_trips(loader: DataLoader[Any], trips: Trips) -> DataLoader[Any]:

@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 from torch.utils.data import Dataset
 
-from frame_core import BatchedDataset, DeclaredDataset, Model
+from frame_core import BatchedDataset, DeclaredDataset, EvaluationView, Model
 from frame_train.composition.objects import Composition, construct_target, get_key, read_entry
 from frame_train.composition.signatures import find_argument_problems, read_signature
 from frame_train.data import SyntheticDataset
@@ -23,7 +23,7 @@ from frame_train.experiment.dry_run import (
     find_optimizer_problems,
     find_unoptimized,
 )
-from frame_train.experiment.parts import Check, Parts, Subject, build_parts, find_unbuilt, run_checks
+from frame_train.experiment.parts import Check, Parts, build_parts, find_unbuilt, run_checks
 from frame_train.experiment.static_checks import find_static_problems
 from frame_train.experiment.trainer import build_trainer
 
@@ -82,11 +82,11 @@ _CHECKS: tuple[tuple[Check, ...], ...] = (
 _DRY_RUN: tuple[Check, ...] = (find_gradient_problems, find_evaluation_problems)
 
 
-def _build_subject(config: DictConfig, composition: Composition) -> Subject | None:
+def _build_subject(config: DictConfig, composition: Composition) -> EvaluationView | None:
     """Build the model and the data of an optimization that can't be built."""
     with suppress(CompositionError, OmegaConfBaseException, AttributeError):  # which are reported already
         model, data = (composition.instantiate(read_entry(config.optimization, name)) for name in ("model", "data"))
-        return Subject(model, data, {}) if isinstance(model, Model) else None
+        return EvaluationView(model, data, {}) if isinstance(model, Model) else None
     return None
 
 

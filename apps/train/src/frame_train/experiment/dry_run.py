@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from frame_core import (
+    EvaluationView,
     LogEntry,
     Optimization,
     SizedDataset,
@@ -22,7 +23,7 @@ from frame_core import (
 from frame_train.callbacks import EvaluationCallback
 from frame_train.data.augmentation import augment
 from frame_train.errors import CompositionError, collected
-from frame_train.experiment.parts import Parts, Subject
+from frame_train.experiment.parts import Parts
 from frame_train.optimization.module import Procedure
 
 
@@ -149,9 +150,9 @@ def _evaluate(callback: EvaluationCallback, optimization: Optimization) -> LogEn
         return run_evaluation(callback.evaluator, _take_first(100, optimization))
 
 
-def _take_first(n_examples: int, optimization: Optimization) -> Optimization:
+def _take_first(n_examples: int, optimization: Optimization) -> EvaluationView:
     data = {name: _FirstExamples(data_set, n_examples) for name, data_set in optimization.data.items()}
-    return Subject(optimization.model, data, optimization.counters)
+    return EvaluationView(optimization.model, data, optimization.counters)
 
 
 class _FirstExamples:

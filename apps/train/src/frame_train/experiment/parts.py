@@ -1,6 +1,6 @@
 """The parts of an experiment, built from its config."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,19 +10,10 @@ from pytorch_lightning import Callback, LightningModule, Trainer, seed_everythin
 from pytorch_lightning.loggers import Logger
 from torch import nn
 
-from frame_core import Model, Optimization, SizedDataset
+from frame_core import Optimization
 from frame_train.callbacks import CumulativeLogCallback, EvaluationCallback, TrainDurationCallback
 from frame_train.composition.objects import Composition, construct_target, get_key, read_entry
 from frame_train.errors import CompositionError, collected
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A model and its data, where the optimization around them can't be built."""
-
-    model: Model
-    data: Mapping[str, SizedDataset]
-    counters: Mapping[str, int]
 
 
 @dataclass

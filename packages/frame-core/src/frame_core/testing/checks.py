@@ -11,6 +11,7 @@ from torch.distributions import Categorical, Distribution
 from frame_core.distributions import Delta
 from frame_core.entry_logger import EntryLogger
 from frame_core.evaluation import Evaluation, run_evaluation
+from frame_core.evaluation_view import EvaluationView
 from frame_core.log_entry import (
     HISTOGRAM_ENTRY,
     IMAGE_ENTRY,
@@ -110,6 +111,8 @@ def check_marginal_distribution(module: Callable[[], Distribution], *, event_sha
 def check_evaluation(evaluation: Evaluation, optimization: Optimization) -> LogEntry:
     """Check that an evaluation returns the same entry when repeated, and leaves the optimization unchanged.
 
+    It is repeated for an `EvaluationView`, without a cached result and with one.
+
     Returns:
         The entry, for further assertions.
 
@@ -127,11 +130,13 @@ def check_evaluation(evaluation: Evaluation, optimization: Optimization) -> LogE
     _check_equal(dict(model.state_dict()), dict(state), "the model changed")
     _check_equal(_copy_gradients(model), gradients, "a gradient changed")
     assert dict(optimization.counters) == counters, "a counter changed"
-    second = run_evaluation(evaluation, optimization)
-    assert second.data_type == first.data_type, (
-        f"the first evaluation returned a {first.data_type} entry, the second a {second.data_type} entry"
-    )
-    _check_same_value(first, second)
+    view = EvaluationView(model, optimization.data, optimization.counters)
+    for _ in range(2):  # with an empty cache, and with the cache that the first has filled
+        second = run_evaluation(evaluation, view)
+        assert second.data_type == first.data_type, (
+            f"the first evaluation returned a {first.data_type} entry, the second a {second.data_type} entry"
+        )
+        _check_same_value(first, second)
     return first
 
 
