@@ -16,8 +16,8 @@ from pytorch_lightning import Trainer
 from frame_train.callbacks.stopping import is_stopped
 from frame_train.composition.settings import resolve_without_environment
 from frame_train.console import print_notice
-from frame_train.distributed.environment import take_numbers
-from frame_train.distributed.launcher import end_with_parent, followed
+from frame_train.distributed.environment import set_process_counts
+from frame_train.distributed.launcher import end_with_parent, running_workers
 from frame_train.distributed.slurm import is_requeue, requeue
 from frame_train.errors import CompositionError, TrainingError
 from frame_train.experiment.build import Experiment, build_experiment
@@ -53,7 +53,7 @@ def train(config: DictConfig, overrides: Sequence[str]) -> Mapping[str, float]:
         TrainingError: The training can't continue.
     """
     quiet_libraries()
-    take_numbers(config)
+    set_process_counts(config)
     with ExitStack() as claim:
         try:
             with make_run_directory(config) as directory:
@@ -86,7 +86,7 @@ def resume(config: DictConfig, resumption: Resumption) -> Mapping[str, float]:
     if resumption.is_complete:
         print_notice(f"{str(directory)!r} is already complete. Raise `trainer.max_epochs` to continue it.")
         return {}
-    take_numbers(config)
+    set_process_counts(config)
     with _explained_disk_errors(directory), claimed(directory):
         for folder in (directory, directory / "checkpoints"):
             remove_leftovers(folder)
@@ -157,7 +157,9 @@ def _run(
     is_complete = False
     with experiment.stop.listening():
         try:
-            with followed(experiment.trainer, directory, on_loss=partial(write_end, directory, is_complete=False)):
+            with running_workers(
+                experiment.trainer, directory, on_loss=partial(write_end, directory, is_complete=False)
+            ):
                 experiment.trainer.fit(experiment.optimization, ckpt_path=checkpoint, weights_only=True)
             is_complete = not is_stopped(experiment.trainer)
         except MisconfigurationException as error:

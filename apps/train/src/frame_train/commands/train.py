@@ -26,11 +26,11 @@ from frame_train.composition.overrides import is_override, normalize_overrides, 
 from frame_train.composition.settings import EnvironmentRecord, config_directory, register_resolvers
 from frame_train.console import print_error, print_notice
 from frame_train.distributed.environment import (
-    is_follower,
     is_restarted,
     is_under_torchrun,
-    leading,
+    is_worker,
     name_launch,
+    releasing_workers,
     wait_for_directory,
 )
 from frame_train.errors import CompositionError, TrainingError, raise_any
@@ -49,9 +49,9 @@ def main() -> None:
     environment = EnvironmentRecord()
     environment.register()
     show_traceback = "--traceback" in sys.argv or os.environ.get("HYDRA_FULL_ERROR") == "1"
-    if is_follower():
+    if is_worker():
         sys.exit(_follow())
-    with reported_errors(show_traceback, sys.argv[1:], environment), leading():
+    with reported_errors(show_traceback, sys.argv[1:], environment), releasing_workers():
         flags, arguments = take_flags(sys.argv[1:])
         sys.exit(_run(flags, arguments, show_traceback, environment))
     sys.exit(2)

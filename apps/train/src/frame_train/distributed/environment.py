@@ -1,7 +1,7 @@
-"""The processes of one training: the first makes the run, the others follow it.
+"""Rank of this process, and exchange of the run directory between ranks.
 
-`train trainer.devices=2` starts the others itself; under `torchrun` all are started alike. Either way those that follow
-learn the directory of the run from the first, and all else from what is in that directory.
+Rank 0 makes the run. `train trainer.devices=2` starts the worker ranks itself; `torchrun` starts all ranks. In both
+cases, the worker ranks learn the run directory from rank 0, and everything else from the files in it.
 """
 
 import contextlib
@@ -14,23 +14,23 @@ from typing import Any
 from omegaconf import DictConfig, open_dict
 
 DIRECTORY = "FRAME_RUN_DIRECTORY"
-"""The variable in which a process that the first one has started finds the directory."""
+"""Environment variable with the run directory, set by rank 0 for the worker ranks that it starts."""
 
-_PATIENCE = timedelta(days=7)  # the first one may have data to download
+_PATIENCE = timedelta(days=7)  # rank 0 may have to download a data set
 
 
-def is_follower() -> bool:
-    """Say whether this process follows another one."""
+def is_worker() -> bool:
+    """Return whether this process is a worker rank."""
     return DIRECTORY in os.environ or (is_under_torchrun() and os.environ["RANK"] != "0")
 
 
 def is_under_torchrun() -> bool:
-    """Say whether `torchrun` has started this process."""
+    """Return whether `torchrun` started this process."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def is_restarted() -> bool:
-    """Say whether `torchrun` starts the processes once more, because one had been lost."""
+    """Return whether `torchrun` restarted the processes after one was lost."""
     return is_under_torchrun() and int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
 
@@ -40,12 +40,12 @@ def may_restart() -> bool:
 
 
 def name_launch() -> str | None:
-    """Name what has started this process, the same when `torchrun` starts it once more; None where that is nobody."""
+    """Return an identifier of the `torchrun` that started this process, equal after restarts; None without one."""
     return f"{os.environ['TORCHELASTIC_RUN_ID']}/{os.getppid()}" if is_under_torchrun() else None
 
 
-def take_numbers(config: DictConfig) -> None:
-    """Let a config say how many processes there are, where `torchrun` has decided it."""
+def set_process_counts(config: DictConfig) -> None:
+    """Set the numbers of devices and nodes in a config to those of `torchrun`."""
     if is_under_torchrun():
         n_here, n_all = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
         with open_dict(config):
@@ -53,8 +53,8 @@ def take_numbers(config: DictConfig) -> None:
 
 
 @contextlib.contextmanager
-def leading() -> Generator[None]:
-    """Let the processes that wait under `torchrun` go when the command is over, also where it has made no run."""
+def releasing_workers() -> Generator[None]:
+    """Release the worker ranks that wait under `torchrun` at the end, even if no run was created."""
     try:
         yield
     finally:
@@ -62,14 +62,14 @@ def leading() -> Generator[None]:
             store.set(_name_key(), "")
 
 
-def tell_directory(directory: Path) -> Any:
-    """Report the run to the ranks that wait under `torchrun`, and return the store in which all ranks connect.
+def publish_directory(directory: Path) -> Any:
+    """Send the run directory to the ranks that wait under `torchrun`, and return the store in which all ranks connect.
 
     `torchrun` keeps one store across restarts. It still holds the addresses of the lost processes, and a rank that
     reads one of them waits for a process that is gone. Rank 0 therefore serves an empty store for each start.
 
     Returns:
-        The store, which is served as long as it is referred to; None without `torchrun`.
+        The store, which is served while a reference to it exists; None without `torchrun`.
     """
     if not is_under_torchrun():
         return None
@@ -82,7 +82,7 @@ def tell_directory(directory: Path) -> Any:
 
 
 def wait_for_directory() -> Path | None:
-    """Return the directory of the run to follow, once it is made; None if the first process makes none."""
+    """Return the run directory once rank 0 has made it; None if rank 0 makes none."""
     if DIRECTORY in os.environ:
         return Path(os.environ[DIRECTORY])
     port, _, directory = _open_store().get(_name_key()).decode().partition(" ")
@@ -91,7 +91,7 @@ def wait_for_directory() -> Path | None:
 
 
 def _open_store() -> Any:
-    """Open what `torchrun` has for its processes to find one another."""
+    """Open the store of `torchrun`, which its processes share."""
     from torch.distributed.rendezvous import rendezvous  # torch is imported only where needed
 
     store, _, _ = next(rendezvous("env://", timeout=_PATIENCE))

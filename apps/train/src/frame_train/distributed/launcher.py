@@ -1,4 +1,4 @@
-"""Starts the other processes of a training, and does not outlive them."""
+"""Launcher of the worker ranks."""
 
 import contextlib
 import os
@@ -17,26 +17,26 @@ from torch import distributed
 
 from frame_train.console import print_error
 from frame_train.distributed import collectives
-from frame_train.distributed.environment import DIRECTORY, may_restart, tell_directory
+from frame_train.distributed.environment import DIRECTORY, may_restart, publish_directory
 from frame_train.errors import CompositionError, TrainingError
 
-_PATIENCE = 5.0  # seconds in which the loss of a process is to show in the first one
+_PATIENCE = 5.0  # seconds in which rank 0 should notice the loss of a rank by itself
 _PATIENCE_AT_THE_END = 60.0
 
 _PARENT = "FRAME_FIRST_PROCESS"
-"""The variable in which a process that the first one has started finds its number."""
+"""Environment variable with the process id of rank 0, set for the worker ranks that it starts."""
 
 _ADDRESS = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
-"""The variables by which processes find one another: those of a run are not those of a grid's next job."""
+"""Environment variables by which ranks connect. They are restored afterwards, for the next job of a grid."""
 
-Follower = subprocess.Popen[bytes]
+Worker = subprocess.Popen[bytes]
 
 
 def check_processes(trainer: Trainer) -> None:
-    """Check that the processes that a trainer asks for can be had.
+    """Check that the processes of a trainer can be started.
 
     Raises:
-        CompositionError: They can't.
+        CompositionError: They cannot.
     """
     strategy = trainer.strategy
     if isinstance(strategy, SingleDeviceStrategy):
@@ -47,17 +47,17 @@ def check_processes(trainer: Trainer) -> None:
     environment = strategy.cluster_environment
     if not isinstance(environment, LightningEnvironment | TorchElasticEnvironment):
         message = (
-            f"`trainer.devices`: {trainer.world_size} processes are not taken over from "
-            f"`{type(environment).__name__}`; start them with `torchrun --nproc-per-node … -m frame_train …`."
+            f"`trainer.devices`: {trainer.world_size} processes of `{type(environment).__name__}` are not supported. "
+            "Start them with `torchrun --nproc-per-node … -m frame_train …`."
         )
         raise CompositionError(message, "trainer.devices")
     if isinstance(environment, LightningEnvironment) and trainer.num_nodes > 1:
         message = (
-            f"`trainer.num_nodes`: {trainer.num_nodes} machines are not reached from here; start each with "
+            f"`trainer.num_nodes`: {trainer.num_nodes} machines need a launcher. On each, run "
             "`torchrun --nnodes … --nproc-per-node … -m frame_train …`."
         )
         raise CompositionError(message, "trainer.num_nodes")
-    if trainer.num_nodes > 1 and may_restart():  # whose processes could then wait for those of another restart
+    if trainer.num_nodes > 1 and may_restart():  # ranks of different restarts could wait for one another
         message = (
             f"`torchrun --max-restarts` needs one machine, got {trainer.num_nodes}: each machine counts its restarts "
             "alone. Leave it out, and resume the run with `resume=auto`."
@@ -66,40 +66,40 @@ def check_processes(trainer: Trainer) -> None:
 
 
 @contextlib.contextmanager
-def followed(trainer: Trainer, directory: Path, on_loss: Callable[[], None]) -> Generator[None]:
-    """Have the other processes with one, from before a training begins until it is over.
+def running_workers(trainer: Trainer, directory: Path, on_loss: Callable[[], None]) -> Generator[None]:
+    """Run the worker ranks for the duration of training.
 
-    One that is lost ends the training, also where the first process waits for a device that waits for the lost one.
+    The loss of a rank ends the training, even while rank 0 waits for a device that waits for the lost rank.
 
     Args:
         trainer: The trainer.
-        directory: The run directory, with all that those who follow read in it.
-        on_loss: Called before this process ends because another one was lost.
+        directory: The run directory, with every file that worker ranks read.
+        on_loss: Called before this process exits because a rank was lost.
 
     Raises:
-        TrainingError: One was lost.
+        TrainingError: A rank was lost.
     """
     before = {name: os.environ[name] for name in _ADDRESS if name in os.environ}
-    followers = _start(trainer, directory)
-    _store = tell_directory(directory)  # served until the training is over
+    workers = _start(trainer, directory)
+    _store = publish_directory(directory)  # served until training ends
     is_over = threading.Event()
-    if followers:
-        threading.Thread(target=_watch, args=(followers, trainer, on_loss, is_over), daemon=True).start()
+    if workers:
+        threading.Thread(target=_watch, args=(workers, trainer, on_loss, is_over), daemon=True).start()
     try:
         yield
-        _wait(followers, _PATIENCE_AT_THE_END)
+        _wait(workers, _PATIENCE_AT_THE_END)
     except RuntimeError as error:
         if isinstance(error, TrainingError):
             raise
-        _wait(followers, 1.0)  # what an error comes from may be a moment from its end
-        if _find_lost(followers):
-            raise TrainingError(_tell_lost(followers)) from error
+        _wait(workers, 1.0)  # the rank that caused the error may still be exiting
+        if _find_lost(workers):
+            raise TrainingError(_describe_lost(workers)) from error
         raise
     finally:
         is_over.set()
-        for follower in followers:
-            follower.kill()
-            follower.wait()
+        for worker in workers:
+            worker.kill()
+            worker.wait()
         collectives.end()
         if isinstance(trainer.strategy, DDPStrategy) and distributed.is_initialized():
             distributed.destroy_process_group()
@@ -109,8 +109,8 @@ def followed(trainer: Trainer, directory: Path, on_loss: Callable[[], None]) -> 
 
 
 def end_with_parent() -> None:
-    """End this process when the one that has started it is no more."""
-    parent = int(os.environ.get(_PARENT, os.getppid()))  # which may be gone already
+    """Exit when the process that started this one has ended."""
+    parent = int(os.environ.get(_PARENT, os.getppid()))  # it may have ended already
     threading.Thread(target=_wait_for_another_parent, args=(parent,), daemon=True).start()
 
 
@@ -120,14 +120,14 @@ def _wait_for_another_parent(parent: int) -> None:
     os._exit(1)
 
 
-def _start(trainer: Trainer, directory: Path) -> list[Follower]:
-    """Start the others, in groups of their own: Ctrl-C is for the first, which tells them."""
+def _start(trainer: Trainer, directory: Path) -> list[Worker]:
+    """Start the worker ranks in their own process groups: Ctrl-C reaches rank 0, which stops them."""
     strategy = trainer.strategy
     if not isinstance(strategy, DDPStrategy) or not isinstance(strategy.cluster_environment, LightningEnvironment):
         return []
     environment = strategy.cluster_environment
     address = {"MASTER_ADDR": environment.main_address, "MASTER_PORT": str(environment.main_port)}
-    os.environ.update(address, NODE_RANK="0", LOCAL_RANK="0")  # by which Lightning knows that all is started
+    os.environ.update(address, NODE_RANK="0", LOCAL_RANK="0")  # so that Lightning starts no processes
     return [
         subprocess.Popen(
             [sys.executable, "-P", "-m", "frame_train"],
@@ -139,35 +139,34 @@ def _start(trainer: Trainer, directory: Path) -> list[Follower]:
     ]
 
 
-def _watch(
-    followers: Sequence[Follower], trainer: Trainer, on_loss: Callable[[], None], is_over: threading.Event
-) -> None:
-    """End all where one is lost and the first does not come to know of it."""
-    while not _find_lost(followers):
+def _watch(workers: Sequence[Worker], trainer: Trainer, on_loss: Callable[[], None], is_over: threading.Event) -> None:
+    """Exit all ranks if one is lost and rank 0 does not notice."""
+    while not _find_lost(workers):
         if is_over.wait(0.5):
             return
     if is_over.wait(_PATIENCE) or trainer.interrupted:
         return
-    print_error(_tell_lost(followers))
+    print_error(_describe_lost(workers))
     on_loss()
-    for follower in followers:
-        follower.kill()
+    for worker in workers:
+        worker.kill()
     os._exit(1)
 
 
-def _wait(followers: Sequence[Follower], seconds: float) -> None:
-    """Wait for the end of all, or for some seconds."""
+def _wait(workers: Sequence[Worker], seconds: float) -> None:
+    """Wait until all workers have exited, at most for some seconds."""
     end = time.monotonic() + seconds
-    while any(follower.poll() is None for follower in followers) and time.monotonic() < end:
+    while any(worker.poll() is None for worker in workers) and time.monotonic() < end:
         time.sleep(0.02)
 
 
-def _find_lost(followers: Sequence[Follower]) -> dict[int, int]:
-    """Give the exit code of each that has ended with an error, by its number."""
-    codes = {number: follower.poll() for number, follower in enumerate(followers, start=1)}
-    return {number: code for number, code in codes.items() if code}
+def _find_lost(workers: Sequence[Worker]) -> dict[int, int]:
+    """Return the exit code of each rank that failed."""
+    codes = {rank: worker.poll() for rank, worker in enumerate(workers, start=1)}
+    return {rank: code for rank, code in codes.items() if code}
 
 
-def _tell_lost(followers: Sequence[Follower]) -> str:
-    told = " and ".join(f"process {number} (exit code {code})" for number, code in _find_lost(followers).items())
-    return f"Of {len(followers) + 1} processes, {told} has ended, counted from 0."
+def _describe_lost(workers: Sequence[Worker]) -> str:
+    n_ranks = len(workers) + 1
+    lost = _find_lost(workers).items()
+    return " ".join(f"Rank {rank} of {n_ranks} exited with code {code}." for rank, code in lost)

@@ -1,4 +1,4 @@
-"""A job of SLURM that is put back into the queue when its time is up."""
+"""Requeuing of SLURM jobs that reach their time limit."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 def is_requeue(received: signal.Signals, environment: ClusterEnvironment) -> bool:
     """Return whether a signal asks for a requeue: SIGUSR1 in a job that ``srun`` has started.
 
-    ``SLURMEnvironment(auto_requeue=False)`` under ``trainer.plugins`` leaves the job as it is.
+    ``SLURMEnvironment(auto_requeue=False)`` under ``trainer.plugins`` turns requeuing off.
     """
     return (
         isinstance(environment, SLURMEnvironment)
@@ -21,9 +21,9 @@ def is_requeue(received: signal.Signals, environment: ClusterEnvironment) -> boo
 
 
 def requeue() -> str:
-    """Ask SLURM to run this job, or this task of an array, once more; give why it does not, or nothing.
+    """Ask SLURM to requeue this job, or this task of an array; return the reason if it refuses, else an empty string.
 
-    SLURM then ends what is left of the job: all must be written before.
+    SLURM then kills the job, so everything must be written before.
     """
     job = os.environ["SLURM_JOB_ID"]
     if "SLURM_ARRAY_JOB_ID" in os.environ:
