@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +68,9 @@ def build_parts(config: DictConfig, composition: Composition) -> Parts:
             expected = "a LightningModule with `model`, `data` and `counters`"
             raise CompositionError(f"`optimization` must be {expected}, got {optimization!r}.", "optimization")
         parts.module, parts.subject = optimization, optimization
-    _build_group("callbacks", Callback, parts.callbacks, config, composition, parts.problems)
-    _build_group("evaluation", Callback, parts.callbacks, config, composition, parts.problems)
-    _build_group("logger", Logger, parts.loggers, config, composition, parts.problems)
+    build = partial(_build_group, config=config, composition=composition, problems=parts.problems)
+    parts.callbacks = {**build("callbacks", Callback), **build("evaluation", Callback)}
+    parts.loggers = build("logger", Logger)
     if config.train_for is not None:
         with collected(parts.problems):
             arguments = {"train_for": config.train_for}
@@ -84,22 +85,18 @@ def build_parts(config: DictConfig, composition: Composition) -> Parts:
 
 
 def _build_group(
-    group: str,
-    kind: type,
-    components: dict[str, Any],
-    config: DictConfig,
-    composition: Composition,
-    problems: list[CompositionError],
-) -> None:
-    """Build the components of a group, a mapping or a list; those that are null are left out."""
+    group: str, kind: type, config: DictConfig, composition: Composition, problems: list[CompositionError]
+) -> dict[str, Any]:
+    """Build the components of a group, a mapping or a list, by key; those that are null are left out."""
     nodes = config[group]
     if nodes is None:
-        return
+        return {}
     if not isinstance(nodes, DictConfig | ListConfig):
         message = f"`{group}` must be a mapping of names to components, got {nodes!r}."
         problems.append(CompositionError(message, group))
-        return
+        return {}
     names: Sequence[Any] = range(len(nodes)) if isinstance(nodes, ListConfig) else list(nodes)
+    components: dict[str, Any] = {}
     for name in names:
         with collected(problems):
             node = read_entry(nodes, name)
@@ -109,6 +106,7 @@ def _build_group(
             elif component is not None:
                 message = f"`{group}.{name}` must be a {kind.__name__}, got {_describe(node)}"
                 raise CompositionError(f"{message}; `~{group}.{name}` leaves it out.", f"{group}.{name}")
+    return components
 
 
 def _describe(node: Any) -> str:
