@@ -1,12 +1,8 @@
-"""Folders that are removed when an error follows, and files that are replaced atomically."""
+"""Folders that are removed when an error follows."""
 
 import contextlib
-import os
-import secrets
 from collections.abc import Generator
 from pathlib import Path
-
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 
 @contextlib.contextmanager
@@ -25,50 +21,3 @@ def made_folder(folder: Path) -> Generator[Path]:
             with contextlib.suppress(OSError):
                 path.rmdir()
         raise
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Generator[Path]:
-    """Yield a new empty file in the same folder, and put it in the place of ``path`` after the block.
-
-    At any time ``path`` is the old file or the new one, complete and flushed to the disk. If the block raises,
-    ``path`` is unchanged and the new file is removed. The mode of the file follows the umask, even if the block
-    replaces the file it was given.
-
-    Raises:
-        OSError: The file can't be written.
-    """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    descriptor = os.open(temporary, _NEW, 0o666)
-    mode = os.fstat(descriptor).st_mode
-    os.close(descriptor)
-    try:
-        yield temporary
-        temporary.chmod(mode)
-        _flush(temporary)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _flush(path.parent)
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a text file in UTF-8, and replace an older one atomically."""
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove what `replacing` left in a folder when its process was killed; nobody else may write there."""
-    for temporary in folder.glob(".*.tmp"):
-        temporary.unlink()
-
-
-def _flush(path: Path) -> None:
-    """Flush a file, or the names in a folder, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -13,6 +13,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 from pytorch_lightning import Trainer
 
+from frame_loggers.files import remove_leftovers
 from frame_train.callbacks.stopping import is_stopped
 from frame_train.composition.settings import resolve_without_environment
 from frame_train.console import print_notice
@@ -21,7 +22,6 @@ from frame_train.distributed.launcher import end_with_parent, running_workers
 from frame_train.distributed.slurm import is_requeue, requeue
 from frame_train.errors import CompositionError, TrainingError
 from frame_train.experiment.build import Experiment, build_experiment
-from frame_train.files import remove_leftovers
 from frame_train.optimization.lightning_internals import get_cluster_environment
 from frame_train.optimization.logs import truncate_logs
 from frame_train.report import write_report
@@ -88,7 +88,7 @@ def resume(config: DictConfig, resumption: Resumption) -> Mapping[str, float]:
         return {}
     set_process_counts(config)
     with _explained_disk_errors(directory), claimed(directory):
-        for folder in (directory, directory / "checkpoints"):
+        for folder in (directory, directory / "checkpoints", directory / "images"):
             remove_leftovers(folder)
         checkpoint = restore(resumption.checkpoint)
         continued = deepcopy(config)

@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from frame_core import SCALAR_ENTRY, EntryType, LogEntry, name_numbers
 from frame_loggers.conversion import make_bins, make_pil_image, make_plain
+from frame_loggers.files import replacing
 from frame_loggers.metrics_file import Histogram, MetricsFile, MetricsLine, as_number, suggest_image_paths
 
 
@@ -139,7 +140,6 @@ class FileLogger(Logger):
         paths = (self._directory / path for path in suggest_image_paths(name, global_step))
         path = next(path for path in paths if not path.exists())
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.tmp")
-        make_pil_image(log_entry).save(temporary, format="PNG")
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            make_pil_image(log_entry).save(temporary, format="PNG")
         return path.relative_to(self._directory).as_posix()

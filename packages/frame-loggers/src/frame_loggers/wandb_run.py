@@ -4,6 +4,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from frame_loggers.files import replace_text
+
 
 @dataclass(frozen=True)
 class WandbRun:
@@ -24,7 +26,7 @@ def write_wandb_run(directory: Path, run: WandbRun) -> None:
     """Write the identity of a run to ``<directory>/wandb/run.json``, where a later process finds it."""
     path = _get_path(directory)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(asdict(run), indent=2) + "\n")
+    replace_text(path, json.dumps(asdict(run), indent=2) + "\n")
 
 
 def read_wandb_run(directory: Path) -> WandbRun | None:

@@ -10,9 +10,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from frame_loggers.files import replace_text
 from frame_train.commands.startup import defer_packages
 from frame_train.composition.settings import register_resolvers
-from frame_train.files import replace_text
 
 
 @dataclass

@@ -11,7 +11,7 @@ from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
-from frame_train.files import replacing
+from frame_loggers.files import replacing
 from frame_train.report.drawing import count_outside, draw_curves, draw_histogram
 from frame_train.report.scale import format_duration, format_number
 from frame_train.report.series import N_DRAWN, group

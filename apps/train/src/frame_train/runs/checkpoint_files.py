@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from frame_train.files import replace_text, replacing
+from frame_loggers.files import replace_text, replacing
 
 
 @dataclass(frozen=True)

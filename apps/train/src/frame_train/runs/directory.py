@@ -16,11 +16,12 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from frame_loggers.files import replace_text
 from frame_loggers.wandb_run import read_wandb_run
 from frame_train.composition.settings import workspace
 from frame_train.distributed.environment import name_launch
 from frame_train.errors import CompositionError
-from frame_train.files import made_folder, replace_text
+from frame_train.files import made_folder
 from frame_train.runs.record import read_record
 
 _PACKAGES = (

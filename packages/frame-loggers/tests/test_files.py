@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from frame_train.files import remove_leftovers, replace_text, replacing
+from frame_loggers.files import remove_leftovers, replace_text, replacing
 
 
 def test_a_file_is_replaced_and_nothing_stays_beside_it(tmp_path: Path) -> None:
