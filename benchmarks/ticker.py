@@ -9,7 +9,7 @@ from pytorch_lightning import Callback, Trainer
 class Ticker(Callback):
     """Ticks after each call of the Trainer's loop, once per optimizer step."""
 
-    trip_stride = 0
+    call_every = 0
 
     def __init__(self, tick: Callable[[], None]) -> None:
         self.tick = tick

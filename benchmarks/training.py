@@ -17,7 +17,7 @@ from benchmarks.turns import Contender, Turn, take_turns
 
 _ON_GPU = ("trainer.accelerator=gpu",)
 _COMPILED = ("optimization.compile=reduce-overhead",)
-_IN_TRIPS = ("optimization.steps_per_trip=16",)
+_IN_GROUPS = ("optimization.steps_per_execution=16",)
 CONTENDERS = {
     "cpu": {
         "floor": Contender("benchmarks.floor.train"),
@@ -29,7 +29,7 @@ CONTENDERS = {
         "tutorial": Contender("benchmarks.tutorial.train_on_gpu"),
         "ours": Contender("benchmarks.ours.train", _ON_GPU),
         "ours, compiled": Contender("benchmarks.ours.train", [*_ON_GPU, *_COMPILED]),
-        "ours, compiled, 16 steps to a trip": Contender("benchmarks.ours.train", [*_ON_GPU, *_COMPILED, *_IN_TRIPS]),
+        "ours, compiled, groups of 16 steps": Contender("benchmarks.ours.train", [*_ON_GPU, *_COMPILED, *_IN_GROUPS]),
     },
 }
 BATCH_SIZE = 128

@@ -37,9 +37,9 @@ from frame_train.data import SyntheticDataset, TwoViews
 from frame_train.optimization import (
     AdamBatchOptimization,
     AdversarialOptimization,
-    JointOptimization,
+    BatchOptimization,
+    OptimizationModule,
 )
-from frame_train.optimization.module import Procedure
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*does not have many workers",
@@ -80,12 +80,12 @@ EVALUATIONS: list[Evaluation] = [
 ]
 
 
-def make_procedure(model: Model) -> Procedure:
+def make_procedure(model: Model) -> OptimizationModule:
     data = {"train": TwoViews(SyntheticDataset(20, (1, 28, 28), 10)), "valid": SyntheticDataset(6, (1, 28, 28), 10)}
     options: dict[str, Any] = {"data": data, "num_workers": 0, "batch_size": 10}
     adam = partial(torch.optim.Adam, lr=1e-3)
     if isinstance(model, JointModel):
-        return JointOptimization(dict(model.models.items()), optimizer=adam, **options)
+        return BatchOptimization(model, optimizer=adam, **options)
     if isinstance(model, AdversarialModel):
         return AdversarialOptimization(model, generator_optimizer=adam, discriminator_optimizer=adam, **options)
     return AdamBatchOptimization(model, lr=1e-3, **options)

@@ -130,7 +130,7 @@ SHIFT = "optimization.augmentation={_target_: frame_train.data.RandomShift, n_pi
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
-@pytest.mark.parametrize("overrides", [[], [SHIFT], ["optimization.steps_per_trip=2", SHIFT]], ids=len)
+@pytest.mark.parametrize("overrides", [[], [SHIFT], ["optimization.steps_per_execution=2", SHIFT]], ids=len)
 def test_no_step_reads_a_number_off_the_device(overrides: list[str], tmp_path: Path) -> None:
     experiment = build(tmp_path, "trainer.max_steps=7", *overrides)  # an epoch has more
     window = Window(2, 6)
@@ -157,12 +157,12 @@ class SyncFree(Callback):
 
 @pytest.mark.gpu
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
-@pytest.mark.parametrize("steps_per_trip", [1, 2])
+@pytest.mark.parametrize("steps_per_execution", [1, 2])
 @pytest.mark.parametrize("compile_mode", ["false", "true", "reduce-overhead"])
 def test_no_step_waits_for_the_gpu_and_its_data_lie_there(
-    compile_mode: str, steps_per_trip: int, tmp_path: Path
+    compile_mode: str, steps_per_execution: int, tmp_path: Path
 ) -> None:
-    options = [f"optimization.compile={compile_mode}", f"optimization.steps_per_trip={steps_per_trip}", SHIFT]
+    options = [f"optimization.compile={compile_mode}", f"optimization.steps_per_execution={steps_per_execution}", SHIFT]
     experiment = build(tmp_path, "trainer.accelerator=gpu", "trainer.max_steps=14", *options)
     free = SyncFree(8, 12)  # by then everything is compiled and captured
     experiment.trainer.callbacks.append(free)
@@ -170,7 +170,7 @@ def test_no_step_waits_for_the_gpu_and_its_data_lie_there(
         experiment.trainer.fit(experiment.optimization)
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    assert free.n_steps == 4 // steps_per_trip
+    assert free.n_steps == 4 // steps_per_execution
     loader = experiment.trainer.train_dataloader
     assert loader.dataset.data_set.get_batch(torch.arange(2, device="cuda"))["x"].is_cuda
 

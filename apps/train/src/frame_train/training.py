@@ -24,8 +24,9 @@ from frame_train.errors import CompositionError, TrainingError
 from frame_train.experiment.build import Experiment, build_experiment
 from frame_train.optimization.lightning_internals import get_cluster_environment
 from frame_train.optimization.logs import truncate_logs
+from frame_train.optimization.training_state import TrainingState
 from frame_train.report import write_report
-from frame_train.runs.checkpoint import TrainingState, read_training_state
+from frame_train.runs.checkpoint import read_training_state
 from frame_train.runs.checkpoint_files import find_newest, restore
 from frame_train.runs.directory import (
     claimed,

@@ -32,3 +32,48 @@ def test_a_moved_class_is_found_under_its_old_path_wherever_it_stands(old: str, 
     assert rename_old_words(config) == [f"`{old}` is an old name: it is now `{new}`."]
     assert config.a[0].part["_target_"] == config.b["_target_"] == new
     assert get_class(new)
+
+
+def test_an_old_key_is_renamed_with_its_value() -> None:
+    config = OmegaConf.create({"params": {"k": 5}, "optimization": {"steps_per_trip": "${params.k}"}})
+    line = "`optimization.steps_per_trip` is an old name: it is now `optimization.steps_per_execution`."
+    assert rename_old_words(config) == [line]
+    assert config.optimization == {"steps_per_execution": 5}
+    config.params.k = 6
+    assert config.optimization.steps_per_execution == 6
+    config = OmegaConf.create({"optimization": {"steps_per_trip": 2, "steps_per_execution": None}})
+    rename_old_words(config)
+    assert config.optimization == {"steps_per_execution": 2}  # the config of a user over a shipped one
+
+
+JOINT = """
+models: {vae: {beta: 1}, vib: {beta: 2}}
+optimization:
+  _target_: frame_train.optimization.JointOptimization
+  models: ${models}
+  data: ???
+evaluation:
+  one: ${optimization.models.vae}
+  two: ["${ optimization.models.vib.beta}"]
+  other: ${no.optimization.models}
+"""
+
+
+@pytest.mark.parametrize("is_inline", [False, True])
+def test_joint_optimization_becomes_batch_optimization_of_a_joint_model(is_inline: bool) -> None:
+    config = OmegaConf.create(JOINT)
+    if is_inline:
+        config.optimization.models = OmegaConf.to_container(config.pop("models"))
+    (line,) = rename_old_words(config)
+    assert "`frame_train.optimization.BatchOptimization` with `model: {_target_: frame_core.JointModel" in line
+    assert config.optimization["_target_"] == "frame_train.optimization.BatchOptimization"
+    assert config.optimization.model == {
+        "_target_": "frame_core.JointModel",
+        "models": {"vae": {"beta": 1}, "vib": {"beta": 2}},
+    }
+    assert OmegaConf.is_missing(config.optimization, "data")
+    assert "models" not in config.optimization
+    assert config.evaluation.one is config.optimization.model.models.vae  # one node, which is built once
+    assert config.evaluation.two == [2]
+    assert OmegaConf.to_container(config.evaluation)["other"] == "${no.optimization.models}"
+    assert rename_old_words(config) == []

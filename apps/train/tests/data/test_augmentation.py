@@ -86,8 +86,8 @@ def test_a_transform_of_torchvision_is_taken_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("augmentation", "message"),
     [
-        (lambda x: x[:1], r"as many pictures as it was given, \(2, 1, 4, 4\), got \(1, 1, 4, 4\)"),
-        (lambda x: None, r"as many pictures as it was given, \(2, 1, 4, 4\), got NoneType"),
+        (lambda x: x[:1], r"as many images as it receives, \(2, 1, 4, 4\), got \(1, 1, 4, 4\)"),
+        (lambda x: None, r"as many images as it receives, \(2, 1, 4, 4\), got NoneType"),
     ],
 )
 def test_what_gives_no_pictures_back_is_refused(augmentation: Callable[[Tensor], Any], message: str) -> None:
@@ -99,12 +99,14 @@ def test_what_gives_no_pictures_back_is_refused(augmentation: Callable[[Tensor],
 
 def test_views_that_were_made_before_are_not_left_as_they_are() -> None:
     x = torch.rand(2, 1, 4, 4)
-    with pytest.raises(ValueError, match="changes `x` alone, and these data have 'v1', 'v2' made from it"):
+    with pytest.raises(ValueError, match="changes `x` alone, but these data also have 'v1', 'v2' made from it"):
         augment({"x": x, "v1": x.clone(), "v2": x.clone(), "y": torch.zeros(2)}, RandomShift(1))
 
 
 def test_what_cannot_be_called_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"`augmentation` must take a batch of pictures, .* got \{'n_pixels': 2\}"):
+    with pytest.raises(
+        TypeError, match=r"`augmentation` must be a function of a batch of images, .* got \{'n_pixels': 2\}"
+    ):
         train({"n_pixels": 2})
 
 

@@ -5,14 +5,13 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import Tensor
-from torch.utils.data import TensorDataset
+from torch.utils.data import DataLoader, TensorDataset
 
-from frame_core import read_batches
+from frame_core import SizedDataset, read_batches
 from frame_train.data import InMemoryDataset
-from frame_train.data.loaders import Batch, DataWithWorkers, ShuffledBatches, Trips, join_trips, make_train_loader
+from frame_train.data.loaders import DataWithWorkers, make_train_loader
+from frame_train.data.sampling import ShuffledBatches, StepGroups
 
 
 class CountingDataset(InMemoryDataset):
@@ -34,68 +33,25 @@ def make_data(n_data: int = 10) -> dict[str, Tensor]:
     return {"x": torch.arange(n_data).float(), "y": torch.arange(n_data)}
 
 
+def make_loader(
+    data_set: SizedDataset, batch_size: int, seed: int = 0, n_steps: int = 1, **options: Any
+) -> DataLoader[Any]:
+    groups = StepGroups(ShuffledBatches(len(data_set), batch_size, seed), n_steps)
+    return make_train_loader(data_set, groups, **options)
+
+
 def read_epoch(loader: object, epoch: int) -> list[list[int]]:
     loader.sampler.set_epoch(epoch)
     return [batch["y"].tolist() for batch in loader]
 
 
-@given(st.integers(1, 50), st.integers(1, 60), st.integers(0, 2**63), st.integers(0, 100))
-def test_an_epoch_holds_every_datum_once(n_data: int, batch_size: int, seed: int, epoch: int) -> None:
-    sampler = ShuffledBatches(n_data, batch_size, seed)
-    sampler.set_epoch(epoch)
-    batches = [batch.indices for batch in sampler]
-    assert sorted(torch.cat(batches).tolist()) == list(range(n_data))
-    assert len(batches) == len(sampler)
-    assert all(len(batch) == batch_size for batch in batches[:-1])
-    assert len(batches[-1]) <= batch_size + 1
-    assert len(batches[-1]) > 1 or 1 in (n_data, batch_size)
-
-
-@given(st.integers(5, 60), st.integers(1, 20), st.integers(1, 5), st.integers(0, 9))
-def test_processes_share_an_epoch_without_overlap(n_data: int, batch_size: int, n_processes: int, epoch: int) -> None:
-    shares: list[list[Batch]] = []
-    for process in range(n_processes):
-        sampler = ShuffledBatches(n_data, batch_size, seed=3)
-        sampler.share(n_processes, process)
-        sampler.set_epoch(epoch)
-        shares.append(list(sampler))
-        assert len(sampler) == len(shares[-1])
-    seen = [index for share in shares for batch in share for index in batch.indices.tolist()]
-    assert len(set(seen)) == len(seen) == n_data - n_data % n_processes
-    keys = [batch.key for share in shares for batch in share]
-    assert len(set(keys)) == len(keys)
-    one = ShuffledBatches(n_data, batch_size * n_processes, seed=3)
-    one.set_epoch(epoch)
-    for batch, *parts in zip(one, *shares):
-        together = sorted(index for part in parts for index in part.indices.tolist())
-        if len(together) == batch_size * n_processes == len(batch.indices):
-            assert together == sorted(batch.indices.tolist())
-
-
 def test_the_order_depends_on_the_seed_and_the_epoch_alone() -> None:
-    loader = make_train_loader(InMemoryDataset(make_data()), 3, seed=0)
+    loader = make_loader(InMemoryDataset(make_data()), 3)
     first = read_epoch(loader, 4)
     torch.rand(7)  # the state of the generator does not matter
-    assert read_epoch(make_train_loader(InMemoryDataset(make_data()), 3, seed=0), 4) == first
+    assert read_epoch(make_loader(InMemoryDataset(make_data()), 3), 4) == first
     assert read_epoch(loader, 5) != first
-    assert read_epoch(make_train_loader(InMemoryDataset(make_data()), 3, seed=1), 4) != first
-
-
-@given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 9), st.data())
-def test_an_epoch_that_is_begun_at_a_batch_goes_on_as_it_would_have(
-    n_data: int, batch_size: int, epoch: int, data: st.DataObject
-) -> None:
-    whole = ShuffledBatches(n_data, batch_size, seed=3)
-    whole.set_epoch(epoch)
-    batches = [(batch.indices.tolist(), batch.key) for batch in whole]
-    first = data.draw(st.integers(0, len(batches)))
-    resumed = ShuffledBatches(n_data, batch_size, seed=3)
-    resumed.start_at(epoch, first)
-    assert [(batch.indices.tolist(), batch.key) for batch in resumed] == batches[first:]
-    resumed.set_epoch(epoch)  # as Lightning does once more
-    assert len(list(resumed)) == len(batches) - first
-    resumed.set_epoch(epoch + 1)
-    assert len(list(resumed)) == len(batches)
+    assert read_epoch(make_loader(InMemoryDataset(make_data()), 3, seed=1), 4) != first
 
 
 class NoisyDataset(InMemoryDataset):
@@ -124,25 +80,25 @@ class OneByOne:
 
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_what_is_random_in_a_batch_depends_on_its_place_alone(num_workers: int) -> None:
-    loader = make_train_loader(OneByOne(NoisyDataset(make_data())), 3, seed=0)
+    loader = make_loader(OneByOne(NoisyDataset(make_data())), 3)
     expected = [batch["x"].tolist() for batch in loader]
-    resumed = make_train_loader(OneByOne(NoisyDataset(make_data())), 3, seed=0, num_workers=num_workers)
+    resumed = make_loader(OneByOne(NoisyDataset(make_data())), 3, num_workers=num_workers)
     resumed.sampler.start_at(0, 2)
     assert [batch["x"].tolist() for batch in resumed] == expected[2:]
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
-def test_a_loader_of_trips_gives_the_same_batches_together(num_workers: int) -> None:
-    loader = make_train_loader(OneByOne(NoisyDataset(make_data())), 3, seed=0, num_workers=num_workers)
-    alone = [batch["x"].tolist() for batch in loader]
-    joined = list(join_trips(loader, Trips(loader.sampler, 2)))
-    assert [len(trip) for trip in joined] == [2, 1]  # no batch of one datum is left
-    assert [batch["x"].tolist() for trip in joined for batch in trip] == alone
+def test_a_loader_of_step_groups_returns_the_same_batches_together(num_workers: int) -> None:
+    data_set = OneByOne(NoisyDataset(make_data()))
+    alone = [batch["x"].tolist() for batch in make_loader(data_set, 3)]
+    groups = list(make_loader(data_set, 3, n_steps=2, num_workers=num_workers))
+    assert [len(group) for group in groups] == [2, 1]  # no batch of one example is left
+    assert [batch["x"].tolist() for group in groups for batch in group] == alone
 
 
 def test_a_data_set_in_memory_is_read_by_whole_batches_in_this_process() -> None:
     data_set = CountingDataset(make_data())
-    loader = make_train_loader(data_set, 4, seed=0, num_workers=2)
+    loader = make_loader(data_set, 4, num_workers=2)
     assert sorted(y for batch in read_epoch(loader, 0) for y in batch) == list(range(10))
     assert (data_set.n_batches, data_set.n_single) == (3, 0)
 
@@ -150,24 +106,11 @@ def test_a_data_set_in_memory_is_read_by_whole_batches_in_this_process() -> None
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_any_other_data_set_gives_the_same_batches_with_and_without_workers(num_workers: int) -> None:
     data = make_data()
-    loader = make_train_loader(TensorDataset(data["x"], data["y"]), 3, seed=0, num_workers=num_workers)
-    expected = make_train_loader(InMemoryDataset(data), 3, seed=0)
+    loader = make_loader(TensorDataset(data["x"], data["y"]), 3, num_workers=num_workers)
+    expected = make_loader(InMemoryDataset(data), 3)
     assert read_epoch(loader, 1) == read_epoch(expected, 1)
     batch: Mapping[str, Tensor] = next(iter(loader))
     assert set(batch) == {"x", "y"}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"batch_size": 0}, "`batch_size` must be positive, got 0"),
-        ({"batch_size": -5}, "`batch_size` must be positive, got -5"),
-        ({"batch_size": 2, "num_workers": -1}, "`num_workers` must not be negative, got -1"),
-    ],
-)
-def test_a_number_out_of_range_is_refused(arguments: dict[str, int], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        make_train_loader(InMemoryDataset(make_data()), seed=0, **arguments)
 
 
 def test_a_worker_is_in_no_group_that_ctrl_c_goes_to() -> None:
@@ -178,7 +121,7 @@ def test_a_worker_is_in_no_group_that_ctrl_c_goes_to() -> None:
         def __getitem__(self, index: int) -> dict[str, Tensor]:
             return {"group": torch.tensor(os.getpgrp())}
 
-    groups = {group for batch in make_train_loader(Groups(), 2, 0, num_workers=2) for group in batch["group"].tolist()}
+    groups = {group for batch in make_loader(Groups(), 2, num_workers=2) for group in batch["group"].tolist()}
     assert len(groups) == 2
     assert os.getpgrp() not in groups
 

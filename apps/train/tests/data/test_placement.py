@@ -8,8 +8,9 @@ from torch.utils.data import TensorDataset
 from frame_core import MovableDataset
 from frame_core.testing import make_tiny_data
 from frame_train.data import InMemoryDataset, TwoViews, loaders
-from frame_train.data.loaders import Trips, join_trips, make_train_loader, move_loader
+from frame_train.data.loaders import make_train_loader
 from frame_train.data.placement import place, read_free_memory
+from frame_train.data.sampling import ShuffledBatches, StepGroups
 
 META = torch.device("meta")
 
@@ -17,6 +18,10 @@ META = torch.device("meta")
 def make_pictures(n_data: int = 10) -> InMemoryDataset:
     x = torch.arange(n_data, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 4, 4)
     return InMemoryDataset({"x": x.contiguous(), "y": torch.arange(n_data)})
+
+
+def make_groups(n_steps: int = 1) -> StepGroups:
+    return StepGroups(ShuffledBatches(10, 4, seed=0), n_steps)
 
 
 def test_a_data_set_takes_at_most_half_of_the_free_memory() -> None:
@@ -38,22 +43,22 @@ def test_a_data_set_that_is_not_in_memory_stays_where_it_is() -> None:
 def test_nothing_is_copied_where_there_is_no_gpu() -> None:
     assert read_free_memory(torch.device("cpu")) == 0
     assert read_free_memory(torch.device("mps")) == 0
-    loader = make_train_loader(make_pictures(), 4, seed=0)
-    assert move_loader(loader, torch.device("cpu")) is loader
+    data_set = make_pictures()
+    assert make_train_loader(data_set, make_groups(), device=torch.device("cpu")).dataset.data_set is data_set
 
 
 @pytest.mark.parametrize("with_views", [False, True])
 def test_batches_of_data_on_a_device_are_made_there(with_views: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loaders, "read_free_memory", lambda device: 10**9)
     data_set = TwoViews(make_pictures()) if with_views else make_pictures()
-    moved = move_loader(make_train_loader(data_set, 4, seed=0, pin_memory=True), META)
+    moved = make_train_loader(data_set, make_groups(), pin_memory=True, device=META)
     batches = list(moved)
     assert [len(batch["x"]) for batch in batches] == [4, 4, 2]
     assert all(value.device == META for batch in batches for value in batch.values())
     assert batches[0]["x"].dtype == torch.float32
     assert not moved.pin_memory
-    (trip, rest) = join_trips(moved, Trips(moved.sampler, 2))
-    assert [[batch["x"].device for batch in batches] for batches in (trip, rest)] == [[META, META], [META]]
+    groups = make_train_loader(data_set, make_groups(n_steps=2), device=META)
+    assert [[batch["x"].device for batch in group] for group in groups] == [[META, META], [META]]
     assert data_set.get_batch(torch.arange(2))["x"].device.type == "cpu"  # what evaluations read
 
 
@@ -64,6 +69,6 @@ def read(loader: object) -> list[Tensor]:
 
 @pytest.mark.gpu
 def test_the_batches_are_the_same_on_a_gpu() -> None:
-    expected = read(make_train_loader(make_pictures(), 4, seed=0))
-    moved = read(move_loader(make_train_loader(make_pictures(), 4, seed=0), torch.device("cuda", 0)))
+    expected = read(make_train_loader(make_pictures(), make_groups()))
+    moved = read(make_train_loader(make_pictures(), make_groups(), device=torch.device("cuda", 0)))
     assert all(torch.equal(one, other) for one, other in zip(moved, expected, strict=True))

@@ -240,7 +240,7 @@ def test_more_processes_than_data_are_refused() -> None:
     data = {"train": InMemoryDataset(default_collate(make_tiny_data(1)))}
     procedure = AdamBatchOptimization(TinyModel(), data, num_workers=0, batch_size=1, lr=0.1)
     trainer = Trainer(accelerator="cpu", devices=2, strategy="ddp", logger=False, enable_checkpointing=False)
-    with pytest.raises(ValueError, match=r"`trainer.devices`: 2 processes need as many training data or more, got 1"):
+    with pytest.raises(ValueError, match=r"`trainer.devices=2` needs at least 2 training examples, got 1"):
         procedure.check_trainer(trainer)
 
 

@@ -64,7 +64,7 @@ def fit(
 class Losses(Callback):
     """Records the loss of each step."""
 
-    trip_stride = 0
+    call_every = 0
 
     def __init__(self) -> None:
         self.losses: list[float] = []

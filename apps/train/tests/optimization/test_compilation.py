@@ -46,7 +46,7 @@ def test_what_is_no_mode_is_refused(mode: Any, told: str) -> None:
 
 def test_a_machine_without_a_compiler_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch._inductor.cpp_builder.get_cpp_compiler", refuse)
-    with pytest.raises(TrainingError, match=r"`optimization.compile` needs a compiler of C\+\+, .* `g\+\+`"):
+    with pytest.raises(TrainingError, match=r"`optimization.compile` needs a C\+\+ compiler, .* `g\+\+`"):
         compile_loss(TinyModel().compute_loss, "default")
 
 
@@ -110,7 +110,7 @@ def test_a_compiled_training_is_the_same_but_for_rounding_and_to_the_bit_when_re
     resumed, after = fit(tmp_path / "a.ckpt", compile=True)
     assert before + after == losses
     assert_same_weights(resumed, whole)
-    together, _ = fit(compile=True, steps_per_trip=2)
+    together, _ = fit(compile=True, steps_per_execution=2)
     assert_same_weights(together, whole)
 
 
@@ -119,10 +119,10 @@ fit_on_gpu = partial(fit, accelerator="gpu")
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("mode", [True, "reduce-overhead", "max-autotune-no-cudagraphs"])
-@pytest.mark.parametrize("steps_per_trip", [1, 2])
-def test_on_a_gpu_a_compiled_training_is_the_same_but_for_rounding(mode: Any, steps_per_trip: int) -> None:
+@pytest.mark.parametrize("steps_per_execution", [1, 2])
+def test_on_a_gpu_a_compiled_training_is_the_same_but_for_rounding(mode: Any, steps_per_execution: int) -> None:
     _, eager = fit_on_gpu()
-    _, losses = fit_on_gpu(compile=mode, steps_per_trip=steps_per_trip)
+    _, losses = fit_on_gpu(compile=mode, steps_per_execution=steps_per_execution)
     assert losses == pytest.approx(eager, rel=1e-4)  # sums in another order, over 15 steps
 
 

@@ -15,14 +15,13 @@ from frame_core.testing import TinyModel, check_evaluation, check_model, make_ti
 from frame_eval import ELBOEvaluation, ImageSampleEvaluation, LinearProbeEvaluation, PartEvaluation
 from frame_train.callbacks import ProgressBar
 from frame_train.data import InMemoryDataset
-from frame_train.data.seeding import make_key, seed_generators
+from frame_train.data.seeding import derive_seed, seed_generators
 from frame_train.optimization import (
     AdamBatchOptimization,
     AdversarialOptimization,
     BatchOptimization,
-    JointOptimization,
+    OptimizationModule,
 )
-from frame_train.optimization.module import Procedure
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*does not have many workers",
@@ -98,11 +97,11 @@ def make_adversarial(**options: Any) -> AdversarialOptimization:
     return AdversarialOptimization(**make_arguments(**{"model": TinyAdversary(), **optimizers, **options}))
 
 
-def make_joint() -> JointOptimization:
+def make_joint() -> BatchOptimization:
     torch.manual_seed(0)
     shift = nn.Parameter(torch.full((1, 4, 4), 0.5))
     models = {"one": SharedParts(shift), "two": SharedParts(shift)}
-    return JointOptimization(models, make_data(), num_workers=0, batch_size=10, optimizer=SGD)
+    return BatchOptimization(JointModel(models), make_data(), num_workers=0, batch_size=10, optimizer=SGD)
 
 
 def make_trainer(**options: Any) -> Trainer:
@@ -237,7 +236,7 @@ def test_every_procedure_is_an_optimization(make: Callable[[], object]) -> None:
 @pytest.mark.parametrize("make", [make_optimization, make_adversarial, make_joint])
 @pytest.mark.parametrize("overfit_batches", [0.5, 2])
 def test_a_trainer_that_would_choose_the_batches_itself_is_refused(
-    make: Callable[[], Procedure], overfit_batches: float
+    make: Callable[[], OptimizationModule], overfit_batches: float
 ) -> None:
     with pytest.raises(ValueError, match=r"`trainer.overfit_batches` must be 0.*`trainer.limit_train_batches`"):
         make().check_trainer(make_trainer(overfit_batches=overfit_batches))
@@ -251,6 +250,21 @@ def test_counters_are_in_the_checkpoint(tmp_path: Path) -> None:
     resumed = make_adversarial(n_critic=2)
     make_trainer(max_epochs=2).fit(resumed, ckpt_path=tmp_path / "a.ckpt", weights_only=True)
     assert resumed.counters == {"iteration": 6, "discriminator_step": 6, "generator_step": 3}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 0}, "`batch_size` must be positive, got 0"),
+        ({"batch_size": -5}, "`batch_size` must be positive, got -5"),
+        ({"num_workers": -1}, "`num_workers` must be at least 0, got -1"),
+        ({"steps_per_execution": 0}, "`steps_per_execution` must be positive, got 0"),
+    ],
+    ids=str,
+)
+def test_a_number_out_of_its_range_is_rejected(options: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_optimization(**options)
 
 
 @pytest.mark.parametrize("lr", [0, -1.0, float("nan")])
@@ -308,7 +322,7 @@ def test_adversarial_training_is_two_optimizers_in_turn() -> None:
     for epoch in range(2):
         loader.sampler.set_epoch(epoch)
         for index, batch in enumerate(loader):
-            seed_generators(make_key(loader.sampler.seed, "noise", 0, epoch, index))
+            seed_generators(derive_seed(loader.sampler.seed, "noise", 0, epoch, index))
             of_discriminator.zero_grad()
             model.compute_discriminator_loss(batch, index)["loss"].backward()
             of_discriminator.step()
@@ -328,7 +342,7 @@ def test_every_parameter_belongs_to_one_optimizer() -> None:
 
 
 def test_a_model_without_adversaries_is_refused() -> None:
-    with pytest.raises(TypeError, match="`model` must be an `AdversarialModel`, and `TinyModel` is none"):
+    with pytest.raises(TypeError, match="`model` must be an `AdversarialModel`, but `TinyModel` is not"):
         make_adversarial(model=TinyModel())
     with pytest.raises(ValueError, match="`n_critic` must be positive, got 0"):
         make_adversarial(n_critic=0)
@@ -379,14 +393,9 @@ def test_a_part_that_is_not_there_or_cannot_is_refused() -> None:
     with pytest.raises(TypeError, match="`PartEvaluation` needs a `JointModel`"):
         check_requirements(PartEvaluation("one", ELBOEvaluation("valid")), make_optimization())
     models = {"one": TinyModel(), "two": JointModel({"a": TinyModel(), "b": TinyModel()})}
-    joint = JointOptimization(models, make_data(), num_workers=0, batch_size=10, optimizer=SGD)
+    joint = BatchOptimization(JointModel(models), make_data(), num_workers=0, batch_size=10, optimizer=SGD)
     with pytest.raises(TypeError, match="`ImageSampleEvaluation` needs a `GenerativeModel`"):
         check_requirements(PartEvaluation("two", ImageSampleEvaluation()), joint)
-
-
-def test_fewer_than_two_models_are_not_joint() -> None:
-    with pytest.raises(ValueError, match=r"`models` must be two or more, got \['one'\]"):
-        JointModel({"one": TinyModel()})
 
 
 @pytest.mark.parametrize(

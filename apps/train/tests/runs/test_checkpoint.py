@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from frame_train.errors import CompositionError
-from frame_train.runs.checkpoint import Position, TrainingState, read_training_state
+from frame_train.optimization.training_state import Position, TrainingState
+from frame_train.runs.checkpoint import read_training_state
 
 STATE = TrainingState(
     global_step=7,

@@ -25,13 +25,12 @@ sys.meta_path.insert(0, Refused())
 import torch
 
 for script in sys.argv[1:]:
-    found = runpy.run_path(script)
-    model = found["models"] if "models" in found else found["model"]
+    model = runpy.run_path(script)["model"]
     assert not model.training
     x = torch.linspace(0, 1, 2 * 64).view(2, 1, 8, 8)
     torch.manual_seed(0)
-    if "models" in found:
-        given = [model["vae"].reconstruct(x), model["vib"].classify(x).probs]
+    if hasattr(model, "models"):
+        given = [model.models["vae"].reconstruct(x), model.models["vib"].classify(x).probs]
     else:
         given = [model.reconstruct(x), model.sample(torch.Size([2]))]
     torch.save(given, script.replace(".py", ".pt"))
@@ -53,17 +52,14 @@ PARTS = {"encoder": ENCODER, "decoder": DECODER}
 
 def store(directory: Path, config: dict[str, Any], allow: tuple[str, ...] = ()) -> Model:
     """Lay out a run directory whose weights are none that anybody would draw again, and load it."""
-    optimization = {"models": "${models}"} if "models" in config else {"model": "${model}"}
-    config = {"params": {"layers": [5]}, "optimization": optimization, **config}
+    config = {"params": {"layers": [5]}, "optimization": {"model": "${model}"}, **config}
     (directory / "checkpoints").mkdir(parents=True)
     OmegaConf.save(OmegaConf.create(config), directory / "config.yaml")
     (directory / "run.json").write_text('{"format": 1}')
-    built = Composition().instantiate(OmegaConf.load(directory / "config.yaml"))
-    parts = torch.nn.ModuleDict(built["models"]) if "models" in config else built["model"]
-    for tensor in (*parts.parameters(), *parts.buffers()):
+    model = Composition().instantiate(OmegaConf.load(directory / "config.yaml"))["model"]
+    for tensor in (*model.parameters(), *model.buffers()):
         torch.nn.init.uniform_(tensor)
-    prefix = "model.models." if "models" in config else "model."
-    state = {f"{prefix}{name}": value for name, value in parts.state_dict().items()}
+    state = {f"model.{name}": value for name, value in model.state_dict().items()}
     torch.save({"state_dict": state, "global_step": 3}, directory / "checkpoints" / "last.ckpt")
     return load_run(directory, allow=allow)
 
@@ -89,6 +85,7 @@ def test_the_exported_lines_give_the_model_without_the_framework(
         "joint": {
             "params": {"layers": [5], "beta": 0.5},
             "architectures": PARTS,
+            "model": {"_target_": "frame_core.JointModel", "models": "${models}", "weights": {"vib": 0.5}},
             "models": {
                 "vae": VAE,
                 "vib": {

@@ -40,6 +40,7 @@ from frame_train.callbacks import (
 from frame_train.data import Digits
 from frame_train.data.augmentation import RandomShift
 from frame_train.data.loaders import make_train_loader
+from frame_train.data.sampling import ShuffledBatches, StepGroups
 from frame_train.optimization import AdamBatchOptimization, AdversarialOptimization, BatchOptimization
 from frame_train.optimization.logs import truncate_logs
 from frame_train.runs.checkpoint import read_training_state
@@ -104,7 +105,7 @@ KINDS = {
     "schedule": Kind(
         lambda: AdamBatchOptimization(make_vae(LinearWarmup(0.0, 1.0, "12 iterations")), DATA, 0, 300, 1e-3)
     ),
-    "trips": Kind(lambda: make_batch(steps_per_trip=2, augmentation=RandomShift(1))),
+    "step_groups": Kind(lambda: make_batch(steps_per_execution=2, augmentation=RandomShift(1))),
     "step_lr": Kind(lambda: make_batch(partial(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=0.5))),
     "plateau": Kind(
         lambda: make_batch(partial(torch.optim.lr_scheduler.ReduceLROnPlateau, patience=0, threshold=10.0))
@@ -256,7 +257,8 @@ def test_a_signal_to_each_process_ends_no_worker_before_its_step(tmp_path: Path)
 
 
 def test_a_worker_ends_when_the_training_tells_it_to() -> None:
-    batches = iter(make_train_loader(NoisyDigits(), 20, seed=0, num_workers=1))
+    groups = StepGroups(ShuffledBatches(100, 20, seed=0))
+    batches = iter(make_train_loader(NoisyDigits(), groups, num_workers=1))
     next(batches)
     (worker,) = multiprocessing.active_children()
     assert worker.pid is not None

@@ -67,7 +67,7 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
     ) -> None:
         self._batch_began_at = trainer.global_step
         for other in _find(PeriodicCheckpoint, trainer):  # before any of them saves: a checkpoint has the clocks of all
-            other._read_clock(trainer, batch_idx)
+            other._read_clock(trainer)
         is_last = batch_idx + 1 == trainer.num_training_batches
         if (self._is_due or is_stopped(trainer)) and not is_last:
             self._save(trainer)
@@ -93,9 +93,9 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
             self._save(trainer)
         self._log_last(trainer)
 
-    def _read_clock(self, trainer: Trainer, batch_idx: int) -> None:
-        if self.is_over(trainer, batch_idx) and self._is_between_steps(trainer):
-            self.begin_again(trainer, batch_idx)
+    def _read_clock(self, trainer: Trainer) -> None:
+        if self.is_over(trainer) and self._is_between_steps(trainer):
+            self.begin_again(trainer)
             self._is_due = True
 
     def _is_between_steps(self, trainer: Trainer) -> bool:
@@ -137,7 +137,7 @@ class BestCheckpoint(Checkpoint):
         ValueError: ``mode`` is neither, or ``filename`` is not the name of a file.
     """
 
-    trip_stride = 0  # logged entries trigger it
+    call_every = 0  # logged entries trigger it
 
     def __init__(
         self,

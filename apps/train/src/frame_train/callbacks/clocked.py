@@ -1,11 +1,12 @@
-"""What callbacks that keep an interval share."""
+"""The base class of callbacks that keep an interval."""
 
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from frame_core import Clock, Interval, Optimization
-from frame_train.optimization.module import Procedure
+from frame_train.optimization.lightning_internals import count_batches
+from frame_train.optimization.module import OptimizationModule
 from frame_train.optimization.progress import read_progress
 
 
@@ -17,15 +18,15 @@ class ClockedCallback(Callback):
         allow_end: Whether it may be ``"end"``, which passes only when training ends.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is not an interval.
     """
 
     def __init__(self, interval: str, allow_end: bool = False) -> None:
         self._clock = Clock(Interval.parse(interval, allow_end))
 
     @property
-    def trip_stride(self) -> int:
-        """The number of steps after which it must be called to come in time; 0 where the end of an epoch is enough."""
+    def call_every(self) -> int:
+        """Number of steps after which the callback must be called to be on time; 0 if the end of an epoch is enough."""
         interval = self._clock.interval
         if interval.unit in ("iterations", "global_steps") and interval.amount.is_integer():
             return int(interval.amount)
@@ -36,7 +37,7 @@ class ClockedCallback(Callback):
         )
 
     def check(self, optimization: Optimization) -> None:
-        """Check, before any training, that a procedure counts what the interval is measured in.
+        """Check, before any training, that an optimization counts what the interval is measured in.
 
         Raises:
             ValueError: It does not.
@@ -44,15 +45,15 @@ class ClockedCallback(Callback):
         self._clock.interval.check_unit(optimization.counters)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        self._clock.start(self._read(trainer, batch_idx))
+        self._clock.start(self._read(trainer))
 
-    def is_over(self, trainer: Trainer, batch_idx: int) -> bool:
-        """Say, after a batch, whether the interval is over."""
-        return self._clock.advance(self._read(trainer, batch_idx + 1))
+    def is_over(self, trainer: Trainer) -> bool:
+        """Return, after a batch, whether the interval is over."""
+        return self._clock.advance(self._read(trainer))
 
-    def begin_again(self, trainer: Trainer, batch_idx: int) -> None:
+    def begin_again(self, trainer: Trainer) -> None:
         """Begin a new interval after a batch."""
-        self._clock.restart(self._read(trainer, batch_idx + 1))
+        self._clock.restart(self._read(trainer))
 
     def state_dict(self) -> dict[str, Any]:
         return {"clock": self._clock.state_dict()}
@@ -60,15 +61,16 @@ class ClockedCallback(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._clock.load_state_dict(state_dict["clock"])
 
-    def _read(self, trainer: Trainer, trip: int) -> float:
-        """Read the quantity that the interval is measured in, before a trip through the Trainer's loop."""
-        fraction = _read_epoch_fraction(trainer, trip) if self._clock.interval.unit == "epochs" else 0.0
+    def _read(self, trainer: Trainer) -> float:
+        """Read the quantity that the interval is measured in."""
+        fraction = _read_epoch_fraction(trainer) if self._clock.interval.unit == "epochs" else 0.0
         return read_progress(self._clock.interval, trainer, fraction)
 
 
-def _read_epoch_fraction(trainer: Trainer, trip: int) -> float:
-    """Read how much of an epoch is done before a trip."""
-    procedure = trainer.lightning_module
-    if isinstance(procedure, Procedure):
-        return procedure.get_first_batch(trip) / procedure.n_batches
-    return trip / trainer.num_training_batches
+def _read_epoch_fraction(trainer: Trainer) -> float:
+    """Read the fraction of the current epoch that is complete."""
+    module = trainer.lightning_module
+    if isinstance(module, OptimizationModule):
+        return module.n_done / module.n_batches
+    _, n_done = count_batches(trainer)
+    return n_done / trainer.num_training_batches

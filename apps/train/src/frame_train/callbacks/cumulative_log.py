@@ -50,9 +50,9 @@ class CumulativeLogCallback(ClockedCallback):
             total = value.detach() if value.ndim == 0 else value.detach().sum()
             self._sums[name] = self._sums[name] + total if name in self._sums else total
             self._counts[name] = self._counts.get(name, 0) + value.numel()
-        if self.is_over(trainer, batch_idx):
+        if self.is_over(trainer):
             self._log_and_check(trainer)
-            self.begin_again(trainer, batch_idx)
+            self.begin_again(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._sums and not is_stopped(trainer):

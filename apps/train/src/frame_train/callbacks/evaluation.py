@@ -25,7 +25,7 @@ from frame_train.callbacks.stopping import is_stopped
 from frame_train.data.loaders import DataWithWorkers
 from frame_train.distributed import collectives
 from frame_train.optimization.logs import log_entry
-from frame_train.optimization.module import Procedure
+from frame_train.optimization.module import OptimizationModule
 from frame_train.optimization.progress import get_optimization
 
 _log = logging.getLogger("frame_train")
@@ -138,10 +138,10 @@ class EvaluationCallback(ClockedCallback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if self.is_over(trainer, batch_idx) and collectives.tell_time() >= self._not_before:
+        if self.is_over(trainer) and collectives.tell_time() >= self._not_before:
             update_averages(trainer, outputs, batch, batch_idx)
             self._evaluate(trainer, ("batch", trainer.current_epoch, batch_idx))
-            self.begin_again(trainer, batch_idx)
+            self.begin_again(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if is_averaged_after(trainer):
@@ -213,4 +213,4 @@ def make_view(optimization: Optimization, num_workers: int, cache: dict[Hashable
 
 
 def _get_num_workers(module: LightningModule) -> int:
-    return module.num_workers if isinstance(module, Procedure) else 0
+    return module.num_workers if isinstance(module, OptimizationModule) else 0

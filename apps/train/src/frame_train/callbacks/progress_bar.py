@@ -8,7 +8,7 @@ from pytorch_lightning import LightningModule, Trainer, callbacks
 from tqdm import tqdm
 
 from frame_train.optimization.lightning_internals import count_all_batches
-from frame_train.optimization.module import Procedure
+from frame_train.optimization.module import OptimizationModule
 from frame_train.optimization.progress import read_quantities
 
 
@@ -22,7 +22,7 @@ class ProgressBar(callbacks.ProgressBar):
         refresh_every: Seconds between two drawings on a terminal.
     """
 
-    trip_stride = 0
+    call_every = 0
 
     def __init__(self, refresh_every: float = 0.2) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class ProgressBar(callbacks.ProgressBar):
 def _count_done(trainer: Trainer) -> int:
     """Give the number of batches that are done."""
     procedure = trainer.lightning_module
-    return procedure.counters["iteration"] if isinstance(procedure, Procedure) else count_all_batches(trainer)
+    return procedure.counters["iteration"] if isinstance(procedure, OptimizationModule) else count_all_batches(trainer)
 
 
 def _count_batches(trainer: Trainer) -> int | None:
@@ -88,7 +88,7 @@ def _count_batches(trainer: Trainer) -> int | None:
     limits: list[float] = []
     if trainer.max_epochs not in (None, -1):
         procedure = trainer.lightning_module
-        n_batches = procedure.n_batches if isinstance(procedure, Procedure) else trainer.num_training_batches
+        n_batches = procedure.n_batches if isinstance(procedure, OptimizationModule) else trainer.num_training_batches
         limits.append(n_batches * trainer.max_epochs)
     if trainer.max_steps != -1:
         limits.append(_count_batches_of_steps(trainer))
@@ -98,6 +98,6 @@ def _count_batches(trainer: Trainer) -> int | None:
 def _count_batches_of_steps(trainer: Trainer) -> float:
     """Give the number of batches of ``max_steps``, infinite where a procedure does not tell."""
     procedure = trainer.lightning_module
-    if isinstance(procedure, Procedure):
+    if isinstance(procedure, OptimizationModule):
         return procedure.count_batches(trainer.max_steps) * trainer.accumulate_grad_batches
     return trainer.max_steps * trainer.accumulate_grad_batches if procedure.automatic_optimization else float("inf")

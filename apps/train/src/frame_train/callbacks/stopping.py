@@ -22,12 +22,17 @@ class StopOnSignal(Callback):
     the signal: they exchange signals after each step and stop at the same step.
     """
 
-    trip_stride = 0
+    call_every = 0
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None  # by any rank, and known to all
         self._arrived = 0  # at this rank
         self._global_step = 0
+
+    @property
+    def is_stop_requested(self) -> bool:
+        """Whether a signal has arrived at this process: a step group ends after its current step."""
+        return self._arrived != 0
 
     @contextmanager
     def listening(self) -> Generator[None]:

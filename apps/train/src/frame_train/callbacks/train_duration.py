@@ -27,5 +27,5 @@ class TrainDurationCallback(ClockedCallback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if self.is_over(trainer, batch_idx):
+        if self.is_over(trainer):
             trainer.should_stop = True

@@ -1,6 +1,8 @@
 """Older names in configs, and their present names."""
 
+import re
 from collections.abc import Iterator
+from typing import Any, cast
 
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
@@ -14,6 +16,13 @@ MOVED_TARGETS = {
 }
 """The present path of each public class that has moved."""
 
+RENAMED_KEYS = {"optimization.steps_per_trip": "optimization.steps_per_execution"}
+"""The present name of each key that was renamed, in the same mapping."""
+
+_JOINT_OPTIMIZATION = "frame_train.optimization.JointOptimization"
+_BATCH_OPTIMIZATION = "frame_train.optimization.BatchOptimization"
+_JOINT_MODEL = "frame_core.JointModel"
+
 
 def rename_old_words(config: DictConfig) -> list[str]:
     """Replace older names in a config, of a run too, by the present ones.
@@ -25,7 +34,12 @@ def rename_old_words(config: DictConfig) -> list[str]:
         A line for each old name, with the present one.
     """
     trainer = OmegaConf.select(config, "trainer", throw_on_resolution_failure=False)
-    return [*_rename_targets(config), *(_rename_trainer_keys(trainer) if isinstance(trainer, DictConfig) else [])]
+    return [
+        *_replace_joint_optimization(config),
+        *_rename_targets(config),
+        *_rename_keys(config),
+        *(_rename_trainer_keys(trainer) if isinstance(trainer, DictConfig) else []),
+    ]
 
 
 def _rename_targets(config: DictConfig) -> list[str]:
@@ -47,6 +61,50 @@ def _iterate_targets(node: DictConfig | ListConfig) -> Iterator[tuple[DictConfig
                 yield from _iterate_targets(child)
             elif name == "_target_" and isinstance(node, DictConfig) and isinstance(child, str):
                 yield node, child
+
+
+def _rename_keys(config: DictConfig) -> list[str]:
+    lines: list[str] = []
+    for old, new in RENAMED_KEYS.items():
+        parent, _, name = old.rpartition(".")
+        node = OmegaConf.select(config, parent, throw_on_resolution_failure=False)
+        if isinstance(node, DictConfig) and name in node:
+            value = _get_raw(node)[name]
+            with open_dict(node):
+                del node[name]
+                node[new.rpartition(".")[2]] = value
+            lines.append(f"`{old}` is an old name: it is now `{new}`.")
+    return lines
+
+
+def _replace_joint_optimization(config: DictConfig) -> list[str]:
+    """Replace `JointOptimization` of ``models`` by `BatchOptimization` of a `JointModel`, and what refers to them."""
+    optimization = OmegaConf.select(config, "optimization", throw_on_resolution_failure=False)
+    if not isinstance(optimization, DictConfig) or _get_raw(optimization).get("_target_") != _JOINT_OPTIMIZATION:
+        return []
+    raw = _redirect(_get_raw(config), r"(?<![\w.])optimization\.models\b", "optimization.model.models")
+    raw["optimization"]["_target_"] = _BATCH_OPTIMIZATION
+    raw["optimization"]["model"] = {"_target_": _JOINT_MODEL, "models": raw["optimization"].pop("models", "???")}
+    with open_dict(config):
+        config.update(raw)
+    return [
+        f"`{_JOINT_OPTIMIZATION}` with `models` is an old name: it is now `{_BATCH_OPTIMIZATION}` with "
+        f"`model: {{_target_: {_JOINT_MODEL}, models: …}}`."
+    ]
+
+
+def _redirect(node: Any, path: str, new: str) -> Any:
+    """Replace a path (a regular expression) in every interpolation of a plain container."""
+    if isinstance(node, dict):
+        return {name: _redirect(child, path, new) for name, child in cast(dict[Any, Any], node).items()}
+    if isinstance(node, list):
+        return [_redirect(child, path, new) for child in cast(list[Any], node)]
+    return re.sub(path, new, node) if isinstance(node, str) and "${" in node else node
+
+
+def _get_raw(config: DictConfig) -> dict[str, Any]:
+    """Return a config as a plain container, in which interpolations are texts."""
+    return cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
 
 
 def _rename_trainer_keys(trainer: DictConfig) -> list[str]:

@@ -17,7 +17,6 @@ from frame_train.experiment.parts import Check, build_parts, find_unbuilt, run_c
 from frame_train.experiment.static_checks import find_static_problems
 from frame_train.experiment.trainer import build_trainer
 from frame_train.optimization.lightning_internals import disable_nvml_probe, find_unused_parameters
-from frame_train.optimization.module import Procedure
 
 _CHECKS: tuple[Check, ...] = (
     find_unbuilt,
@@ -58,8 +57,6 @@ def build_experiment(config: DictConfig) -> Experiment:
     parts.callbacks = {"stop": stop, **parts.callbacks}
     trainer = build_trainer(parts)
     check_processes(trainer)
-    if isinstance(parts.module, Procedure):
-        parts.module.choose_trips(trainer)
     if isinstance(trainer.strategy, DDPStrategy) and not parts.module.automatic_optimization:
         find_unused_parameters(trainer.strategy)  # the loss of one optimizer does not use what another one steps
     disable_nvml_probe()

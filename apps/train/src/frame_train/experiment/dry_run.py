@@ -24,7 +24,7 @@ from frame_train.callbacks import EvaluationCallback
 from frame_train.data.augmentation import augment
 from frame_train.errors import CompositionError, collected
 from frame_train.experiment.parts import Parts
-from frame_train.optimization.module import Procedure
+from frame_train.optimization.module import OptimizationModule
 
 
 def find_loss_problems(parts: Parts) -> list[CompositionError]:
@@ -100,7 +100,7 @@ def _compute_loss(optimization: Optimization, networks: Mapping[nn.Module, str])
         with _recorded_calls(networks, calls):
             data_set = get_split(optimization.data, "train")
             batch = get_batch(data_set, torch.arange(min(2, len(data_set))))
-            if isinstance(optimization, Procedure) and optimization.augmentation is not None:
+            if isinstance(optimization, OptimizationModule) and optimization.augmentation is not None:
                 augment(batch, optimization.augmentation)
             return optimization.model.compute_loss(batch, 0)["loss"]
     except Exception as error:

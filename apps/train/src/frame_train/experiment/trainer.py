@@ -12,7 +12,7 @@ from frame_train.errors import CompositionError, raise_any
 from frame_train.experiment.compatibility import run_check
 from frame_train.experiment.parts import Parts
 from frame_train.optimization.lightning_internals import NoProfiler
-from frame_train.optimization.module import Procedure
+from frame_train.optimization.module import OptimizationModule
 
 _OPTIONAL_CALLBACKS = {"enable_checkpointing": Checkpoint, "enable_progress_bar": ProgressBar}
 
@@ -57,7 +57,7 @@ def build_trainer(parts: Parts, **others: Any) -> Trainer:
         "logger": list(parts.loggers.values()),
         "default_root_dir": parts.directory,
         "profiler": given.get("profiler") or NoProfiler(),
-        "use_distributed_sampler": not isinstance(parts.module, Procedure),  # its own sampler knows of processes
+        "use_distributed_sampler": not isinstance(parts.module, OptimizationModule),  # its sampler knows of ranks
         **others,
         **{
             option: any(isinstance(callback, kind) for callback in listed)

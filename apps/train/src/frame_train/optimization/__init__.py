@@ -1,13 +1,13 @@
-"""Optimization procedures: how a model is updated."""
+"""Optimizations: how a model is updated."""
 
 from frame_train.optimization.adam import AdamBatchOptimization
 from frame_train.optimization.adversarial import AdversarialOptimization
 from frame_train.optimization.batch import BatchOptimization
-from frame_train.optimization.joint import JointOptimization
+from frame_train.optimization.module import OptimizationModule
 
 __all__ = [
     "AdamBatchOptimization",
     "AdversarialOptimization",
     "BatchOptimization",
-    "JointOptimization",
+    "OptimizationModule",
 ]

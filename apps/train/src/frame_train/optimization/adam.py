@@ -1,32 +1,27 @@
-"""One model, one loss, one Adam."""
+"""Minimization of one loss with Adam."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from pytorch_lightning.plugins import MixedPrecision
-from torch import nn
+from torch import Tensor
 
-from frame_core import Model, SizedDataset
+from frame_core import Model, SizedDataset, check_positive
 from frame_train.data.augmentation import Augmentation
-from frame_train.optimization.batch import BatchOptimization
+from frame_train.optimization.compilation import CompilableLoss
+from frame_train.optimization.lightning_internals import get_trainer
+from frame_train.optimization.module import OptimizationModule
 
 
-class AdamBatchOptimization(BatchOptimization):
-    """Minimizes a model's loss on shuffled batches of ``data["train"]`` with Adam.
+class AdamBatchOptimization(OptimizationModule):
+    """Minimizes a model's loss on shuffled batches of ``data["train"]`` with Adam at a constant learning rate.
 
     Args:
-        model: The model.
-        data: The splits of the data, ``train`` among them.
-        num_workers: Number of processes that read a data set that is not in memory.
-        batch_size: Number of data in a batch, of each process where there are several.
         lr: Learning rate.
-        pin_memory: Whether batches lie in pinned memory; without effect where there is no GPU.
-        augmentation: Changes the pictures ``x`` of a training batch, on the model's device; None for no change.
-        steps_per_trip: Greatest number of steps to one trip through the Trainer's loop (`BatchOptimization`).
         compile: Whether `torch.compile` compiles the loss, or its mode, such as ``reduce-overhead`` for CUDA graphs.
 
-    Raises:
-        ValueError: A number is out of its range, or there are no training data.
+    The other arguments are those of `OptimizationModule`.
 
     References:
         Adam: A Method for Stochastic Optimization (Kingma & Ba, 2015), https://arxiv.org/abs/1412.6980
@@ -41,33 +36,25 @@ class AdamBatchOptimization(BatchOptimization):
         lr: float,
         pin_memory: bool = True,
         augmentation: Augmentation | None = None,
-        steps_per_trip: int = 1,
+        steps_per_execution: int | None = 1,
         compile: bool | str = False,  # noqa: A002  # as torch calls it
     ) -> None:
-        if not lr > 0:
-            raise ValueError(f"`lr` must be positive, got {lr!r}.")
-        super().__init__(
-            model,
-            data,
-            num_workers,
-            batch_size,
-            self._make_adam,
-            pin_memory=pin_memory,
-            augmentation=augmentation,
-            steps_per_trip=steps_per_trip,
-            compile=compile,
-        )
-        self._lr = lr
+        super().__init__(model, data, num_workers, batch_size, pin_memory, augmentation, steps_per_execution)
+        self._loss = CompilableLoss(model.compute_loss, compile)
+        self._lr = check_positive("lr", lr)
 
-    def _make_adam(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Adam:
-        return torch.optim.Adam(parameters, lr=self._lr, fused=self._can_be_fused())
+    def configure_optimizers(self) -> torch.optim.Adam:
+        """Make an Adam that updates all parameters at once, which is fast, if Lightning can clip its gradients.
 
-    def _can_be_fused(self) -> bool:
-        """Say whether Adam can update all parameters at once, which is fast.
-
-        Lightning clips no gradients in mixed precision where it does, as it would scale them itself.
+        Lightning clips no gradients of such an optimizer in mixed precision, because it would scale them itself.
         """
-        trainer = self._trainer
-        return trainer is None or not (
-            isinstance(trainer.precision_plugin, MixedPrecision) and trainer.gradient_clip_val
+        trainer = get_trainer(self)
+        clips_scaled = (
+            trainer is not None
+            and isinstance(trainer.precision_plugin, MixedPrecision)
+            and bool(trainer.gradient_clip_val)
         )
+        return torch.optim.Adam(self.model.parameters(), lr=self._lr, fused=not clips_scaled)
+
+    def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
+        return self.minimize(self._loss, batch, batch_idx)

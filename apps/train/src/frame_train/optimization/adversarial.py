@@ -1,4 +1,4 @@
-"""Two losses, two optimizers, in turn."""
+"""Minimization of two losses with two optimizers in turn."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -8,29 +8,25 @@ from torch.optim import Optimizer
 
 from frame_core import AdversarialModel, SizedDataset, check_count
 from frame_train.data.augmentation import Augmentation
-from frame_train.optimization.module import Procedure
+from frame_train.optimization.module import OptimizationModule
 
 
-class AdversarialOptimization(Procedure):
+class AdversarialOptimization(OptimizationModule):
     """Updates the discriminator on every batch of ``data["train"]``, and the generator on every ``n_critic``-th.
 
-    It counts ``iteration``, ``discriminator_step`` and ``generator_step``; the Trainer's global step
-    is the sum of the last two.
+    It counts ``iteration``, ``discriminator_step`` and ``generator_step``. The Trainer's global step is the sum of the
+    last two.
 
     Args:
         model: The model.
-        data: The splits of the data, ``train`` among them.
-        num_workers: Number of processes that read a data set that is not in memory.
-        batch_size: Number of data in a batch, of each process where there are several.
         generator_optimizer: Makes the optimizer of the generator's parameters.
         discriminator_optimizer: Makes the optimizer of the discriminator's parameters.
-        n_critic: Number of steps of the discriminator to one of the generator.
-        pin_memory: Whether batches lie in pinned memory; without effect where there is no GPU.
-        augmentation: Changes the pictures ``x`` of a training batch, on the model's device; None for no change.
+        n_critic: Number of steps of the discriminator for each step of the generator.
+
+    The other arguments are those of `OptimizationModule`.
 
     Raises:
         TypeError: The model has no generator and discriminator.
-        ValueError: A number is out of its range, or there are no training data.
     """
 
     model: AdversarialModel
@@ -48,7 +44,7 @@ class AdversarialOptimization(Procedure):
         augmentation: Augmentation | None = None,
     ) -> None:
         if not isinstance(model, AdversarialModel):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"`model` must be an `AdversarialModel`, and `{type(model).__name__}` is none.")
+            raise TypeError(f"`model` must be an `AdversarialModel`, but `{type(model).__name__}` is not.")
         super().__init__(model, data, num_workers, batch_size, pin_memory, augmentation)
         self.automatic_optimization = False
         self.counters.update(discriminator_step=0, generator_step=0)
@@ -57,25 +53,25 @@ class AdversarialOptimization(Procedure):
         self._n_critic = check_count("n_critic", n_critic)
 
     def check_trainer(self, trainer: Trainer) -> None:
-        """Check, before any training, that a trainer asks for nothing that two optimizers in turn can't do.
+        """Check, before any training, that two optimizers in turn support what a trainer asks for.
 
         Raises:
-            ValueError: It does.
+            ValueError: They do not.
         """
         super().check_trainer(trainer)
         if trainer.accumulate_grad_batches != 1:
             raise ValueError(
-                f"`trainer.accumulate_grad_batches` must be 1 where two optimizers step in turn, got "
-                f"{trainer.accumulate_grad_batches!r}: use a larger `batch_size`."
+                "`trainer.accumulate_grad_batches` must be 1 for two optimizers in turn, got "
+                f"{trainer.accumulate_grad_batches!r}. Use a larger `batch_size`."
             )
         if trainer.gradient_clip_val is not None:
             raise ValueError(
-                f"`trainer.gradient_clip_val` must be null where two optimizers step in turn, got "
+                "`trainer.gradient_clip_val` must be null for two optimizers in turn, got "
                 f"{trainer.gradient_clip_val!r}."
             )
 
     def count_batches(self, n_steps: int) -> int:
-        return -(-n_steps * self._n_critic // (self._n_critic + 1))  # a step for each, and one for every `n_critic`
+        return -(-n_steps * self._n_critic // (self._n_critic + 1))  # `n_critic` batches take `n_critic + 1` steps
 
     def configure_optimizers(self) -> list[Optimizer]:
         of_discriminator = list(self.model.discriminator.parameters())
@@ -90,7 +86,7 @@ class AdversarialOptimization(Procedure):
         return quantities
 
     def _step(self, part: str, quantities: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Step one optimizer on one loss, and give the quantities to log under the name of the part."""
+        """Step one optimizer on one loss, and return the quantities to log under the name of the part."""
         optimizer = self.optimizers()[("generator", "discriminator").index(part)]  # pyright: ignore[reportIndexIssue]
         optimizer.zero_grad()
         self.manual_backward(quantities["loss"])

@@ -1,4 +1,4 @@
-"""A loss that torch compiles: fused kernels, and CUDA graphs where they are asked for."""
+"""Compilation of a model's loss: fused kernels, and CUDA graphs on request."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,10 +11,37 @@ from frame_train.errors import TrainingError, suggest
 MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 
 Loss = Callable[[Mapping[str, Tensor], int], dict[str, Tensor]]
+"""Computes the quantities of a batch from the batch and its position in the epoch, as `Model.compute_loss` does."""
+
+
+class CompilableLoss:
+    """The loss of a model, compiled at its first call if ``compile`` asks for it.
+
+    Args:
+        loss: The loss.
+        compile: Whether to compile, or the mode of `torch.compile`.
+
+    Raises:
+        ValueError: ``compile`` is neither a boolean nor a mode.
+    """
+
+    def __init__(self, loss: Loss, compile: bool | str) -> None:  # noqa: A002  # as torch calls it
+        self._loss = loss
+        self._mode = check_mode(compile)
+
+    def __call__(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
+        """Compute the quantities of a batch.
+
+        Raises:
+            TrainingError: The loss must be compiled, and the machine has no compiler.
+        """
+        if self._mode is not None:
+            self._loss, self._mode = compile_loss(self._loss, self._mode), None
+        return self._loss(data, data_idx)
 
 
 def check_mode(compile_mode: Any) -> str | None:
-    """Give the mode that ``optimization.compile`` means; None for none.
+    """Return the mode that ``optimization.compile`` stands for, or None if nothing is compiled.
 
     Raises:
         ValueError: It is neither a boolean nor a mode.
@@ -32,16 +59,16 @@ def check_mode(compile_mode: Any) -> str | None:
 def compile_loss(loss: Loss, mode: str) -> Loss:
     """Compile the loss of a model.
 
-    Random numbers are those of the loss that is not compiled, and follow the global generators, also in a CUDA
-    graph: a seed is set before each step. Each size of a batch is compiled by itself, so that how a step is
-    computed does not depend on which sizes came before.
+    The random numbers are those of the loss that is not compiled. They follow the global generators, which are seeded
+    before each step, also in a CUDA graph. Each batch size is compiled by itself, so that the code of a step does not
+    depend on the batch sizes before it.
 
     Args:
-        loss: What is compiled.
+        loss: The loss.
         mode: One of `MODES`.
 
     Raises:
-        TrainingError: There is no compiler on this machine.
+        TrainingError: The machine has no compiler.
     """
     _check_compiler()
     from torch._inductor import list_mode_options  # seconds to import, for this option alone
@@ -51,17 +78,17 @@ def compile_loss(loss: Loss, mode: str) -> Loss:
 
     def compute(data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
         torch.compiler.cudagraph_mark_step_begin()
-        quantities = compiled(data, data_idx)  # a CUDA graph writes the next ones where these lie
+        quantities = compiled(data, data_idx)  # the next call of a CUDA graph overwrites these
         return {name: value if name == "loss" else value.clone() for name, value in quantities.items()}
 
     return compute
 
 
 def _check_compiler() -> None:
-    """Check that there is a compiler of C++, which code for a GPU needs too.
+    """Check that the machine has a C++ compiler, which code for a GPU needs too.
 
     Raises:
-        TrainingError: There is none.
+        TrainingError: It has none.
     """
     from torch._inductor.cpp_builder import get_cpp_compiler
     from torch._inductor.exc import InvalidCxxCompiler
@@ -70,6 +97,6 @@ def _check_compiler() -> None:
         get_cpp_compiler()
     except InvalidCxxCompiler:
         raise TrainingError(
-            "`optimization.compile` needs a compiler of C++, and this machine has none: install `g++`, or set "
+            "`optimization.compile` needs a C++ compiler, and this machine has none. Install `g++`, or set "
             "`optimization.compile=false`."
         ) from None

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import torch
 from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
-from pytorch_lightning import Trainer
+from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.profilers import PassThroughProfiler
 from pytorch_lightning.strategies import DDPStrategy
 
@@ -64,3 +64,32 @@ def count_batches(trainer: Trainer) -> tuple[int, int]:
 def count_all_batches(trainer: Trainer) -> int:
     """Return the number of batches of all epochs that are begun."""
     return trainer.fit_loop.total_batch_idx + 1
+
+
+def get_trainer(module: LightningModule) -> Trainer | None:
+    """Return the trainer of a module, or None if it has none yet; the public property raises then."""
+    return cast(Any, module)._trainer
+
+
+def write_position(checkpoint: dict[str, Any], epoch: int, batch: int) -> None:
+    """Write the state of Lightning's loops as it is before a batch (of the Trainer) of an epoch.
+
+    Lightning knows several states between two batches and between two epochs. Resuming from some of them skips a batch
+    or an epoch.
+    """
+    fit_loop = checkpoint["loops"]["fit_loop"]
+    begun = {"ready": epoch + (batch > 0), "started": epoch + (batch > 0)}
+    for counts in fit_loop["epoch_progress"].values():
+        counts.update({"processed": epoch, "completed": epoch, **begun})
+    batches = fit_loop["epoch_loop.batch_progress"]
+    batches["is_last_batch"] = False
+    batches["total"].update(dict.fromkeys(batches["total"], batches["total"]["processed"]))
+    batches["current"].update(dict.fromkeys(batches["current"], batch))
+
+
+def write_global_step(checkpoint: dict[str, Any], global_step: int) -> None:
+    """Write the global step for automatic and for manual optimization: a resumed run may use the other one."""
+    fit_loop = checkpoint["loops"]["fit_loop"]
+    steps = {"ready": global_step, "completed": global_step}
+    fit_loop["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]["step"]["total"].update(steps)
+    fit_loop["epoch_loop.manual_optimization.optim_step_progress"]["total"].update(steps)

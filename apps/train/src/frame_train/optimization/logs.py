@@ -12,15 +12,15 @@ from frame_train.optimization.progress import get_optimization
 
 @runtime_checkable
 class EntryListener(Protocol):
-    """A callback that takes notice of what is logged."""
+    """A callback that receives every log entry."""
 
     def on_log_entry(self, name: str, entry: LogEntry) -> None:
-        """Take notice of an entry, at the step at which it is logged."""
+        """Receive an entry at the step at which it is logged."""
         ...
 
 
 def list_logs(loggers: Sequence[Any]) -> dict[str, ResumableLog]:
-    """List the loggers whose logs can be cut back, by the name of their class."""
+    """Return the loggers whose logs can be truncated, by the name of their class."""
     return {type(logger).__name__: logger for logger in loggers if isinstance(logger, ResumableLog)}
 
 
@@ -32,9 +32,9 @@ def truncate_logs(loggers: Sequence[Any], positions: Mapping[str, Any]) -> None:
 
 
 def log_entry(name: str, entry: LogEntry, trainer: Trainer) -> None:
-    """Give an entry to every logger that takes entries, and to every callback that listens to them.
+    """Pass an entry to every logger that takes entries, and to every callback that listens to them.
 
-    Its numbers are also where Lightning's own callbacks, such as `EarlyStopping`, look for what they monitor.
+    Its numbers also become metrics that Lightning's own callbacks, such as `EarlyStopping`, can monitor.
     """
     trainer.callback_metrics.update({key: torch.tensor(value) for key, value in name_numbers(name, entry).items()})
     for logger in trainer.loggers:

@@ -1,42 +1,53 @@
-"""What every procedure has, however it updates its model."""
+"""The base class of optimizations."""
 
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from math import gcd
 from typing import Any, cast
 
 import torch
 from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from frame_core import Clock, Interval, Model, Schedule, SizedDataset, check_count, get_split
+from frame_core import BatchedDataset, Model, SizedDataset, check_count, get_split
 from frame_train.data.augmentation import Augmentation, augment
-from frame_train.data.loaders import ShuffledBatches, Trips, join_trips, make_train_loader, move_loader
-from frame_train.data.seeding import make_key, seed_generators
+from frame_train.data.loaders import make_train_loader
+from frame_train.data.sampling import ShuffledBatches, StepGroups
+from frame_train.data.seeding import derive_seed, seed_generators
+from frame_train.optimization.compilation import Loss
+from frame_train.optimization.lightning_internals import count_batches, write_global_step, write_position
 from frame_train.optimization.logs import list_logs
-from frame_train.optimization.progress import get_trip_stride, read_progress
+from frame_train.optimization.progress import get_call_interval, is_stop_requested
+from frame_train.optimization.schedules import ModelSchedules
+from frame_train.optimization.training_state import Position, TrainingState
+
+_STEPS_PER_EXECUTION = 10  # of in-memory data; more gain little, as the loop costs less than a millisecond
 
 
-class Procedure(LightningModule):
+class OptimizationModule(LightningModule, ABC):
     """A model, its data, a loader of shuffled training batches, counters, and the schedules of the model.
 
-    Counters and schedules are in the checkpoint, and so are the numbers that callbacks monitor.
+    A subclass defines `training_step` and `configure_optimizers`. The checkpoint holds the counters, the schedules, the
+    position in the epoch, and the numbers that callbacks monitor.
 
     Args:
         model: The model.
-        data: The splits of the data, ``train`` among them.
-        num_workers: Number of processes that read a data set that is not in memory.
-        batch_size: Number of data in a batch, of each process where there are several.
-        pin_memory: Whether batches lie in pinned memory; without effect where there is no GPU.
-        augmentation: Changes the pictures ``x`` of a training batch, on the model's device; None for no change.
-        steps_per_trip: Greatest number of steps that one trip through the Trainer's loop takes: where it is more than
-            one, a batch of the Trainer is a list of them, and `training_step` takes them.
+        data: The splits of the data, with ``train`` among them.
+        num_workers: Number of data-loading workers. This process reads in-memory data sets itself.
+        batch_size: Number of examples in a batch, of each process if there are several.
+        pin_memory: Whether batches are in pinned memory; it has no effect without a GPU.
+        augmentation: Changes the images ``x`` of a training batch, on the model's device; None for no change.
+        steps_per_execution: Greatest number of optimizer steps per call of the Trainer's loop, which makes short steps
+            faster. The weights are the same to the bit for any number; a group is smaller if a callback or the Trainer
+            needs it. A subclass that takes more than one step takes them with `minimize`. None for ten steps on
+            in-memory data and one step on other data, because all batches of a group are in memory at once.
 
     Raises:
-        TypeError: ``augmentation`` can't be called, or ``steps_per_trip`` is no integer.
-        ValueError: A number is out of its range, there are no training data, or a schedule's ``over``
-            is no interval.
+        TypeError: ``augmentation`` is not callable, or a number is not an integer.
+        ValueError: A number is out of its range, ``train`` is missing or empty, or the ``over`` of a schedule is not an
+            interval.
     """
 
     def __init__(
@@ -45,201 +56,208 @@ class Procedure(LightningModule):
         data: Mapping[str, SizedDataset],
         num_workers: int,
         batch_size: int,
-        pin_memory: bool,
-        augmentation: Augmentation | None,
-        steps_per_trip: int = 1,
+        pin_memory: bool = True,
+        augmentation: Augmentation | None = None,
+        steps_per_execution: int | None = 1,
     ) -> None:
         super().__init__()
         if augmentation is not None and not callable(augmentation):
             raise TypeError(
-                "`augmentation` must take a batch of pictures, as `frame_train.data.RandomShift` does, "
+                "`augmentation` must be a function of a batch of images, such as `frame_train.data.RandomShift`, "
                 f"got {augmentation!r}."
             )
+        train = get_split(data, "train")
+        if steps_per_execution is None:
+            steps_per_execution = _STEPS_PER_EXECUTION if isinstance(train, BatchedDataset) else 1
         self.model = model
         self.data = data
-        self.num_workers = num_workers
+        self.num_workers = check_count("num_workers", num_workers, minimum=0)
         self.augmentation = augmentation
         self.counters = {"iteration": 0}
-        self._epoch = 0
-        self._loader = make_train_loader(
-            get_split(data, "train"), batch_size, torch.initial_seed(), num_workers, pin_memory
-        )
-        self._sampler = cast(ShuffledBatches, self._loader.sampler)
-        self._steps_per_trip = check_count("steps_per_trip", steps_per_trip)
-        self._trips = Trips(self._sampler, 1)
-        self._n_begun = 0  # batches of the present epoch
-        self._n_done = 0  # of them, where a trip has several
-        self._schedules = {name: part for name, part in model.named_modules() if isinstance(part, Schedule)}
-        self._clocks: dict[str, Clock] = {}
+        self.watched: dict[str, Any] = {}
+        """What a schedule of the learning rate watches; it is in the checkpoint."""
+        self._pin_memory = pin_memory
+        self._sampler = ShuffledBatches(len(train), batch_size, torch.initial_seed())
+        self._groups = StepGroups(self._sampler)
+        self._steps_per_execution = check_count("steps_per_execution", steps_per_execution)
+        self._schedules = ModelSchedules(model)
         self._metrics: dict[str, Tensor] = {}
-        for name, schedule in self._schedules.items():
-            with _told_as(f"{name}.over"):
-                self._clocks[name] = Clock(Interval.parse(schedule.over))
+        self._epoch = 0
+        self.n_begun = 0
+        """Number of batches of the current epoch whose steps have begun."""
+        self._n_done = 0  # of them, if groups have several steps
+
+    @abstractmethod
+    def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
+        """Take the step of a batch, or the steps of a step group, and return the quantities to log."""
+
+    @abstractmethod
+    def configure_optimizers(self) -> Any:
+        """Make the optimizers, as Lightning expects them."""
 
     def check(self) -> None:
-        """Check, before any training, that what the schedules are measured in is counted.
+        """Check, before any training, that the units of the model's schedules are counted.
 
         Raises:
-            ValueError: It is not.
+            ValueError: They are not.
         """
-        for name, clock in self._clocks.items():
-            with _told_as(f"{name}.over"):
-                clock.interval.check_unit(self.counters)
+        self._schedules.check(self.counters)
 
     def check_trainer(self, trainer: Trainer) -> None:
-        """Check, before any training, that a trainer asks for nothing that this procedure can't do.
+        """Check, before any training, that this optimization supports what a trainer asks for.
 
         Raises:
-            ValueError: It does.
+            ValueError: It does not.
         """
-        n_data = len(get_split(self.data, "train"))
-        if n_data < trainer.world_size:
+        n_examples = len(get_split(self.data, "train"))
+        if n_examples < trainer.world_size:
             raise ValueError(
-                f"`trainer.devices`: {trainer.world_size} processes need as many training data or more, got {n_data}."
+                f"`trainer.devices={trainer.world_size}` needs at least {trainer.world_size} training examples, got "
+                f"{n_examples}."
             )
         overfit_batches: float = cast(Any, trainer).overfit_batches
         if overfit_batches:
             raise ValueError(
-                f"`trainer.overfit_batches` must be 0, got {overfit_batches!r}: it takes the place of what "
-                "chooses the batches. `trainer.limit_train_batches` trains on so many of them."
+                f"`trainer.overfit_batches` must be 0, because it replaces the sampler of the batches, got "
+                f"{overfit_batches!r}. Set `trainer.limit_train_batches` to train on a few batches."
             )
 
-    def choose_trips(self, trainer: Trainer) -> None:
-        """Choose the number of steps to a trip: as many as it may have, with all that is done done at its step.
-
-        A trip ends where a callback must be called (`get_trip_stride`) and at the trainer's last step; it has one step
-        where the trainer itself does something at each, or takes a fraction of an epoch's batches, which it would take
-        of trips.
-        """
-        limit = trainer.limit_train_batches
-        self._trips.limit = limit if isinstance(limit, int) else None
-        is_each_asked_for = (
-            trainer.accumulate_grad_batches != 1
-            or trainer.gradient_clip_val is not None
-            or trainer.world_size > 1
-            or (isinstance(limit, float) and limit < 1)
-        )
-        strides = map(get_trip_stride, cast(Any, trainer).callbacks)
-        last = max(trainer.max_steps, 0)
-        self._trips.n_steps = 1 if is_each_asked_for else gcd(self._steps_per_trip, last, *strides)
-
     def count_batches(self, n_steps: int) -> int:
-        """Give the number of batches that so many global steps take, of a training without accumulation."""
+        """Return the number of batches that a number of global steps takes, without accumulation."""
         return n_steps
 
     def setup(self, stage: str) -> None:
-        self.choose_trips(self.trainer)
-        self._sampler.share(self.trainer.world_size, self.global_rank)
+        trainer = self.trainer
+        self._sampler.share(trainer.world_size, self.global_rank)
+        limit = trainer.limit_train_batches
+        self._groups = StepGroups(
+            self._sampler, self._choose_group_size(trainer), limit if isinstance(limit, int) else None
+        )
+        if self._steps_per_execution > 1:
+            self.automatic_optimization = self._groups.n_steps == 1
 
     def train_dataloader(self) -> DataLoader[Any]:
-        loader = move_loader(self._loader, self.device)
-        return loader if self._trips.n_steps == 1 else join_trips(loader, self._trips)
+        train = get_split(self.data, "train")
+        return make_train_loader(train, self._groups, self.num_workers, self._pin_memory, self.device)
 
     @property
     def n_batches(self) -> float:
-        """Number of batches of an epoch; it is known once a training has begun."""
-        return self.trainer.num_training_batches if self._trips.n_steps == 1 else self._trips.n_batches
+        """Number of batches in an epoch; known once a training has begun."""
+        return self.trainer.num_training_batches if self._groups.n_steps == 1 else self._groups.n_batches
 
-    def get_first_batch(self, trip: int) -> int:
-        """Give the position in its epoch of the first batch of a trip; after the last trip, the number of batches."""
-        return trip if self._trips.n_steps == 1 else self._trips.get_first(trip)
+    @property
+    def n_done(self) -> int:
+        """Number of batches of the current epoch whose steps are complete."""
+        return count_batches(self.trainer)[1] if self._groups.n_steps == 1 else self._n_done
 
     def on_train_start(self) -> None:
         self.trainer.callback_metrics.update(self._metrics)
 
+    def on_train_epoch_start(self) -> None:
+        self._epoch = self.current_epoch
+        self.n_begun = self._n_done = self._sampler.first_batch  # of a resumed epoch
+
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        batches = cast(Sequence[dict[str, Tensor]], [batch] if self._trips.n_steps == 1 else batch)
+        is_group = self._groups.n_steps > 1
         if self.augmentation is not None:
-            for index, of_step in enumerate(batches, self.get_first_batch(batch_idx)):
+            for index, of_step in enumerate(batch if is_group else [batch], self.n_done):
                 self._seed("augmentation", index)
                 augment(of_step, self.augmentation)
-        if self._trips.n_steps == 1:
-            self.begin_step(batch_idx)
+        if not is_group:
+            self._begin_step(batch_idx)
 
-    def begin_step(self, batch_idx: int) -> None:
-        """Make ready for a step: seed its noise, move the schedules on, and count it.
+    def minimize(self, compute_loss: Loss, batch: Any, batch_idx: int) -> dict[str, Tensor]:
+        """Compute the loss of a batch for Lightning to minimize, or take the steps of a step group.
 
         Args:
-            batch_idx: Position of its batch in the epoch.
+            compute_loss: Computes the quantities of a batch, with a gradient in ``loss``.
+            batch: The batch, or the batches of a step group.
+            batch_idx: Position in the epoch of the batch, or of the step group.
+
+        Returns:
+            The quantities; those of a step group are vectors with an element for each step.
         """
-        self._epoch = self.current_epoch
-        self._n_begun = batch_idx + 1
-        self._seed("noise", batch_idx)
-        for name, schedule in self._schedules.items():
-            schedule.advance_to(self._read_fraction(self._clocks[name], batch_idx))
-        self.counters["iteration"] += 1  # here: an optimizer may ask for the loss of a batch several times
+        if self._groups.n_steps == 1:
+            return compute_loss(batch, batch_idx)
+        is_last = batch_idx + 1 == len(self._groups)
+        n_left = None if self.trainer.max_steps == -1 else self.trainer.max_steps - self.trainer.global_step
+        taken: list[dict[str, Tensor]] = []
+        for of_step in batch[:n_left]:
+            taken.append(self._take_step(compute_loss, of_step, self._n_done))
+            if not is_last and is_stop_requested(self.trainer):  # an epoch that is nearly over is completed
+                break
+        return {name: torch.stack([quantities[name] for quantities in taken]) for name in taken[0]}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        n_done, n_broken_off = self._count_done()  # a batch that is not over is done again after a resume
-        checkpoint["counters"] = {**self.counters, "iteration": self.counters["iteration"] - n_broken_off}
-        checkpoint["schedules"] = {name: clock.state_dict() for name, clock in self._clocks.items()}
+        n_done = self.n_done
+        n_incomplete = self.n_begun - n_done  # a resumed run repeats a step that is not complete
         epoch, batch = (self._epoch + 1, 0) if n_done == self.n_batches else (self._epoch, n_done)
-        checkpoint["logs"] = {key: log.get_position() for key, log in list_logs(self.trainer.loggers).items()}
-        checkpoint["n_processes"] = self.trainer.world_size
-        checkpoint["metrics"] = dict(self.trainer.callback_metrics)
-        checkpoint["position"] = {"epoch": epoch, "batch": batch}
-        _write_position(checkpoint["loops"]["fit_loop"], epoch, self._find_trip(batch))
-        _write_global_step(checkpoint["loops"]["fit_loop"], self.trainer.global_step)
+        state = TrainingState(
+            global_step=self.trainer.global_step,
+            counters={**self.counters, "iteration": self.counters["iteration"] - n_incomplete},
+            position=Position(epoch, batch),
+            n_processes=self.trainer.world_size,
+            logs={key: log.get_position() for key, log in list_logs(self.trainer.loggers).items()},
+            metrics=dict(self.trainer.callback_metrics),
+            schedules=self._schedules.state_dict(),
+            watched=self.watched,
+        )
+        state.write(checkpoint)
+        write_position(checkpoint, epoch, self._groups.find(batch))
+        write_global_step(checkpoint, self.trainer.global_step)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.counters.update(checkpoint["counters"])
-        for name, state in checkpoint["schedules"].items():
-            self._clocks[name].load_state_dict(state)
-        self._metrics = checkpoint["metrics"]
-        self._epoch, batch = checkpoint["position"]["epoch"], checkpoint["position"]["batch"]
-        self._n_begun = self._n_done = batch
+        state = TrainingState.read(checkpoint)
+        self.counters.update(state.counters)
+        self.watched = dict(state.watched)
+        self._schedules.load_state_dict(state.schedules)
+        self._metrics = dict(state.metrics)
+        self._epoch, batch = state.position.epoch, state.position.batch
+        self.n_begun = self._n_done = batch
         self._sampler.start_at(self._epoch, batch)
-        _write_position(checkpoint["loops"]["fit_loop"], self._epoch, self._find_trip(batch))  # of other trips
+        write_position(checkpoint, self._epoch, self._groups.find(batch))  # groups may differ
 
-    def _count_done(self) -> tuple[int, int]:
-        """Count the batches of the epoch that are done, and those that were begun and are not."""
-        if self._trips.n_steps > 1:
-            return self._n_done, self._n_begun - self._n_done
-        batches = cast(Any, self.trainer).fit_loop.epoch_loop.batch_progress.current
-        return batches.processed, batches.ready - batches.processed
+    def _choose_group_size(self, trainer: Trainer) -> int:
+        """Choose the largest group size that keeps every callback on schedule."""
+        limit = trainer.limit_train_batches
+        needs_single_steps = (
+            trainer.accumulate_grad_batches != 1
+            or trainer.gradient_clip_val is not None
+            or trainer.world_size > 1
+            or (isinstance(limit, float) and limit < 1)  # the Trainer would take a fraction of the groups
+        )
+        intervals = map(get_call_interval, cast(Any, trainer).callbacks)
+        return 1 if needs_single_steps else gcd(self._steps_per_execution, *intervals)
 
-    def _find_trip(self, batch: int) -> int:
-        return batch if self._trips.n_steps == 1 else self._trips.find(batch)
+    def _begin_step(self, batch_idx: int) -> None:
+        """Seed the noise of a step, advance the schedules, and count the step.
+
+        The step is counted here, because an optimizer may compute the loss of a batch several times.
+        """
+        self.n_begun = batch_idx + 1
+        self._seed("noise", batch_idx)
+        self._schedules.advance(self.trainer, batch_idx / self.n_batches)
+        self.counters["iteration"] += 1
+
+    def _take_step(self, compute_loss: Loss, batch: Mapping[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
+        """Take a step as Lightning's automatic optimization does, and return the detached quantities."""
+        optimizer = cast(LightningOptimizer, self.optimizers())
+        quantities: dict[str, Tensor] = {}
+
+        def compute() -> Tensor:
+            quantities.update(compute_loss(batch, batch_idx))
+            optimizer.zero_grad()
+            self.manual_backward(quantities["loss"])
+            return quantities["loss"]
+
+        self._begin_step(batch_idx)
+        optimizer.step(compute)
+        for schedule in self.trainer.lr_scheduler_configs:
+            if schedule.interval == "step" or self.n_begun == self.n_batches:
+                self.lr_scheduler_step(schedule.scheduler, None)
+        self._n_done = self.n_begun
+        return {name: value.detach().clone() for name, value in quantities.items()}
 
     def _seed(self, what: str, batch_idx: int) -> None:
-        """Seed the generators for what is random at a batch: it is a function of the seed and of the place."""
-        seed_generators(make_key(self._sampler.seed, what, self.global_rank, self.current_epoch, batch_idx))
-
-    def _read_fraction(self, clock: Clock, batch_idx: int) -> float:
-        """Read how much of a schedule has passed; what is counted is known after a resume, time is not."""
-        reading = read_progress(clock.interval, self.trainer, batch_idx / self.n_batches)
-        if clock.interval.unit != "seconds":
-            return reading / clock.interval.amount
-        clock.advance(reading)
-        return clock.fraction
-
-
-def _write_position(fit_loop: dict[str, Any], epoch: int, batch: int) -> None:
-    """Write the progress of Lightning's loops as it is before a batch (of the Trainer) of an epoch, whatever led there.
-
-    Lightning knows several states between two batches and between two epochs; going on from some of them, it leaves
-    out a batch or an epoch.
-    """
-    begun = {"ready": epoch + (batch > 0), "started": epoch + (batch > 0)}
-    for counts in fit_loop["epoch_progress"].values():
-        counts.update({"processed": epoch, "completed": epoch, **begun})
-    batches = fit_loop["epoch_loop.batch_progress"]
-    batches["is_last_batch"] = False
-    batches["total"].update(dict.fromkeys(batches["total"], batches["total"]["processed"]))
-    batches["current"].update(dict.fromkeys(batches["current"], batch))
-
-
-def _write_global_step(fit_loop: dict[str, Any], global_step: int) -> None:
-    """Write the global step where Lightning looks for it, whether a trip has one step or several."""
-    steps = {"ready": global_step, "completed": global_step}
-    fit_loop["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]["step"]["total"].update(steps)
-    fit_loop["epoch_loop.manual_optimization.optim_step_progress"]["total"].update(steps)
-
-
-@contextmanager
-def _told_as(name: str) -> Generator[None]:
-    """Name what a value error is about."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"`{name}`: {error}") from error
+        """Seed the generators for what is random at a batch."""
+        seed_generators(derive_seed(self._sampler.seed, what, self.global_rank, self.current_epoch, batch_idx))

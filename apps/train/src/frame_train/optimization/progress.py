@@ -11,25 +11,32 @@ from frame_train.distributed import collectives
 
 
 def read_quantities(outputs: Mapping[str, Tensor], trainer: Trainer) -> dict[str, Tensor]:
-    """Give what a training step computed, its loss as it was before Lightning divided it for accumulation.
+    """Return what a training step computed, with the loss as it was before Lightning divided it for accumulation.
 
-    Where one trip through the Trainer's loop takes several steps, a quantity is a vector: a number for each.
+    A quantity of a step group is a vector with an element for each step.
     """
     if trainer.accumulate_grad_batches == 1 or not trainer.lightning_module.automatic_optimization:
         return dict(outputs)
     return {**outputs, "loss": outputs["loss"] * trainer.accumulate_grad_batches}
 
 
-def get_trip_stride(callback: Any) -> int:
-    """Give the number of steps after which a callback must be called; 0 where the end of an epoch is enough.
+def get_call_interval(callback: Any) -> int:
+    """Return the number of steps after which a callback must be called, or 0 if the end of an epoch is enough.
 
-    It is the callback's ``trip_stride``; one that has none, as those of others, must be called after each step.
+    It is the callback's `call_every`. A callback without it, such as Lightning's own, must be called after each
+    step.
     """
-    return getattr(callback, "trip_stride", 1)
+    return getattr(callback, "call_every", 1)
+
+
+def is_stop_requested(trainer: Trainer) -> bool:
+    """Check whether a callback asks to stop before the current step group is complete."""
+    callbacks: list[Any] = cast(Any, trainer).callbacks
+    return any(getattr(callback, "is_stop_requested", False) for callback in callbacks)
 
 
 def get_optimization(trainer: Trainer) -> Optimization:
-    """Give the procedure that a trainer runs."""
+    """Return the optimization that a trainer runs."""
     return cast(Optimization, trainer.lightning_module)
 
 
@@ -39,7 +46,7 @@ def read_progress(interval: Interval, trainer: Trainer, epoch_fraction: float) -
     Args:
         interval: The interval.
         trainer: The trainer.
-        epoch_fraction: How much of the present epoch is done.
+        epoch_fraction: Fraction of the current epoch that is complete.
     """
     if interval.counter is not None:
         return get_optimization(trainer).counters[interval.counter]

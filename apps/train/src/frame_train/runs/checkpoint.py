@@ -1,7 +1,7 @@
-"""The checkpoint format: the training state that is added to Lightning's content, and the weights of a model."""
+"""Checkpoints read from disk: the training state, and the weights of a model."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,65 +10,10 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from frame_train.errors import CompositionError, suggest
+from frame_train.optimization.training_state import TrainingState
 
 _PREFIX = "model."
 _N_SHOWN = 3
-
-
-@dataclass(frozen=True)
-class Position:
-    """The batch with which a training continues."""
-
-    epoch: int
-    batch: int
-
-
-@dataclass(frozen=True)
-class TrainingState:
-    """The state that a resumed training needs beside Lightning's; in a checkpoint each field is a key.
-
-    Args:
-        global_step: Number of optimizer steps; Lightning writes the same.
-        counters: The counters of the optimization.
-        position: The batch with which the training continues.
-        n_processes: Number of ranks.
-        logs: Position of each log, by the class of its logger.
-        metrics: The numbers that callbacks monitor.
-        schedules: State of the clock of each schedule.
-        watched: Training losses that a schedule of the learning rate has averaged so far.
-    """
-
-    global_step: int
-    counters: Mapping[str, int]
-    position: Position
-    n_processes: int
-    logs: Mapping[str, Any]
-    metrics: Mapping[str, Tensor]
-    schedules: Mapping[str, Any]
-    watched: Mapping[str, Any] = field(default_factory=dict[str, Any])
-
-    def write(self, content: dict[str, Any]) -> None:
-        """Add the state to the content of a checkpoint."""
-        content.update({**vars(self), "position": asdict(self.position)})
-
-    @classmethod
-    def read(cls, content: Mapping[str, Any]) -> "TrainingState":
-        """Read the state from the content of a checkpoint.
-
-        Raises:
-            ValueError: A part is missing or malformed.
-        """
-        values: dict[str, Any] = {part.name: content[part.name] for part in fields(cls) if part.name in content}
-        try:
-            values["position"] = Position(**values["position"])
-            state = cls(**values)
-            mappings = (state.counters, state.logs, state.metrics, state.schedules, state.watched)
-            numbers = (state.global_step, state.n_processes, *state.counters.values(), *vars(state.position).values())
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"The training state is incomplete: {error}.") from error
-        if not all(isinstance(part, dict) for part in mappings) or not all(type(part) is int for part in numbers):
-            raise ValueError("The training state is malformed.")
-        return state
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from omegaconf import DictConfig, ListConfig
@@ -25,22 +25,15 @@ def export_model(model: nn.Module, config: DictConfig, path: Path) -> str:
     """Write the weights of a model as safetensors, and return the lines that build the model and load them.
 
     Args:
-        model: The model; for jointly trained models, the model that holds them as ``models``.
-        config: The config that describes it under ``optimization.model``, or ``optimization.models``.
+        model: The model.
+        config: The config that describes it under ``optimization.model``.
         path: The file to write.
 
     Raises:
         CompositionError: The file can't be written.
     """
-    optimization = config.optimization
     source = _Source()
-    if "model" in optimization:
-        name = source.add_variable("model", source.write(optimization.model))
-    else:
-        name = source.add_variable(
-            "models", f"{source.use('torch.nn.ModuleDict')}({source.write(optimization.models)})"
-        )
-        model = cast(nn.Module, model.models)
+    name = source.add_variable("model", source.write(config.optimization.model))
     try:
         save_model(model, str(path))
     except (OSError, SafetensorError) as error:

@@ -10,7 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 from yaml import YAMLError
 
-from frame_core import JointModel, Model, SizedDataset
+from frame_core import Model, SizedDataset
 from frame_train.composition.allow_list import AllowList
 from frame_train.composition.legacy import rename_old_words
 from frame_train.composition.objects import Composition
@@ -169,16 +169,13 @@ class Run:
 
     def _build_model(self) -> Model:
         optimization = self.config.get("optimization")
-        if not isinstance(optimization, DictConfig) or not {"model", "models"} & set(optimization):
+        if not isinstance(optimization, DictConfig) or "model" not in optimization:
             raise CompositionError(
-                f"`optimization`: expected a mapping with a `model`, or `models`, got {optimization!r} "
+                f"`optimization`: expected a mapping with a `model`, got {optimization!r} "
                 f"in {str(self.directory / 'config.yaml')!r}."
             )
         with torch.random.fork_rng(devices=[]):
-            if "model" in optimization:
-                model = self.instantiate("optimization.model")
-            else:
-                model = JointModel(self.instantiate("optimization.models"))
+            model = self.instantiate("optimization.model")
         if not isinstance(model, nn.Module):
             raise CompositionError(f"`optimization.model` must be a torch module, got {model!r}.")
         return cast(Model, model)

@@ -1,15 +1,15 @@
-"""Several steps to one trip through the Trainer's loop: the same training, to the bit."""
+"""Step groups: the same training as with single steps, to the bit."""
 
 import json
-from collections.abc import Mapping
+import os
+import signal
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from pytorch_lightning import Callback, Trainer, seed_everything
 from pytorch_lightning.callbacks import EMAWeightAveraging, Timer
 from torch import Tensor
@@ -18,12 +18,16 @@ from frame_architectures import DiagonalNormal, digits
 from frame_core import LinearWarmup
 from frame_loggers import FileLogger
 from frame_models import VariationalAutoencoder
-from frame_train.callbacks import CumulativeLogCallback, PeriodicCheckpoint, ProgressBar, TrainDurationCallback
+from frame_train.callbacks import (
+    CumulativeLogCallback,
+    PeriodicCheckpoint,
+    ProgressBar,
+    StopOnSignal,
+    TrainDurationCallback,
+)
 from frame_train.data import Digits
 from frame_train.data.augmentation import RandomShift
-from frame_train.data.loaders import ShuffledBatches, Trips
-from frame_train.optimization import AdamBatchOptimization, BatchOptimization
-from frame_train.optimization.module import Procedure
+from frame_train.optimization import AdamBatchOptimization, BatchOptimization, OptimizationModule
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*smaller than the logging interval"),
@@ -34,32 +38,6 @@ pytestmark = [
 N_BATCHES = 5  # of an epoch
 DATA = {"train": Digits("train")}
 SGD = partial(torch.optim.SGD, lr=1e-3)
-
-
-@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 9), st.integers(0, 50), st.integers(1, 50) | st.none())
-def test_the_trips_of_an_epoch_hold_its_batches_in_their_order(
-    n_data: int, batch_size: int, n_steps: int, first: int, limit: int | None
-) -> None:
-    batches = ShuffledBatches(n_data, batch_size, seed=0)
-    trips = Trips(batches, n_steps)
-    trips.limit = limit
-    n_done, ends = 0, set[int]()
-    for epoch in range(4):
-        batches.start_at(epoch, 0)
-        expected = [batch.key for batch in batches][:limit]
-        whole = list(trips)
-        assert [batch.key for trip in whole for batch in trip] == expected
-        assert len(whole) == len(trips)  # of which the Trainer asks once, for all epochs
-        assert all(1 <= len(trip) <= n_steps for trip in whole)
-        assert trips.n_batches == trips.get_first(len(trips)) == len(expected)
-        ends.update(n_done + trips.get_first(index + 1) for index in range(len(trips)))
-        n_done += len(expected)
-        batches.start_at(epoch, min(first, len(expected) - 1))
-        resumed = list(trips)
-        assert [batch.key for trip in resumed for batch in trip] == expected[batches.first_batch :]
-        for index, trip in enumerate(resumed, trips.find(batches.first_batch)):
-            assert expected[trips.get_first(index)] == trip[0].key
-    assert ends >= set(range(n_steps, n_done + 1, n_steps))
 
 
 def make_model(beta: Any = 1.0) -> VariationalAutoencoder:
@@ -90,10 +68,23 @@ MAKERS: dict[str, Any] = {
 }
 
 
-class Losses(Callback):
-    """Keeps the loss of each step, and the global step and the counter after each trip."""
+class Interrupted(Callback):
+    """Sends a signal to this process in the middle of a step."""
 
-    trip_stride = 0
+    call_every = 0
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_before_optimizer_step(self, trainer: Trainer, *arguments: Any) -> None:
+        if trainer.global_step == self.step - 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+class Losses(Callback):
+    """Keeps the loss of each step, and the global step and the counter after each step group."""
+
+    call_every = 0
 
     def __init__(self) -> None:
         self.losses: list[float] = []
@@ -117,21 +108,22 @@ def make_trainer(*callbacks: Callback, **options: Any) -> Trainer:
     )
 
 
-def fit(make: Any, *callbacks: Callback, path: Path | None = None, n: int = 1, **options: Any) -> tuple[Any, Losses]:
+def fit(
+    make: Any, *callbacks: Callback, path: Path | None = None, n: int | None = 1, **options: Any
+) -> tuple[Any, Losses]:
     seed_everything(0, verbose=False)
-    procedure: Procedure = make(steps_per_trip=n)
+    optimization: OptimizationModule = make(steps_per_execution=n)
     losses = Losses()
     trainer = make_trainer(*callbacks, losses, **options)
-    procedure.choose_trips(trainer)
-    trainer.fit(procedure, ckpt_path=path, weights_only=True)
-    return procedure, losses
+    trainer.fit(optimization, ckpt_path=path, weights_only=True)
+    return optimization, losses
 
 
-def assert_equal(procedure: Procedure, expected: Procedure) -> None:
-    assert procedure.counters == expected.counters
-    state, other = procedure.state_dict(), expected.state_dict()
+def assert_equal(optimization: OptimizationModule, expected: OptimizationModule) -> None:
+    assert optimization.counters == expected.counters
+    state, other = optimization.state_dict(), expected.state_dict()
     assert all(torch.equal(state[name], other[name]) for name in state)
-    (optimizer,), (reference,) = procedure.trainer.optimizers, expected.trainer.optimizers
+    (optimizer,), (reference,) = optimization.trainer.optimizers, expected.trainer.optimizers
     assert optimizer.param_groups[0]["lr"] == reference.param_groups[0]["lr"]
 
 
@@ -140,8 +132,8 @@ def assert_equal(procedure: Procedure, expected: Procedure) -> None:
     ("n", "steps"), [(2, [2, 4, 5, 6, 8, 10, 12, 14, 15]), (4, [4, 5, 8, 10, 12, 15]), (8, [1, 5, 8, 10, 11, 15])]
 )
 def test_weights_and_losses_are_those_of_single_steps(name: str, n: int, steps: list[int]) -> None:
-    (procedure, losses), (expected, singles) = fit(MAKERS[name], n=n), fit(MAKERS[name])
-    assert_equal(procedure, expected)
+    (optimization, losses), (expected, singles) = fit(MAKERS[name], n=n), fit(MAKERS[name])
+    assert_equal(optimization, expected)
     assert losses.losses == singles.losses
     assert losses.steps == losses.iterations
     assert losses.steps == steps
@@ -160,11 +152,11 @@ def test_weights_and_losses_are_those_of_single_steps(name: str, n: int, steps: 
     ids=str,
 )
 def test_what_the_trainer_is_told_of_steps_and_batches_is_kept(options: dict[str, Any]) -> None:
-    (procedure, losses), (expected, singles) = fit(make_adam, n=2, **options), fit(make_adam, **options)
-    assert procedure.trainer.global_step == expected.trainer.global_step
-    assert procedure.trainer.current_epoch == expected.trainer.current_epoch
+    (optimization, losses), (expected, singles) = fit(make_adam, n=2, **options), fit(make_adam, **options)
+    assert optimization.trainer.global_step == expected.trainer.global_step
+    assert optimization.trainer.current_epoch == expected.trainer.current_epoch
     assert losses.losses == singles.losses
-    assert_equal(procedure, expected)
+    assert_equal(optimization, expected)
 
 
 @pytest.mark.parametrize("n_steps", [1, 4, 5, 7, 14])
@@ -172,8 +164,8 @@ def test_what_the_trainer_is_told_of_steps_and_batches_is_kept(options: dict[str
 def test_a_training_goes_on_from_any_step_with_any_number_of_them(
     n_steps: int, n: int, n_after: int, tmp_path: Path
 ) -> None:
-    procedure, losses = fit(make_adam, n=n, max_steps=n_steps)
-    procedure.trainer.save_checkpoint(tmp_path / "a.ckpt")
+    optimization, losses = fit(make_adam, n=n, max_steps=n_steps)
+    optimization.trainer.save_checkpoint(tmp_path / "a.ckpt")
     resumed, others = fit(make_adam, n=n_after, path=tmp_path / "a.ckpt")
     expected, singles = fit(make_adam)
     assert losses.losses + others.losses == singles.losses
@@ -218,17 +210,17 @@ def test_logs_and_checkpoints_are_made_at_the_steps_at_which_they_are_due(tmp_pa
     ],
 )
 def test_an_interval_tells_after_how_many_steps_it_may_be_over(interval: str, stride: int) -> None:
-    assert CumulativeLogCallback(interval).trip_stride == stride
+    assert CumulativeLogCallback(interval).call_every == stride
 
 
 @pytest.mark.parametrize(("first", "n", "n_after"), [("1 epoch", 3, 2), ("1 epoch", 2, 1), ("5 iterations", 5, 4)])
-def test_a_clock_goes_on_in_the_middle_of_an_epoch_with_another_number_of_steps_to_a_trip(
+def test_a_clock_goes_on_in_the_middle_of_an_epoch_with_another_group_size(
     first: str, n: int, n_after: int, tmp_path: Path
 ) -> None:
     for n_steps in (7, 8):
         duration = TrainDurationCallback("2 epochs")
-        procedure, _ = fit(make_adam, duration, CumulativeLogCallback(first), n=n, max_steps=n_steps)
-        procedure.trainer.save_checkpoint(tmp_path / "a.ckpt")
+        optimization, _ = fit(make_adam, duration, CumulativeLogCallback(first), n=n, max_steps=n_steps)
+        optimization.trainer.save_checkpoint(tmp_path / "a.ckpt")
         duration = TrainDurationCallback("2 epochs")
         resumed, _ = fit(make_adam, duration, CumulativeLogCallback(first), path=tmp_path / "a.ckpt", n=n_after)
         assert resumed.trainer.global_step == 2 * N_BATCHES
@@ -251,19 +243,19 @@ def test_the_bar_counts_steps(capsys: pytest.CaptureFixture[str]) -> None:
     ],
     ids=lambda options: next(iter(options)),
 )
-def test_what_is_done_at_each_step_makes_a_trip_of_each(options: dict[str, Any]) -> None:
+def test_what_is_done_at_each_step_makes_groups_of_one_step(options: dict[str, Any]) -> None:
     make_callbacks = options.get("callbacks", list)
     others = {key: value for key, value in options.items() if key != "callbacks"}
-    procedure, losses = fit(make_adam, *make_callbacks(), n=4, **others)
+    optimization, losses = fit(make_adam, *make_callbacks(), n=4, **others)
     expected, singles = fit(make_adam, *make_callbacks(), **others)
     assert losses.losses == singles.losses
     assert losses.iterations == singles.iterations == list(range(1, len(singles.iterations) + 1))
-    assert_equal(procedure, expected)
+    assert_equal(optimization, expected)
 
 
 def test_the_last_step_is_the_last_one_also_where_an_epoch_has_become_shorter(tmp_path: Path) -> None:
-    procedure, _ = fit(make_adam, n=4, max_steps=7)
-    procedure.trainer.save_checkpoint(tmp_path / "a.ckpt")
+    optimization, _ = fit(make_adam, n=4, max_steps=7)
+    optimization.trainer.save_checkpoint(tmp_path / "a.ckpt")
     options = {"path": tmp_path / "a.ckpt", "limit_train_batches": 4, "max_steps": 12, "max_epochs": -1}
     (resumed, losses), (expected, singles) = fit(make_adam, n=4, **options), fit(make_adam, **options)
     assert resumed.trainer.global_step == 12
@@ -271,13 +263,58 @@ def test_the_last_step_is_the_last_one_also_where_an_epoch_has_become_shorter(tm
     assert_equal(resumed, expected)
 
 
-def test_an_optimizer_that_asks_several_times_takes_one_step_to_a_trip() -> None:
-    make = partial(BatchOptimization, make_model(), DATA, 0, 300, torch.optim.LBFGS)
-    _, losses = fit(make, n=4, max_steps=2)
-    assert losses.steps == [1, 2]
+def test_an_optimizer_that_computes_the_loss_several_times_takes_its_steps_in_groups() -> None:
+    def make(**options: Any) -> BatchOptimization:
+        lbfgs = partial(torch.optim.LBFGS, lr=0.1, max_iter=3)
+        return BatchOptimization(make_model(), DATA, 0, 300, lbfgs, **options)
+
+    (optimization, losses), (expected, singles) = fit(make, n=4, max_steps=6), fit(make, max_steps=6)
+    assert losses.steps == [4, 5, 6]
+    assert losses.losses == singles.losses
+    assert_equal(optimization, expected)
 
 
-@pytest.mark.parametrize("n", [0, -1])
-def test_a_trip_of_no_steps_is_refused(n: int) -> None:
-    with pytest.raises(ValueError, match=f"`steps_per_trip` must be positive, got {n}"):
-        make_adam(steps_per_trip=n)
+@pytest.mark.parametrize(
+    ("step", "stopped_at"),
+    [(2, 2), (7, 7), (9, 10), (14, 15)],  # a signal in the last group of an epoch waits for its end
+)
+def test_a_signal_ends_a_group_after_its_step(step: int, stopped_at: int, tmp_path: Path) -> None:
+    stop = StopOnSignal()
+    with stop.listening():
+        optimization, losses = fit(make_adam, stop, Interrupted(step), n=4, min_epochs=3)
+    assert optimization.trainer.global_step == stopped_at
+    optimization.trainer.save_checkpoint(tmp_path / "a.ckpt")
+    resumed, others = fit(make_adam, n=4, path=tmp_path / "a.ckpt")
+    expected, singles = fit(make_adam)
+    assert losses.losses + others.losses == singles.losses
+    assert_equal(resumed, expected)
+
+
+class Failing(Digits):
+    """Fails to read a batch of the second epoch."""
+
+    n_reads = 0
+
+    def get_batch(self, indices: Tensor) -> dict[str, Tensor]:
+        self.n_reads += 1
+        if self.n_reads > N_BATCHES:
+            raise OSError("The disk is gone.")
+        return super().get_batch(indices)
+
+
+@pytest.mark.parametrize("n", [1, 4])
+def test_a_checkpoint_of_an_epoch_that_fails_to_begin_is_at_its_beginning(n: int, tmp_path: Path) -> None:
+    make = partial(AdamBatchOptimization, make_model(), {"train": Failing("train")}, 0, 300, 1e-3)
+    checkpoint = PeriodicCheckpoint(str(tmp_path), "1 minute")
+    with pytest.raises(OSError, match="The disk is gone"):
+        fit(make, checkpoint, n=n, enable_checkpointing=True)
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["position"] == {"epoch": 1, "batch": 0}
+
+
+@pytest.mark.parametrize(
+    ("data_set", "steps"), [(DATA["train"], [1, 5, 6, 10, 11, 15]), (list(DATA["train"]), range(1, 16))]
+)
+def test_in_memory_data_are_trained_on_in_groups_of_ten(data_set: Any, steps: Sequence[int]) -> None:
+    make = partial(AdamBatchOptimization, make_model(), {"train": data_set}, 0, 300, 1e-3)
+    _, losses = fit(make, n=None)
+    assert losses.steps == list(steps)

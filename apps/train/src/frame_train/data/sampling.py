@@ -1,0 +1,151 @@
+"""Samplers of training batches, in an order that depends on the seed and the epoch alone."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import Sampler
+
+from frame_core import check_count
+from frame_train.data.seeding import derive_seed
+
+
+class Batch(NamedTuple):
+    """The examples of a batch by index, and the seed of what is random in reading them, such as augmentations."""
+
+    indices: Tensor
+    seed: int
+
+
+class ShuffledBatches(Sampler[Batch]):
+    """The batches of an epoch, in a permutation that is a function of (seed, epoch).
+
+    Each of several processes has its own share of the examples. The batches that the processes have at one step
+    make up the batch that a single process with as many times the batch size has. Examples that do not divide evenly
+    across the processes are dropped; the choice changes every epoch.
+
+    The last batch may be smaller than the others. A single example that would be left for it joins the batch before,
+    because one example can neither be normalized over nor be told from others.
+
+    Args:
+        n_examples: Number of examples.
+        batch_size: Number of examples in a batch.
+        seed: The seed.
+
+    Raises:
+        TypeError: ``batch_size`` is not an integer.
+        ValueError: ``batch_size`` is not positive.
+    """
+
+    def __init__(self, n_examples: int, batch_size: int, seed: int) -> None:
+        self.n_examples = n_examples
+        self.batch_size = check_count("batch_size", batch_size)
+        self.seed = seed
+        self.device = torch.device("cpu")  # of the indices; the permutation is the same on every device
+        self.epoch = 0
+        self.first_batch = 0
+        self._n_processes = 1
+        self._process = 0
+
+    def share(self, n_processes: int, process: int) -> None:
+        """Choose the share of one of several processes, counted from 0."""
+        self._n_processes = n_processes
+        self._process = process
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch; Lightning calls this at the beginning of each."""
+        if epoch != self.epoch:
+            self.start_at(epoch, 0)
+
+    def start_at(self, epoch: int, batch: int) -> None:
+        """Choose the epoch and its first batch."""
+        self.epoch = epoch
+        self.first_batch = batch
+
+    def __iter__(self) -> Iterator[Batch]:
+        generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", self.epoch))
+        order = torch.randperm(self.n_examples, generator=generator).to(self.device)
+        own = order[: self._n_own * self._n_processes][self._process :: self._n_processes]
+        batches = list(own.split(self.batch_size))
+        if self._leaves_one:
+            batches[-2:] = [torch.cat(batches[-2:])]
+        seeds = (derive_seed(self.seed, "data", self._process, self.epoch, index) for index in range(len(batches)))
+        return islice(map(Batch, batches, seeds), self.first_batch, None)
+
+    def __len__(self) -> int:
+        return -(-self._n_own // self.batch_size) - self._leaves_one
+
+    @property
+    def _n_own(self) -> int:
+        return self.n_examples // self._n_processes
+
+    @property
+    def _leaves_one(self) -> bool:
+        return self._n_own > self.batch_size > 1 and self._n_own % self.batch_size == 1
+
+
+class StepGroups(Sampler[list[Batch]]):
+    """The batches of an epoch in step groups: the Trainer's loop runs once for all steps of a group.
+
+    A group ends wherever the number of steps since the training began is a multiple of `n_steps`, and at the end of an
+    epoch, so that what is due every `n_steps` steps is on time in every epoch. Lightning asks for the number of groups
+    only once. An epoch that would have one group fewer than others therefore starts with a group of one step.
+
+    Args:
+        batches: The batches.
+        n_steps: Greatest number of steps in a group.
+        limit: Greatest number of batches in an epoch; None for no limit.
+    """
+
+    def __init__(self, batches: ShuffledBatches, n_steps: int = 1, limit: int | None = None) -> None:
+        self.batches = batches
+        self.n_steps = n_steps
+        self._limit = limit
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch; Lightning calls this at the beginning of each."""
+        self.batches.set_epoch(epoch)
+
+    @property
+    def n_batches(self) -> int:
+        """Number of batches in an epoch."""
+        return len(self.batches) if self._limit is None else min(len(self.batches), self._limit)
+
+    def find(self, batch: int) -> int:
+        """Return the position in the epoch of the group that holds a batch; behind the epoch, the number of groups."""
+        if batch >= self.n_batches:
+            return len(self)
+        if batch < self._first_end:
+            return min(batch, self._n_early - 1)
+        return self._n_early + (batch - self._first_end) // self.n_steps
+
+    def __iter__(self) -> Iterator[list[Batch]]:
+        batches, start = iter(self.batches), self.batches.first_batch
+        for group in range(self.find(start), len(self)):
+            end = self._get_end(group)
+            yield list(islice(batches, end - start))
+            start = end
+
+    def __len__(self) -> int:
+        return 1 + self._count_groups(1)
+
+    @property
+    def _first_end(self) -> int:
+        """Number of batches from the start of the epoch to the first multiple of `n_steps`."""
+        return self.n_steps - self.batches.epoch * self.n_batches % self.n_steps
+
+    @property
+    def _n_early(self) -> int:
+        """Number of groups before the first multiple of `n_steps`: one, or two if the first has a single step."""
+        return len(self) - self._count_groups(self._first_end)
+
+    def _count_groups(self, start: int) -> int:
+        """Count the groups from a batch at which a group starts to the end of the epoch."""
+        return len(range(start, self.n_batches, self.n_steps))
+
+    def _get_end(self, group: int) -> int:
+        """Return the position, in the epoch, of the batch behind a group."""
+        n_behind = group + 1 - self._n_early
+        return 1 if n_behind < 0 else min(self._first_end + n_behind * self.n_steps, self.n_batches)
