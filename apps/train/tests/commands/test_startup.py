@@ -10,7 +10,7 @@ BEFORE = (
     DEFER
     + """
 import pytorch_lightning, torch
-assert not {"matplotlib", "triton", "sympy"} & set(sys.modules)
+assert not {"matplotlib", "sympy", "torchvision"} & set(sys.modules)
 """
 )
 STATEMENTS = {
@@ -33,18 +33,11 @@ assert type(figure).__module__ == "matplotlib.figure"
 import torchmetrics.utilities.plot as plot, matplotlib
 assert plot.plot_confusion_matrix and plot._AX_TYPE is matplotlib.axes.Axes
 """,
-    "flops": """
-from torch.utils.flop_counter import FlopCounterMode
-with FlopCounterMode(display=False) as counter:
-    torch.nn.Linear(3, 5)(torch.zeros(7, 3))
-assert isinstance(counter, FlopCounterMode)
-assert counter.get_total_flops() == 2 * 3 * 5 * 7
-""",
-    "a class that derives from what is late": """
-from torch.utils.flop_counter import FlopCounterMode
-class Own(FlopCounterMode): pass
-from torch.utils.flop_counter import FlopCounterMode
-assert isinstance(Own(), FlopCounterMode) and FlopCounterMode in Own.__mro__
+    "a class that derives from a stand-in": """
+from lightning_fabric.wrappers import OptimizedModule
+class Own(OptimizedModule): pass
+from torch._dynamo import OptimizedModule
+assert OptimizedModule in Own.__mro__
 """,
     "compile": """
 assert torch.compile(lambda x: x + 1, backend="eager")(torch.zeros(1)) == 1
@@ -113,6 +106,13 @@ else:
 step()
 assert optimizer.state[weight]["step"] == 2
 """,
+    "launch": """
+import wandb
+assert "wandb.sdk.launch.agent" not in sys.modules
+from wandb.sdk.launch import launch
+from wandb.sdk.launch.inputs.manage import manage_config_file
+assert callable(launch) and callable(manage_config_file)
+""",
 }
 
 
@@ -127,7 +127,7 @@ def test_a_deferred_package_has_every_name(name: str) -> None:
 def test_the_same_holds_for_a_package_that_is_imported_before(name: str) -> None:
     lines = STATEMENTS[name].splitlines(keepends=True)
     program = "".join(line for line in lines if "not in sys.modules" not in line)
-    before = "import torch, torch._dynamo, torch.utils.flop_counter, torchmetrics\n"
+    before = "import torch, torch._dynamo, torchmetrics, wandb.sdk.launch\n"
     subprocess.run([sys.executable, "-c", f"{before}{DEFER}import pytorch_lightning\n{program}"], check=True)
 
 

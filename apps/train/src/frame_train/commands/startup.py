@@ -1,11 +1,9 @@
-"""Deferred execution of packages that a run imports for one or two names.
-
-Executed at once, they take longer than torch itself (``docs/performance.md``):
+"""Deferred execution of packages that a run imports for one or two names (``docs/performance.md``).
 
 - ``torchmetrics``: Lightning imports two base classes. The rest imports torchvision, scipy and the compiler.
 - ``torchmetrics.utilities.plot``: the base classes import a function and annotations. The rest imports matplotlib.
-- ``torch._dynamo``: Lightning and the optimizers import the compiler behind `torch.compile`, which they rarely call.
-- ``torch.utils.flop_counter``: Lightning imports a class for summaries of a model. The rest imports triton.
+- ``torch._dynamo``: Lightning and the optimizers import the compiler behind `torch.compile`, which few runs use.
+- ``wandb.sdk.launch``: a run of W&B imports one module of it. The rest starts runs from a queue.
 """
 
 import functools
@@ -15,33 +13,100 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import LazyLoader
 from threading import RLock
 from types import FunctionType, ModuleType
 from typing import Any
 
 _COMPILER = "torch._dynamo"
-_KNOWN_VERSIONS = {"torch": "2.15.", "torchmetrics": "1.9."}  # other versions are executed at once
-
+_PLOT = "torchmetrics.utilities.plot"
+_KNOWN_VERSIONS = {
+    "torch": "2.15.",
+    "torchmetrics": "1.9.",
+    "wandb": "0.31.",
+}  # packages of other versions are not deferred
 _lock = RLock()
 
 
 def defer_packages() -> None:
-    """Defer the packages that are not imported yet: each is executed when a name without a stand-in is needed.
-
-    Only commands call this: it changes how the whole process imports.
-    """
+    """Defer each package until a name without a stand-in is needed. It is process-wide: only commands call this."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
 
 
-def _read_version(distribution: str) -> str:
-    from importlib.metadata import version  # a command that only prints does not need it
+class _Finder(MetaPathFinder):
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname.startswith(f"{_COMPILER}."):  # its modules need it executed; those of the others do not
+            _execute(_COMPILER)
+            if fullname in sys.modules:
+                return ModuleSpec(fullname, _ImportedLoader(sys.modules[fullname]))
+        distribution = fullname.partition(".")[0]
+        if fullname not in _STAND_INS or not _read_version(distribution).startswith(_KNOWN_VERSIONS[distribution]):
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _DeferringLoader(spec.loader)
+        return spec
 
-    return version(distribution)
+
+class _ImportedLoader(Loader):
+    """Loader of a module that its package has imported meanwhile."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module = module
+
+    def exec_module(self, module: ModuleType) -> None:
+        sys.modules[module.__name__] = self._module
+
+
+class _DeferringLoader(LazyLoader):
+    def exec_module(self, module: ModuleType) -> None:
+        super().exec_module(module)
+        module.__class__ = _DeferredModule  # in place of one that is executed for any name
+
+
+class _DeferredModule(ModuleType):
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return _STAND_INS[self.__name__](name)
+        except LookupError:
+            if name.startswith("__") and name != "__all__":
+                raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}") from None
+        _execute(self.__name__)
+        return getattr(self, name)
+
+
+class _ExecutingModule(ModuleType):
+    def __getattr__(self, name: str) -> Any:
+        with _lock:  # another thread waits until the module is executed
+            if type(self) is _ExecutingModule:
+                raise AttributeError(f"partially initialized module {self.__name__!r} has no attribute {name!r}")
+        return getattr(self, name)
+
+
+def _execute(name: str) -> None:
+    """Execute a module if it is deferred. If that raises, it stays deferred."""
+    with _lock:
+        module: Any = sys.modules[name]
+        if not _is_deferred(name):
+            return
+        module.__class__ = _ExecutingModule
+        try:
+            module.__loader__.exec_module(module)
+        except BaseException:
+            module.__class__ = _DeferredModule
+            raise
+        module.__class__ = ModuleType
+
+
+def _is_deferred(name: str) -> bool:
+    return isinstance(sys.modules[name], _DeferredModule)
 
 
 class _StandIn:
-    """A function or a class of a deferred module; the module is executed when it is called or derived from."""
+    """A function or a class of a deferred module, which is executed when it is called or derived from."""
 
     def __init__(self, module: str, name: str) -> None:
         self._module = module
@@ -64,6 +129,19 @@ class _StandIn:
         return getattr(sys.modules[self._module], self._name)
 
 
+def _disable(function: Any = None, *arguments: Any, **options: Any) -> Any:
+    """Stand in for ``torch._dynamo.disable``: while nothing is compiled, a function is called as it is."""
+    disable = functools.cache(lambda: _StandIn(_COMPILER, "disable")(function, *arguments, **options))
+    if not isinstance(function, FunctionType):  # a class, a module, or None in a decorator with arguments
+        return disable()
+
+    @functools.wraps(function)
+    def call(*inputs: Any, **named: Any) -> Any:
+        return (function if _is_deferred(_COMPILER) else disable())(*inputs, **named)
+
+    return call
+
+
 def _find_in_torchmetrics(name: str) -> Any:
     if name == "__version__":
         return _read_version("torchmetrics")
@@ -74,121 +152,23 @@ def _find_in_torchmetrics(name: str) -> Any:
     return getattr(import_module(module), name)
 
 
-def _disable(function: Any = None, *arguments: Any, **options: Any) -> Any:
-    """Stand in for ``torch._dynamo.disable``: as long as nothing is compiled, a function needs no protection."""
+def _read_version(distribution: str) -> str:
+    from importlib.metadata import version  # a command that only prints does not need it
 
-    @functools.cache
-    def disable() -> Any:
-        _execute(_COMPILER)
-        return sys.modules[_COMPILER].disable(function, *arguments, **options)
-
-    if not isinstance(function, FunctionType):  # a class, a module, or the arguments of a decorator
-        return disable()
-
-    @functools.wraps(function)
-    def call(*inputs: Any, **named: Any) -> Any:
-        return (function if _is_deferred(_COMPILER) else disable())(*inputs, **named)
-
-    return call
+    return version(distribution)
 
 
-def _do_nothing(**options: Any) -> None:
-    """Stand in for ``torch._dynamo.graph_break``, which has an effect only while something is compiled."""
-
-
-def _make_stand_ins(module: str, *names: str, **others: Any) -> Callable[[str], Any]:
-    return {**others, **{name: _StandIn(module, name) for name in names}}.__getitem__
-
-
-_PLOT = "torchmetrics.utilities.plot"
-_FLOPS = "torch.utils.flop_counter"
-_DEFERRED: dict[str, Callable[[str], Any]] = {
+_STAND_INS: dict[str, Callable[[str], Any]] = {
     "torchmetrics": _find_in_torchmetrics,
-    _PLOT: _make_stand_ins(_PLOT, "plot_single_or_multi_val", _AX_TYPE=Any, _PLOT_OUT_TYPE=Any),
-    _COMPILER: _make_stand_ins(_COMPILER, "OptimizedModule", disable=_disable, graph_break=_do_nothing),
-    _FLOPS: _make_stand_ins(_FLOPS, "FlopCounterMode"),
+    _PLOT: {
+        "_AX_TYPE": Any,
+        "_PLOT_OUT_TYPE": Any,
+        "plot_single_or_multi_val": _StandIn(_PLOT, "plot_single_or_multi_val"),
+    }.__getitem__,
+    "wandb.sdk.launch": {}.__getitem__,
+    _COMPILER: {
+        "disable": _disable,
+        "graph_break": lambda **options: None,  # pyright: ignore[reportUnknownLambdaType]
+        "OptimizedModule": _StandIn(_COMPILER, "OptimizedModule"),
+    }.__getitem__,
 }
-"""For each deferred module, a function that returns the stand-in for a name or raises LookupError."""
-
-
-class _Finder(MetaPathFinder):
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if fullname.rpartition(".")[0] == _COMPILER:  # its modules need it executed; those of torchmetrics do not
-            _execute(_COMPILER)
-            if fullname in sys.modules:
-                return ModuleSpec(fullname, _ImportedLoader(sys.modules[fullname]))
-        distribution = fullname.partition(".")[0]
-        if fullname not in _DEFERRED or not _read_version(distribution).startswith(_KNOWN_VERSIONS[distribution]):
-            return None
-        spec = PathFinder.find_spec(fullname, path, target)
-        if spec is not None and spec.loader is not None:
-            spec.loader = _DeferringLoader(spec.loader, _DEFERRED[fullname])
-        return spec
-
-
-class _ImportedLoader(Loader):
-    """Loader of a module that its package has imported meanwhile."""
-
-    def __init__(self, module: ModuleType) -> None:
-        self._module = module
-        self._spec = module.__spec__
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType:
-        return self._module
-
-    def exec_module(self, module: ModuleType) -> None:
-        module.__spec__ = self._spec  # the import system has replaced it
-
-
-class _DeferringLoader(Loader):
-    """Loader that executes a module when a name without a stand-in is needed (PEP 562)."""
-
-    def __init__(self, loader: Loader, find_stand_in: Callable[[str], Any]) -> None:
-        self._loader = loader
-        self._find_stand_in = find_stand_in
-        self._is_executing = False
-
-    def exec_module(self, module: ModuleType) -> None:
-        module.__dict__["__getattr__"] = functools.partial(self._get, module)
-
-    def execute(self, module: ModuleType) -> None:
-        """Execute the module; if that raises, it stays deferred."""
-        if self._is_executing:
-            return
-        self._is_executing = True
-        try:
-            self._loader.exec_module(module)
-        finally:
-            self._is_executing = False
-        if isinstance(module.__dict__["__getattr__"], functools.partial):  # not one of the module's own
-            del module.__dict__["__getattr__"]
-        assert module.__spec__ is not None
-        module.__spec__.loader = module.__loader__ = self._loader
-
-    def _get(self, module: ModuleType, name: str) -> Any:
-        if not self._is_executing:
-            try:
-                return self._find_stand_in(name)
-            except LookupError:
-                pass
-        if not name.startswith("__") or name == "__all__":
-            with _lock:
-                if not self._is_executing:  # in this thread
-                    _execute(module.__name__)
-                    return getattr(module, name)
-        raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
-
-
-def _is_deferred(name: str) -> bool:
-    spec = sys.modules[name].__spec__
-    return spec is not None and isinstance(spec.loader, _DeferringLoader)
-
-
-def _execute(name: str) -> None:
-    """Execute a deferred module, in one thread; do nothing for any other module."""
-    with _lock:
-        loader = getattr(sys.modules[name].__spec__, "loader", None)
-        if isinstance(loader, _DeferringLoader):
-            loader.execute(sys.modules[name])
