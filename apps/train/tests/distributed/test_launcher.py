@@ -180,7 +180,7 @@ def test_a_run_that_has_lost_a_process_is_resumed_as_the_run_that_never_had(
     os.kill(follower, signal.SIGKILL)
     assert command.wait() == 1, command.output
     directory = find_run(tmp_path)
-    assert "Of 2 processes, process 1 (exit code -9) has ended" in command.output
+    assert "Rank 1 of 2 exited with code -9." in command.output
     assert f"`train resume={directory}` continues from it" in command.output
     assert "Traceback" not in command.output
     assert not read_description(directory)["complete"]
@@ -346,7 +346,7 @@ def test_a_process_that_is_lost_while_the_first_does_not_look_ends_the_run_too(
     (follower,) = find_children(command.pid)
     os.kill(follower, signal.SIGKILL)
     assert command.wait() == 1, command.output
-    assert "process 1 (exit code -9) has ended" in command.output
+    assert "Rank 1 of 2 exited with code -9." in command.output
     assert not read_description(find_run(tmp_path))["complete"]
 
 
