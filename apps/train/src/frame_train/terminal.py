@@ -1,4 +1,4 @@
-"""What the person at the terminal sees of a run, in tables and trees."""
+"""Tables and trees on the terminal."""
 
 import logging
 import warnings
@@ -129,7 +129,7 @@ def _holds_components(node: DictConfig) -> bool:
 
 
 def _summarize(node: Any) -> str:
-    """Give a component as ``Class(argument=value)``, a mapping as ``name=value``, on one line."""
+    """Return a component as ``Class(argument=value)``, or a mapping as ``name=value``, on one line."""
     if not isinstance(node, DictConfig):
         return str(node)
     arguments = ", ".join(

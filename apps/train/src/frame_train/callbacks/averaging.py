@@ -1,4 +1,4 @@
-"""Averages of the weights, where a callback keeps them."""
+"""Averaged weights of Lightning's `WeightAveraging` callbacks."""
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -10,9 +10,9 @@ from pytorch_lightning.callbacks import WeightAveraging
 
 @contextmanager
 def averaged_weights(trainer: Trainer) -> Generator[None]:
-    """Put the averages of the weights in their place where a callback keeps them, as Lightning's validation does.
+    """Use the averaged weights of a callback, if there is one, as Lightning's validation does.
 
-    They are also what such a callback puts into checkpoints, and into the model when the training ends.
+    Such a callback also saves them in checkpoints, and copies them to the model when training ends.
     """
     averagings = _find_averagings(trainer)
     for averaging in averagings:
@@ -25,16 +25,16 @@ def averaged_weights(trainer: Trainer) -> Generator[None]:
 
 
 def update_averages(trainer: Trainer, outputs: Any, batch: Any, batch_idx: int) -> None:
-    """Let the averages take in the weights of a batch; where they have, nothing changes.
+    """Update the averages with the weights after a batch, unless they already are.
 
-    What looks at them after a batch then finds the same in whatever order the callbacks stand.
+    So callbacks see the same averages after a batch, whatever their order.
     """
     for averaging in _find_averagings(trainer):
         averaging.on_train_batch_end(trainer, trainer.lightning_module, outputs, batch, batch_idx)
 
 
 def is_averaged_after(trainer: Trainer) -> bool:
-    """Say whether the averages take in the weights once more when an epoch is over."""
+    """Return whether the averages are updated once more at the end of an epoch."""
     return any(averaging.should_update(epoch_idx=trainer.current_epoch) for averaging in _find_averagings(trainer))
 
 

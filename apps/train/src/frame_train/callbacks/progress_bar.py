@@ -67,7 +67,7 @@ class ProgressBar(callbacks.ProgressBar):
             self._bar.close()
 
     def _fill(self, trainer: Trainer) -> "tqdm[Any]":  # subscriptable for pyright alone
-        """Put the present state into the bar."""
+        """Show the present state in the bar."""
         assert self._bar is not None
         n_epochs = "" if trainer.max_epochs in (None, -1) else f"/{trainer.max_epochs}"
         self._bar.set_description(f"epoch {self._epoch}{n_epochs}", refresh=False)
@@ -78,13 +78,13 @@ class ProgressBar(callbacks.ProgressBar):
 
 
 def _count_done(trainer: Trainer) -> int:
-    """Give the number of batches that are done."""
+    """Return the number of processed batches."""
     procedure = trainer.lightning_module
     return procedure.counters["iteration"] if isinstance(procedure, OptimizationModule) else count_all_batches(trainer)
 
 
 def _count_batches(trainer: Trainer) -> int | None:
-    """Give the number of batches of the whole training, None where it is open."""
+    """Return the number of batches of the training, or None if it is unlimited."""
     limits: list[float] = []
     if trainer.max_epochs not in (None, -1):
         procedure = trainer.lightning_module
@@ -96,7 +96,7 @@ def _count_batches(trainer: Trainer) -> int | None:
 
 
 def _count_batches_of_steps(trainer: Trainer) -> float:
-    """Give the number of batches of ``max_steps``, infinite where a procedure does not tell."""
+    """Return the number of batches of ``max_steps``, or infinity if the optimization does not define it."""
     procedure = trainer.lightning_module
     if isinstance(procedure, OptimizationModule):
         return procedure.count_batches(trainer.max_steps) * trainer.accumulate_grad_batches

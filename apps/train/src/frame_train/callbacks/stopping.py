@@ -31,7 +31,7 @@ class StopOnSignal(Callback):
 
     @property
     def is_stop_requested(self) -> bool:
-        """Whether a signal has arrived at this process: a step group ends after its current step."""
+        """True once a signal has arrived at this process; a step group then ends after its current step."""
         return self._arrived != 0
 
     @contextmanager

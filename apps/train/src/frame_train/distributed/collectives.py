@@ -1,7 +1,7 @@
-"""What the processes of one training agree on; where there is one alone, it agrees with itself.
+"""Collectives across ranks; no-ops in a single process.
 
-They talk over a group of their own, from memory to memory: no device is waited for, and nobody gives up while the first
-process evaluates for an hour. Each function is called by all of them at the same place.
+They use their own process group on the CPU (gloo), so that no rank waits for a device. Its timeout is long enough for
+an evaluation on rank 0. Every rank must call the same functions in the same order.
 """
 
 import time
@@ -23,28 +23,28 @@ class _State:
     time: float = 0.0
 
 
-_state = _State()  # of this process, as torch's default group is
+_state = _State()  # one per process, like torch's default group
 
 
 def begin() -> None:
-    """Make the group, where there are several processes, and set their clock."""
+    """Create the group if there are several ranks, and synchronize the clock."""
     if distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1:
         _state.group = distributed.new_group(backend="gloo", timeout=_PATIENCE)
         agree_on_first(None)
 
 
 def end() -> None:
-    """Leave the group."""
+    """Forget the group."""
     _state.group = None
 
 
 def tell_time() -> float:
-    """Give the seconds of a clock that does not jump: with several processes, that of the first when they last met."""
+    """Return the seconds of a monotonic clock; with several ranks, rank 0's at the latest synchronization."""
     return time.monotonic() if _state.group is None else _state.time
 
 
 def agree_on_greatest(number: int) -> int:
-    """Give the greatest of the numbers that the processes have, and set their clock."""
+    """Return the maximum of a number over the ranks, and synchronize the clock."""
     if _state.group is None:
         return number
     now = time.monotonic() if distributed.get_rank() == 0 else 0.0
@@ -55,7 +55,7 @@ def agree_on_greatest(number: int) -> int:
 
 
 def agree_on_means(numbers: Sequence[float]) -> list[float]:
-    """Give the means of the numbers over the processes."""
+    """Return the means of numbers over the ranks."""
     if _state.group is None:
         return list(numbers)
     values = torch.tensor(numbers, dtype=torch.float64)
@@ -64,7 +64,7 @@ def agree_on_means(numbers: Sequence[float]) -> list[float]:
 
 
 def agree_on_first(value: _Value) -> _Value:
-    """Give what the first process has, and set their clock."""
+    """Return the value of rank 0, and synchronize the clock."""
     if _state.group is None:
         return value
     values: list[Any] = [value, time.monotonic()]
@@ -74,7 +74,7 @@ def agree_on_first(value: _Value) -> _Value:
 
 
 def gather(value: _Value) -> list[_Value]:
-    """Give what each process has, in their order."""
+    """Return the values of all ranks, in order."""
     if _state.group is None:
         return [value]
     values: list[Any] = [None] * distributed.get_world_size()
@@ -83,5 +83,5 @@ def gather(value: _Value) -> list[_Value]:
 
 
 def take_own(values: Sequence[_Value]) -> _Value:
-    """Give back what this process had when all were gathered."""
+    """Return this rank's value among gathered ones."""
     return values[0 if _state.group is None else distributed.get_rank()]
