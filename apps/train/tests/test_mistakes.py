@@ -226,8 +226,8 @@ README_MISTAKES = [
 ]
 
 
-def test_the_table_of_the_readme_shows_what_is_said(train: Train) -> None:
-    rows = ["| `uv run train --check …` | what is said |", "| --- | --- |"]
+def test_the_table_of_the_readme_shows_the_messages(train: Train) -> None:
+    rows = ["| `uv run train --check …` | message |", "| --- | --- |"]
     for arguments in README_MISTAKES:
         result = train("--check", *arguments)
         assert result.code == 2

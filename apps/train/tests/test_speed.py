@@ -30,7 +30,7 @@ LIBRARIES = {
     "sympy",  # of the compiler
     "triton",
 }
-OF_TRAINING = {"torch", "pytorch_lightning"}
+OF_TRAINING = {"torch", "pytorch_lightning", "triton"}  # Lightning imports triton for its summary of a model
 SCRIPT = """
 import atexit, pathlib, sys
 path = pathlib.Path(sys.argv.pop(1))

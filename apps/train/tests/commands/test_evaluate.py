@@ -254,14 +254,14 @@ def spoil_target(run: Path) -> None:
         ([], ["`run` is missing"]),
         (["run={run}", "allow=5"], ["`allow` must be a list of names", "got 5"]),
         (["run={run}", "allow=null"], ["`allow` must be a list of names", "got None"]),
-        (["run={run}", "evaluation.elbo_train.evaluator=5"], ["`evaluator` must be an `Evaluation`, got 5"]),
+        (["run={run}", "evaluation.elbo_train.evaluator=5"], ["evaluator` must be of type Evaluation, got 5"]),
         (["run={run}", "evaluation.elbo_train.name=time"], ["`evaluation.elbo_train.name`: 'time'", "choose another"]),
         (["run={run}", "~evaluation.elbo_tain"], ["no `elbo_tain` to remove", "Did you mean `elbo_train`?"]),
         (["run={run}", "~evaluation.elbo_train.nam"], ["`evaluation.elbo_train` has no `nam`", "`name`?"]),
         (["run=runs/nowhere"], ["`run`: there is no 'runs/nowhere'"]),
         (["run={run}", "weights=bst"], ["`weights`", "best, last, step-00000002, step-00000004", "`best`?"]),
         (["run={run}", "wieghts=best"], ["takes no `wieghts`", "Did you mean `weights`?"]),
-        (["run={run}", "params.beta=1"], ["takes no `params.beta`", "everything else is as the run has it"]),
+        (["run={run}", "params.beta=1"], ["takes no `params.beta`", "everything else is as in the run"]),
         (["run={run}", "+evaluation=elob"], ["`evaluation` has no option `elob`", "Did you mean `elbo`?"]),
         (["run={run}", "+evaluation=accuracy"], ["`evaluation.accuracy_validation`", "needs a `ClassificationModel`"]),
         (
@@ -302,7 +302,7 @@ def test_a_mistake_ends_in_a_few_lines_and_logs_nothing(
         ("evaluation", "abc", "`evaluation` must be a mapping of names to components, got 'abc'"),
         ("logger.tensorboard", 5, "`logger.tensorboard` must be a component with a `_target_`, got 5"),
         ("logger.tensorboard", {"a": 1}, "`logger.tensorboard` must be a `Logger`, got {'a': 1}"),
-        ("evaluation.elbo_train.evaluator", 5, "`evaluator` must be an `Evaluation`, got 5"),
+        ("evaluation.elbo_train.evaluator", 5, "evaluator` must be of type Evaluation, got 5"),
     ],
 )
 def test_a_stored_config_of_another_form_is_told(

@@ -158,7 +158,7 @@ def test_a_package_that_is_imported_before_stays_as_it_is() -> None:
 def test_to_import_frame_train_installs_nothing() -> None:
     program = """
 import sys
-from omegaconf import BaseContainer, OmegaConf
+from omegaconf.basecontainer import BaseContainer
 finders, resolvers = list(sys.meta_path), dict(BaseContainer._resolvers)
 import frame_train
 import frame_train.composition.settings

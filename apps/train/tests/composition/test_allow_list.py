@@ -64,7 +64,7 @@ def test_classes_of_the_project_and_of_torch_are_allowed(target: str) -> None:
         "frame_train.callbacks.checkpoints.save_checkpoint",
         "torch.nn.Module.load_state_dict",
         # names of our modules that are not public
-        "frame_train.data.splits.get_range",
+        "frame_train.data.splits.Splits",
         "frame_train.optimization.lightning_internals.NoProfiler",
         "frame_core.testing.TinyModel",
         # a class that unpickles a file of its folder

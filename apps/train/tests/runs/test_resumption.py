@@ -412,7 +412,7 @@ def test_a_complete_run_that_is_gone_on_with_is_not_complete(copied: Path) -> No
         ("trainer.max_epochs=3", "the number of epochs that are done, got 3"),
         ("trainer.max_steps=2", "the number of steps that are done, got 2"),
         ("params.lr=0.1,0.2", "a run has one value of `params.lr`, got 'params.lr=0.1,0.2'"),
-        ("-m", "goes on with one run: `-m` is not for it"),
+        ("-m", "resumes one run; `-m` runs a grid"),
     ],
 )
 def test_an_override_that_does_not_fit_a_run_is_refused(
