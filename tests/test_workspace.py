@@ -50,7 +50,7 @@ each_member = pytest.mark.parametrize("member", MEMBERS.values(), ids=MEMBERS)
 # Members
 
 
-def test_the_members_are_those_that_are_known() -> None:
+def test_the_workspace_has_the_expected_members() -> None:
     assert set(PROJECTS) == {
         "frame-core",
         "frame-models",
@@ -62,7 +62,7 @@ def test_the_members_are_those_that_are_known() -> None:
 
 
 @each_member
-def test_a_member_has_all_that_a_package_needs(member: Member) -> None:
+def test_every_member_is_a_complete_package(member: Member) -> None:
     assert Version(member.project["version"])
     assert member.project["requires-python"] == WORKSPACE["project"]["requires-python"] == ">=3.11"
     assert member.project["license"] == WORKSPACE["project"]["license"] == "MIT"
@@ -72,7 +72,7 @@ def test_a_member_has_all_that_a_package_needs(member: Member) -> None:
 
 
 @each_member
-def test_a_member_has_a_readme_of_more_than_a_title(member: Member) -> None:
+def test_every_member_has_a_readme_with_more_than_a_title(member: Member) -> None:
     assert member.project["readme"] == "README.md"
     title, *rest = (member.path / "README.md").read_text(encoding="utf-8").splitlines()
     assert title == f"# {member.project['name']}"
@@ -86,7 +86,7 @@ def test_the_changelog_has_an_entry_for_the_version(member: Member) -> None:
 
 
 @each_member
-def test_the_tests_of_a_member_are_no_package(member: Member) -> None:
+def test_the_tests_of_a_member_are_not_a_package(member: Member) -> None:
     assert not list(member.path.glob("tests/**/__init__.py"))
 
 
@@ -104,7 +104,7 @@ def test_every_requirement_has_a_lower_and_an_upper_bound(member: Member) -> Non
 
 
 @each_member
-def test_a_sibling_that_is_required_has_the_extras_that_are_asked_for(member: Member) -> None:
+def test_the_required_extras_of_siblings_exist(member: Member) -> None:
     for requirement in member.requirements:
         if requirement.name in PROJECTS:
             assert requirement.extras <= set(PROJECTS[requirement.name].get("optional-dependencies", {}))
@@ -113,13 +113,13 @@ def test_a_sibling_that_is_required_has_the_extras_that_are_asked_for(member: Me
 # The workspace
 
 
-def test_the_workspace_requires_the_app_and_finds_every_member_in_itself() -> None:
+def test_the_workspace_requires_the_app_and_resolves_every_member_locally() -> None:
     assert WORKSPACE["project"]["dependencies"] == ["frame-train"]
     sources = WORKSPACE["tool"]["uv"]["sources"]
     assert sources == {name: {"workspace": True} for name in PROJECTS}
 
 
-def test_lightning_releases_that_were_compromised_are_out_of_bounds() -> None:
+def test_compromised_lightning_releases_are_excluded() -> None:
     for member in MEMBERS.values():
         for requirement in member.requirements:
             if requirement.name == "pytorch-lightning":
@@ -237,7 +237,7 @@ def read_tracked_files() -> dict[str, str]:
         r"(^|[^\w.])/(work|root|home|Users)/\w",
     ],
 )
-def test_no_tracked_file_names_an_index_or_a_path_of_one_machine(pattern: str) -> None:
+def test_no_tracked_file_contains_a_package_index_or_a_path_of_one_machine(pattern: str) -> None:
     files = read_tracked_files()
     assert "pyproject.toml" in files
     assert {path for path, text in files.items() if re.search(pattern, text, re.MULTILINE)} == set()

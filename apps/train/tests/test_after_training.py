@@ -36,7 +36,7 @@ def run_lines(block: str, commands: dict[str, Command], folder: Path) -> str:
     return output
 
 
-def test_the_guide_works_as_it_stands(
+def test_the_guide_runs_as_written(
     train: Command, evaluate: Command, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     commands = {"train": train, "evaluate": evaluate}

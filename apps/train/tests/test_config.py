@@ -44,7 +44,7 @@ def test_every_target_binds_to_its_signature(experiment: str, logging: str) -> N
 
 
 @pytest.mark.parametrize("device", options("device"))
-def test_every_device_says_what_the_default_one_says(device: str) -> None:
+def test_every_device_sets_the_keys_of_the_default_one(device: str) -> None:
     config = compose_train("+experiment=DIGITS_VAE", f"device={device}", "run.directory=somewhere")
     default = compose_train("+experiment=DIGITS_VAE", "device=default", "run.directory=somewhere")
     assert set(config.device) == set(default.device)
@@ -52,21 +52,21 @@ def test_every_device_says_what_the_default_one_says(device: str) -> None:
     assert {"accelerator", "devices"} <= set(config.trainer)
 
 
-def test_the_variable_device_name_chooses_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variable_device_name_selects_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEVICE_NAME", "laptop")
     assert compose_train("+experiment=DIGITS_VAE").device.name == "laptop"
     monkeypatch.delenv("DEVICE_NAME")
     assert compose_train("+experiment=DIGITS_VAE").device.name == "default"
 
 
-def test_a_logging_file_of_ones_own_keeps_the_checkpoints(tmp_path: Path) -> None:
+def test_a_user_logging_file_keeps_the_checkpoints(tmp_path: Path) -> None:
     (tmp_path / "logging").mkdir()
     (tmp_path / "logging" / "mine.yaml").write_text("# @package _global_\nlogger: {}\n")
     config = compose_train("logging=mine", f"hydra.searchpath=[{tmp_path}]")
     assert {"last_checkpoint", "best_checkpoint"} <= set(config.callbacks)
 
 
-def test_the_parameters_of_mnist_vae_are_those_that_were_asked_for() -> None:
+def test_mnist_vae_has_the_requested_parameters() -> None:
     assert compose_train("+experiment=MNIST_VAE").params == {
         "z_dim": 64,
         "beta": 0.5,
@@ -78,7 +78,7 @@ def test_the_parameters_of_mnist_vae_are_those_that_were_asked_for() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(config_directory().rglob("*.yaml")), ids=lambda path: path.stem)
-def test_every_option_file_begins_with_what_it_is(path: Path) -> None:
+def test_every_config_file_begins_with_a_description(path: Path) -> None:
     lines = path.read_text().splitlines()
     description = lines[1] if lines[0] == "# @package _global_" else lines[0]
     assert description.startswith("# ")

@@ -74,7 +74,7 @@ def test_an_experiment_trains_two_steps_and_runs_all_its_evaluations(
     assert (metrics.parent / "checkpoints" / "last.ckpt").is_file()
 
 
-def test_every_kind_of_experiment_that_was_promised_is_there() -> None:
+def test_every_promised_kind_of_experiment_exists() -> None:
     assert {f"MNIST_{kind}" for kind in LOGGED} <= set(EXPERIMENTS)
     assert {f"FashionMNIST_{kind}" for kind in ("VAE", "VIB", "Classifier")} <= set(EXPERIMENTS)
     assert {"DIGITS_VAE", "DIGITS_Classifier"} <= set(EXPERIMENTS)

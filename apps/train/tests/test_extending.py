@@ -48,7 +48,7 @@ def project(tmp_path: Path) -> Iterator[Path]:
     sys.modules.pop("my_blocks", None)
 
 
-def test_a_project_of_ones_own_runs_as_the_guide_says(train: Callable[..., Any], project: Path) -> None:
+def test_the_project_of_the_guide_runs(train: Callable[..., Any], project: Path) -> None:
     (command,) = re.findall(r"^uv run --project \S+ train (.*)$", GUIDE, re.MULTILINE)
     result = train(*command.split())
     assert result.code == 0, result
@@ -58,7 +58,9 @@ def test_a_project_of_ones_own_runs_as_the_guide_says(train: Callable[..., Any],
     assert (project / "runs" / "my_project" / "mine").is_dir()
 
 
-def test_a_data_set_that_tells_its_form_is_made_up_for_a_check(train: Callable[..., Any], project: Path) -> None:
+def test_check_replaces_a_data_set_of_declared_form_by_a_synthetic_one(
+    train: Callable[..., Any], project: Path
+) -> None:
     arguments = ("data.train._target_=my_blocks.Spectra", "+data.train.folder=nowhere", "model.density.shape=[1,256]")
     removals = ("~data.train.size", "~data.train.image_size", "~data.train.transform")
     result = train("--check", "--config-dir", "my_config", "+experiment=mine", *arguments, *removals)
@@ -69,7 +71,9 @@ def test_a_data_set_that_tells_its_form_is_made_up_for_a_check(train: Callable[.
     assert "256" in result.errors
 
 
-def test_a_mistake_in_an_own_experiment_is_told_with_the_own_options(train: Callable[..., Any], project: Path) -> None:
+def test_mistakes_in_a_user_experiment_are_reported_with_the_options_of_the_user(
+    train: Callable[..., Any], project: Path
+) -> None:
     result = train("--config-dir", "my_config", "+experiment=mein")
     assert result.code == 2
     assert "DIGITS_VAE" in result.errors
@@ -79,7 +83,7 @@ def test_a_mistake_in_an_own_experiment_is_told_with_the_own_options(train: Call
 
 
 @pytest.mark.parametrize("name", ["MNIST", "FashionMNIST"])
-def test_a_data_set_of_torchvision_works_unwrapped(
+def test_a_data_set_of_torchvision_works_without_a_wrapper(
     name: str, train: Callable[..., Any], tmp_path: Path, data_root: Path
 ) -> None:
     experiment = tmp_path / "my_config" / "experiment" / "unwrapped.yaml"

@@ -56,7 +56,7 @@ def assert_told(result: Any, *parts: str) -> None:
         assert part in result.errors
 
 
-def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_good_checkpoint(
+def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_finite_checkpoint(
     train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step = torch.optim.Adam.step
@@ -86,7 +86,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_good_checkpoi
     assert train(f"resume={run}").code == 0
 
 
-def test_no_step_waits_for_the_device_to_see_whether_its_loss_is_finite() -> None:
+def test_checking_for_finite_losses_does_not_make_each_step_wait_for_the_device() -> None:
     callback: Any = CumulativeLogCallback("5 iterations")
     optimization = SimpleNamespace(automatic_optimization=False, counters={"iteration": 0})
     options = {"global_step": 0, "accumulate_grad_batches": 1, "num_training_batches": 5}
@@ -134,7 +134,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", disk], check=True)
 
 
-def test_a_real_disk_that_is_full_ends_the_run(train: Train, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_ends_the_run(train: Train, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save = Trainer.save_checkpoint
 
     def fill_and_save(trainer: Trainer, *arguments: Any) -> None:
@@ -152,7 +152,7 @@ def test_a_real_disk_that_is_full_ends_the_run(train: Train, small_disk: Path, m
     assert train(f"resume={find_run(small_disk)}").code == 0
 
 
-def test_half_a_line_never_stays_in_the_log(tmp_path: Path) -> None:
+def test_the_log_never_ends_in_half_a_line(tmp_path: Path) -> None:
     logger = FileLogger(tmp_path)
     logger.log("A", LogEntry(SCALAR_ENTRY, 1.0), 1)
     size = (tmp_path / "metrics.jsonl").stat().st_size
@@ -200,7 +200,7 @@ def fit(directory: Path, data: Deadly, resumes: bool = False) -> Trainer:
 
 
 @pytest.mark.filterwarnings("ignore:.*your dataloader is not resumable", "ignore::FutureWarning:pytorch_lightning")
-def test_a_data_worker_that_dies_is_an_error_and_the_run_goes_on_from_its_last_step(tmp_path: Path) -> None:
+def test_a_dead_data_worker_is_an_error_and_the_run_resumes_from_its_last_step(tmp_path: Path) -> None:
     data = Deadly(tmp_path / "deadly")
     expected = fit(tmp_path / "whole", data).lightning_module.state_dict()
     data.file.touch()
@@ -211,7 +211,9 @@ def test_a_data_worker_that_dies_is_an_error_and_the_run_goes_on_from_its_last_s
     torch.testing.assert_close(state, expected, rtol=0, atol=0)
 
 
-def test_a_clock_that_jumps_back_changes_nothing(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_clock_that_jumps_back_changes_nothing(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = time.time()
     hours = itertools.count()
     monkeypatch.setattr(time, "time", lambda: now - 3600 * next(hours))
@@ -241,7 +243,7 @@ def hang_up(*request: Any) -> None:
 
 
 @pytest.mark.usefixtures("_alone")
-def test_a_server_of_wandb_that_vanishes_holds_up_nothing_and_what_was_not_sent_is_named(
+def test_a_wandb_server_that_vanishes_does_not_block_the_run_and_the_upload_command_is_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("frame_loggers.wandb.FINISH_TIMEOUT", 1.0)
@@ -260,7 +262,7 @@ def test_a_server_of_wandb_that_vanishes_holds_up_nothing_and_what_was_not_sent_
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_alone")
-def test_a_checkpoint_that_wandb_does_not_take_is_told_and_the_run_ends_as_it_would(
+def test_a_checkpoint_that_wandb_does_not_accept_is_reported_and_the_run_ends_normally(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("frame_loggers.wandb.FINISH_TIMEOUT", 1.0)
@@ -279,7 +281,7 @@ def test_a_checkpoint_that_wandb_does_not_take_is_told_and_the_run_ends_as_it_wo
 
 
 @pytest.mark.usefixtures("_alone")
-def test_a_server_of_wandb_that_never_answers_makes_the_run_an_offline_one(
+def test_with_a_wandb_server_that_never_answers_the_run_logs_offline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("frame_loggers.wandb.INIT_TIMEOUT", 1.0)

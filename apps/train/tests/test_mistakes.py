@@ -186,7 +186,7 @@ def own_options(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("arguments", "messages"), MISTAKES, ids=NAMES)
-def test_a_mistake_ends_in_a_few_lines_and_leaves_nothing(
+def test_a_mistake_is_reported_in_a_few_lines_and_leaves_no_files(
     train: Train, tmp_path: Path, arguments: list[str], messages: list[str]
 ) -> None:
     code, output, errors = train("logging=none", *arguments)
@@ -201,7 +201,7 @@ def test_a_mistake_ends_in_a_few_lines_and_leaves_nothing(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "messages"), MISTAKES, ids=NAMES)
-def test_a_check_tells_each_mistake_too(
+def test_check_reports_each_mistake_too(
     train: Train, tmp_path: Path, arguments: list[str], messages: list[str]
 ) -> None:
     result = train("--check", "logging=none", *arguments)
@@ -213,7 +213,7 @@ def test_a_check_tells_each_mistake_too(
     assert [path.name for path in tmp_path.iterdir()] == ["my"]
 
 
-def test_the_table_is_long_enough_to_be_of_use() -> None:
+def test_there_are_at_least_sixty_different_mistakes() -> None:
     assert len({" ".join(arguments) for arguments, _ in MISTAKES}) == len(MISTAKES) >= 60
 
 

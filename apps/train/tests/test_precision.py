@@ -93,7 +93,7 @@ def make_procedure(model: Model) -> OptimizationModule:
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("precision", ["bf16-mixed", "64-true", "bf16-true"])
-def test_a_model_trains_and_is_evaluated_in_any_precision(precision: Any, name: str) -> None:
+def test_every_model_is_trained_and_evaluated_in_every_precision(precision: Any, name: str) -> None:
     torch.manual_seed(0)
     procedure = make_procedure(MODELS[name]())
     before = [parameter.detach().clone() for parameter in procedure.parameters()]

@@ -44,7 +44,7 @@ def log_picture(name: str, directory: Path) -> None:
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o027, 0o077], ids=oct)
-def test_every_file_of_a_run_has_the_mode_that_the_umask_says(train: Train, tmp_path: Path, umask: int) -> None:
+def test_the_umask_determines_the_mode_of_every_file_of_a_run(train: Train, tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
         result = train(*SMALL, "logging=tensorboard", "callbacks/checkpoint@callbacks=[last,best]")
@@ -57,7 +57,7 @@ def test_every_file_of_a_run_has_the_mode_that_the_umask_says(train: Train, tmp_
         assert stat.S_IMODE(path.stat().st_mode) == (0o777 if path.is_dir() else 0o666) & ~umask, path
 
 
-def test_what_wandb_writes_is_not_more_open_than_the_umask_says(tmp_path: Path) -> None:
+def test_files_of_wandb_are_not_more_open_than_the_umask_allows(tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:
         log_picture("Samples", tmp_path)
@@ -131,7 +131,7 @@ def secretive(fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.mark.slow
-def test_nothing_that_is_written_has_a_credential_of_the_environment(secretive: Path) -> None:
+def test_no_file_and_no_output_contains_a_credential_of_the_environment(secretive: Path) -> None:
     names = {Path(name).name for name, _ in iterate_contents(secretive)}
     assert {"config.yaml", "overrides.yaml", "report.html", "last.ckpt", "multirun.yaml", "output-1.txt"} <= names
     assert any(name.endswith(".wandb") for name in names)
@@ -139,7 +139,7 @@ def test_nothing_that_is_written_has_a_credential_of_the_environment(secretive: 
     assert {name: found for name, content in iterate_contents(secretive) if (found := find_secrets(content))} == {}
 
 
-def test_a_message_hides_what_is_from_the_environment_but_a_path_or_the_device(
+def test_a_message_hides_environment_values_except_paths_and_the_device(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     variables = {"OWN_TOKEN": "own-do-not-show-this", "DEVICE_NAME": "workstation", "OWN_FOLDER": str(tmp_path)}
@@ -170,7 +170,7 @@ REFERENCES = (
 
 
 @pytest.mark.parametrize("reference", REFERENCES)
-def test_a_config_is_resolved_without_the_environment(reference: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_config_is_resolved_without_environment_values(reference: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OWN_TOKEN", SECRETS["OWN_TOKEN"])
     token = "${oc.env:OWN_TOKEN}"
     params = {"token": token, "nested": {"inner": [token]}, "resolver": "oc.env", "n": 3, "same": "${.n}"}
@@ -193,7 +193,7 @@ def list_files(root: Path) -> set[Path]:
 
 @pytest.mark.parametrize("key", ["run.name", "run.project"])
 @pytest.mark.parametrize("name", [*LEADING, *UNFIT])
-def test_a_run_whose_name_leads_elsewhere_is_refused(tmp_path: Path, key: str, name: str) -> None:
+def test_a_run_name_that_leaves_its_folder_is_refused(tmp_path: Path, key: str, name: str) -> None:
     names = {"project": "project", "name": "name", key.removeprefix("run."): name}
     config = OmegaConf.create({"run": names, "device": {"runs_root": str(tmp_path / "runs")}})
     with pytest.raises(CompositionError, match=rf"`{key}` must be the name of a folder"):
@@ -202,7 +202,7 @@ def test_a_run_whose_name_leads_elsewhere_is_refused(tmp_path: Path, key: str, n
 
 
 @pytest.mark.parametrize("name", [*LEADING, *UNFIT])
-def test_a_best_checkpoint_whose_name_leads_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_checkpoint_name_that_leaves_its_folder_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="`filename` must be the name of a file"):
         BestCheckpoint(str(tmp_path), "ELBO", filename=name)
 
@@ -222,7 +222,7 @@ def test_an_entry_of_any_name_stays_in_the_run_directory(tmp_path: Path, name: s
 
 
 @pytest.mark.parametrize("name", UNFIT)
-def test_an_evaluation_whose_name_no_file_can_have_is_refused(name: str) -> None:
+def test_an_evaluation_name_that_cannot_be_a_file_name_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="`name` must be printable, of at most 100 characters"):
         EvaluationCallback(name, "1 epoch", ImageSampleEvaluation(1))
 
@@ -252,7 +252,7 @@ def planted(trained: Path, tmp_path: Path) -> Path:
     return directory
 
 
-def test_a_checkpoint_from_elsewhere_runs_nothing_when_it_is_resumed(train: Train, planted: Path) -> None:
+def test_resuming_from_a_foreign_checkpoint_executes_nothing(train: Train, planted: Path) -> None:
     result = train(f"resume={planted}")
     assert result.code == 2, result
     assert "can't be read as a checkpoint" in result.errors
@@ -260,7 +260,7 @@ def test_a_checkpoint_from_elsewhere_runs_nothing_when_it_is_resumed(train: Trai
     assert not (planted.parent / "ran").exists()
 
 
-def test_a_checkpoint_from_elsewhere_runs_nothing_when_it_is_evaluated(evaluate: Train, planted: Path) -> None:
+def test_evaluating_a_foreign_checkpoint_executes_nothing(evaluate: Train, planted: Path) -> None:
     result = evaluate(f"run={planted}")
     assert result.code == 2, result
     assert "can't be read as a checkpoint" in result.errors
@@ -268,7 +268,7 @@ def test_a_checkpoint_from_elsewhere_runs_nothing_when_it_is_evaluated(evaluate:
     assert not (planted.parent / "ran").exists()
 
 
-def test_a_checkpoint_from_elsewhere_runs_nothing_when_it_is_loaded(planted: Path) -> None:
+def test_loading_a_foreign_checkpoint_executes_nothing(planted: Path) -> None:
     with pytest.raises(CompositionError, match="can't be read as a checkpoint"):
         load_run(planted)
     assert not (planted.parent / "ran").exists()

@@ -16,7 +16,7 @@ COMMANDS = re.findall(
 )
 
 
-def test_the_example_of_the_app_runs() -> None:
+def test_the_example_of_the_readme_runs() -> None:
     (block,) = re.findall(r"```python\n(.*?)```", APP.read_text(), re.DOTALL)
     exec(block, {})
 
@@ -29,7 +29,7 @@ def test_the_example_of_the_app_runs() -> None:
         if not re.search(r"--config-dir|--check-all|--compatible-with|resume=|^-m", command)
     ],
 )
-def test_every_command_that_is_printed_composes(
+def test_every_command_of_the_readmes_composes(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = [argument.replace('"', "") for argument in re.findall(r'(?:[^\s"]|"[^"]*")+', command)]
@@ -41,7 +41,7 @@ def test_every_command_that_is_printed_composes(
     GlobalHydra.instance().clear()
 
 
-def test_the_readme_names_the_experiments_that_there_are() -> None:
+def test_the_readmes_name_existing_experiments() -> None:
     named = {match for command in COMMANDS for match in re.findall(r"experiment=(\w+)", command)} - {"mine"}
     assert named <= {path.stem for path in (config_directory() / "experiment").glob("*.yaml")}
     assert len(named) == 2

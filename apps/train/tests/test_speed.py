@@ -68,7 +68,7 @@ def find_imports(directory: Path, *arguments: str) -> set[str]:
     ],
     ids=" ".join,
 )
-def test_what_needs_no_training_imports_no_library_of_it(arguments: list[str], tmp_path: Path) -> None:
+def test_a_command_that_does_not_train_imports_no_large_library(arguments: list[str], tmp_path: Path) -> None:
     assert find_imports(tmp_path, *arguments) == set()
 
 
@@ -80,7 +80,7 @@ def test_what_needs_no_training_imports_no_library_of_it(arguments: list[str], t
         pytest.param("DIGITS_VAE", "wandb", {"sklearn", "scipy", "wandb"}, marks=pytest.mark.slow),
     ],
 )
-def test_a_training_imports_what_it_uses_beside_torch_and_lightning(
+def test_a_training_imports_only_the_large_libraries_that_it_uses(
     experiment: str, logging: str, others: set[str], data_root: Path, tmp_path: Path
 ) -> None:
     arguments = [f"+experiment={experiment}", f"logging={logging}", "trainer.max_steps=1"]
@@ -131,7 +131,7 @@ SHIFT = "optimization.augmentation={_target_: frame_train.data.RandomShift, n_pi
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 @pytest.mark.parametrize("overrides", [[], [SHIFT], ["optimization.steps_per_execution=2", SHIFT]], ids=len)
-def test_no_step_reads_a_number_off_the_device(overrides: list[str], tmp_path: Path) -> None:
+def test_no_step_reads_a_value_from_the_device(overrides: list[str], tmp_path: Path) -> None:
     experiment = build(tmp_path, "trainer.max_steps=7", *overrides)  # an epoch has more
     window = Window(2, 6)
     experiment.trainer.callbacks.append(window)
@@ -159,7 +159,7 @@ class SyncFree(Callback):
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
 @pytest.mark.parametrize("steps_per_execution", [1, 2])
 @pytest.mark.parametrize("compile_mode", ["false", "true", "reduce-overhead"])
-def test_no_step_waits_for_the_gpu_and_its_data_lie_there(
+def test_no_step_waits_for_the_gpu_and_the_data_are_on_it(
     compile_mode: str, steps_per_execution: int, tmp_path: Path
 ) -> None:
     options = [f"optimization.compile={compile_mode}", f"optimization.steps_per_execution={steps_per_execution}", SHIFT]
@@ -175,7 +175,7 @@ def test_no_step_waits_for_the_gpu_and_its_data_lie_there(
     assert loader.dataset.data_set.get_batch(torch.arange(2, device="cuda"))["x"].is_cuda
 
 
-def test_nothing_is_spent_on_a_profiler_that_is_not_asked_for(tmp_path: Path) -> None:
+def test_the_default_profiler_does_nothing(tmp_path: Path) -> None:
     profiler = build(tmp_path).trainer.profiler
     assert isinstance(profiler, NoProfiler)
     assert profiler.profile("one") is profiler.profile("another")
@@ -183,7 +183,7 @@ def test_nothing_is_spent_on_a_profiler_that_is_not_asked_for(tmp_path: Path) ->
 
 
 @pytest.mark.skipif(torch.accelerator.is_available(), reason="there is a driver")
-def test_no_step_looks_for_a_driver_where_there_is_none(tmp_path: Path) -> None:
+def test_the_nvml_probe_is_disabled_without_a_driver(tmp_path: Path) -> None:
     os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # as Lightning sets it
     build(tmp_path)
     assert "PYTORCH_NVML_BASED_CUDA_CHECK" not in os.environ

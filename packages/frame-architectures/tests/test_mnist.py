@@ -59,7 +59,7 @@ def test_there_are_ten_labels() -> None:
     assert mnist.LabelClassifier([8])(torch.rand(5, *mnist.INPUT_SHAPE)).probs.shape == (5, 10)
 
 
-def test_networks_of_the_information_bottleneck_can_be_those_of_its_paper() -> None:
+def test_the_networks_of_the_information_bottleneck_paper_can_be_built() -> None:
     # 784-1024-1024 with ReLUs, 256 dimensions, scale softplus(s - 5), a linear decoder (Alemi et al., 2017)
     encoder = mnist.Encoder(256, [1024, 1024], scale_offset=-5.0)
     sizes = [tuple(weight.shape) for weight in encoder.parameters() if weight.ndim == 2]
@@ -77,6 +77,6 @@ def test_generated_images_are_between_0_and_1_and_have_one_score_each() -> None:
     assert mnist.Discriminator([8]).double()(images.mean).shape == (2, 4)
 
 
-def test_score_of_an_image_depends_on_no_other() -> None:
+def test_score_of_an_image_does_not_depend_on_other_images() -> None:
     discriminator, x = mnist.Discriminator([8, 8]).train(), torch.rand(5, *mnist.INPUT_SHAPE)
     torch.testing.assert_close(discriminator(x[:1]), discriminator(x)[:1])

@@ -6,7 +6,7 @@ import pytest
 from frame_loggers.files import remove_leftovers, replace_text, replacing
 
 
-def test_a_file_is_replaced_and_nothing_stays_beside_it(tmp_path: Path) -> None:
+def test_replacing_a_file_leaves_no_other_file(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     for text in ("first", "日本語"):
         replace_text(path, text)
@@ -21,7 +21,7 @@ def write_half(path: Path) -> None:
 
 
 @pytest.mark.parametrize("exists", [True, False])
-def test_an_error_leaves_the_file_as_it_was_and_nothing_beside_it(tmp_path: Path, exists: bool) -> None:
+def test_an_error_leaves_the_file_unchanged_and_no_other_file(tmp_path: Path, exists: bool) -> None:
     path = tmp_path / "file.txt"
     if exists:
         path.write_text("before")
@@ -41,7 +41,7 @@ def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     assert path.read_text() == "own"
 
 
-def test_the_umask_determines_the_mode_even_of_a_file_that_is_written_anew(tmp_path: Path) -> None:
+def test_the_umask_determines_the_mode_of_a_replaced_file(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     before = os.umask(0o027)
     try:
@@ -53,7 +53,7 @@ def test_the_umask_determines_the_mode_even_of_a_file_that_is_written_anew(tmp_p
     assert path.stat().st_mode & 0o777 == 0o640
 
 
-def test_two_that_replace_a_file_at_the_same_time_do_not_meet(tmp_path: Path) -> None:
+def test_two_threads_can_replace_a_file_at_the_same_time(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     with replacing(path) as first, replacing(path) as second:
         first.write_text("first")
@@ -62,7 +62,7 @@ def test_two_that_replace_a_file_at_the_same_time_do_not_meet(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+def test_temporary_files_of_killed_processes_are_removed(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     path.touch()
     with replacing(path) as temporary:

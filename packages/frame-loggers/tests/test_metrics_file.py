@@ -51,13 +51,13 @@ def test_a_line_reads_back_as_it_was_written(line: MetricsLine) -> None:
 
 
 @given(LINES, st.integers(0))
-def test_a_line_that_is_cut_off_is_not_read(line: MetricsLine, cut: int) -> None:
+def test_a_truncated_line_is_not_read(line: MetricsLine, cut: int) -> None:
     text = line.encode().rstrip("\n")
     assert MetricsLine.decode(text[: cut % len(text)]) is None
 
 
 @pytest.mark.parametrize("name", ["time", "seconds", "trainer/global_step", "counters/iteration"])
-def test_a_value_can_not_have_a_key_of_the_file(name: str) -> None:
+def test_a_value_with_a_reserved_name_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name}.*log the value under another name"):
         MetricsLine({name: 1.0}, counters={"iteration": 1}).encode()
 
@@ -85,7 +85,7 @@ def test_measurements_that_are_not_finite_numbers_are_unknown() -> None:
         assert line == MetricsLine({})
 
 
-def test_lines_are_read_around_those_that_are_not_json_objects(tmp_path: Path) -> None:
+def test_lines_that_are_not_json_objects_are_skipped(tmp_path: Path) -> None:
     file = MetricsFile(tmp_path / "run")
     assert list(file.decode_lines()) == []
     for step in range(2):
@@ -109,7 +109,7 @@ def test_truncating_to_a_flushed_length_removes_what_came_later(tmp_path: Path) 
 
 
 @given(st.text(), st.none() | st.integers(0, 10**15 - 1))
-def test_every_image_has_a_path_that_tells_its_step(name: str, step: int | None) -> None:
+def test_the_path_of_an_image_contains_its_step(name: str, step: int | None) -> None:
     for path in islice(suggest_image_paths(name, step), 3):
         assert is_image_path(path)
         if step is not None:

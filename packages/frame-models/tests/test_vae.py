@@ -143,7 +143,7 @@ def test_lower_bound_misses_the_log_evidence_by_the_divergence_from_the_exact_po
     assert (bound - (log_evidence - gap)).abs() < 4 * 2 / sqrt(len(x))
 
 
-def test_gradient_of_the_encoder_comes_through_the_samples() -> None:
+def test_gradient_of_the_encoder_flows_through_the_samples() -> None:
     torch.manual_seed(0)
     encoder = ShiftedPosterior(0.3)
     model = VariationalAutoencoder(encoder, UnitNoiseDecoder(), StandardNormal(1))

@@ -7,7 +7,7 @@ from trainers import ignore_lightning_warnings, make_tiny_optimization
 pytestmark = ignore_lightning_warnings
 
 
-def test_a_unit_that_nothing_counts_is_reported_before_training() -> None:
+def test_an_unknown_unit_is_reported_before_training() -> None:
     optimization = make_tiny_optimization()
     with pytest.raises(ValueError, match="got 'critic_steps'"):
         EvaluationCallback("A", "5 critic_steps", DisturbingEvaluation()).check(optimization)

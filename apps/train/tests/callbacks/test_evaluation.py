@@ -50,7 +50,7 @@ class ImpossibleEvaluation(DisturbingEvaluation):
         ("end", {"max_epochs": 2}, [10]),
     ],
 )
-def test_evaluates_at_each_interval_and_at_the_end(
+def test_an_evaluation_runs_at_each_interval_and_at_the_end(
     evaluate_every: str, options: dict[str, int], steps: list[int]
 ) -> None:
     logger = RecordingLogger()
@@ -131,7 +131,7 @@ class SharingEvaluation(DisturbingEvaluation):
         return sum(parameter.double().sum().item() for parameter in optimization.model.parameters())
 
 
-def test_evaluations_of_one_step_share_what_is_computed_once_and_anew_at_the_next_step() -> None:
+def test_evaluations_share_results_within_one_step_only() -> None:
     names = ("first", "second", "third")
     callbacks = [EvaluationCallback(name, "2 iterations", SharingEvaluation()) for name in names]
     logger = RecordingLogger()
@@ -208,7 +208,7 @@ class CountReaders(Evaluation):
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
-def test_an_evaluation_reads_with_the_data_workers_of_the_training(num_workers: int) -> None:
+def test_an_evaluation_uses_the_data_workers_of_the_training(num_workers: int) -> None:
     logger = RecordingLogger()
     make = partial(make_tiny_optimization, data={"train": Readers()}, num_workers=num_workers)
     fit(make, EvaluationCallback("Readers", "1 epoch", CountReaders()), logger=logger, max_epochs=1)

@@ -23,7 +23,7 @@ def resolvers() -> None:
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_every_experiment_is_found_right_without_its_data(
+def test_every_experiment_passes_the_check_without_its_data(
     experiment: str, train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*arguments: object) -> None:
@@ -40,12 +40,12 @@ def test_every_experiment_is_found_right_without_its_data(
 @pytest.mark.parametrize(
     "choice", ["architectures=MNIST_conv", "+architectures/prior=mixture", "+architectures/prior=flow"]
 )
-def test_other_networks_and_priors_fit_the_vae(choice: str, train: Train) -> None:
+def test_the_vae_accepts_other_networks_and_priors(choice: str, train: Train) -> None:
     result = train("--check", "+experiment=MNIST_VAE", choice)
     assert result.code == 0, result
 
 
-def test_everything_that_is_wrong_is_told_at_once_with_its_file(train: Train) -> None:
+def test_all_mistakes_are_reported_at_once_with_their_origin(train: Train) -> None:
     result = train(
         "--check",
         "+experiment=MNIST_VAE",
@@ -120,7 +120,7 @@ class HalfOptimization(BatchOptimization):
 
 
 @pytest.mark.usefixtures("own_blocks")
-def test_parameters_without_a_gradient_are_named(tmp_path: Path, train: Train) -> None:
+def test_parameters_without_a_gradient_are_reported(tmp_path: Path, train: Train) -> None:
     write_own(tmp_path, "architectures: {encoder: {_target_: check_blocks.EncoderWithSpare}}", BLOCKS)
     result = train("--check", "--config-dir=my", "+experiment=mine")
     assert result.code == 2
@@ -128,7 +128,7 @@ def test_parameters_without_a_gradient_are_named(tmp_path: Path, train: Train) -
 
 
 @pytest.mark.usefixtures("own_blocks")
-def test_parameters_of_no_optimizer_or_of_two_are_named(tmp_path: Path, train: Train) -> None:
+def test_parameters_without_an_optimizer_or_with_two_are_reported(tmp_path: Path, train: Train) -> None:
     write_own(tmp_path, "", BLOCKS)
     arguments = ("optimization=batch", "optimization._target_=check_blocks.HalfOptimization")
     result = train("--check", "--config-dir=my", "+experiment=mine", *arguments)
@@ -140,7 +140,7 @@ def test_parameters_of_no_optimizer_or_of_two_are_named(tmp_path: Path, train: T
     assert "belong to more than one optimizer" in shared
 
 
-def test_a_network_that_is_written_twice_is_named_and_no_mistake(tmp_path: Path, train: Train) -> None:
+def test_two_networks_with_equal_configs_cause_a_note_and_no_error(tmp_path: Path, train: Train) -> None:
     twin = "{layers: [256, 128], z_dim: 16, _target_: frame_architectures.digits.Encoder}"
     write_own(tmp_path, f"model: {{encoder: {twin}}}", BLOCKS)
     arguments = ("model._target_=check_blocks.TwoEncoders", "+model.other=${architectures.encoder}")
@@ -152,7 +152,7 @@ def test_a_network_that_is_written_twice_is_named_and_no_mistake(tmp_path: Path,
     )
 
 
-def test_data_that_declare_no_form_are_named_and_not_read(tmp_path: Path, train: Train) -> None:
+def test_data_without_a_declared_form_are_reported_and_not_read(tmp_path: Path, train: Train) -> None:
     write_own(tmp_path, "data: {train: {_target_: torchvision.datasets.MNIST, root: nowhere}}")
     result = train("--check", "--config-dir=my", "+experiment=mine", "~data.train.split")
     assert result.code == 0, result
@@ -160,30 +160,30 @@ def test_data_that_declare_no_form_are_named_and_not_read(tmp_path: Path, train:
 
 
 @pytest.mark.usefixtures("own_blocks")
-def test_an_evaluation_that_needs_more_than_two_data_is_no_mistake(tmp_path: Path, train: Train) -> None:
+def test_an_evaluation_that_needs_more_than_two_examples_passes_the_check(tmp_path: Path, train: Train) -> None:
     write_own(tmp_path, "evaluation: {samples: {evaluator: {_target_: check_blocks.TenDataEvaluation}}}", BLOCKS)
     removals = ("~evaluation.samples.evaluator.n_pictures", "~evaluation.samples.evaluator.sampling_params")
     result = train("--check", "--config-dir=my", "+experiment=mine", *removals)
     assert result.code == 0, result
 
 
-def test_a_config_for_a_gpu_is_checked_without_one(train: Train) -> None:
+def test_a_config_for_a_gpu_can_be_checked_without_a_gpu(train: Train) -> None:
     assert train("--check", "+experiment=DIGITS_VAE", "device=workstation").code == 0
 
 
-def test_what_two_optimizers_cannot_do_is_found(train: Train) -> None:
+def test_trainer_options_that_do_not_fit_adversarial_training_are_reported(train: Train) -> None:
     result = train("--check", "+experiment=MNIST_GAN", "trainer.accumulate_grad_batches=2")
     assert result.code == 2
     assert "`trainer.accumulate_grad_batches` must be 1" in result.errors
 
 
-def test_a_metric_that_is_no_number_is_found(train: Train) -> None:
+def test_a_monitored_metric_that_is_not_a_number_is_reported(train: Train) -> None:
     result = train("--check", "+experiment=DIGITS_VAE", "monitor.metric=Images/Samples")
     assert result.code == 2
     assert "nothing logs 'Images/Samples'; what is logged: 'ELBO/Validation', 'ELBO/Train', 'Train'" in result.errors
 
 
-def test_the_origin_of_a_key_is_the_file_that_counts() -> None:
+def test_the_origin_of_a_key_is_the_last_file_that_sets_it() -> None:
     origins = Origins(["experiment=FashionMNIST_VAE", "logging=tensorboard", "params.beta=3"])
     assert origins.find("params.beta") == ["the command line"]
     assert origins.find("params.lr") == ["config/experiment/MNIST_VAE.yaml"]
@@ -218,14 +218,14 @@ def test_a_sweep_file_is_checked(tmp_path: Path, metric: str, parameters: str, m
 
 
 @pytest.mark.slow
-def test_check_all_goes_through_every_experiment_and_sweep(train: Train) -> None:
+def test_check_all_checks_every_experiment_and_sweep(train: Train) -> None:
     result = train("--check-all")
     assert result.code == 0, result
     sweeps = [path.name for path in (workspace() / "apps" / "train" / "sweeps").glob("*.yaml")]
     assert re.findall(r"^(\S+): nothing wrong", result.output, re.MULTILINE) == [*EXPERIMENTS, *sorted(sweeps)]
 
 
-def test_every_option_has_a_line_that_says_what_it_is(train: Train, tmp_path: Path) -> None:
+def test_every_option_has_a_one_line_description(train: Train, tmp_path: Path) -> None:
     for group in find_groups([config_directory()]):
         for name, description in read_options(group, [config_directory()]).items():
             assert description, f"{group}/{name}"
@@ -236,7 +236,7 @@ def test_every_option_has_a_line_that_says_what_it_is(train: Train, tmp_path: Pa
     assert re.search(r"^MNIST_VAE\s+A variational autoencoder", result.output, re.MULTILINE)
 
 
-def test_the_options_that_fit_a_choice_are_found_by_capability(train: Train) -> None:
+def test_compatible_options_are_listed_by_capability(train: Train) -> None:
     result = train("--list", "evaluation", "--compatible-with", "experiment=MNIST_GAN")
     assert result.code == 0
     assert [line.split()[0] for line in result.output.splitlines()] == ["samples"]

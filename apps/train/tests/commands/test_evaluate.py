@@ -35,7 +35,7 @@ def read_new(run: Path, trained: Path) -> list[dict[str, Any]]:
     return [{name: value for name, value in line.items() if name not in ("time", "seconds")} for line in new]
 
 
-def test_another_process_finds_the_bound_that_the_training_found_to_the_last_digit(
+def test_evaluate_reproduces_the_bound_of_the_training_exactly(
     run: Path, trained: Path, fork_server: ForkServer, tmp_path: Path
 ) -> None:
     (tmp_path / "here").mkdir()
@@ -49,9 +49,7 @@ def test_another_process_finds_the_bound_that_the_training_found_to_the_last_dig
     assert [path.name for path in (tmp_path / "here").iterdir()] == ["output-1.txt"]
 
 
-def test_an_evaluation_that_the_run_did_not_have_is_appended_to_its_own_logs(
-    evaluate: Command, run: Path, trained: Path
-) -> None:
+def test_a_new_evaluation_is_appended_to_the_logs_of_the_run(evaluate: Command, run: Path, trained: Path) -> None:
     arguments = ("evaluation=[elbo,interpolation]", "~evaluation.elbo_train", *ON_TEST)
     result = evaluate(f"run={run}", "weights=step-00000002", *arguments)
     assert result.code == 0, result
@@ -73,7 +71,7 @@ def test_an_evaluation_that_the_run_did_not_have_is_appended_to_its_own_logs(
     assert str(run) in result.output
 
 
-def test_all_checkpoints_are_evaluated_in_the_order_of_their_steps(evaluate: Command, run: Path, trained: Path) -> None:
+def test_all_checkpoints_are_evaluated_in_order_of_their_steps(evaluate: Command, run: Path, trained: Path) -> None:
     result = evaluate(f"run={run}", "weights=all", "+evaluation=elbo", "~evaluation.elbo_train", *ON_TEST)
     assert result.code == 0, result
     new = read_new(run, trained)
@@ -83,7 +81,7 @@ def test_all_checkpoints_are_evaluated_in_the_order_of_their_steps(evaluate: Com
     assert result.output.count("ELBO/Test") == 2
 
 
-def test_a_value_of_the_runs_own_evaluations_can_be_set(evaluate: Command, run: Path, trained: Path) -> None:
+def test_a_stored_evaluation_can_be_overridden(evaluate: Command, run: Path, trained: Path) -> None:
     result = evaluate(f"run={run}", "evaluation.elbo_train.evaluator.evaluate_on=test")
     assert result.code == 0, result
     assert "the run has logged 'ELBO/Train' on 'train', and this evaluates 'test'" in result.errors
@@ -115,7 +113,7 @@ weight:
 """
 
 
-def test_an_evaluation_of_ones_own_looks_at_the_runs_params_and_its_model(
+def test_a_user_evaluation_can_refer_to_the_params_and_the_model_of_the_run(
     evaluate: Command, run: Path, trained: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "own_evaluation_of_runs.py").write_text(OWN_EVALUATION)
@@ -142,9 +140,7 @@ def run_installed(command: str, *arguments: str, folder: Path) -> subprocess.Com
         pytest.param("train --list", marks=pytest.mark.slow),
     ],
 )
-def test_a_package_that_a_run_from_elsewhere_brings_does_not_take_the_place_of_one_installed(
-    run: Path, command: str
-) -> None:
+def test_packages_inside_a_foreign_run_do_not_shadow_installed_ones(run: Path, command: str) -> None:
     for name in ("torchvision", "pandas", "hydra", "frame_train"):
         (run / name).mkdir()
         (run / name / "__init__.py").write_text(f"open({str(run / 'planted')!r}, 'w')")
@@ -154,7 +150,7 @@ def test_a_package_that_a_run_from_elsewhere_brings_does_not_take_the_place_of_o
 
 
 @pytest.mark.slow
-def test_the_current_folder_is_searched_only_where_code_of_ones_own_is_asked_for(run: Path) -> None:
+def test_the_current_folder_is_searched_only_if_user_code_is_allowed(run: Path) -> None:
     (run / "own_prior.py").write_text(
         "from frame_architectures import DiagonalNormal\nclass Own(DiagonalNormal): ...\n"
     )
@@ -223,7 +219,7 @@ class Generator(ConditionalDistribution):
 
 
 @pytest.mark.parametrize(("experiment", "name"), [(JOINT, "ELBO"), (ADVERSARIAL, "Images/Samples")])
-def test_a_run_of_several_networks_is_evaluated(
+def test_joint_and_adversarial_runs_are_evaluated(
     train: Command, evaluate: Command, tmp_path: Path, experiment: str, name: str
 ) -> None:
     (tmp_path / "own" / "experiment").mkdir(parents=True)
@@ -281,7 +277,7 @@ def spoil_target(run: Path) -> None:
     ],
     ids=lambda value: " ".join(value)[-40:],
 )
-def test_a_mistake_ends_in_a_few_lines_and_logs_nothing(
+def test_a_mistake_is_reported_in_a_few_lines_and_logs_nothing(
     evaluate: Command, run: Path, trained: Path, tmp_path: Path, arguments: list[str], messages: list[str]
 ) -> None:
     spoiled = shutil.copytree(run, tmp_path / "spoiled")
@@ -305,7 +301,7 @@ def test_a_mistake_ends_in_a_few_lines_and_logs_nothing(
         ("evaluation.elbo_train.evaluator", 5, "evaluator` must be of type Evaluation, got 5"),
     ],
 )
-def test_a_stored_config_of_another_form_is_told(
+def test_a_malformed_stored_config_is_reported(
     evaluate: Command, run: Path, trained: Path, key: str, value: Any, message: str
 ) -> None:
     config = OmegaConf.load(run / "config.yaml")
@@ -319,7 +315,7 @@ def test_a_stored_config_of_another_form_is_told(
 
 
 @pytest.mark.parametrize("text", ["5", "", "- 1", "a: [1\nb: {"])
-def test_a_config_that_can_not_be_read_is_told(evaluate: Command, run: Path, trained: Path, text: str) -> None:
+def test_an_unreadable_stored_config_is_reported(evaluate: Command, run: Path, trained: Path, text: str) -> None:
     (run / "config.yaml").write_text(text)
     for arguments in ([f"run={run}"], ["--diff", str(trained), str(run)]):
         result = evaluate(*arguments)
@@ -329,7 +325,7 @@ def test_a_config_that_can_not_be_read_is_told(evaluate: Command, run: Path, tra
         assert result.output == ""
 
 
-def test_an_evaluation_of_the_run_can_be_left_out(evaluate: Command, run: Path, trained: Path) -> None:
+def test_a_stored_evaluation_can_be_removed(evaluate: Command, run: Path, trained: Path) -> None:
     result = evaluate(f"run={run}", "~evaluation.elbo_train", "~evaluation.samples")
     assert result.code == 0, result
     names = {name for line in read_new(run, trained) for name in line}
@@ -349,7 +345,7 @@ class Failing(Evaluation):
 """
 
 
-def test_an_evaluation_that_raises_is_told_when_the_others_have_run(
+def test_a_failed_evaluation_is_reported_after_the_others_have_run(
     evaluate: Command, run: Path, trained: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "own_failing_evaluation.py").write_text(FAILING)
@@ -364,12 +360,12 @@ def test_an_evaluation_that_raises_is_told_when_the_others_have_run(
     assert "in evaluate\n" in evaluate(*arguments, evaluator, "--traceback").errors
 
 
-def test_a_traceback_is_shown_where_it_is_asked_for(evaluate: Command) -> None:
+def test_the_traceback_flag_shows_the_traceback(evaluate: Command) -> None:
     with pytest.raises(ValueError, match="there is no 'nowhere'"):
         evaluate("run=nowhere", "--traceback")
 
 
-def test_what_differs_between_two_runs_is_told_key_by_key(evaluate: Command, run: Path, trained: Path) -> None:
+def test_the_differences_between_two_runs_are_listed_by_key(evaluate: Command, run: Path, trained: Path) -> None:
     assert evaluate("--diff", str(trained), str(run)).output.count("nothing differs") == 4
     config = OmegaConf.load(run / "config.yaml")
     config.params.z_dim = 8
@@ -400,7 +396,7 @@ def test_the_help_fits_on_a_screen_and_ends_with_examples(evaluate: Command) -> 
     assert lines[-1].strip().startswith("evaluation.elbo_validation.name=ELBO/Test")
 
 
-def test_evaluations_and_loggers_may_be_a_list(evaluate: Command, run: Path, trained: Path) -> None:
+def test_evaluations_and_loggers_may_be_lists(evaluate: Command, run: Path, trained: Path) -> None:
     config = OmegaConf.load(run / "config.yaml")
     config.evaluation = [config.evaluation.elbo_validation]
     config.logger = [config.logger.tensorboard]

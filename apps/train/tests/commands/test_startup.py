@@ -118,13 +118,13 @@ assert callable(launch) and callable(manage_config_file)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STATEMENTS)
-def test_a_deferred_package_has_every_name(name: str) -> None:
+def test_a_deferred_package_behaves_like_an_imported_one(name: str) -> None:
     subprocess.run([sys.executable, "-c", BEFORE + STATEMENTS[name]], check=True)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STATEMENTS)
-def test_the_same_holds_for_a_package_that_is_imported_before(name: str) -> None:
+def test_a_package_imported_before_it_would_be_deferred_behaves_as_usual(name: str) -> None:
     lines = STATEMENTS[name].splitlines(keepends=True)
     program = "".join(line for line in lines if "not in sys.modules" not in line)
     before = "import torch, torch._dynamo, torchmetrics, wandb.sdk.launch\n"
@@ -132,7 +132,7 @@ def test_the_same_holds_for_a_package_that_is_imported_before(name: str) -> None
 
 
 @pytest.mark.slow
-def test_a_package_that_can_not_be_executed_says_why_each_time_and_hinders_nothing_else() -> None:
+def test_a_deferred_package_that_fails_to_import_raises_each_time_and_affects_nothing_else() -> None:
     program = """
 sys.modules["torch._dynamo.config"] = None
 weight = torch.nn.Parameter(torch.ones(1))
@@ -150,12 +150,12 @@ for _ in range(2):
 
 
 @pytest.mark.slow
-def test_a_package_that_is_imported_before_stays_as_it_is() -> None:
+def test_a_package_imported_before_it_would_be_deferred_is_not_replaced() -> None:
     program = f"import torchmetrics; before = torchmetrics.Metric\n{DEFER}import pytorch_lightning"
     subprocess.run([sys.executable, "-c", f"{program}; assert torchmetrics.Metric is before"], check=True)
 
 
-def test_to_import_frame_train_installs_nothing() -> None:
+def test_importing_frame_train_has_no_side_effects() -> None:
     program = """
 import sys
 from omegaconf.basecontainer import BaseContainer

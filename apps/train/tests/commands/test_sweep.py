@@ -54,7 +54,7 @@ def compose_train(*overrides: str) -> DictConfig:
 
 
 @pytest.mark.parametrize("folder", [workspace(), APP], ids=["root", "app"])
-def test_wandb_makes_the_sweep_that_the_file_describes(server: Any, wandb: Callable[..., str], folder: Path) -> None:
+def test_wandb_creates_the_sweep_that_the_file_describes(server: Any, wandb: Callable[..., str], folder: Path) -> None:
     path = APP / "sweeps" / "MNIST_VAE.yaml"
     output = wandb("sweep", str(path.relative_to(folder)), cwd=folder)
     assert "wandb agent somebody/MNIST/sweep" in output
@@ -145,7 +145,7 @@ def hand_out(values: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: 
     ],
     ids=repr,
 )
-def test_a_swept_value_comes_into_the_config_as_it_is(
+def test_a_swept_value_reaches_the_config_unchanged(
     value: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     arguments = ["+experiment=DIGITS_VAE", *hand_out({"params.beta": value}, monkeypatch, tmp_path)]
@@ -156,7 +156,7 @@ def test_a_swept_value_comes_into_the_config_as_it_is(
     assert normalize_overrides(normalize_overrides(arguments)) == normalize_overrides(arguments)
 
 
-def test_a_swept_value_means_what_it_means_in_an_option_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_swept_value_is_read_as_in_a_config_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     values = {"params.beta": "1e-3", "params.lr": "${params.beta}", "evaluation": "samples", "logging": "none"}
     arguments = ["+experiment=DIGITS_VAE", *hand_out(values, monkeypatch, tmp_path)]
     config = compose_train(*normalize_overrides(arguments))
@@ -165,7 +165,7 @@ def test_a_swept_value_means_what_it_means_in_an_option_file(monkeypatch: pytest
 
 
 @pytest.mark.parametrize("prefix", ["", "+", "++"], ids=["args_no_hyphens", "args_append_hydra", "args_override_hydra"])
-def test_every_form_that_an_agent_has_for_hydra_works(
+def test_every_argument_format_of_an_agent_for_hydra_works(
     prefix: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (argument,) = hand_out({"params.beta": "a,b"}, monkeypatch, tmp_path)
@@ -173,13 +173,13 @@ def test_every_form_that_an_agent_has_for_hydra_works(
     assert config.params.beta == "a,b"
 
 
-def test_what_is_not_swept_is_read_as_always(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_arguments_that_are_not_swept_are_unchanged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     hand_out({"params.beta": "a,b"}, monkeypatch, tmp_path)
     arguments = ["--package", "params.beta", "seed=1,2", "params.beta2=(x)"]
     assert normalize_overrides(arguments) == arguments
 
 
-def test_a_swept_key_that_no_config_has_is_told_before_training(
+def test_an_unknown_swept_key_is_reported_before_training(
     train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     result = train("+experiment=DIGITS_VAE", *hand_out({"params.beat": "a,b"}, monkeypatch, tmp_path))
@@ -190,7 +190,7 @@ def test_a_swept_key_that_no_config_has_is_told_before_training(
 
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
-def test_a_sweep_begins_with_what_it_is_and_its_two_commands(path: Path) -> None:
+def test_a_sweep_file_begins_with_a_description_and_its_two_commands(path: Path) -> None:
     lines = path.read_text().splitlines()
     assert re.match(r"# \w", lines[0])
     assert f"uv run wandb sweep {path.relative_to(workspace())}" in lines[1]
@@ -198,7 +198,7 @@ def test_a_sweep_begins_with_what_it_is_and_its_two_commands(path: Path) -> None
 
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
-def test_a_sweep_sweeps_keys_of_the_config_for_a_metric_that_is_logged(path: Path) -> None:
+def test_a_sweep_file_names_existing_keys_and_a_logged_metric(path: Path) -> None:
     sweep = yaml.safe_load(path.read_text())
     *program, arguments = sweep["command"]
     assert (program[:3], arguments) == (["uv", "run", "train"], "${args_no_hyphens}")

@@ -35,7 +35,7 @@ def read_entries(run: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("logging", ["none", "tensorboard", "wandb"])
-def test_a_run_writes_its_metrics_and_pictures_whatever_the_logger(train: Train, tmp_path: Path, logging: str) -> None:
+def test_a_run_writes_metrics_and_images_with_every_logger(train: Train, tmp_path: Path, logging: str) -> None:
     result = train("+experiment=DIGITS_VAE", f"logging={logging}", *TWO_STEPS)
     assert result.code == 0, result
     run = find_run(tmp_path)
@@ -50,7 +50,7 @@ def test_a_run_writes_its_metrics_and_pictures_whatever_the_logger(train: Train,
     assert result.errors == ""
 
 
-def test_tensorboard_shows_what_the_files_hold(train: Train, tmp_path: Path) -> None:
+def test_tensorboard_has_the_metrics_and_images_of_the_files(train: Train, tmp_path: Path) -> None:
     train("+experiment=DIGITS_VAE", "logging=tensorboard", *TWO_STEPS)
     run = find_run(tmp_path)
     events = EventAccumulator(str(run / "tensorboard")).Reload()
@@ -68,7 +68,7 @@ def test_mnist_vae_trains_on_real_mnist(train: Train, tmp_path: Path, data_root:
     assert -250 < elbo < -180  # the mean picture for all gives -204.7, untrained networks -550
 
 
-def test_the_run_directory_holds_the_config_the_overrides_and_the_weights(train: Train, tmp_path: Path) -> None:
+def test_the_run_directory_contains_the_config_the_overrides_and_the_weights(train: Train, tmp_path: Path) -> None:
     train("+experiment=DIGITS_VAE", "logging=none", "params.beta=0.25", *TWO_STEPS)
     run = find_run(tmp_path)
     assert OmegaConf.load(run / "config.yaml").params.beta == 0.25
@@ -79,7 +79,7 @@ def test_the_run_directory_holds_the_config_the_overrides_and_the_weights(train:
     assert "model.encoder.network.1.0.weight" in checkpoint["state_dict"]
 
 
-def test_two_runs_of_one_seed_are_equal_and_another_seed_differs(train: Train, tmp_path: Path) -> None:
+def test_runs_with_one_seed_are_equal_and_another_seed_differs(train: Train, tmp_path: Path) -> None:
     losses = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         train("+experiment=DIGITS_VAE", "logging=none", f"run.name={name}", f"seed={seed}", *TWO_STEPS)
@@ -88,7 +88,7 @@ def test_two_runs_of_one_seed_are_equal_and_another_seed_differs(train: Train, t
     assert losses[0] == losses[1] != losses[2]
 
 
-def test_components_that_refer_to_one_another_are_shared(train: Train, tmp_path: Path) -> None:
+def test_evaluations_use_the_model_that_is_trained(train: Train, tmp_path: Path) -> None:
     """The evaluations see the weights that are trained: a copy of the model would stay at its first value."""
     arguments = ("logging=none", "trainer.max_epochs=4", "evaluation.elbo_train.evaluate_every=2 epochs")
     train("+experiment=DIGITS_VAE", *arguments)
@@ -96,7 +96,7 @@ def test_components_that_refer_to_one_another_are_shared(train: Train, tmp_path:
     assert last > first
 
 
-def test_pictures_are_neither_black_nor_white(train: Train, tmp_path: Path) -> None:
+def test_logged_images_have_dark_and_bright_pixels(train: Train, tmp_path: Path) -> None:
     train("+experiment=DIGITS_VAE", "logging=none", *TWO_STEPS)
     (picture,) = (find_run(tmp_path) / "images").glob("*Reconstructions*.png")
     pixels = torch.tensor(list(Image.open(picture).convert("L").tobytes()))
@@ -104,7 +104,9 @@ def test_pictures_are_neither_black_nor_white(train: Train, tmp_path: Path) -> N
     assert pixels.max() > 220
 
 
-def test_an_unknown_device_name_lists_those_there_are(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_device_name_is_refused_and_the_devices_are_listed(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DEVICE_NAME", "cluster")
     result = train("+experiment=DIGITS_VAE")
     assert result.code == 2
@@ -113,7 +115,7 @@ def test_an_unknown_device_name_lists_those_there_are(train: Train, monkeypatch:
 
 
 @pytest.mark.parametrize("key", ["runs_root", "data_root"])
-def test_a_folder_that_cannot_be_written_is_told(train: Train, tmp_path: Path, key: str) -> None:
+def test_a_folder_that_cannot_be_written_is_refused(train: Train, tmp_path: Path, key: str) -> None:
     (tmp_path / "file").write_text("")
     result = train("+experiment=MNIST_VAE", f"device.{key}={tmp_path / 'file'}")
     assert result.code == 2
@@ -140,7 +142,7 @@ def run_on_terminal(commands: Commands, *arguments: str, **variables: str) -> st
     return output.decode()
 
 
-def test_without_an_account_a_run_logs_offline_says_how_to_sync_and_nothing_else(
+def test_without_an_account_a_run_logs_offline_and_prints_only_how_to_sync(
     fork_server: ForkServer, tmp_path: Path
 ) -> None:
     here = tmp_path / "here"
@@ -163,7 +165,7 @@ def test_without_an_account_a_run_logs_offline_says_how_to_sync_and_nothing_else
     assert list(here.iterdir()) == []
 
 
-def test_outputs_are_the_same_from_every_directory(fork_server: ForkServer) -> None:
+def test_the_config_is_the_same_from_every_directory(fork_server: ForkServer) -> None:
     """From the root and from apps/train: the default device keeps runs/ in the workspace."""
     arguments = ("--cfg", "job", "-p", "device", "--resolve", "+experiment=DIGITS_VAE")
     outputs = [
@@ -174,7 +176,7 @@ def test_outputs_are_the_same_from_every_directory(fork_server: ForkServer) -> N
     assert f"runs_root: {workspace()}/runs" in outputs[0]
 
 
-def test_older_configs_are_understood_and_told_the_present_name(train: Train, tmp_path: Path) -> None:
+def test_old_config_keys_work_and_their_new_names_are_printed(train: Train, tmp_path: Path) -> None:
     arguments = ("+trainer.gpus=0", "+trainer.checkpoint_callback=false")
     result = train("+experiment=DIGITS_VAE", "logging=none", *TWO_STEPS, *arguments)
     assert result.code == 0, result
@@ -185,13 +187,13 @@ def test_older_configs_are_understood_and_told_the_present_name(train: Train, tm
 
 
 @pytest.mark.parametrize("removal", ["~callbacks.progress_bar", "trainer.enable_progress_bar=false"])
-def test_there_is_no_bar_where_none_is_wanted(train: Train, removal: str) -> None:
+def test_the_progress_bar_can_be_turned_off(train: Train, removal: str) -> None:
     result = train("+experiment=DIGITS_VAE", "logging=none", *TWO_STEPS, removal)
     assert result.code == 0, result
     assert "epoch 1/1" not in result.output
 
 
-def test_train_for_alone_decides_how_long(train: Train, tmp_path: Path) -> None:
+def test_train_for_takes_precedence_over_max_epochs(train: Train, tmp_path: Path) -> None:
     result = train("+experiment=DIGITS_VAE", "logging=none", "train_for=25 iterations", "trainer.max_epochs=1")
     assert result.code == 0, result
     assert read_entries(find_run(tmp_path))[-1]["trainer/global_step"] == 25
@@ -209,7 +211,7 @@ def test_a_grid_runs_each_job_in_its_own_directory_and_ends_with_a_table(train: 
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
 
 
-def test_a_schedule_may_stand_where_a_number_is_accepted(train: Train, tmp_path: Path) -> None:
+def test_a_schedule_may_replace_a_number(train: Train, tmp_path: Path) -> None:
     schedule = "params.beta={_target_:frame_core.LinearWarmup,start:0.0,end:1.0,over:4 iterations}"
     result = train("+experiment=DIGITS_VAE", "logging=none", schedule, *TWO_STEPS)
     assert result.code == 0, result
@@ -217,9 +219,7 @@ def test_a_schedule_may_stand_where_a_number_is_accepted(train: Train, tmp_path:
     assert checkpoint["state_dict"]["model.beta.value"] == 0.25  # what the second of four steps was taken with
 
 
-def test_what_comes_from_the_environment_is_not_logged(
-    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_environment_values_are_not_logged(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLANTED_SECRET", "do-not-show-this")
     monkeypatch.setenv("WANDB_MODE", "offline")
     train("+experiment=DIGITS_VAE", "logging=wandb", "+params.token=${oc.env:PLANTED_SECRET}", *TWO_STEPS)
@@ -229,7 +229,7 @@ def test_what_comes_from_the_environment_is_not_logged(
 
 
 @pytest.mark.slow
-def test_a_run_that_is_interrupted_keeps_what_it_has_and_says_so(tmp_path: Path) -> None:
+def test_an_interrupted_run_saves_a_checkpoint_and_reports_its_step(tmp_path: Path) -> None:
     keep = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     command = [sys.executable, "-m", "frame_train", "+experiment=DIGITS_VAE", "logging=none", "trainer.max_epochs=-1"]
     with subprocess.Popen(
@@ -251,7 +251,7 @@ def test_a_run_that_is_interrupted_keeps_what_it_has_and_says_so(tmp_path: Path)
     assert f"stopped by SIGINT at global step {checkpoint['global_step']};" in errors  # nothing is lost
 
 
-def test_callbacks_of_lightnings_find_the_numbers_of_evaluations(train: Train, tmp_path: Path) -> None:
+def test_lightning_callbacks_can_monitor_evaluations(train: Train, tmp_path: Path) -> None:
     stopping = (
         "{_target_:pytorch_lightning.callbacks.EarlyStopping,monitor:ELBO/Validation,mode:max,stopping_threshold:-1e6}"
     )

@@ -35,7 +35,7 @@ def build(target: str, *allow: str) -> object:
         "torchvision.transforms.ToTensor",
     ],
 )
-def test_classes_of_the_project_and_of_torch_are_allowed(target: str) -> None:
+def test_classes_of_our_packages_and_of_torch_are_allowed(target: str) -> None:
     build(target)
 
 
@@ -71,7 +71,7 @@ def test_classes_of_the_project_and_of_torch_are_allowed(target: str) -> None:
         "torchvision.datasets.LSUN",
     ],
 )
-def test_everything_else_is_refused_by_key_and_target(target: str) -> None:
+def test_any_other_target_is_refused_and_named_with_its_key(target: str) -> None:
     with pytest.raises(CompositionError) as error:
         build(target)
     message = str(error.value)
@@ -79,7 +79,7 @@ def test_everything_else_is_refused_by_key_and_target(target: str) -> None:
     assert f"allow=[{target}]" in message
 
 
-def test_what_is_refused_by_its_name_is_not_even_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_target_is_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "planted.py").write_text("class Model: ...\n\ndef make(): ...\n")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(CompositionError):
@@ -88,7 +88,7 @@ def test_what_is_refused_by_its_name_is_not_even_imported(tmp_path: Path, monkey
     assert build("planted.make", "planted") is sys.modules["planted"].make
 
 
-def test_a_caller_allows_by_name_what_is_defined_there_and_nothing_that_it_imports() -> None:
+def test_allowing_a_module_allows_what_it_defines_but_not_what_it_imports() -> None:
     assert build("json.loads", "json")
     assert build("json.JSONDecoder", "json")
     assert build("builtins.divmod", "builtins.divmod") is divmod
@@ -98,7 +98,7 @@ def test_a_caller_allows_by_name_what_is_defined_there_and_nothing_that_it_impor
         build("jsonx.loads", "json")
 
 
-def test_a_target_hidden_behind_an_interpolation_is_refused_too() -> None:
+def test_a_target_behind_an_interpolation_is_refused_too() -> None:
     config = OmegaConf.create({"name": "os.getcwd", "model": {"part": {"_target_": "${name}"}}})
     with pytest.raises(CompositionError, match=r"`model\.part\._target_`.*'os\.getcwd'"):
         Composition(allowed=AllowList()).instantiate(config.model)

@@ -61,7 +61,7 @@ def _extend(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 @settings(max_examples=50)
 @given(configs())
-def test_the_values_are_those_of_hydra(content: dict[str, Any]) -> None:
+def test_values_equal_those_of_hydra_for_any_config(content: dict[str, Any]) -> None:
     config = OmegaConf.create(content)
     ours = Composition().instantiate(config)
     theirs = hydra_instantiate(config, _convert_="all")
@@ -70,7 +70,7 @@ def test_the_values_are_those_of_hydra(content: dict[str, Any]) -> None:
 
 @settings(max_examples=50)
 @given(configs())
-def test_what_is_one_node_is_one_object_and_what_is_two_is_two(content: dict[str, Any]) -> None:
+def test_each_node_becomes_exactly_one_object(content: dict[str, Any]) -> None:
     config = OmegaConf.create(content)
     built = Composition().instantiate(config)
     nodes: dict[int, int] = {}
@@ -82,7 +82,7 @@ def test_what_is_one_node_is_one_object_and_what_is_two_is_two(content: dict[str
 
 @settings(max_examples=50)
 @given(configs())
-def test_a_copy_is_made_for_each_reference_that_asks_for_one(content: dict[str, Any]) -> None:
+def test_each_reference_to_a_node_with_copy_is_a_new_object(content: dict[str, Any]) -> None:
     content["shared"] = {"_target_": TARGET, "x": content["node_0"], "_copy_": True}
     config = OmegaConf.create({**content, "pair": ["${shared}", "${shared}"]})
     first, second = Composition().instantiate(config.pair)

@@ -25,7 +25,7 @@ def test_old_trainer_keys_are_replaced_and_reported(old: dict, new: dict) -> Non
 
 
 @pytest.mark.parametrize(("old", "new"), MOVED_TARGETS.items())
-def test_a_moved_class_is_found_under_its_old_path_wherever_it_stands(old: str, new: str) -> None:
+def test_the_old_path_of_a_moved_class_is_replaced_anywhere_in_a_config(old: str, new: str) -> None:
     config = OmegaConf.create(
         {"a": [{"part": {"_target_": old}}, "${b}"], "b": {"_target_": old}, "missing": "???", "other": "${nowhere}"}
     )

@@ -24,14 +24,14 @@ def test_a_node_referred_to_twice_is_one_object() -> None:
     assert built["second"]["inner"][1] is built["part"]
 
 
-def test_an_argument_and_what_it_refers_to_are_one_object() -> None:
+def test_an_argument_is_the_object_that_it_refers_to() -> None:
     holder = {"_target_": "types.SimpleNamespace", "part": "${part}"}
     built = build({"part": COUNTER, "one": holder, "two": holder})
     assert built["one"].part is built["two"].part is built["part"]
     assert built["one"] is not built["two"]
 
 
-def test_objects_are_shared_between_the_nodes_that_one_composition_builds() -> None:
+def test_nodes_built_by_one_composition_share_objects() -> None:
     config = OmegaConf.create(
         {"part": COUNTER, "one": ["${part}"], "two": {"_target_": "builtins.tuple", "_args_": ["${one}"]}}
     )
@@ -44,17 +44,17 @@ def test_a_plain_dictionary_referred_to_twice_is_one_object() -> None:
     assert built["first"] is built["second"]
 
 
-def test_copy_asks_for_an_object_of_its_own() -> None:
+def test_a_node_with_copy_is_a_new_object_for_each_reference() -> None:
     built = build({"part": {**COUNTER, "_copy_": True}, "first": "${part}", "second": "${part}"})
     assert built["first"] is not built["second"]
 
 
-def test_equal_nodes_that_are_written_twice_are_two_objects() -> None:
+def test_two_equal_nodes_are_two_objects() -> None:
     built = build({"first": COUNTER, "second": COUNTER})
     assert built["first"] is not built["second"]
 
 
-def test_partial_gives_a_function_that_holds_the_shared_object() -> None:
+def test_a_partial_function_holds_the_shared_object() -> None:
     built = build(
         {"part": COUNTER, "make": {"_target_": "types.SimpleNamespace", "_partial_": True, "part": "${part}"}}
     )
@@ -83,7 +83,7 @@ def test_containers_are_plain_lists_and_dictionaries() -> None:
         [1, "${value}", {"_target_": "builtins.str", "_args_": ["${value}"]}],
     ],
 )
-def test_values_are_those_of_hydra(node: Any) -> None:
+def test_values_equal_those_of_hydra(node: Any) -> None:
     config = OmegaConf.create({"value": 3, "node": node})
     assert Composition().instantiate(config.node) == hydra_instantiate(config.node)
 
@@ -108,14 +108,14 @@ def test_values_are_those_of_hydra(node: Any) -> None:
         ({"a": {"_target_": "frame_train.optimization.AdamBatchOptimization", "_partial_": True, "lrr": 1}}, ["`lr`"]),
     ],
 )
-def test_a_mistake_is_told_by_its_key(config: dict[str, Any], messages: list[str]) -> None:
+def test_an_error_names_the_key(config: dict[str, Any], messages: list[str]) -> None:
     with pytest.raises(CompositionError) as error:
         build(config)
     for message in messages:
         assert message in str(error.value)
 
 
-def test_the_key_of_a_mistake_is_where_it_is_written_not_where_it_is_used() -> None:
+def test_an_error_names_the_key_that_is_wrong_instead_of_a_reference_to_it() -> None:
     config = OmegaConf.create(
         {"prior": {"_target_": "frame_architectures.DiagonalNormal", "z_dim": -1}, "model": {"prior": "${prior}"}}
     )

@@ -31,14 +31,14 @@ def test_an_override_works_with_and_without_its_plus_sign(typed: str, normalized
 
 
 @pytest.mark.parametrize("flag", [["--config-dir", "{}"], ["--config-dir={}"], ["-cd", "{}"]])
-def test_the_groups_of_an_own_folder_are_known(flag: list[str], tmp_path: Path) -> None:
+def test_the_groups_of_a_config_dir_are_known(flag: list[str], tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     arguments = [part.format(tmp_path) for part in flag]
     assert normalize_overrides([*arguments, "+mine=x"])[-1] == "+mine=x"
     assert normalize_overrides(["+mine=x"]) == ["++mine=x"]
 
 
-def test_flags_may_stand_between_overrides() -> None:
+def test_flags_may_be_given_between_overrides() -> None:
     arguments = ["+experiment=X", "--config-dir", "folder", "params.beta=1", "--cfg=job", "~logger"]
     assert normalize_overrides(arguments) == [
         "--config-dir",

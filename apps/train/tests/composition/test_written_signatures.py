@@ -51,12 +51,12 @@ PUBLIC = [
 OURS = sorted({target for target in TARGETS if target.startswith("frame_") and "${" not in target} | set(PUBLIC))
 
 
-def test_targets_of_ours_are_found() -> None:
+def test_the_public_classes_are_found() -> None:
     assert len(OURS) > 60
 
 
 @pytest.mark.parametrize("path", OURS)
-def test_a_signature_as_written_is_that_of_the_target(path: str) -> None:
+def test_a_signature_read_from_its_file_equals_that_of_the_imported_target(path: str) -> None:
     target = find_target(path, "")
     signature = inspect.signature(target, eval_str=True)
     written = read_written_signature(path)
@@ -73,7 +73,7 @@ def test_a_signature_as_written_is_that_of_the_target(path: str) -> None:
         assert parameter.annotation in (parameter.empty, expected.annotation)
 
 
-def test_most_are_read() -> None:
+def test_most_signatures_can_be_read() -> None:
     assert sum(read_written_signature(path) is not None for path in OURS) > 0.8 * len(OURS)
 
 
@@ -85,7 +85,7 @@ def test_a_module_has_no_signature(package: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["torch.nn.Linear", "frame_train", "frame_train.no.Such", "frame_no.Such", "", "."])
-def test_what_is_not_ours_or_not_there_is_not_read(path: str) -> None:
+def test_foreign_and_missing_targets_are_not_read(path: str) -> None:
     assert read_written_signature(path) is None
 
 
@@ -144,7 +144,7 @@ def test_only_plain_types_are_read_and_nothing_is_executed(package: str, capsys:
     assert capsys.readouterr().out == ""
 
 
-def test_nothing_is_imported_for_it() -> None:
+def test_reading_a_signature_imports_nothing() -> None:
     program = (
         "import sys; from frame_train.composition.written_signatures import read_written_signature as read;"
         "assert read('frame_models.VariationalAutoencoder'); assert not {'torch', 'frame_models'} & set(sys.modules)"

@@ -27,7 +27,7 @@ def shift(picture: Tensor, down: int, right: int) -> Tensor:
     return pad(picture, [1 + right, 1 - right, 1 + down, 1 - down])[..., 1:-1, 1:-1]
 
 
-def test_each_picture_is_moved_by_itself_and_each_shift_is_as_likely() -> None:
+def test_images_are_shifted_independently_and_uniformly() -> None:
     torch.manual_seed(0)
     x = torch.rand(900, 2, 5, 7)
     counts = Counter(
@@ -37,7 +37,7 @@ def test_each_picture_is_moved_by_itself_and_each_shift_is_as_likely() -> None:
     assert all(abs(counts[way] - 100) < 40 for way in SHIFTS)  # four standard errors
 
 
-def test_a_shift_by_nothing_is_refused() -> None:
+def test_a_shift_by_zero_pixels_is_refused() -> None:
     with pytest.raises(ValueError, match="`n_pixels` must be positive, got 0"):
         RandomShift(0)
 
@@ -65,7 +65,7 @@ def train(augmentation: Any, in_memory: bool = True) -> Tensor:
     return torch.cat(model.seen)
 
 
-def test_what_is_trained_on_is_augmented_anew_in_each_epoch_and_the_same_in_each_run() -> None:
+def test_augmentation_differs_between_epochs_and_is_equal_in_every_run() -> None:
     plain, shifted = train(None), train(RandomShift(1))
     assert not torch.equal(plain, shifted)
     ways = [
@@ -77,7 +77,7 @@ def test_what_is_trained_on_is_augmented_anew_in_each_epoch_and_the_same_in_each
     assert torch.equal(train(RandomShift(1), in_memory=False), shifted)
 
 
-def test_a_transform_of_torchvision_is_taken_as_it_is() -> None:
+def test_a_transform_of_torchvision_is_accepted() -> None:
     augmentation = v2.Compose([v2.RandomHorizontalFlip(p=1.0), v2.RandomCrop(4, padding=1)])
     torch.testing.assert_close(train(v2.RandomHorizontalFlip(p=1.0)), train(None).flip(-1))
     assert torch.equal(train(augmentation), train(augmentation))
@@ -90,20 +90,22 @@ def test_a_transform_of_torchvision_is_taken_as_it_is() -> None:
         (lambda x: None, r"as many images as it receives, \(2, 1, 4, 4\), got NoneType"),
     ],
 )
-def test_what_gives_no_pictures_back_is_refused(augmentation: Callable[[Tensor], Any], message: str) -> None:
+def test_an_augmentation_that_does_not_return_images_is_refused(
+    augmentation: Callable[[Tensor], Any], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         augment(default_collate(make_tiny_data(2)), augmentation)
     with pytest.raises(ValueError, match="The batch has no `x`; it has `z`"):
         augment({"z": torch.zeros(2)}, augmentation)
 
 
-def test_views_that_were_made_before_are_not_left_as_they_are() -> None:
+def test_an_augmentation_of_data_with_views_is_refused() -> None:
     x = torch.rand(2, 1, 4, 4)
     with pytest.raises(ValueError, match="changes `x` alone, but these data also have 'v1', 'v2' made from it"):
         augment({"x": x, "v1": x.clone(), "v2": x.clone(), "y": torch.zeros(2)}, RandomShift(1))
 
 
-def test_what_cannot_be_called_is_refused() -> None:
+def test_an_augmentation_that_is_not_callable_is_refused() -> None:
     with pytest.raises(
         TypeError, match=r"`augmentation` must be a function of a batch of images, .* got \{'n_pixels': 2\}"
     ):
@@ -133,12 +135,12 @@ def test_a_run_with_an_augmentation_trains(train: Any) -> None:
         (SHIFT.replace("n_pixels", "pixels"), "pixels"),
     ],
 )
-def test_an_augmentation_that_does_not_fit_is_found_by_check(train: Any, override: str, message: str) -> None:
+def test_check_reports_an_augmentation_that_does_not_fit(train: Any, override: str, message: str) -> None:
     result = train("--check", "+experiment=DIGITS_VAE", "logging=none", override)
     assert result.code == 2
     assert "optimization.augmentation" in result.errors + result.output
     assert message in result.errors + result.output
 
 
-def test_an_augmentation_that_fits_passes_the_check(train: Any) -> None:
+def test_check_accepts_an_augmentation_that_fits(train: Any) -> None:
     assert train("--check", "+experiment=DIGITS_VAE", "logging=none", SHIFT).code == 0

@@ -45,7 +45,7 @@ def read_epoch(loader: object, epoch: int) -> list[list[int]]:
     return [batch["y"].tolist() for batch in loader]
 
 
-def test_the_order_depends_on_the_seed_and_the_epoch_alone() -> None:
+def test_the_order_depends_only_on_the_seed_and_the_epoch() -> None:
     loader = make_loader(InMemoryDataset(make_data()), 3)
     first = read_epoch(loader, 4)
     torch.rand(7)  # the state of the generator does not matter
@@ -79,7 +79,7 @@ class OneByOne:
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
-def test_what_is_random_in_a_batch_depends_on_its_place_alone(num_workers: int) -> None:
+def test_the_noise_of_a_batch_depends_only_on_its_position(num_workers: int) -> None:
     loader = make_loader(OneByOne(NoisyDataset(make_data())), 3)
     expected = [batch["x"].tolist() for batch in loader]
     resumed = make_loader(OneByOne(NoisyDataset(make_data())), 3, num_workers=num_workers)
@@ -96,7 +96,7 @@ def test_a_loader_of_step_groups_returns_the_same_batches_together(num_workers: 
     assert [batch["x"].tolist() for group in groups for batch in group] == alone
 
 
-def test_a_data_set_in_memory_is_read_by_whole_batches_in_this_process() -> None:
+def test_an_in_memory_data_set_is_read_in_batches_by_this_process() -> None:
     data_set = CountingDataset(make_data())
     loader = make_loader(data_set, 4, num_workers=2)
     assert sorted(y for batch in read_epoch(loader, 0) for y in batch) == list(range(10))
@@ -104,7 +104,7 @@ def test_a_data_set_in_memory_is_read_by_whole_batches_in_this_process() -> None
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
-def test_any_other_data_set_gives_the_same_batches_with_and_without_workers(num_workers: int) -> None:
+def test_any_other_data_set_yields_the_same_batches_with_and_without_workers(num_workers: int) -> None:
     data = make_data()
     loader = make_loader(TensorDataset(data["x"], data["y"]), 3, num_workers=num_workers)
     expected = make_loader(InMemoryDataset(data), 3)
@@ -113,7 +113,7 @@ def test_any_other_data_set_gives_the_same_batches_with_and_without_workers(num_
     assert set(batch) == {"x", "y"}
 
 
-def test_a_worker_is_in_no_group_that_ctrl_c_goes_to() -> None:
+def test_a_worker_has_its_own_process_group() -> None:
     class Groups:
         def __len__(self) -> int:
             return 4
@@ -140,7 +140,7 @@ def read(data_set: Any, batches: Any, num_workers: int) -> Any:
 
 
 @pytest.mark.parametrize("n_data", [65, 150])
-def test_what_an_evaluation_goes_through_is_read_by_workers_in_its_order(n_data: int) -> None:
+def test_workers_read_the_batches_of_an_evaluation_in_order(n_data: int) -> None:
     data_set = Readers(torch.arange(n_data))
     wanted = torch.randperm(n_data).split(100)
     torch.manual_seed(0)
@@ -154,7 +154,7 @@ def test_what_an_evaluation_goes_through_is_read_by_workers_in_its_order(n_data:
     assert all(torch.equal(batch["noise"], other["noise"]) for batch, other in zip(again, batches, strict=True))
 
 
-def test_what_is_in_memory_or_has_no_workers_is_read_here() -> None:
+def test_in_memory_data_and_few_batches_are_read_by_this_process() -> None:
     data_set = CountingDataset(make_data())
     (batch,) = read(data_set, [torch.tensor([3, 1])], num_workers=2)
     assert batch["y"].tolist() == [3, 1]
@@ -165,7 +165,7 @@ def test_what_is_in_memory_or_has_no_workers_is_read_here() -> None:
         assert batch["process"].unique().tolist() == [os.getpid()]
 
 
-def test_texts_come_from_workers_as_they_come_from_here() -> None:
+def test_strings_are_equal_with_and_without_workers() -> None:
     data_set = [{"x": torch.tensor(index), "name": str(index)} for index in range(100)]
     wanted = torch.arange(100).split(90)
     here, there = (list(read(data_set, wanted, num_workers)) for num_workers in (0, 2))

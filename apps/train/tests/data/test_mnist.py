@@ -50,7 +50,7 @@ def test_mnist_has_splits_of_50000_10000_and_10000_examples(data_root: Path) -> 
     assert [len(MNIST(str(data_root), split)) for split in ("train", "valid", "test")] == [50_000, 10_000, 10_000]
 
 
-def test_mnist_has_the_images_that_torchvision_reads_in_their_order(data_root: Path) -> None:
+def test_mnist_has_the_images_of_torchvision_in_order(data_root: Path) -> None:
     published = datasets.MNIST(str(data_root), train=True)
     indices = torch.arange(0, 10_000, 97)
     for split, offset in (("train", 0), ("valid", 50_000)):
@@ -61,7 +61,7 @@ def test_mnist_has_the_images_that_torchvision_reads_in_their_order(data_root: P
     assert torch.equal(test["y"], datasets.MNIST(str(data_root), train=False).targets[indices])
 
 
-def test_fashion_mnist_has_the_images_that_torchvision_reads(data_root: Path) -> None:
+def test_fashion_mnist_has_the_images_of_torchvision(data_root: Path) -> None:
     published = datasets.FashionMNIST(str(data_root), train=True)
     indices = torch.arange(0, 60_000, 997)
     batch = FashionMNIST(str(data_root), "train+valid").get_batch(indices)

@@ -32,7 +32,7 @@ def test_a_data_set_takes_at_most_half_of_the_free_memory() -> None:
     assert place(data_set, META, n_free=2 * n_bytes) is not data_set
 
 
-def test_a_data_set_that_is_not_in_memory_stays_where_it_is() -> None:
+def test_a_data_set_that_is_not_in_memory_is_not_moved() -> None:
     one_by_one = TensorDataset(torch.rand(4, 2))
     assert place(one_by_one, META, n_free=10**12) is one_by_one
     views = TwoViews(make_tiny_data(4))
@@ -40,7 +40,7 @@ def test_a_data_set_that_is_not_in_memory_stays_where_it_is() -> None:
     assert place(views, META, n_free=10**12) is views
 
 
-def test_nothing_is_copied_where_there_is_no_gpu() -> None:
+def test_nothing_is_copied_without_a_gpu() -> None:
     assert read_free_memory(torch.device("cpu")) == 0
     assert read_free_memory(torch.device("mps")) == 0
     data_set = make_pictures()
@@ -48,7 +48,7 @@ def test_nothing_is_copied_where_there_is_no_gpu() -> None:
 
 
 @pytest.mark.parametrize("with_views", [False, True])
-def test_batches_of_data_on_a_device_are_made_there(with_views: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_of_data_on_a_device_are_created_on_it(with_views: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loaders, "read_free_memory", lambda device: 10**9)
     data_set = TwoViews(make_pictures()) if with_views else make_pictures()
     moved = make_train_loader(data_set, make_groups(), pin_memory=True, device=META)

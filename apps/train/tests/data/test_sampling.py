@@ -41,7 +41,7 @@ def test_processes_share_an_epoch_without_overlap(
 
 
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 9), st.data())
-def test_an_epoch_that_is_begun_at_a_batch_goes_on_as_it_would_have(
+def test_an_epoch_resumed_at_a_batch_has_the_remaining_batches(
     n_examples: int, batch_size: int, epoch: int, data: st.DataObject
 ) -> None:
     whole = ShuffledBatches(n_examples, batch_size, seed=3)
@@ -58,7 +58,7 @@ def test_an_epoch_that_is_begun_at_a_batch_goes_on_as_it_would_have(
 
 
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 9), st.integers(0, 50), st.integers(1, 50) | st.none())
-def test_the_groups_of_an_epoch_hold_its_batches_in_their_order(
+def test_step_groups_contain_the_batches_of_an_epoch_in_order(
     n_examples: int, batch_size: int, n_steps: int, first: int, limit: int | None
 ) -> None:
     batches = ShuffledBatches(n_examples, batch_size, seed=0)

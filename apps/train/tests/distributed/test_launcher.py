@@ -135,7 +135,7 @@ def is_there(pid: int) -> bool:
     return status.exists() and "zombie" not in status.read_text()
 
 
-def test_two_processes_come_to_the_losses_of_one_with_twice_the_batch(
+def test_two_ranks_have_the_losses_of_one_with_twice_the_batch_size(
     commands: Commands, pair: tuple[Path, str], tmp_path: Path
 ) -> None:
     command = commands.run(*RUN, *ONE, f"device.runs_root={tmp_path}")
@@ -148,7 +148,7 @@ def test_two_processes_come_to_the_losses_of_one_with_twice_the_batch(
             assert value == pytest.approx(other[name], rel=1e-5) if isinstance(value, float) else value == other[name]
 
 
-def test_a_run_of_two_processes_has_one_directory_one_log_and_says_each_line_once(pair: tuple[Path, str]) -> None:
+def test_two_ranks_write_one_run_directory_and_print_each_line_once(pair: tuple[Path, str]) -> None:
     directory, output = pair
     assert [path.name for path in directory.parent.iterdir()] == [directory.name]
     assert read_description(directory)["complete"]
@@ -167,11 +167,11 @@ def assert_same_weights(directory: Path) -> None:
     assert len({*first["seeds"], *second["seeds"]}) == 2 * len(first["seeds"]) > 0
 
 
-def test_two_processes_have_the_same_weights_and_never_the_same_noise(pair: tuple[Path, str]) -> None:
+def test_two_ranks_have_equal_weights_and_different_seeds(pair: tuple[Path, str]) -> None:
     assert_same_weights(pair[0])
 
 
-def test_a_run_that_has_lost_a_process_is_resumed_as_the_run_that_never_had(
+def test_a_run_that_lost_a_rank_resumes_to_the_result_of_an_undisturbed_run(
     commands: Commands, pair: tuple[Path, str], tmp_path: Path
 ) -> None:
     command = commands.start(*RUN, *TWO, WITNESSED, f"device.runs_root={tmp_path}")
@@ -199,7 +199,7 @@ def assert_resumed_as(commands: Commands, directory: Path, expected: Path) -> No
 
 @pytest.mark.slow
 @pytest.mark.parametrize("receiver", ["first", "second"])
-def test_processes_of_which_one_is_told_to_stop_all_stop_at_the_same_step(
+def test_a_signal_to_one_rank_stops_all_ranks_at_the_same_step(
     commands: Commands, pair: tuple[Path, str], tmp_path: Path, receiver: str
 ) -> None:
     command = commands.start(*RUN, *TWO, WITNESSED, f"device.runs_root={tmp_path}")
@@ -216,7 +216,7 @@ def test_processes_of_which_one_is_told_to_stop_all_stop_at_the_same_step(
 
 
 @pytest.mark.slow
-def test_a_loss_that_is_not_finite_ends_both_and_is_told_once(commands: Commands, tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_stops_both_ranks_and_is_reported_once(commands: Commands, tmp_path: Path) -> None:
     command = commands.run(*RUN, *TWO, "params.lr=1.0e+30", f"device.runs_root={tmp_path}")
     assert command.code == 1, command.output
     assert command.output.count("The loss is not finite between the global steps") == 1
@@ -224,7 +224,7 @@ def test_a_loss_that_is_not_finite_ends_both_and_is_told_once(commands: Commands
 
 
 @pytest.mark.slow
-def test_an_evaluation_that_raises_ends_both(commands: Commands, tmp_path: Path) -> None:
+def test_an_evaluation_that_raises_stops_both_ranks(commands: Commands, tmp_path: Path) -> None:
     evaluation = (
         "+evaluation.broken={_target_:frame_train.callbacks.EvaluationCallback,name:Broken,"
         "evaluate_every:10 iterations,evaluator:{_target_:witness.Broken}}"
@@ -236,7 +236,7 @@ def test_an_evaluation_that_raises_ends_both(commands: Commands, tmp_path: Path)
     assert not read_description(find_run(tmp_path))["complete"]
 
 
-def test_more_processes_than_data_are_refused() -> None:
+def test_more_ranks_than_training_examples_are_refused() -> None:
     data = {"train": InMemoryDataset(default_collate(make_tiny_data(1)))}
     procedure = AdamBatchOptimization(TinyModel(), data, num_workers=0, batch_size=1, lr=0.1)
     trainer = Trainer(accelerator="cpu", devices=2, strategy="ddp", logger=False, enable_checkpointing=False)
@@ -257,7 +257,7 @@ def test_restarts_on_several_machines_are_refused(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.slow
-def test_a_process_whose_parent_has_ended_before_it_began_to_look_ends_too() -> None:
+def test_a_rank_whose_parent_exited_before_it_started_exits() -> None:
     script = (
         "import time; from frame_train.distributed.launcher import end_with_parent; end_with_parent(); time.sleep(60)"
     )
@@ -266,7 +266,7 @@ def test_a_process_whose_parent_has_ended_before_it_began_to_look_ends_too() -> 
     assert subprocess.run([sys.executable, "-c", script], env=environment, timeout=50).returncode == 1
 
 
-def test_a_run_is_not_gone_on_with_by_another_number_of_processes(
+def test_resuming_with_another_number_of_processes_is_refused(
     train: Train, pair: tuple[Path, str], tmp_path: Path
 ) -> None:
     copied = shutil.copytree(pair[0], tmp_path / "copied")
@@ -277,7 +277,7 @@ def test_a_run_is_not_gone_on_with_by_another_number_of_processes(
 
 
 @pytest.mark.slow
-def test_two_optimizers_that_step_in_turn_come_to_the_same_weights_in_both_processes(
+def test_adversarial_training_has_equal_weights_in_both_ranks(
     commands: Commands, data_root: Path, tmp_path: Path
 ) -> None:
     command = commands.run(
@@ -301,7 +301,7 @@ def test_two_optimizers_that_step_in_turn_come_to_the_same_weights_in_both_proce
 
 
 @pytest.mark.slow
-def test_a_schedule_that_watches_the_loss_watches_that_of_both_processes(commands: Commands, tmp_path: Path) -> None:
+def test_a_plateau_scheduler_watches_the_loss_of_both_ranks(commands: Commands, tmp_path: Path) -> None:
     schedule = (
         "optimization.scheduler={_target_:torch.optim.lr_scheduler.ReduceLROnPlateau,_partial_:true,patience:0}",
         "optimization.scheduler_interval=step",
@@ -312,7 +312,7 @@ def test_a_schedule_that_watches_the_loss_watches_that_of_both_processes(command
 
 
 @pytest.mark.slow
-def test_each_job_of_a_grid_has_processes_and_a_directory_of_its_own(commands: Commands, tmp_path: Path) -> None:
+def test_each_job_of_a_grid_has_its_own_ranks_and_directory(commands: Commands, tmp_path: Path) -> None:
     command = commands.run("-m", *RUN, *TWO, "params.lr=0.001,0.01", WITNESSED, f"device.runs_root={tmp_path}")
     assert command.code == 0, command.output
     directories = sorted(path.parent for path in tmp_path.glob("*/*/*/run.json"))
@@ -324,7 +324,7 @@ def test_each_job_of_a_grid_has_processes_and_a_directory_of_its_own(commands: C
 
 
 @pytest.mark.slow
-def test_those_who_follow_end_with_the_first(commands: Commands, tmp_path: Path) -> None:
+def test_worker_ranks_exit_with_rank_zero(commands: Commands, tmp_path: Path) -> None:
     command = commands.start(*RUN, *TWO, f"device.runs_root={tmp_path}", "trainer.max_epochs=10000")
     command.wait_until(lambda: has_come(tmp_path, 4))
     (follower,) = find_children(command.pid)
@@ -334,9 +334,7 @@ def test_those_who_follow_end_with_the_first(commands: Commands, tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_a_process_that_is_lost_while_the_first_does_not_look_ends_the_run_too(
-    commands: Commands, tmp_path: Path
-) -> None:
+def test_losing_a_rank_during_a_long_evaluation_stops_the_run(commands: Commands, tmp_path: Path) -> None:
     evaluation = (
         "+evaluation.long={_target_:frame_train.callbacks.EvaluationCallback,name:Long,"
         "evaluate_every:10 iterations,evaluator:{_target_:witness.Long}}"
@@ -390,7 +388,7 @@ def find_second(pid: int) -> int:
 
 
 @pytest.mark.slow
-def test_torchrun_restarts_both_and_they_go_on_with_the_run(
+def test_torchrun_restarts_both_ranks_and_they_resume_the_run(
     torchrun: Callable[..., "subprocess.Popen[str]"], pair: tuple[Path, str], tmp_path: Path
 ) -> None:
     process = torchrun(*RUN, "params.batch_size=16", f"device.runs_root={tmp_path / 'runs'}")
@@ -406,7 +404,7 @@ def test_torchrun_restarts_both_and_they_go_on_with_the_run(
 
 
 @pytest.mark.slow
-def test_torchrun_that_is_told_to_stop_leaves_a_checkpoint(
+def test_a_signal_to_torchrun_leaves_a_checkpoint(
     torchrun: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
 ) -> None:
     process = torchrun(*RUN, "params.batch_size=16", "trainer.max_epochs=10000", f"device.runs_root={tmp_path}")
@@ -422,7 +420,7 @@ def test_torchrun_that_is_told_to_stop_leaves_a_checkpoint(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["--list", "data"], ["-m", *RUN, "params.lr=0.1,0.2"]])
-def test_no_process_waits_for_a_run_that_the_first_does_not_make(
+def test_no_rank_waits_if_rank_zero_creates_no_run(
     torchrun: Callable[..., "subprocess.Popen[str]"], arguments: list[str]
 ) -> None:
     process = torchrun(*arguments)

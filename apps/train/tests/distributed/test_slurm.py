@@ -90,9 +90,7 @@ def read_run(root: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     }
 
 
-def test_a_job_that_is_requeued_goes_on_with_its_run_to_the_same_end(
-    commands: Commands, cluster: Path, tmp_path: Path
-) -> None:
+def test_a_requeued_job_resumes_its_run_to_the_same_result(commands: Commands, cluster: Path, tmp_path: Path) -> None:
     path = f"{cluster}:{os.environ['PATH']}"
     command = stop(commands, tmp_path / "runs", PATH=path)
     assert command.code == 0, command.output
@@ -116,7 +114,7 @@ def test_a_job_that_is_requeued_goes_on_with_its_run_to_the_same_end(
         assert torch.equal(leaf, other) if isinstance(leaf, Tensor) else leaf == other, name
 
 
-def test_a_task_of_an_array_is_requeued_by_its_own_number(commands: Commands, cluster: Path, tmp_path: Path) -> None:
+def test_a_task_of_an_array_is_requeued_by_its_own_id(commands: Commands, cluster: Path, tmp_path: Path) -> None:
     array = {"SLURM_ARRAY_JOB_ID": "4240", "SLURM_ARRAY_TASK_ID": "3", "PATH": f"{cluster}:{os.environ['PATH']}"}
     assert stop(commands, tmp_path / "runs", **array).code == 0
     assert (tmp_path / "asked").read_text() == "requeue 4240_3\n"
@@ -131,7 +129,7 @@ NEVER = "+trainer.plugins=[{_target_:pytorch_lightning.plugins.environments.SLUR
     [([], {"SLURM_JOB_NAME": "bash"}), ([NEVER], {})],
     ids=["in an interactive job", "told not to"],
 )
-def test_a_job_that_is_not_to_be_requeued_is_not(
+def test_an_interactive_job_and_one_without_auto_requeue_are_not_requeued(
     commands: Commands, cluster: Path, tmp_path: Path, arguments: list[str], variables: Mapping[str, str]
 ) -> None:
     variables = {**variables, "PATH": f"{cluster}:{os.environ['PATH']}"}
@@ -139,7 +137,7 @@ def test_a_job_that_is_not_to_be_requeued_is_not(
     assert not (tmp_path / "asked").exists()
 
 
-def test_where_slurm_refuses_that_is_told_and_the_exit_code_is_that_of_a_stop(
+def test_a_refused_requeue_is_reported_and_the_exit_code_is_that_of_the_signal(
     commands: Commands, tmp_path: Path
 ) -> None:
     write_command(tmp_path / "bin", "scontrol", "echo 'Requested operation is presently disabled' >&2", "exit 1")
@@ -149,7 +147,7 @@ def test_where_slurm_refuses_that_is_told_and_the_exit_code_is_that_of_a_stop(
 
 
 @pytest.mark.slow
-def test_where_there_is_no_scontrol_that_is_told(commands: Commands, tmp_path: Path) -> None:
+def test_a_missing_scontrol_is_reported(commands: Commands, tmp_path: Path) -> None:
     command = stop(commands, tmp_path / "runs")
     assert command.code == 143
     assert "`scontrol` can't be run" in command.output
@@ -165,7 +163,7 @@ def run_script(name: str, folder: Path, *arguments: str) -> list[str]:
     ).stdout.splitlines()
 
 
-def test_the_script_of_a_run_starts_what_can_be_started_again(tmp_path: Path) -> None:
+def test_the_script_of_a_run_starts_a_command_that_resumes(tmp_path: Path) -> None:
     command = run_script("run.sbatch", tmp_path, "+experiment=DIGITS_VAE", "train_for=2 epochs")
     assert command[1:] == [
         *["uv", "run", "--no-sync", "train", "resume=auto", "device=slurm"],
@@ -176,7 +174,7 @@ def test_the_script_of_a_run_starts_what_can_be_started_again(tmp_path: Path) ->
         assert f"#SBATCH {option}\n" in options
 
 
-def test_the_script_of_agents_starts_one_run_for_a_task_of_its_array(tmp_path: Path) -> None:
+def test_the_script_of_agents_starts_one_run_per_task_of_the_array(tmp_path: Path) -> None:
     command = run_script("agents.sbatch", tmp_path, "somebody/MNIST/sweep")
     assert command == [
         "DEVICE_NAME=slurm",
@@ -188,7 +186,7 @@ def test_the_script_of_agents_starts_one_run_for_a_task_of_its_array(tmp_path: P
 
 
 @pytest.mark.parametrize(("variables", "n_workers"), [({}, 0), ({"SLURM_CPUS_PER_TASK": "6"}, 6)])
-def test_the_device_file_follows_what_the_job_was_given(
+def test_the_slurm_device_has_the_workers_of_the_job(
     monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str], n_workers: int
 ) -> None:
     for name, value in variables.items():
@@ -199,7 +197,7 @@ def test_the_device_file_follows_what_the_job_was_given(
     assert config.device.num_workers == n_workers
 
 
-def test_the_device_file_fits_a_machine_without_slurm(train: Callable[..., Any]) -> None:
+def test_the_slurm_device_can_be_checked_without_slurm(train: Callable[..., Any]) -> None:
     result = train("--check", "+experiment=DIGITS_VAE", "device=slurm")
     assert result.code == 0, result
 
@@ -211,7 +209,7 @@ GRID = (
 
 
 @pytest.mark.slow
-def test_a_grid_of_jobs_that_are_submitted_ends_with_its_table_and_keeps_to_its_folders(
+def test_a_submitted_grid_ends_with_a_table_and_writes_only_to_its_folders(
     train: Callable[..., Any], tmp_path: Path
 ) -> None:
     pytest.importorskip("submitit")
@@ -228,7 +226,7 @@ def test_a_grid_of_jobs_that_are_submitted_ends_with_its_table_and_keeps_to_its_
 
 
 @pytest.mark.slow
-def test_a_submitted_job_that_fails_is_told_and_so_is_where_it_says_why(
+def test_a_submitted_job_that_fails_is_reported_with_the_folder_of_its_output(
     train: Callable[..., Any], tmp_path: Path
 ) -> None:
     pytest.importorskip("submitit")
@@ -242,7 +240,7 @@ def test_a_submitted_job_that_fails_is_told_and_so_is_where_it_says_why(
 
 
 @pytest.mark.slow
-def test_a_submitted_job_that_is_killed_is_one_that_failed(train: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_submitted_job_that_is_killed_counts_as_failed(train: Callable[..., Any], tmp_path: Path) -> None:
     pytest.importorskip("submitit")
     code = ["import os, signal", "def die() -> None:", "    os.kill(os.getpid(), signal.SIGKILL)"]
     (tmp_path / "deadly.py").write_text("\n".join(code))
@@ -253,7 +251,7 @@ def test_a_submitted_job_that_is_killed_is_one_that_failed(train: Callable[..., 
     assert "failed" in result.output
 
 
-def test_without_a_cluster_that_is_told(train: Callable[..., Any]) -> None:
+def test_a_missing_cluster_is_reported(train: Callable[..., Any]) -> None:
     pytest.importorskip("submitit")
     result = train(*GRID, "params.beta=0.1,0.5", "hydra/launcher=submitit_slurm")
     assert result.code == 1, result
@@ -261,7 +259,7 @@ def test_without_a_cluster_that_is_told(train: Callable[..., Any]) -> None:
     assert "Traceback" not in result.errors
 
 
-def test_where_the_launcher_is_not_installed_the_extra_is_named(
+def test_a_missing_launcher_is_reported_with_the_extra_to_install(
     train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Plugins.instance()  # which stores the options of those that are installed

@@ -30,7 +30,7 @@ DATA = {"train": Digits("train")}  # five batches of 300, of which the last has 
 
 
 @pytest.mark.parametrize(("given", "expected"), [(False, None), (True, "default"), *zip(MODES, MODES)])
-def test_a_mode_is_that_of_torch(given: Any, expected: str | None) -> None:
+def test_every_mode_is_one_of_torch(given: Any, expected: str | None) -> None:
     assert check_mode(given) == expected
     assert set(MODES) <= set(list_mode_options())
 
@@ -39,12 +39,12 @@ def test_a_mode_is_that_of_torch(given: Any, expected: str | None) -> None:
     ("mode", "told"),
     [("reduce-overheads", "Did you mean `reduce-overhead`"), (None, "got None"), (1, "got 1"), ("yes", "got 'yes'")],
 )
-def test_what_is_no_mode_is_refused(mode: Any, told: str) -> None:
+def test_an_unknown_mode_is_refused(mode: Any, told: str) -> None:
     with pytest.raises(ValueError, match=f"`compile` must be true, false or a mode of `torch.compile`, .*{told}"):
         make(compile=mode)
 
 
-def test_a_machine_without_a_compiler_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_compiler_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch._inductor.cpp_builder.get_cpp_compiler", refuse)
     with pytest.raises(TrainingError, match=r"`optimization.compile` needs a C\+\+ compiler, .* `g\+\+`"):
         compile_loss(TinyModel().compute_loss, "default")
@@ -99,7 +99,7 @@ def assert_same_weights(optimization: AdamBatchOptimization, expected: AdamBatch
 
 
 @pytest.mark.slow
-def test_a_compiled_training_is_the_same_but_for_rounding_and_to_the_bit_when_resumed(tmp_path: Path) -> None:
+def test_a_compiled_training_is_equal_up_to_rounding_and_resumes_bit_exactly(tmp_path: Path) -> None:
     _, eager = fit()
     counters.clear()
     whole, losses = fit(compile=True)
@@ -120,14 +120,14 @@ fit_on_gpu = partial(fit, accelerator="gpu")
 @pytest.mark.gpu
 @pytest.mark.parametrize("mode", [True, "reduce-overhead", "max-autotune-no-cudagraphs"])
 @pytest.mark.parametrize("steps_per_execution", [1, 2])
-def test_on_a_gpu_a_compiled_training_is_the_same_but_for_rounding(mode: Any, steps_per_execution: int) -> None:
+def test_on_a_gpu_a_compiled_training_is_equal_up_to_rounding(mode: Any, steps_per_execution: int) -> None:
     _, eager = fit_on_gpu()
     _, losses = fit_on_gpu(compile=mode, steps_per_execution=steps_per_execution)
     assert losses == pytest.approx(eager, rel=1e-4)  # sums in another order, over 15 steps
 
 
 @pytest.mark.gpu
-def test_on_a_gpu_a_training_with_cuda_graphs_is_resumed_to_the_bit(tmp_path: Path) -> None:
+def test_on_a_gpu_a_training_with_cuda_graphs_resumes_bit_exactly(tmp_path: Path) -> None:
     whole, _ = fit_on_gpu(compile="reduce-overhead")
     first, _ = fit_on_gpu(compile="reduce-overhead", max_steps=7)
     first.trainer.save_checkpoint(tmp_path / "a.ckpt")

@@ -140,7 +140,7 @@ def test_training_is_adam_on_the_loss_of_each_batch() -> None:
     assert optimization.counters == {"iteration": 6}
 
 
-def test_any_optimizer_of_torch_is_taken() -> None:
+def test_any_optimizer_of_torch_is_accepted() -> None:
     optimization = BatchOptimization(**make_arguments(optimizer=SGD))
     model = deepcopy(optimization.model)
     torch.manual_seed(1)
@@ -151,7 +151,7 @@ def test_any_optimizer_of_torch_is_taken() -> None:
 
 
 @pytest.mark.parametrize(("interval", "expected"), [("epoch", 0.01 * 0.5**2), ("step", 0.01 * 0.5**6)])
-def test_a_scheduler_moves_the_learning_rate(interval: Any, expected: float) -> None:
+def test_a_scheduler_changes_the_learning_rate(interval: Any, expected: float) -> None:
     halve = partial(torch.optim.lr_scheduler.ExponentialLR, gamma=0.5)
     optimization = BatchOptimization(**make_arguments(optimizer=SGD, scheduler=halve, scheduler_interval=interval))
     trainer = make_trainer(max_epochs=2)
@@ -163,7 +163,7 @@ def test_a_scheduler_moves_the_learning_rate(interval: Any, expected: float) -> 
     ("interval", "n_watched"),
     [("epoch", 2), ("step", 6)],
 )
-def test_a_scheduler_that_watches_the_training_is_told_its_loss(interval: Any, n_watched: int) -> None:
+def test_a_plateau_scheduler_receives_the_training_loss(interval: Any, n_watched: int) -> None:
     watched: list[float] = []
 
     class Plateau(torch.optim.lr_scheduler.ReduceLROnPlateau):
@@ -188,7 +188,7 @@ def test_a_scheduler_that_watches_the_training_is_told_its_loss(interval: Any, n
     assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.01 * 0.5**n_watched)
 
 
-def test_an_optimizer_that_asks_for_the_loss_several_times_does_one_iteration(tmp_path: Path) -> None:
+def test_an_optimizer_that_computes_the_loss_several_times_counts_one_iteration(tmp_path: Path) -> None:
     model = Warmed("4 iterations")
     lbfgs = partial(torch.optim.LBFGS, lr=0.1, max_iter=4)
     optimization = BatchOptimization(**make_arguments(model=model, optimizer=lbfgs))
@@ -214,7 +214,7 @@ def test_an_optimizer_that_asks_for_the_loss_several_times_does_one_iteration(tm
         ({"precision": "bf16-mixed", "gradient_clip_val": 0.1}, False),
     ],
 )
-def test_features_of_the_trainer_work(options: dict[str, Any], is_fused: bool) -> None:
+def test_trainer_options_work_and_adam_is_fused_where_possible(options: dict[str, Any], is_fused: bool) -> None:
     optimization = make_optimization()
     before = deepcopy(optimization.model)
     trainer = make_trainer(max_epochs=1, **options)
@@ -227,7 +227,7 @@ def test_features_of_the_trainer_work(options: dict[str, Any], is_fused: bool) -
     "make",
     [make_optimization, make_adversarial, make_joint],
 )
-def test_every_procedure_is_an_optimization(make: Callable[[], object]) -> None:
+def test_every_optimization_module_satisfies_the_contract(make: Callable[[], object]) -> None:
     optimization = make()
     assert isinstance(optimization, Optimization)
     assert optimization.counters["iteration"] == 0
@@ -235,15 +235,13 @@ def test_every_procedure_is_an_optimization(make: Callable[[], object]) -> None:
 
 @pytest.mark.parametrize("make", [make_optimization, make_adversarial, make_joint])
 @pytest.mark.parametrize("overfit_batches", [0.5, 2])
-def test_a_trainer_that_would_choose_the_batches_itself_is_refused(
-    make: Callable[[], OptimizationModule], overfit_batches: float
-) -> None:
+def test_overfit_batches_is_refused(make: Callable[[], OptimizationModule], overfit_batches: float) -> None:
     with pytest.raises(ValueError, match=r"`trainer.overfit_batches` must be 0.*`trainer.limit_train_batches`"):
         make().check_trainer(make_trainer(overfit_batches=overfit_batches))
     make().check_trainer(make_trainer(limit_train_batches=2))
 
 
-def test_counters_are_in_the_checkpoint(tmp_path: Path) -> None:
+def test_counters_are_restored_from_a_checkpoint(tmp_path: Path) -> None:
     trainer = make_trainer(max_epochs=1)
     trainer.fit(make_adversarial(n_critic=2))
     trainer.save_checkpoint(tmp_path / "a.ckpt")
@@ -280,7 +278,7 @@ def test_data_without_a_training_split_are_refused() -> None:
         make_optimization(data={"train": []})
 
 
-def test_the_double_keeps_the_contract_of_adversarial_models() -> None:
+def test_the_tiny_adversary_satisfies_the_contract_of_adversarial_models() -> None:
     check_model(TinyAdversary(), default_collate(make_tiny_data()))
 
 
@@ -297,7 +295,7 @@ def test_the_generator_steps_after_every_n_critic_steps_of_the_discriminator(
 
 @pytest.mark.parametrize("max_steps", [1, 2, 5, 6, 7])
 @pytest.mark.parametrize("n_critic", [1, 2, 5])
-def test_the_bar_knows_how_many_batches_the_steps_of_two_optimizers_take(
+def test_the_progress_bar_ends_with_the_last_batch_of_adversarial_training(
     n_critic: int, max_steps: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     optimization = make_adversarial(n_critic=n_critic)
@@ -307,7 +305,7 @@ def test_the_bar_knows_how_many_batches_the_steps_of_two_optimizers_take(
     assert f"{n_batches}/{n_batches} " in capsys.readouterr().out
 
 
-def test_adversarial_training_is_two_optimizers_in_turn() -> None:
+def test_adversarial_training_alternates_between_two_optimizers() -> None:
     optimization = make_adversarial(n_critic=2)
     model = deepcopy(optimization.model)
     torch.manual_seed(1)
@@ -341,7 +339,7 @@ def test_every_parameter_belongs_to_one_optimizer() -> None:
     assert sorted(parameters) == sorted(id(parameter) for parameter in optimization.model.parameters())
 
 
-def test_a_model_without_adversaries_is_refused() -> None:
+def test_a_model_that_is_not_adversarial_is_refused() -> None:
     with pytest.raises(TypeError, match="`model` must be an `AdversarialModel`, but `TinyModel` is not"):
         make_adversarial(model=TinyModel())
     with pytest.raises(ValueError, match="`n_critic` must be positive, got 0"):
@@ -349,13 +347,13 @@ def test_a_model_without_adversaries_is_refused() -> None:
 
 
 @pytest.mark.parametrize("option", [{"accumulate_grad_batches": 2}, {"gradient_clip_val": 1.0}])
-def test_what_two_optimizers_in_turn_cannot_do_is_refused_in_a_sentence(option: dict[str, Any]) -> None:
+def test_trainer_options_that_do_not_fit_adversarial_training_are_refused(option: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"`trainer.{next(iter(option))}` must be"):
         make_adversarial().check_trainer(make_trainer(**option))
     make_adversarial().check_trainer(make_trainer(precision="bf16-mixed"))
 
 
-def test_what_joint_models_share_is_trained_by_both() -> None:
+def test_a_shared_parameter_of_joint_models_is_trained_by_both() -> None:
     joint = make_joint()
     model, model_alone = joint.model, deepcopy(joint.model)
     assert isinstance(model, JointModel)
@@ -368,7 +366,7 @@ def test_what_joint_models_share_is_trained_by_both() -> None:
     assert len(list(model.parameters())) == 5  # one shift, and a weight and a bias for each
 
 
-def test_the_quantities_of_joint_models_are_told_apart() -> None:
+def test_the_quantities_of_joint_models_are_prefixed_with_their_part() -> None:
     model = make_joint().model
     quantities = model.compute_loss(default_collate(make_tiny_data()), 0)
     torch.testing.assert_close(quantities["loss"], quantities["one_loss"] + quantities["two_loss"])
@@ -376,7 +374,7 @@ def test_the_quantities_of_joint_models_are_told_apart() -> None:
     check_model(model, default_collate(make_tiny_data()))
 
 
-def test_one_of_the_joint_models_is_evaluated() -> None:
+def test_one_part_of_a_joint_model_can_be_evaluated() -> None:
     joint = make_joint()
     evaluation = PartEvaluation("two", ELBOEvaluation("valid"))
     entry = check_evaluation(evaluation, joint)
@@ -385,7 +383,7 @@ def test_one_of_the_joint_models_is_evaluated() -> None:
     assert entry.value == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_part_that_is_not_there_or_cannot_is_refused() -> None:
+def test_an_unknown_part_and_one_without_the_capability_are_refused() -> None:
     with pytest.raises(ValueError, match="`part` must be one of 'one', 'two', got 'three'"):
         check_requirements(PartEvaluation("three", ELBOEvaluation("valid")), make_joint())
     with pytest.raises(ValueError, match="`data` has no split 'tset'"):
@@ -406,13 +404,13 @@ def test_a_part_that_is_not_there_or_cannot_is_refused() -> None:
         ("3 global_steps", [0, 1 / 3, 2 / 3, 1, 1, 1]),
     ],
 )
-def test_a_schedule_of_the_model_moves_on_with_the_training(over: str, expected: list[float]) -> None:
+def test_a_schedule_of_the_model_advances_with_the_training(over: str, expected: list[float]) -> None:
     model = Warmed(over)
     make_trainer(max_epochs=2).fit(make_optimization(model=model))
     assert model.seen == pytest.approx(expected, abs=1e-6)
 
 
-def test_a_schedule_goes_on_after_a_resume_where_it_was(tmp_path: Path) -> None:
+def test_a_schedule_continues_after_a_resume(tmp_path: Path) -> None:
     trainer = make_trainer(max_epochs=1)
     trainer.fit(make_optimization(model=Warmed("10 iterations")))
     trainer.save_checkpoint(tmp_path / "a.ckpt")
@@ -421,11 +419,11 @@ def test_a_schedule_goes_on_after_a_resume_where_it_was(tmp_path: Path) -> None:
     assert resumed.seen == pytest.approx([0.3, 0.4, 0.5], abs=1e-6)
 
 
-def test_a_schedule_over_what_nobody_counts_is_found_before_training() -> None:
+def test_a_schedule_over_an_unknown_unit_is_refused_before_training() -> None:
     with pytest.raises(ValueError, match=r"`beta.over`: The unit of an interval must be .*, got 'critic_steps'"):
         make_optimization(model=Warmed("5 critic_steps")).check()
 
 
-def test_a_schedule_over_what_is_no_interval_is_named() -> None:
+def test_a_schedule_over_an_invalid_interval_is_refused_with_its_key() -> None:
     with pytest.raises(ValueError, match=r"`models.one.beta.over`: An interval must be .*, got 'soon'"):
         make_optimization(model=JointModel({"one": Warmed("soon"), "two": TinyModel()}))

@@ -131,7 +131,7 @@ def assert_equal(optimization: OptimizationModule, expected: OptimizationModule)
 @pytest.mark.parametrize(
     ("n", "steps"), [(2, [2, 4, 5, 6, 8, 10, 12, 14, 15]), (4, [4, 5, 8, 10, 12, 15]), (8, [1, 5, 8, 10, 11, 15])]
 )
-def test_weights_and_losses_are_those_of_single_steps(name: str, n: int, steps: list[int]) -> None:
+def test_weights_and_losses_equal_those_of_single_steps(name: str, n: int, steps: list[int]) -> None:
     (optimization, losses), (expected, singles) = fit(MAKERS[name], n=n), fit(MAKERS[name])
     assert_equal(optimization, expected)
     assert losses.losses == singles.losses
@@ -151,7 +151,7 @@ def test_weights_and_losses_are_those_of_single_steps(name: str, n: int, steps: 
     ],
     ids=str,
 )
-def test_what_the_trainer_is_told_of_steps_and_batches_is_kept(options: dict[str, Any]) -> None:
+def test_limits_and_precision_of_the_trainer_are_respected(options: dict[str, Any]) -> None:
     (optimization, losses), (expected, singles) = fit(make_adam, n=2, **options), fit(make_adam, **options)
     assert optimization.trainer.global_step == expected.trainer.global_step
     assert optimization.trainer.current_epoch == expected.trainer.current_epoch
@@ -161,9 +161,7 @@ def test_what_the_trainer_is_told_of_steps_and_batches_is_kept(options: dict[str
 
 @pytest.mark.parametrize("n_steps", [1, 4, 5, 7, 14])
 @pytest.mark.parametrize(("n", "n_after"), [(2, 2), (3, 3), (3, 1), (1, 3), (2, 3)])
-def test_a_training_goes_on_from_any_step_with_any_number_of_them(
-    n_steps: int, n: int, n_after: int, tmp_path: Path
-) -> None:
+def test_a_training_resumes_at_any_step_with_any_group_size(n_steps: int, n: int, n_after: int, tmp_path: Path) -> None:
     optimization, losses = fit(make_adam, n=n, max_steps=n_steps)
     optimization.trainer.save_checkpoint(tmp_path / "a.ckpt")
     resumed, others = fit(make_adam, n=n_after, path=tmp_path / "a.ckpt")
@@ -181,7 +179,7 @@ def read_steps(directory: Path) -> list[int]:
     return sorted(int(path.stem[-8:]) for path in directory.glob("*.ckpt"))
 
 
-def test_logs_and_checkpoints_are_made_at_the_steps_at_which_they_are_due(tmp_path: Path) -> None:
+def test_logs_and_checkpoints_are_written_at_their_steps(tmp_path: Path) -> None:
     for n in (1, 8):
         directory = tmp_path / str(n)
         checkpoint = PeriodicCheckpoint(str(directory / "checkpoints"), "4 iterations", keep_all=True)
@@ -209,12 +207,12 @@ def test_logs_and_checkpoints_are_made_at_the_steps_at_which_they_are_due(tmp_pa
         ("3 generator_steps", 1),
     ],
 )
-def test_an_interval_tells_after_how_many_steps_it_may_be_over(interval: str, stride: int) -> None:
+def test_an_interval_determines_how_often_its_callback_is_called(interval: str, stride: int) -> None:
     assert CumulativeLogCallback(interval).call_every == stride
 
 
 @pytest.mark.parametrize(("first", "n", "n_after"), [("1 epoch", 3, 2), ("1 epoch", 2, 1), ("5 iterations", 5, 4)])
-def test_a_clock_goes_on_in_the_middle_of_an_epoch_with_another_group_size(
+def test_a_clock_resumes_in_the_middle_of_an_epoch_with_another_group_size(
     first: str, n: int, n_after: int, tmp_path: Path
 ) -> None:
     for n_steps in (7, 8):
@@ -226,7 +224,7 @@ def test_a_clock_goes_on_in_the_middle_of_an_epoch_with_another_group_size(
         assert resumed.trainer.global_step == 2 * N_BATCHES
 
 
-def test_the_bar_counts_steps(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_progress_bar_counts_steps(capsys: pytest.CaptureFixture[str]) -> None:
     fit(make_adam, ProgressBar(), n=2, enable_progress_bar=True)
     assert "15/15 " in capsys.readouterr().out
 
@@ -243,7 +241,7 @@ def test_the_bar_counts_steps(capsys: pytest.CaptureFixture[str]) -> None:
     ],
     ids=lambda options: next(iter(options)),
 )
-def test_what_is_done_at_each_step_makes_groups_of_one_step(options: dict[str, Any]) -> None:
+def test_whatever_acts_on_every_step_makes_groups_of_one_step(options: dict[str, Any]) -> None:
     make_callbacks = options.get("callbacks", list)
     others = {key: value for key, value in options.items() if key != "callbacks"}
     optimization, losses = fit(make_adam, *make_callbacks(), n=4, **others)
@@ -253,7 +251,7 @@ def test_what_is_done_at_each_step_makes_groups_of_one_step(options: dict[str, A
     assert_equal(optimization, expected)
 
 
-def test_the_last_step_is_the_last_one_also_where_an_epoch_has_become_shorter(tmp_path: Path) -> None:
+def test_max_steps_holds_after_a_resume_with_shorter_epochs(tmp_path: Path) -> None:
     optimization, _ = fit(make_adam, n=4, max_steps=7)
     optimization.trainer.save_checkpoint(tmp_path / "a.ckpt")
     options = {"path": tmp_path / "a.ckpt", "limit_train_batches": 4, "max_steps": 12, "max_epochs": -1}
@@ -278,7 +276,7 @@ def test_an_optimizer_that_computes_the_loss_several_times_takes_its_steps_in_gr
     ("step", "stopped_at"),
     [(2, 2), (7, 7), (9, 10), (14, 15)],  # a signal in the last group of an epoch waits for its end
 )
-def test_a_signal_ends_a_group_after_its_step(step: int, stopped_at: int, tmp_path: Path) -> None:
+def test_a_signal_ends_a_group_after_the_current_step(step: int, stopped_at: int, tmp_path: Path) -> None:
     stop = StopOnSignal()
     with stop.listening():
         optimization, losses = fit(make_adam, stop, Interrupted(step), n=4, min_epochs=3)
@@ -303,7 +301,7 @@ class Failing(Digits):
 
 
 @pytest.mark.parametrize("n", [1, 4])
-def test_a_checkpoint_of_an_epoch_that_fails_to_begin_is_at_its_beginning(n: int, tmp_path: Path) -> None:
+def test_a_checkpoint_after_a_failed_start_of_an_epoch_is_at_its_beginning(n: int, tmp_path: Path) -> None:
     make = partial(AdamBatchOptimization, make_model(), {"train": Failing("train")}, 0, 300, 1e-3)
     checkpoint = PeriodicCheckpoint(str(tmp_path), "1 minute")
     with pytest.raises(OSError, match="The disk is gone"):
@@ -314,7 +312,7 @@ def test_a_checkpoint_of_an_epoch_that_fails_to_begin_is_at_its_beginning(n: int
 @pytest.mark.parametrize(
     ("data_set", "steps"), [(DATA["train"], [1, 5, 6, 10, 11, 15]), (list(DATA["train"]), range(1, 16))]
 )
-def test_in_memory_data_are_trained_on_in_groups_of_ten(data_set: Any, steps: Sequence[int]) -> None:
+def test_in_memory_data_are_trained_on_in_groups_of_ten_steps(data_set: Any, steps: Sequence[int]) -> None:
     make = partial(AdamBatchOptimization, make_model(), {"train": data_set}, 0, 300, 1e-3)
     _, losses = fit(make, n=None)
     assert losses.steps == list(steps)

@@ -15,7 +15,7 @@ def test_a_value_that_is_not_finite_leaves_a_gap() -> None:
     assert "inf" not in curve
 
 
-def test_a_value_far_outside_does_not_flatten_a_curve_unless_it_came_last() -> None:
+def test_an_outlier_does_not_flatten_a_curve_unless_it_is_the_last_value() -> None:
     points = [Point(step, 1 + step / 200) for step in range(200)]
     assert count_outside({"loss": points}) == 0
     assert count_outside({"loss": [Point(0, 1e6), *points]}) == 1

@@ -101,7 +101,7 @@ def directory(tmp_path: Path) -> Path:
     return directory
 
 
-def test_the_page_stands_in_the_run_directory_alone(directory: Path) -> None:
+def test_the_page_is_the_only_file_that_is_written(directory: Path) -> None:
     before = set(directory.iterdir())
     path = write_report(directory)
     assert path == directory / "report.html"
@@ -131,7 +131,7 @@ def test_every_metric_has_its_last_value_and_its_extremes(directory: Path) -> No
     assert cells["Test/once"] == ["0.98765", "800"] * 3
 
 
-def test_the_pictures_are_in_the_page_first_and_latest_among_them(directory: Path) -> None:
+def test_the_first_and_the_latest_image_are_embedded(directory: Path) -> None:
     page = Page(write_report(directory))
     shown = [image["src"] for image in page.attributes("img")]
     paths = sorted((directory / "images").glob("Images_Samples-*.png"))
@@ -147,14 +147,14 @@ def test_the_pictures_are_in_the_page_first_and_latest_among_them(directory: Pat
     assert [text for text in page.texts if text == "latest"] == ["latest"]  # a single picture needs no such word
 
 
-def test_a_small_picture_is_enlarged_by_a_whole_number(directory: Path) -> None:
+def test_a_small_image_is_enlarged_by_a_whole_number(directory: Path) -> None:
     images = [image for image in Page(write_report(directory)).attributes("img") if image["class"] == "enlarged"]
     assert images
     assert all(int(image["width"] or 0) % 8 == 0 and int(image["width"] or 0) > 100 for image in images)
     assert all(image["width"] == image["height"] for image in images)
 
 
-def test_the_head_tells_what_was_run(directory: Path) -> None:
+def test_the_header_describes_the_run(directory: Path) -> None:
     description = json.loads((directory / "run.json").read_text())
     page = Page(write_report(directory))
     for fact in ("MNIST / VAE", "17", "gpu_box", "train +experiment=X params.beta=0.25", "0.25", "[64, 32]", "200"):
@@ -165,7 +165,7 @@ def test_the_head_tells_what_was_run(directory: Path) -> None:
         assert description["git"]["commit"][:10] in page.text
 
 
-def test_an_interpolation_is_shown_as_it_is_written(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interpolation_is_shown_unresolved(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/not/for/others")
     page = Page(write_report(directory))
     assert "${oc.env:HOME}" in page.texts
@@ -196,7 +196,7 @@ def test_the_template_engine_is_imported_only_to_write_a_page() -> None:
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "False\n"
 
 
-def test_names_and_values_are_shown_as_text(tmp_path: Path) -> None:
+def test_names_and_values_are_escaped(tmp_path: Path) -> None:
     write_config(tmp_path, HOSTILE)
     logger = FileLogger(tmp_path)
     for step in range(2):
@@ -216,7 +216,7 @@ def test_names_and_values_are_shown_as_text(tmp_path: Path) -> None:
     assert page.texts.count(HOSTILE) >= 8
 
 
-def test_half_a_character_does_not_stop_the_page(tmp_path: Path) -> None:
+def test_an_unpaired_surrogate_does_not_break_the_page(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text(
         '{"trainer/global_step": 1, "\\ud800": 1.5, "i": "images/\\ud800\\u0000.png"}'
     )
@@ -230,7 +230,7 @@ def test_an_empty_directory_has_a_page(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "overrides.yaml", "run.json", "metrics.jsonl", "images"])
-def test_what_is_missing_is_left_out(name: str, directory: Path) -> None:
+def test_missing_files_are_left_out(name: str, directory: Path) -> None:
     path = directory / name
     if path.is_dir():
         for picture in path.iterdir():
@@ -245,14 +245,14 @@ def test_what_is_missing_is_left_out(name: str, directory: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "overrides.yaml", "run.json", "metrics.jsonl"])
-def test_a_file_may_end_anywhere(name: str, directory: Path) -> None:
+def test_a_file_that_is_cut_off_anywhere_does_not_break_the_page(name: str, directory: Path) -> None:
     content = (directory / name).read_bytes()[:3000]
     for end in range(0, len(content), max(1, len(content) // 40)):
         (directory / name).write_bytes(content[:end])
         Page(write_report(directory))
 
 
-def test_a_line_that_was_cut_off_is_told_and_the_rest_shown(directory: Path) -> None:
+def test_a_truncated_line_is_reported_and_the_others_are_shown(directory: Path) -> None:
     with (directory / "metrics.jsonl").open("a") as file:
         file.write('{"trainer/global_step": 900, "Train/lo')
     page = Page(write_report(directory))
@@ -263,7 +263,7 @@ def test_a_line_that_was_cut_off_is_told_and_the_rest_shown(directory: Path) -> 
 @pytest.mark.parametrize(
     "line", ["null", "3", "[]", "{}", '"x"', "[" * 100_000, "\x00", "NaN", '{"a": ' + "9" * 5000 + "}"]
 )
-def test_lines_that_are_no_entries_do_not_stop_the_page(line: str, tmp_path: Path) -> None:
+def test_lines_that_are_not_entries_do_not_break_the_page(line: str, tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text(f'{line}\n{{"trainer/global_step": 2, "loss": 4.25}}\n')
     assert "4.25" in Page(write_report(tmp_path)).texts
 
@@ -279,7 +279,7 @@ def test_lines_that_are_no_entries_do_not_stop_the_page(line: str, tmp_path: Pat
     ],
     ids=lambda value: str(value)[:40],
 )  # fmt: skip
-def test_no_value_stops_the_page(value: object, tmp_path: Path) -> None:
+def test_no_value_breaks_the_page(value: object, tmp_path: Path) -> None:
     line = {"trainer/global_step": value, "time": value, "counters/iteration": value, "a": value, "b": 4.25}
     (tmp_path / "metrics.jsonl").write_text(2 * (json.dumps(line) + "\n"))
     (tmp_path / "run.json").write_text(
@@ -288,7 +288,7 @@ def test_no_value_stops_the_page(value: object, tmp_path: Path) -> None:
     assert "4.25" in Page(write_report(tmp_path)).texts
 
 
-def test_only_pictures_of_the_run_are_shown(tmp_path: Path) -> None:
+def test_only_images_of_the_run_are_shown(tmp_path: Path) -> None:
     (tmp_path / "outside.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(16))
     run = tmp_path / "run"
     (run / "images").mkdir(parents=True)
@@ -300,7 +300,7 @@ def test_only_pictures_of_the_run_are_shown(tmp_path: Path) -> None:
     assert "The picture is missing." in page.texts
 
 
-def test_an_older_page_remains_whole_when_a_new_one_can_not_be_written(
+def test_the_previous_page_stays_intact_if_the_new_one_cannot_be_written(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_report(directory)
@@ -315,7 +315,7 @@ def test_an_older_page_remains_whole_when_a_new_one_can_not_be_written(
     assert path.read_bytes() == content
 
 
-def test_what_is_evaluated_after_the_run_stands_at_its_step_and_does_not_lengthen_it(tmp_path: Path) -> None:
+def test_evaluations_after_the_run_are_shown_at_their_step_and_do_not_lengthen_it(tmp_path: Path) -> None:
     lines = [
         {"trainer/global_step": 10, "time": 110.0, "counters/iteration": 10, "ELBO": -3.0, "Note": "early"},
         {

@@ -29,5 +29,5 @@ def test_every_range_has_an_axis(values: tuple[float, float]) -> None:
     ("seconds", "told"),
     [(0.2, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (3600, "1 h"), (7260.4, "2 h 1 min"), (90000, "1 d 1 h")],
 )
-def test_a_duration_is_told_in_two_units(seconds: float, told: str) -> None:
+def test_a_duration_is_formatted_in_two_units(seconds: float, told: str) -> None:
     assert format_duration(seconds) == told

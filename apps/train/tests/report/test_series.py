@@ -10,7 +10,7 @@ from frame_train.report.series import N_DRAWN, average, group, thin
 from frame_train.runs.record import Point
 
 
-def test_charts_join_metrics_of_a_prefix_and_an_order_of_magnitude() -> None:
+def test_a_chart_has_the_metrics_of_one_prefix_and_order_of_magnitude() -> None:
     def points(*values: float) -> list[Point]:
         return [Point(step, value) for step, value in enumerate(values)]
 
@@ -53,7 +53,7 @@ def test_thinning_keeps_extremes_both_ends_and_gaps() -> None:
     assert {points[0], points[-1], points[31_234], points[77_777], points[50_000]} <= set(kept)
 
 
-def test_means_stand_for_equally_long_stretches() -> None:
+def test_means_cover_intervals_of_equal_length() -> None:
     means = average([Point(step, float(step)) for step in range(1000)])
     assert [mean.value for mean in means] == pytest.approx([4.5 + 10 * index for index in range(100)])
     means = average([Point(step, math.nan if step < 20 else 1.0) for step in range(1000)])

@@ -33,7 +33,7 @@ def test_a_training_state_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert torch.load(tmp_path / "a.ckpt", weights_only=True)["of_a_user"] == "kept"
 
 
-def test_the_keys_on_disk_are_those_of_earlier_versions() -> None:
+def test_the_keys_of_a_checkpoint_are_those_of_earlier_versions() -> None:
     content = make_content()
     assert content["position"] == {"epoch": 1, "batch": 2}
     assert {"counters", "schedules", "logs", "n_processes", "metrics", "watched"} <= content.keys()

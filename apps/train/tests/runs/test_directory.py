@@ -38,14 +38,14 @@ def make_and_fail(root: Path) -> None:
         raise CompositionError("not composed")
 
 
-def test_nothing_remains_of_a_run_that_could_not_be_built(tmp_path: Path) -> None:
+def test_a_run_that_cannot_be_built_leaves_nothing(tmp_path: Path) -> None:
     root = tmp_path / "runs"
     with pytest.raises(CompositionError, match="not composed"):
         make_and_fail(root)
     assert not root.exists()
 
 
-def test_the_runs_of_others_remain(tmp_path: Path) -> None:
+def test_a_run_that_cannot_be_built_leaves_other_runs_alone(tmp_path: Path) -> None:
     kept = make_and_keep(tmp_path)
     with pytest.raises(CompositionError, match="not composed"):
         make_and_fail(tmp_path)
@@ -53,13 +53,13 @@ def test_the_runs_of_others_remain(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../outside", "/absolute", "a/b", "", "..", ".", "-flag", "a\nb"])
-def test_a_name_that_is_no_folder_of_its_own_is_refused(name: str, tmp_path: Path) -> None:
+def test_a_run_name_that_is_not_a_folder_name_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(CompositionError, match=r"`run\.name` must be the name of a folder"):
         make_run_directory(make_config(tmp_path, name=name)).__enter__()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_directory_tells_what_was_run(tmp_path: Path) -> None:
+def test_a_run_directory_describes_the_run(tmp_path: Path) -> None:
     config = make_config(tmp_path)
     write_description(tmp_path, config, ["+experiment=X", "params.lr=${seed}"])
     assert OmegaConf.load(tmp_path / "config.yaml") == config

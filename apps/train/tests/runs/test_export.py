@@ -64,7 +64,7 @@ def store(directory: Path, config: dict[str, Any], allow: tuple[str, ...] = ()) 
     return load_run(directory, allow=allow)
 
 
-def test_the_exported_lines_give_the_model_without_the_framework(
+def test_the_exported_code_rebuilds_the_model_without_frame_train(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "own_layers.py").write_text(
@@ -120,7 +120,7 @@ def test_the_exported_lines_give_the_model_without_the_framework(
             assert torch.equal(given, value)
 
 
-def test_the_lines_read_as_a_person_would_write_them(trained: Path, tmp_path: Path) -> None:
+def test_the_exported_code_is_what_a_person_would_write(trained: Path, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     assert load_run(trained).export(path).splitlines() == [
         "from frame_architectures import DiagonalNormal",
@@ -139,7 +139,7 @@ def test_the_lines_read_as_a_person_would_write_them(trained: Path, tmp_path: Pa
     ]
 
 
-def test_what_is_shared_is_one_variable_and_what_is_not_is_written_in_place(tmp_path: Path) -> None:
+def test_only_shared_components_become_variables(tmp_path: Path) -> None:
     stack = {"_target_": "torch.nn.Sequential", "_args_": [{"_target_": "torch.nn.Identity"}, "${shared}"]}
     config = {
         "shared": {"_target_": "torch.nn.Linear", "in_features": 2, "out_features": 2},
@@ -153,7 +153,7 @@ def test_what_is_shared_is_one_variable_and_what_is_not_is_written_in_place(tmp_
     ]
 
 
-def test_a_model_of_double_precision_is_loaded_and_exported_as_one(train: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_model_in_double_precision_is_loaded_and_exported_in_it(train: Callable[..., Any], tmp_path: Path) -> None:
     train("+experiment=DIGITS_VAE", "logging=none", "trainer.precision=64-true", "trainer.max_steps=2")
     (directory,) = (tmp_path / "runs" / "DIGITS" / "VAE").iterdir()
     run = load_run(directory)

@@ -210,7 +210,7 @@ KILLS = (  # hook, the how-manieth call of it
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_killed_training_ends_as_if_it_had_never_been_stopped(name: str, tmp_path: Path) -> None:
+def test_a_killed_training_resumes_to_the_result_of_an_undisturbed_one(name: str, tmp_path: Path) -> None:
     kind = KINDS[name]
     copies = {(hook, n): tmp_path / f"{hook}-{n}" for hook, n in KILLS}
     killers = [At(hook, n, partial(shutil.copytree, tmp_path / "whole", copy)) for (hook, n), copy in copies.items()]
@@ -221,7 +221,7 @@ def test_a_killed_training_ends_as_if_it_had_never_been_stopped(name: str, tmp_p
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_training_that_is_told_to_stop_ends_as_if_it_had_never_been_stopped(name: str, tmp_path: Path) -> None:
+def test_a_training_stopped_by_a_signal_resumes_to_the_result_of_an_undisturbed_one(name: str, tmp_path: Path) -> None:
     kind = KINDS[name]
     fit(kind, tmp_path / "whole")
     for n, number in (  # in an epoch, at the end of one, in the last, at the last step
@@ -246,7 +246,7 @@ def signal_each(number: signal.Signals) -> None:
         os.kill(process.pid, number)
 
 
-def test_a_signal_to_each_process_ends_no_worker_before_its_step(tmp_path: Path) -> None:
+def test_a_signal_to_every_process_lets_data_workers_finish_the_step(tmp_path: Path) -> None:
     fit(KINDS["workers"], tmp_path / "whole")
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
         directory = tmp_path / number.name
@@ -256,7 +256,7 @@ def test_a_signal_to_each_process_ends_no_worker_before_its_step(tmp_path: Path)
         assert_equal(directory, tmp_path / "whole")
 
 
-def test_a_worker_ends_when_the_training_tells_it_to() -> None:
+def test_a_data_worker_ends_only_when_the_trainer_terminates_it() -> None:
     groups = StepGroups(ShuffledBatches(100, 20, seed=0))
     batches = iter(make_train_loader(NoisyDigits(), groups, num_workers=1))
     next(batches)
@@ -323,7 +323,7 @@ def assert_same_run(directory: Path, expected: Path) -> None:
     assert json.loads((directory / "run.json").read_text())["complete"]
 
 
-def test_a_run_that_was_killed_and_stopped_in_every_way_is_the_run_that_never_was(
+def test_a_run_that_was_killed_and_stopped_by_signals_equals_an_undisturbed_one(
     commands: Commands, whole: Path, tmp_path: Path
 ) -> None:
     command = commands.start("resume=auto", *RUN, f"device.runs_root={tmp_path}")
@@ -376,7 +376,7 @@ def unfinished(copied: Path) -> Path:
     return copied
 
 
-def test_a_complete_run_is_not_gone_on_with(train: Callable[..., Any], copied: Path) -> None:
+def test_a_complete_run_is_not_resumed(train: Callable[..., Any], copied: Path) -> None:
     before = read_entries(copied), read_description(copied)
     result = train(f"resume={copied}", "params.lr=0.5")
     assert (result.code, result.output) == (0, "")
@@ -384,7 +384,7 @@ def test_a_complete_run_is_not_gone_on_with(train: Callable[..., Any], copied: P
     assert (read_entries(copied), read_description(copied)) == before
 
 
-def test_a_complete_run_is_lengthened(train: Callable[..., Any], copied: Path) -> None:
+def test_a_complete_run_can_be_lengthened(train: Callable[..., Any], copied: Path) -> None:
     result = train(f"resume={copied}", "trainer.max_epochs=7")
     assert result.code == 0, result
     assert "trainer.max_epochs: 6 → 7" in result.errors
@@ -394,7 +394,7 @@ def test_a_complete_run_is_lengthened(train: Callable[..., Any], copied: Path) -
     assert OmegaConf.load(copied / "config.yaml").trainer.max_epochs == 7
 
 
-def test_a_complete_run_that_is_gone_on_with_is_not_complete(copied: Path) -> None:
+def test_a_resumed_run_is_no_longer_marked_as_complete(copied: Path) -> None:
     config = OmegaConf.load(copied / "config.yaml")
     assert isinstance(config, DictConfig)
     write_resumption(copied, config, 126, [])
@@ -426,7 +426,7 @@ def test_an_override_that_does_not_fit_a_run_is_refused(
     assert (read_entries(unfinished), (unfinished / "config.yaml").read_text()) == before
 
 
-def test_of_what_was_started_once_more_the_run_that_it_had_begun_is_found(
+def test_starting_a_command_again_finds_its_unfinished_run(
     unfinished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = cast(DictConfig, OmegaConf.load(unfinished / "config.yaml"))
@@ -461,7 +461,7 @@ def truncate(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [flip_a_byte, truncate, Path.unlink])
-def test_a_damaged_checkpoint_is_passed_over(
+def test_a_damaged_checkpoint_is_skipped(
     train: Callable[..., Any], unfinished: Path, whole: Path, damage: Callable[[Path], None]
 ) -> None:
     for name in ("last", "step-00000126"):
@@ -476,7 +476,7 @@ def test_a_damaged_checkpoint_is_passed_over(
     assert_same_run(unfinished, whole)
 
 
-def test_where_no_checkpoint_is_whole_that_is_told(train: Callable[..., Any], unfinished: Path) -> None:
+def test_a_run_without_an_intact_checkpoint_is_refused(train: Callable[..., Any], unfinished: Path) -> None:
     for path in (unfinished / "checkpoints").glob("*.ckpt"):
         if path.name != "best.ckpt":  # which is no place to go on from
             flip_a_byte(path)
@@ -491,7 +491,7 @@ class CrashError(BaseException):
 
 
 @pytest.mark.parametrize("n_before", range(10))
-def test_a_crash_while_a_checkpoint_is_written_leaves_a_whole_one(
+def test_a_crash_while_a_checkpoint_is_written_leaves_an_intact_one(
     n_before: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three are written; the second breaks off at some operation, and the third at any other."""
@@ -541,7 +541,7 @@ def read_history(run: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-def test_on_wandb_a_resumed_run_is_the_same_run_with_every_entry_once(fork_server: ForkServer, tmp_path: Path) -> None:
+def test_a_resumed_run_continues_on_wandb_with_every_entry_once(fork_server: ForkServer, tmp_path: Path) -> None:
     """Where the server had not been sent all, and where it had been sent more than what the checkpoint knows of."""
     arguments = [argument for argument in RUN if not argument.startswith(("logging", "trainer"))]
     arguments += ["trainer.max_epochs=3", f"device.runs_root={tmp_path}"]
@@ -570,6 +570,6 @@ def test_on_wandb_a_resumed_run_is_the_same_run_with_every_entry_once(fork_serve
 
 
 @pytest.mark.slow
-def test_a_run_that_is_killed_twenty_times_is_the_run_that_never_was(tmp_path: Path) -> None:
+def test_a_run_that_is_killed_twenty_times_equals_an_undisturbed_one(tmp_path: Path) -> None:
     told = run_chaos(tmp_path, seed=0)
     assert len(told) == 20

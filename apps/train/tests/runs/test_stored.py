@@ -21,7 +21,7 @@ def run(trained: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(trained, tmp_path / "runs" / "DIGITS" / "VAE" / "copy"))
 
 
-def test_a_run_is_brought_back_with_model_data_config_and_metrics(trained: Path) -> None:
+def test_a_run_is_loaded_with_model_data_config_and_metrics(trained: Path) -> None:
     state = torch.get_rng_state()
     run = load_run(trained)
     assert torch.equal(torch.get_rng_state(), state)
@@ -44,7 +44,7 @@ def test_a_run_is_brought_back_with_model_data_config_and_metrics(trained: Path)
     assert table["trainer/global_step"].iloc[-1] == 4
 
 
-def test_numbers_that_are_not_finite_and_a_line_that_was_cut_off_do_not_stop_the_table(run: Path) -> None:
+def test_the_table_accepts_non_finite_numbers_and_a_truncated_line(run: Path) -> None:
     (run / "metrics.jsonl").write_text('{"trainer/global_step": 1, "a": "NaN", "b": "-Infinity"}\n{"a": 1, "tra')
     table = load_run(run).metrics
     assert len(table) == 1
@@ -55,18 +55,18 @@ def test_numbers_that_are_not_finite_and_a_line_that_was_cut_off_do_not_stop_the
 @pytest.mark.parametrize(
     ("weights", "step"), [("last", 4), ("best", 4), ("step-00000002", 2), ("step-00000002.ckpt", 2)]
 )
-def test_weights_are_chosen_by_name(trained: Path, weights: str, step: int) -> None:
+def test_weights_are_selected_by_name(trained: Path, weights: str, step: int) -> None:
     assert load_run(trained, weights).global_step == step
 
 
-def test_a_checkpoint_is_a_run_with_its_weights(trained: Path) -> None:
+def test_a_run_is_loaded_from_the_path_of_a_checkpoint(trained: Path) -> None:
     checkpoint = trained / "checkpoints" / "step-00000002.ckpt"
     assert load_run(checkpoint).global_step == load_run(str(trained), str(checkpoint)).global_step == 2
     with pytest.raises(CompositionError, match="`weights` must be left out if `run` is a checkpoint, got 'best'"):
         load_run(checkpoint, "best")
 
 
-def test_a_run_of_another_machine_loads_here(run: Path) -> None:
+def test_a_run_of_another_machine_is_loaded(run: Path) -> None:
     config = OmegaConf.load(run / "config.yaml")
     config.trainer.accelerator = "gpu"
     config.device.data_root = "/of/another/machine"
@@ -79,7 +79,9 @@ def test_a_run_of_another_machine_loads_here(run: Path) -> None:
     assert loaded.config.device.data_root.endswith("/data")
 
 
-def test_an_average_of_the_weights_is_what_was_evaluated(train: Callable[..., Any], tmp_path: Path) -> None:
+def test_the_loaded_average_of_the_weights_is_the_one_that_was_evaluated(
+    train: Callable[..., Any], tmp_path: Path
+) -> None:
     at_the_end = "evaluation.accuracy_validation.evaluate_every=end"
     arguments = ("callbacks=[default,weight_averaging]", at_the_end, "trainer.max_epochs=1")
     train("+experiment=DIGITS_Classifier", "logging=none", "trainer.limit_train_batches=5", *arguments)
@@ -90,7 +92,7 @@ def test_an_average_of_the_weights_is_what_was_evaluated(train: Callable[..., An
     assert run.metrics["Accuracy/Validation"].dropna().iloc[-1] == pytest.approx(accuracy.item())
 
 
-def test_a_config_from_elsewhere_builds_nothing_that_is_not_allowed(
+def test_a_foreign_config_builds_only_what_is_allowed(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = "from frame_architectures import DiagonalNormal\nclass OwnPrior(DiagonalNormal): ...\n"
@@ -114,7 +116,7 @@ class Planted:
         return Path.touch, (self.path,)
 
 
-def test_a_checkpoint_runs_nothing(run: Path, tmp_path: Path) -> None:
+def test_loading_a_checkpoint_executes_nothing(run: Path, tmp_path: Path) -> None:
     torch.save({"state_dict": {}, "global_step": 1, "more": Planted(tmp_path / "ran")}, run / "checkpoints" / "x.ckpt")
     with pytest.raises(CompositionError, match="can't be read as a checkpoint"):
         load_run(run, "x")
@@ -218,7 +220,7 @@ def keep(run: Path) -> None:
         ),
     ],
 )
-def test_a_run_that_can_not_be_brought_back_is_told_in_a_few_lines(
+def test_a_run_that_cannot_be_loaded_is_reported_in_a_few_lines(
     run: Path, spoil: Callable[[Path], None], where: str, weights: str, messages: list[str]
 ) -> None:
     spoil(run)
@@ -230,12 +232,12 @@ def test_a_run_that_can_not_be_brought_back_is_told_in_a_few_lines(
 
 
 @pytest.mark.parametrize(("where", "weights", "name"), [(None, "last", "run"), (".", None, "weights")])
-def test_what_names_no_run_and_no_weights_is_told(where: Any, weights: Any, name: str) -> None:
+def test_null_as_run_or_weights_is_refused(where: Any, weights: Any, name: str) -> None:
     with pytest.raises(CompositionError, match=f"`{name}` must be .*, got None"):
         load_run(where, weights)
 
 
-def test_data_that_a_config_does_not_describe_are_told(run: Path) -> None:
+def test_missing_data_are_reported_when_they_are_used(run: Path) -> None:
     config = OmegaConf.load(run / "config.yaml")
     del config.optimization.data
     OmegaConf.save(config, run / "config.yaml")
@@ -244,17 +246,17 @@ def test_data_that_a_config_does_not_describe_are_told(run: Path) -> None:
         _ = loaded.data
 
 
-def test_a_file_that_can_not_be_written_is_told(trained: Path, tmp_path: Path) -> None:
+def test_an_export_to_a_path_that_cannot_be_written_is_refused(trained: Path, tmp_path: Path) -> None:
     with pytest.raises(CompositionError, match=r"`path`: '.*nowhere/a' can't be written"):
         load_run(trained).export(tmp_path / "nowhere" / "a")
 
 
-def test_a_checkpoint_that_lies_alone_is_told(trained: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_outside_a_run_directory_is_refused(trained: Path, tmp_path: Path) -> None:
     path = shutil.copy(trained / "checkpoints" / "last.ckpt", tmp_path)
     with pytest.raises(CompositionError, match="is not in a run directory"):
         load_run(path)
 
 
-def test_importing_the_package_imports_no_torch() -> None:
+def test_importing_the_package_does_not_import_torch() -> None:
     code = "import frame_train, sys; assert 'torch' not in sys.modules; assert 'load_run' in frame_train.__all__"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -103,7 +103,7 @@ def here(trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     return tmp_path / "downloads"
 
 
-def test_an_artifact_has_all_that_the_run_directory_tells(trained: Trained, elsewhere: Path) -> None:
+def test_an_artifact_has_the_files_of_the_run_directory(trained: Trained, elsewhere: Path) -> None:
     (downloaded,) = (elsewhere / "runs" / "somebody" / "DIGITS").iterdir()
     assert downloaded.name == f"{trained.path.rpartition('/')[2]}-last-v0"
     names = ("config.yaml", "overrides.yaml", "metrics.jsonl", "checkpoints/last.ckpt")
@@ -118,14 +118,14 @@ def test_an_artifact_has_all_that_the_run_directory_tells(trained: Trained, else
     assert read_wandb_run(downloaded) == read_wandb_run(trained.directory) == WandbRun(*trained.path.split("/"))
 
 
-def test_nothing_that_came_from_the_environment_is_on_the_server(trained: Trained) -> None:
+def test_environment_values_are_not_uploaded(trained: Trained) -> None:
     assert b"${oc.env:PLANTED_SECRET}" in b"".join(trained.server.storage.values())
     assert SECRET.encode() not in b"".join(trained.server.storage.values())
     assert SECRET not in json.dumps(trained.server.runs)
 
 
 @pytest.mark.usefixtures("elsewhere")
-def test_a_run_that_is_continued_elsewhere_has_every_entry_in_order(trained: Trained) -> None:
+def test_a_run_continued_on_another_machine_has_every_entry_in_order(trained: Trained) -> None:
     assert list(trained.server.runs) == [trained.path.rpartition("/")[2]]
     assert [entry["_step"] for entry in trained.run["history"]] == list(range(len(trained.run["history"])))
     assert [entry["trainer/global_step"] for entry in trained.run["history"][-2:]] == [2, 1]
@@ -139,7 +139,7 @@ def log_scalar(logger: WandbLogger, global_step: int) -> None:
     logger.finalize("success")
 
 
-def test_a_run_that_was_logged_offline_is_continued_offline_and_uploaded_by_the_command_that_is_named(
+def test_an_offline_run_is_continued_offline_and_uploaded_by_the_printed_command(
     trained: Trained, here: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = trained.server
@@ -163,7 +163,7 @@ def test_a_run_that_was_logged_offline_is_continued_offline_and_uploaded_by_the_
 
 
 @pytest.mark.usefixtures("elsewhere")
-def test_the_newest_version_is_downloaded_and_one_that_is_there_is_kept(trained: Trained, here: Path) -> None:
+def test_the_newest_version_is_downloaded_and_an_existing_copy_is_kept(trained: Trained, here: Path) -> None:
     newest = download_run(trained.path, "last", here)
     assert newest.name.endswith("-last-v1")
     (newest / "metrics.jsonl").write_text("what was logged since")
@@ -193,7 +193,7 @@ def replace_part(path: str, index: int, part: str) -> str:
     ],
     ids=["path", "entity", "project", "run", "run's name", "weights"],
 )
-def test_what_is_not_there_is_told_with_what_is_nearest(
+def test_anything_missing_is_reported_with_the_nearest_name(
     ask: Callable[[str], str], weights: str, said: list[str], trained: Trained, here: Path
 ) -> None:
     with pytest.raises(CompositionError) as error:
@@ -204,7 +204,9 @@ def test_what_is_not_there_is_told_with_what_is_nearest(
     assert not here.exists()
 
 
-def test_an_artifact_of_an_older_version_is_told(trained: Trained, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_artifact_of_an_older_version_is_refused(
+    trained: Trained, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (manifest,) = get_storage(trained, "best", "manifest")
     content = json.loads(trained.server.storage[manifest])
     del content["contents"]["config.yaml"]
@@ -214,7 +216,7 @@ def test_an_artifact_of_an_older_version_is_told(trained: Trained, here: Path, m
     assert not here.exists()
 
 
-def test_a_damaged_file_is_told_and_nothing_of_the_run_remains(
+def test_a_damaged_file_is_reported_and_the_download_is_removed(
     trained: Trained, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (checkpoint,) = get_storage(trained, "best", "files/checkpoint.ckpt")
@@ -227,7 +229,7 @@ def test_a_damaged_file_is_told_and_nothing_of_the_run_remains(
 
 
 @pytest.mark.parametrize("name", ["../../../../evil", "/tmp/evil", "folder/../../evil"])
-def test_an_artifact_whose_files_lead_elsewhere_is_refused(
+def test_an_artifact_with_files_outside_its_folder_is_refused(
     trained: Trained, here: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     (manifest,) = get_storage(trained, "best", "manifest")
@@ -240,7 +242,7 @@ def test_an_artifact_whose_files_lead_elsewhere_is_refused(
 
 
 @pytest.mark.parametrize("path", ["../../evil", "somebody/../evil", "somebody/DIGITS/.."])
-def test_a_run_whose_path_leads_elsewhere_is_refused(tmp_path: Path, path: str) -> None:
+def test_a_run_path_outside_the_download_folder_is_refused(tmp_path: Path, path: str) -> None:
     with pytest.raises(CompositionError, match="must be named as `entity/project/run_id`"):
         download_run(path, "best", tmp_path / "downloads")
     assert not (tmp_path / "downloads").exists()
@@ -262,7 +264,7 @@ def get_storage(trained: Trained, weights: str, name: str) -> list[str]:
         ("WANDB_BASE_URL", "http://127.0.0.1:9", r"W&B at http://127.0.0.1:9 did not answer within 1 seconds"),
     ],
 )
-def test_a_server_that_does_not_answer_or_may_not_be_asked_is_told(
+def test_an_unreachable_server_and_unusable_credentials_are_reported(
     variable: str,
     value: str,
     said: str,
@@ -279,7 +281,7 @@ def test_a_server_that_does_not_answer_or_may_not_be_asked_is_told(
     assert not here.exists()
 
 
-def test_evaluate_finds_elsewhere_what_the_training_found_and_appends_it_to_the_run(
+def test_evaluate_reproduces_the_metrics_on_another_machine_and_appends_them_to_the_run(
     trained: Trained, run_elsewhere: Run, tmp_path: Path
 ) -> None:
     n_before = len(trained.run["history"])
