@@ -1,4 +1,4 @@
-"""Puts the option files of the repository's top into the wheel, beside the package that reads them."""
+"""Build hook that adds the config files of the repository to the wheel."""
 
 from pathlib import Path
 from typing import Any
@@ -7,10 +7,10 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class ConfigHook(BuildHookInterface):
-    """Includes ``config/``; an editable install reads it where it stands."""
+    """Build hook that includes ``config/``; an editable install reads it from the repository."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Include the folder from a source distribution or from the repository, whichever this is."""
+        """Include the folder, from a source distribution or from the repository."""
         if version == "editable":
             return
         root = Path(self.root)
