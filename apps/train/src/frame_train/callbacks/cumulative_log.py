@@ -10,7 +10,7 @@ from frame_core import SCALARS_ENTRY, LogEntry
 from frame_train.callbacks.clocked import ClockedCallback
 from frame_train.callbacks.finiteness import check_losses
 from frame_train.callbacks.stopping import is_stopped
-from frame_train.distributed import collectives
+from frame_train.distributed.collectives import Collectives, get_collectives
 from frame_train.optimization.logs import log_entry
 from frame_train.optimization.progress import read_quantities
 
@@ -35,10 +35,14 @@ class CumulativeLogCallback(ClockedCallback):
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
         self._since = 0
+        self._collectives = Collectives()
 
     @property
     def state_key(self) -> str:
         return f"CumulativeLogCallback[{self._log_every}]"
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self._collectives = get_collectives(trainer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._since = trainer.global_step
@@ -63,11 +67,11 @@ class CumulativeLogCallback(ClockedCallback):
             self._log(trainer)
 
     def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "sums": collectives.gather(self._sums), "counts": self._counts}
+        return {**super().state_dict(), "sums": self._collectives.gather(self._sums), "counts": self._counts}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         super().load_state_dict(state_dict)
-        self._sums = collectives.take_own(state_dict["sums"])
+        self._sums = self._collectives.select_own(state_dict["sums"])
         self._counts = state_dict["counts"]
 
     def _log_and_check(self, trainer: Trainer) -> None:
@@ -77,7 +81,7 @@ class CumulativeLogCallback(ClockedCallback):
     def _log(self, trainer: Trainer) -> dict[str, float]:
         sums = torch.stack(list(self._sums.values())).tolist()
         own = [value / self._counts[name] for name, value in zip(self._sums, sums)]
-        means = dict(zip(self._sums, collectives.agree_on_means(own)))
+        means = dict(zip(self._sums, self._collectives.compute_means(own)))
         entry = LogEntry(data_type=SCALARS_ENTRY, value=means)
         log_entry("Train", entry, trainer)
         self._sums = {}

@@ -23,7 +23,7 @@ from frame_train.callbacks.averaging import averaged_weights, is_averaged_after,
 from frame_train.callbacks.clocked import ClockedCallback
 from frame_train.callbacks.stopping import is_stopped
 from frame_train.data.loaders import DataWithWorkers
-from frame_train.distributed import collectives
+from frame_train.distributed.collectives import get_collectives
 from frame_train.optimization.logs import log_entry
 from frame_train.optimization.module import OptimizationModule
 from frame_train.optimization.progress import get_optimization
@@ -138,7 +138,7 @@ class EvaluationCallback(ClockedCallback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if self.is_over(trainer) and collectives.tell_time() >= self._not_before:
+        if self.is_over(trainer) and get_collectives(trainer).read_clock() >= self._not_before:
             update_averages(trainer, outputs, batch, batch_idx)
             self._evaluate(trainer, ("batch", trainer.current_epoch, batch_idx))
             self.begin_again(trainer)
@@ -186,17 +186,18 @@ class EvaluationCallback(ClockedCallback):
             if name_numbers(name, entry):
                 logged.append((name, entry))
 
-        start = collectives.tell_time()
+        collectives = get_collectives(trainer)
+        start = collectives.read_clock()
         if trainer.is_global_zero:
             num_workers = _get_num_workers(trainer.lightning_module)
             view = make_view(get_optimization(trainer), num_workers, self._cache.get(step))
             with averaged_weights(trainer):
                 self.evaluate(view, trainer.global_step, log)
-        for name, entry in collectives.agree_on_first(logged):
+        for name, entry in collectives.broadcast(logged):
             if not trainer.is_global_zero:
                 log_entry(name, entry, trainer)
         if self.max_fraction is not None:
-            end = collectives.tell_time()
+            end = collectives.read_clock()
             self._not_before = end + (end - start) * (1 / self.max_fraction - 1)
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from frame_train.distributed import collectives
+from frame_train.distributed.collectives import Collectives
 from frame_train.optimization.lightning_internals import disable_sigterm_broadcast, stop_training
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
@@ -25,6 +25,7 @@ class StopOnSignal(Callback):
     call_every = 0
 
     def __init__(self) -> None:
+        self.collectives = Collectives()
         self.received: signal.Signals | None = None  # by any rank, and known to all
         self._arrived = 0  # at this rank
         self._global_step = 0
@@ -45,7 +46,7 @@ class StopOnSignal(Callback):
                 signal.signal(number, handler)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        collectives.begin()
+        self.collectives.connect()
         disable_sigterm_broadcast(trainer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -75,7 +76,7 @@ class StopOnSignal(Callback):
             self._arrived = number
 
     def _exchange(self) -> None:
-        number = collectives.agree_on_greatest(self._arrived)
+        number = self.collectives.compute_maximum(self._arrived)
         if number and self.received is None:
             self.received = signal.Signals(number)
 

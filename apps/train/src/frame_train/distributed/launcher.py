@@ -16,7 +16,7 @@ from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
 from torch import distributed
 
 from frame_train.console import print_error
-from frame_train.distributed import collectives
+from frame_train.distributed.collectives import get_collectives
 from frame_train.distributed.environment import DIRECTORY, may_restart, publish_directory
 from frame_train.errors import CompositionError, TrainingError
 
@@ -100,7 +100,7 @@ def running_workers(trainer: Trainer, directory: Path, on_loss: Callable[[], Non
         for worker in workers:
             worker.kill()
             worker.wait()
-        collectives.end()
+        get_collectives(trainer).disconnect()
         if isinstance(trainer.strategy, DDPStrategy) and distributed.is_initialized():
             distributed.destroy_process_group()
         for name in _ADDRESS:

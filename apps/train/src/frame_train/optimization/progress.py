@@ -7,7 +7,7 @@ from pytorch_lightning import Trainer
 from torch import Tensor
 
 from frame_core import Interval, Optimization
-from frame_train.distributed import collectives
+from frame_train.distributed.collectives import get_collectives
 
 
 def read_quantities(outputs: Mapping[str, Tensor], trainer: Trainer) -> dict[str, Tensor]:
@@ -51,7 +51,7 @@ def read_progress(interval: Interval, trainer: Trainer, epoch_fraction: float) -
     if interval.counter is not None:
         return get_optimization(trainer).counters[interval.counter]
     if interval.unit == "seconds":
-        return collectives.tell_time()
+        return get_collectives(trainer).read_clock()
     if interval.unit == "global_steps":
         return trainer.global_step
     return trainer.current_epoch + epoch_fraction
