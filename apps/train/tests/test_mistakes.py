@@ -13,6 +13,7 @@ DIGITS = "+experiment=DIGITS_VAE"
 OWN_EXPERIMENTS = {
     "listed": "callbacks: [{_target_: builtins.dict}]",
     "broken": "a: [1\nb: {",
+    "misspelt": "params: {bta: 0.1}",
     "twins": "data: {train: {_target_: nothing.Here}}",
 }
 
@@ -148,6 +149,7 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     ([DIGITS, "evaluation=elbo"], ["`evaluation.samples` must be a Callback", "`~evaluation.samples`"]),
     ([DIGITS, "+callbacks.mine=5"], ["`callbacks.mine` must be a Callback, got 5"]),
     (["--config-dir=my", "+experiment=listed"], ["experiment/listed", "`callbacks`", "mapping"]),
+    (["--config-dir=my", "+experiment=misspelt"], ["`params.bta`", "`params.beta`?", "misspelt.yaml"]),
     (["--config-dir=my", "+experiment=broken"], ["broken.yaml"]),
     # How long, how often, on what
     ([DIGITS, "evaluation.samples.evaluate_every=3"], ["'60 seconds'", "got 3"]),

@@ -15,6 +15,7 @@ from frame_train.composition.options import read_options
 from frame_train.composition.origins import locate
 from frame_train.composition.overrides import is_override, own_folders
 from frame_train.composition.settings import EnvironmentRecord, config_directory, workspace
+from frame_train.composition.unread import find_unread
 from frame_train.errors import CompositionError, collected, suggest
 from frame_train.experiment.check import Findings, check_config
 from frame_train.experiment.compatibility import find_unlogged
@@ -70,9 +71,12 @@ def check_arguments(arguments: Sequence[str]) -> Findings:
     findings = Findings()
     if not errors or not OmegaConf.is_missing(config, "optimization"):  # else the choice of the experiment is wrong
         with tempfile.TemporaryDirectory() as directory, collected(findings.problems):
-            prepare_config(config)
+            notes = prepare_config(config)
+            unread, notices = find_unread(config, arguments) if not errors else ([], [])
             config.run.directory = directory
             findings = check_config(config)
+            findings.problems += unread
+            findings.notes += [*notes, *notices]
     findings.problems = [*_explain_all(errors, arguments), *locate(findings.problems, config, arguments)]
     return findings
 

@@ -24,6 +24,7 @@ from frame_train.composition.explanation import EXPLAINED, explain
 from frame_train.composition.origins import located
 from frame_train.composition.overrides import is_override, normalize_overrides, take_flags
 from frame_train.composition.settings import EnvironmentRecord, config_directory, register_resolvers
+from frame_train.composition.unread import find_unread
 from frame_train.console import print_error, print_notice
 from frame_train.distributed.environment import (
     is_restarted,
@@ -151,7 +152,7 @@ def _compose_and_train(
         with _kept(job), reported_errors(show_traceback, line, environment):  # Hydra ends a grid at an error
             try:
                 with located(config, line):
-                    job.last_values = _train(config, overrides, resumes)
+                    job.last_values = _train(config, line, overrides, resumes)
             except EXPLAINED:
                 raise
             except TrainingError as error:
@@ -211,12 +212,16 @@ def _is_of_launcher(error: Exception) -> bool:
     return trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("submitit.")
 
 
-def _train(config: DictConfig, overrides: Sequence[str], resumes: bool) -> Mapping[str, float]:
-    for line in prepare_config(config):
+def _train(
+    config: DictConfig, arguments: Sequence[str], overrides: Sequence[str], resumes: bool
+) -> Mapping[str, float]:
+    lines = prepare_config(config)
+    problems, notices = find_unread(config, arguments)
+    for line in (*lines, *notices):
         print_notice(line)
     from frame_train.experiment.static_checks import find_written_problems  # after a config is composed
 
-    raise_any(find_written_problems(config))  # before torch and Lightning are imported
+    raise_any([*problems, *find_written_problems(config)])  # before torch and Lightning are imported
     if resumes or is_restarted():
         from frame_train.runs.resumption import find_unfinished  # torch and Lightning are imported only where needed
 

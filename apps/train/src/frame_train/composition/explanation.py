@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
@@ -68,11 +69,11 @@ def _explain_missing_key(key: str, arguments: Sequence[str]) -> str:
     parent = key.rpartition(".")[0]
     siblings = [name for name in known if name.rpartition(".")[0] == parent]
     there = f"; `{parent}` has {', '.join(name.rpartition('.')[2] for name in siblings)}" if parent and siblings else ""
-    return f"The config has no key `{key}`{there}.{_suggest_key(key, known)} `+{key}=...` adds it."
+    return f"The config has no key `{key}`{there}.{suggest_key(key, known)} `+{key}=...` adds it."
 
 
 def _explain_missing_deletion(key: str, arguments: Sequence[str]) -> str:
-    return f"The config has no key `{key}` to leave out.{_suggest_key(key, _list_keys(key, arguments))}"
+    return f"The config has no key `{key}` to leave out.{suggest_key(key, _list_keys(key, arguments))}"
 
 
 def _explain_ambiguous_value(override: str, arguments: Sequence[str]) -> str:
@@ -105,12 +106,17 @@ def _list_keys(key: str, arguments: Sequence[str]) -> list[str]:
     return [name for name in (*iterate_keys(config), *groups) if name != key]
 
 
-def _suggest_key(key: str, known: Sequence[str]) -> str:
+def suggest_key(key: str, known: Sequence[str]) -> str:
     """Suggest a sibling of a wrong key, else a key of the same name elsewhere, else any similar key."""
-    parent, _, last = key.rpartition(".")
-    siblings = [name for name in known if name.rpartition(".")[0] == parent]
+    parent, dot, last = key.rpartition(".")
+    siblings = [name.removeprefix(parent + dot) for name in known if name.rpartition(".")[0] == parent]
+    nearest = get_close_matches(last, siblings, n=1)
+    if nearest:
+        return f" Did you mean `{parent}{dot}{nearest[0]}`?"
     elsewhere = [name for name in known if name.endswith(f".{last}")]
-    return suggest(key, siblings) or (f" Did you mean `{elsewhere[0]}`?" if elsewhere else suggest(key, known))
+    if elsewhere:
+        return f" Did you mean `{elsewhere[0]}`?"
+    return "" if siblings else suggest(key, known)
 
 
 def iterate_keys(config: DictConfig, prefix: str = "") -> Iterator[str]:

@@ -1,0 +1,97 @@
+"""Keys of a config that nothing reads, such as misspelt ones."""
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from frame_train.composition.explanation import iterate_keys, suggest_key
+from frame_train.composition.overrides import is_override, own_folders
+from frame_train.composition.settings import config_directory
+from frame_train.errors import CompositionError
+
+_SECTIONS = ("params", "run", "monitor", "device")
+"""Mappings without a target. What has a target checks its arguments."""
+
+_READ_BY_US = ("train.yaml", "device/default.yaml")
+"""The config files with every key that the program itself reads."""
+
+
+def find_unread(config: DictConfig, arguments: Sequence[str]) -> tuple[list[CompositionError], list[str]]:
+    """Find keys at the top level, in ``params`` and in settings that neither the program nor a reference reads.
+
+    A key that another option refers to is no mistake: ``model=AE`` leaves the ``params.beta`` of an experiment unread.
+
+    Args:
+        config: The composed config.
+        arguments: The command line that it is composed from.
+
+    Returns:
+        The mistakes, and a notice for each key that the command line sets in vain.
+    """
+    ours = {key for name in _READ_BY_US for key in _iterate_section_keys(_load(config_directory() / name))}
+    own = [key for key in _iterate_section_keys(config) if key not in ours]
+    references = _find_references(OmegaConf.to_yaml(config))
+    unread = _drop_read(own, references)
+    if not unread:
+        return [], []
+    folders = [*own_folders(arguments), config_directory()]
+    texts = [path.read_text(encoding="utf-8") for folder in folders for path in folder.rglob("*.yaml")]
+    unknown = _drop_read(unread, _find_references("\n".join(texts)))
+    known = [key for key in (*ours, *iterate_keys(config), *references) if key not in unknown]
+    problems: list[CompositionError] = []
+    notices: list[str] = []
+    for key in unread:
+        hint = suggest_key(key, known) if key in unknown else ""
+        override = next((word for word in arguments if is_override(word) and _is_related(key, _get_key(word))), None)
+        if override is not None and (override.startswith("+") or key not in unknown):
+            notices.append(f"`{override}` has no effect: nothing refers to `{key}`.{hint}")
+        elif key in unknown:
+            advice = hint or f" Refer to it as `${{{key}}}`, or remove it."
+            problems.append(CompositionError(f"`{key}`: nothing refers to this key.{advice}", key))
+    return problems, notices
+
+
+def _load(path: Path) -> DictConfig:
+    config = OmegaConf.load(path)
+    assert isinstance(config, DictConfig)
+    return config
+
+
+def _iterate_section_keys(config: DictConfig) -> Iterator[str]:
+    """Yield the keys at the top level, and all keys of the sections."""
+    for key in iterate_keys(config):
+        if "." not in key or key.partition(".")[0] in _SECTIONS:
+            yield key
+
+
+def _drop_read(keys: Iterable[str], references: Collection[str]) -> list[str]:
+    """Return the keys that no reference reads, without those below another one."""
+    unread: list[str] = []
+    for key in keys:
+        below = any(key.startswith(f"{parent}.") for parent in unread)
+        if not below and not any(_reads(reference, key) for reference in references):
+            unread.append(key)
+    return unread
+
+
+def _reads(reference: str, key: str) -> bool:
+    """Return whether a reference leads to a key, to a part of it, or to what it is a part of."""
+    if reference.startswith("."):  # relative to a place that the text does not show
+        return f".{key}".endswith(f".{reference.lstrip('.')}")
+    return _is_related(key, reference)
+
+
+def _is_related(key: str, other: str) -> bool:
+    return f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.")
+
+
+def _find_references(text: str) -> set[str]:
+    """Find everything in the interpolations of a text that can be a key."""
+    inside = " ".join(re.findall(r"\$\{(.*)\}", text)).replace("[", ".")
+    return {name.rstrip(".") for name in re.split(r"[^\w.-]+", inside)} - {""}
+
+
+def _get_key(override: str) -> str:
+    return re.sub(r"^[+~]*", "", override).partition("=")[0]
