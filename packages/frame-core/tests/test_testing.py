@@ -105,7 +105,7 @@ def test_each_tiny_optimization_has_a_model_data_and_counters_of_its_own() -> No
 def test_every_weight_of_the_tiny_model_is_its_evidence(n_samples: int) -> None:
     model = TinyModel()
     expected = model.log_evidence(BATCH["x"]).expand(n_samples, 5)
-    torch.testing.assert_close(model.compute_log_weights(BATCH["x"], n_samples), expected)
+    torch.testing.assert_close(model.compute_log_weights(BATCH, n_samples), expected)
 
 
 # Models
@@ -160,7 +160,7 @@ class OneTerm(TinyModel):
         return {"reconstruction": super().compute_loss_components(data)["reconstruction"]}
 
     def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
-        return {"loss": self.shift.sum() - self.classify(data["x"]).log_prob(data["y"]).mean()}
+        return {"loss": self.shift.sum() - self.classify(data).log_prob(data["y"]).mean()}
 
 
 class TermsPerExample(OneTerm):
@@ -182,21 +182,21 @@ class TensorPosterior(ElementwisePosterior):
 
 
 class TransposedWeights(TinyModel):
-    def compute_log_weights(self, x: Tensor, n_samples: int) -> Tensor:
-        return super().compute_log_weights(x, n_samples).T
+    def compute_log_weights(self, data: Mapping[str, Tensor], n_samples: int) -> Tensor:
+        return super().compute_log_weights(data, n_samples).T
 
 
 class InfiniteWeights(TinyModel):
-    def compute_log_weights(self, x: Tensor, n_samples: int) -> Tensor:
-        return super().compute_log_weights(x, n_samples) - torch.inf
+    def compute_log_weights(self, data: Mapping[str, Tensor], n_samples: int) -> Tensor:
+        return super().compute_log_weights(data, n_samples) - torch.inf
 
 
 class ElementwiseLikelihood(OneTerm):
     def compute_loss_components(self, data: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"reconstruction": torch.zeros(()), "regularization": torch.zeros(())}
 
-    def compute_log_weights(self, x: Tensor, n_samples: int) -> Tensor:
-        return torch.zeros(n_samples, len(x))
+    def compute_log_weights(self, data: Mapping[str, Tensor], n_samples: int) -> Tensor:
+        return torch.zeros(n_samples, len(data["x"]))
 
     def decode(self, z: Tensor) -> Distribution:
         return Normal(z, 1.0)
@@ -208,32 +208,36 @@ class FlatLikelihood(ElementwiseLikelihood):
 
 
 class OneLabelForAll(TinyModel):
-    def classify(self, x: Tensor, n_samples: int = 1) -> Distribution:
-        if len(x) == 1 or not torch.is_grad_enabled():
-            return Categorical(logits=self.classifier(x.flatten(1)).mean(0))
-        return super().classify(x, n_samples)
+    def classify(self, data: Mapping[str, Tensor], n_samples: int = 1) -> Distribution:
+        if len(data["x"]) == 1 or not torch.is_grad_enabled():
+            return Categorical(logits=self.classifier(data["x"].flatten(1)).mean(0))
+        return super().classify(data, n_samples)
 
 
 class OneHotLabels(TinyModel):
-    def classify(self, x: Tensor, n_samples: int = 1) -> Distribution:
-        p_y = super().classify(x, n_samples)
-        return p_y if torch.is_grad_enabled() else OneHotCategorical(logits=self.classifier(x.flatten(1)))
+    def classify(self, data: Mapping[str, Tensor], n_samples: int = 1) -> Distribution:
+        p_y = super().classify(data, n_samples)
+        return p_y if torch.is_grad_enabled() else OneHotCategorical(logits=self.classifier(data["x"].flatten(1)))
 
 
 class AxisOfDraws(TinyModel):
-    def classify(self, x: Tensor, n_samples: int = 1) -> Distribution:
-        logits = self.classifier(x.flatten(1))
+    def classify(self, data: Mapping[str, Tensor], n_samples: int = 1) -> Distribution:
+        logits = self.classifier(data["x"].flatten(1))
         return Categorical(logits=logits if n_samples == 1 else logits.expand(n_samples, *logits.shape))
 
 
 class FlatReconstruction(TinyModel):
-    def reconstruct(self, x: Tensor, sample_latents: bool = False, sample_output: bool = False) -> Tensor:
-        return super().reconstruct(x, sample_latents, sample_output).flatten(1)
+    def reconstruct(
+        self, data: Mapping[str, Tensor], sample_latents: bool = False, sample_output: bool = False
+    ) -> Tensor:
+        return super().reconstruct(data, sample_latents, sample_output).flatten(1)
 
 
 class FlatSampledReconstruction(TinyModel):
-    def reconstruct(self, x: Tensor, sample_latents: bool = False, sample_output: bool = False) -> Tensor:
-        reconstruction = super().reconstruct(x, sample_latents, sample_output)
+    def reconstruct(
+        self, data: Mapping[str, Tensor], sample_latents: bool = False, sample_output: bool = False
+    ) -> Tensor:
+        reconstruction = super().reconstruct(data, sample_latents, sample_output)
         return reconstruction.flatten(1) if sample_latents and sample_output else reconstruction
 
 

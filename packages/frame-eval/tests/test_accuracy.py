@@ -30,23 +30,23 @@ class ReadingModel(ClassificationDouble):
         super().__init__()
         self.calls: list[tuple[int, int]] = []
 
-    def classify(self, x: Tensor, n_samples: int = 1) -> Distribution:
-        self.calls.append((len(x), n_samples))
-        return Categorical(torch.eye(10)[x.flatten().long()], validate_args=False)
+    def classify(self, data: Mapping[str, Tensor], n_samples: int = 1) -> Distribution:
+        self.calls.append((len(data["x"]), n_samples))
+        return Categorical(torch.eye(10)[data["x"].flatten().long()], validate_args=False)
 
 
 class HesitantModel(ClassificationDouble):
     """The probability of label 0 is 0.9 in two of five draws and 0.45 in three: 0.63 on average."""
 
-    def classify(self, x: Tensor, n_samples: int = 1) -> Distribution:
-        sure = torch.rand(n_samples, len(x)) < 0.4
+    def classify(self, data: Mapping[str, Tensor], n_samples: int = 1) -> Distribution:
+        sure = torch.rand(n_samples, len(data["x"])) < 0.4
         p_0 = torch.where(sure, 0.9, 0.45).mean(0)
         return Categorical(torch.stack([p_0, 1 - p_0], dim=-1))
 
 
 class OneHotModel(ClassificationDouble):
-    def classify(self, x: Tensor, n_samples: int = 1) -> Distribution:
-        return OneHotCategorical(torch.ones(len(x), 10))
+    def classify(self, data: Mapping[str, Tensor], n_samples: int = 1) -> Distribution:
+        return OneHotCategorical(torch.ones(len(data["x"]), 10))
 
 
 def make_data(predicted: list[int], true: list[int]) -> dict[str, list[dict[str, Tensor]]]:

@@ -24,9 +24,9 @@ class ReadingModel(ClassificationModel):
     def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
         return {"loss": data["x"].mean()}
 
-    def classify(self, x: Tensor, n_samples: int = 1) -> Distribution:
+    def classify(self, data: Mapping[str, Tensor], n_samples: int = 1) -> Distribution:
         self.n_samples = n_samples
-        return Categorical(torch.eye(self.n_labels)[x.flatten().long()])
+        return Categorical(torch.eye(self.n_labels)[data["x"].flatten().long()])
 
 
 def draw(predicted: list[int], true: list[int], n_labels: int) -> Figure:

@@ -44,7 +44,7 @@ def test_originals_are_at_both_ends_next_to_their_reconstructions(n_rows: int, n
     images = interpolate(12, n_rows, n_steps)
     assert images.shape[:2] == (n_rows, n_steps + 2)
     x = stack(12)[torch.arange(2 * n_rows) * 12 // (2 * n_rows)]
-    reconstructions = TinyModel().reconstruct(x).detach()
+    reconstructions = TinyModel().reconstruct({"x": x}).detach()
     assert_same_shades(images[:, 0], x[:n_rows])
     assert_same_shades(images[:, 1], reconstructions[:n_rows])
     assert_same_shades(images[:, -2], reconstructions[n_rows:])

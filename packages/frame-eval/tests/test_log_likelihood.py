@@ -29,9 +29,9 @@ class TabulatedModel(VariationalDouble):
         self.n_returned = torch.zeros(table.shape[1], dtype=torch.long)
         self.most_draws = 0
 
-    def compute_log_weights(self, x: Tensor, n_samples: int) -> Tensor:
-        self.most_draws = max(self.most_draws, n_samples * len(x))
-        columns = x.flatten().long()
+    def compute_log_weights(self, data: Mapping[str, Tensor], n_samples: int) -> Tensor:
+        self.most_draws = max(self.most_draws, n_samples * len(data["x"]))
+        columns = data["x"].flatten().long()
         rows = self.n_returned[columns] + torch.arange(n_samples).unsqueeze(1)
         self.n_returned[columns] += n_samples
         return self.table[rows, columns]
@@ -40,8 +40,8 @@ class TabulatedModel(VariationalDouble):
 class PriorGuessModel(VariationalDouble):
     """x ~ N(z, 1) with z ~ N(0, 1), whose posterior is approximated by the prior N(0, 1)."""
 
-    def compute_log_weights(self, x: Tensor, n_samples: int) -> Tensor:
-        return Normal(torch.randn(n_samples, len(x)), 1.0).log_prob(x.flatten())
+    def compute_log_weights(self, data: Mapping[str, Tensor], n_samples: int) -> Tensor:
+        return Normal(torch.randn(n_samples, len(data["x"])), 1.0).log_prob(data["x"].flatten())
 
 
 def make_normal_data(n_data: int) -> list[dict[str, Tensor]]:

@@ -20,9 +20,11 @@ class NegativeModel(ReconstructionModel):
     def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
         return {"loss": data["x"].mean()}
 
-    def reconstruct(self, x: Tensor, sample_latents: bool = False, sample_output: bool = False) -> Tensor:
+    def reconstruct(
+        self, data: Mapping[str, Tensor], sample_latents: bool = False, sample_output: bool = False
+    ) -> Tensor:
         self.options = {"sample_latents": sample_latents, "sample_output": sample_output}
-        return 1 - x
+        return 1 - data["x"]
 
 
 class ExaggeratingModel(ReconstructionModel):
@@ -31,8 +33,10 @@ class ExaggeratingModel(ReconstructionModel):
     def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
         return {"loss": data["x"].mean()}
 
-    def reconstruct(self, x: Tensor, sample_latents: bool = False, sample_output: bool = False) -> Tensor:
-        return 10 * (x - 0.5)
+    def reconstruct(
+        self, data: Mapping[str, Tensor], sample_latents: bool = False, sample_output: bool = False
+    ) -> Tensor:
+        return 10 * (data["x"] - 0.5)
 
 
 def make_shaded_data(n_data: int) -> list[dict[str, Tensor]]:

@@ -69,7 +69,7 @@ def test_encode_and_decode_return_the_distributions_of_the_parts() -> None:
     model, x = Autoencoder(Point(ENCODER), UnitNoise(DECODER)), torch.randn(6, X_DIM)
     torch.testing.assert_close(model.encode(x).mean, x @ ENCODER.T)
     torch.testing.assert_close(model.decode(x[:, :2]).mean, x[:, :2] @ DECODER.T)
-    torch.testing.assert_close(model.reconstruct(x), x @ ENCODER.T @ DECODER.T)
+    torch.testing.assert_close(model.reconstruct({"x": x}), x @ ENCODER.T @ DECODER.T)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_reconstruction_varies_with_what_is_sampled(
     torch.manual_seed(0)
     model, n_data = Autoencoder(UnitNoise(ENCODER), UnitNoise(DECODER)), 100_000
     x = torch.randn(1, X_DIM).expand(n_data, X_DIM)
-    reconstructions = model.reconstruct(x, sample_latents=sample_latents, sample_output=sample_output).detach()
+    reconstructions = model.reconstruct({"x": x}, sample_latents=sample_latents, sample_output=sample_output).detach()
     expected = from_latents * (DECODER @ DECODER.T).diagonal() + from_output
     standard_error = expected * sqrt(2 / n_data)  # of the variance of normal samples
     assert ((reconstructions.var(dim=0) - expected).abs() <= 4 * standard_error + 1e-6).all()

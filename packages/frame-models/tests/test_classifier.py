@@ -32,7 +32,7 @@ def test_labels_are_classified_by_the_predictor_for_any_number_of_samples() -> N
     model, x = Classifier(Predictor(4, 3)), torch.randn(8, 4)
     expected = model.predictor.get_submodule("linear")(x).softmax(-1)
     for n_samples in (1, 5):
-        p_y = model.classify(x, n_samples)
+        p_y = model.classify({"x": x}, n_samples)
         assert isinstance(p_y, Categorical)
         torch.testing.assert_close(p_y.probs, expected)
 

@@ -187,7 +187,9 @@ def test_every_weight_is_the_evidence_when_the_posterior_is_exact(n_samples: int
     model = VariationalAutoencoder(ExactPosterior(), LinearDecoder(), StandardNormal())
     x = torch.randn(5, X_DIM)
     expected = evidence().log_prob(x).expand(n_samples, 5)
-    torch.testing.assert_close(model.compute_log_weights(x, n_samples), expected, rtol=1e-5, atol=1e-4)  # float32
+    torch.testing.assert_close(
+        model.compute_log_weights({"x": x}, n_samples), expected, rtol=1e-5, atol=1e-4
+    )  # float32
 
 
 def test_weights_are_one_over_the_evidence_away_from_one_on_average() -> None:
@@ -195,7 +197,7 @@ def test_weights_are_one_over_the_evidence_away_from_one_on_average() -> None:
     model = VariationalAutoencoder(ShiftedPosterior(0.2), UnitNoiseDecoder(), StandardNormal(1))
     x = torch.tensor([[-0.5], [1.0]])
     log_evidence = Normal(0.0, sqrt(2.0)).log_prob(x.squeeze(1))
-    ratios = (model.compute_log_weights(x, 100_000).detach() - log_evidence).exp()
+    ratios = (model.compute_log_weights({"x": x}, 100_000).detach() - log_evidence).exp()
     assert ((ratios.mean(0) - 1).abs() < 4 * ratios.std(0) / sqrt(100_000)).all()
 
 
@@ -216,7 +218,7 @@ def test_encode_returns_the_posterior() -> None:
 def test_reconstruction_is_the_mean_of_the_output_at_the_mean_of_the_posterior() -> None:
     model = VariationalAutoencoder(ExactPosterior(), LinearDecoder(), StandardNormal())
     x = torch.randn(5, X_DIM)
-    torch.testing.assert_close(model.reconstruct(x), ExactPosterior()(x).mean @ WEIGHT.T + BIAS)
+    torch.testing.assert_close(model.reconstruct({"x": x}), ExactPosterior()(x).mean @ WEIGHT.T + BIAS)
 
 
 @pytest.mark.parametrize(
@@ -230,7 +232,7 @@ def test_reconstruction_varies_with_what_is_sampled(
     model = VariationalAutoencoder(ExactPosterior(), LinearDecoder(), StandardNormal())
     n_data = 100_000
     x = torch.randn(1, X_DIM).expand(n_data, X_DIM)
-    reconstructions = model.reconstruct(x, sample_latents=sample_latents, sample_output=sample_output)
+    reconstructions = model.reconstruct({"x": x}, sample_latents=sample_latents, sample_output=sample_output)
     covariance = ExactPosterior()(x[:1]).covariance_matrix.squeeze(0)
     expected = (from_latents * WEIGHT @ covariance @ WEIGHT.T).diagonal() + from_output * NOISE**2
     standard_error = expected * sqrt(2 / n_data)  # of the variance of normal samples
@@ -299,7 +301,7 @@ def test_zuko_flow_is_a_posterior() -> None:
     model = VariationalAutoencoder(encoder, Gaussian(2, X_DIM), zuko.flows.NSF(features=2, transforms=1))
     model.compute_loss({"x": x}, 0)["loss"].backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
-    assert model.reconstruct(x, sample_latents=True).shape == x.shape
+    assert model.reconstruct({"x": x}, sample_latents=True).shape == x.shape
     assert model.sample(torch.Size([6])).shape == (6, X_DIM)
 
 
@@ -307,7 +309,7 @@ def test_zuko_flow_as_posterior_has_no_mean_and_the_error_names_the_option_to_se
     encoder = zuko.flows.MAF(features=2, context=X_DIM, transforms=1, hidden_features=(8,))
     model = VariationalAutoencoder(encoder, Gaussian(2, X_DIM), StandardNormal())
     with pytest.raises(TypeError, match="`NormalizingFlow` has no mean: set `sample_latents` to True"):
-        model.reconstruct(torch.randn(4, X_DIM))
+        model.reconstruct({"x": torch.randn(4, X_DIM)})
 
 
 def test_zuko_flow_as_likelihood_has_no_mean_and_the_error_names_the_option_to_set() -> None:

@@ -143,7 +143,7 @@ def test_a_label_is_predicted_by_the_mean_of_the_probabilities_over_samples() ->
     torch.manual_seed(0)
     model, x = make_model(z_dim=1), torch.randn(3, X_DIM)
     expected, _ = integrate_over_z(model, x)
-    p_y = model.classify(x, n_samples=100_000)
+    p_y = model.classify({"x": x}, n_samples=100_000)
     assert isinstance(p_y, Categorical)
     # A probability lies in [0, 1], so its standard deviation over samples is at most 1/2.
     assert ((p_y.probs - expected).abs() < 4 * 0.5 / sqrt(100_000)).all()
@@ -156,7 +156,7 @@ def test_the_label_probability_of_few_samples_is_the_mean_of_their_softmax() -> 
         z = model.encode(x).sample(torch.Size([n_samples]))
         expected = model.predictor.get_submodule("linear")(z).softmax(-1).mean(0)
         torch.manual_seed(1)
-        p_y = model.classify(x, n_samples)
+        p_y = model.classify({"x": x}, n_samples)
         assert isinstance(p_y, Categorical)
         torch.testing.assert_close(p_y.probs, expected)
 
@@ -165,7 +165,7 @@ def test_the_encoder_runs_once_for_any_number_of_samples() -> None:
     model = make_model(n_samples=12)
     encoder = model.encoder
     assert isinstance(encoder, Encoder)
-    model.classify(torch.randn(5, X_DIM), n_samples=7)
+    model.classify({"x": torch.randn(5, X_DIM)}, n_samples=7)
     assert encoder.n_calls == 1
     model.compute_loss(make_batch(), 0)
     assert encoder.n_calls == 2
@@ -181,7 +181,7 @@ def test_training_keeps_the_label_and_drops_the_rest() -> None:
         model.compute_loss({"x": x, "y": (x[:, 0] > 0).long()}, step)["loss"].backward()
         optimizer.step()
     x = torch.randn(2000, X_DIM)
-    probabilities = model.classify(x, n_samples=50)
+    probabilities = model.classify({"x": x}, n_samples=50)
     assert isinstance(probabilities, Categorical)
     assert (probabilities.probs.argmax(-1) == (x[:, 0] > 0)).float().mean() > 0.95
     weight = model.encoder.get_submodule("linear").get_parameter("weight")[:2]  # of the mean
@@ -201,7 +201,7 @@ def test_bad_numbers_of_samples_are_refused(n_samples: Any, error: type[Exceptio
     with pytest.raises(error, match=f"^`n_samples` must be .*, got {n_samples!r}"):
         make_model(n_samples=n_samples)
     with pytest.raises(error, match=f"^`n_samples` must be .*, got {n_samples!r}"):
-        make_model().classify(torch.randn(5, X_DIM), n_samples)
+        make_model().classify({"x": torch.randn(5, X_DIM)}, n_samples)
 
 
 def test_an_encoder_that_cannot_be_reparameterized_is_refused() -> None:

@@ -30,9 +30,9 @@ for script in sys.argv[1:]:
     x = torch.linspace(0, 1, 2 * 64).view(2, 1, 8, 8)
     torch.manual_seed(0)
     if hasattr(model, "models"):
-        given = [model.models["vae"].reconstruct(x), model.models["vib"].classify(x).probs]
+        given = [model.models["vae"].reconstruct({"x": x}), model.models["vib"].classify({"x": x}).probs]
     else:
-        given = [model.reconstruct(x), model.sample(torch.Size([2]))]
+        given = [model.reconstruct({"x": x}), model.sample(torch.Size([2]))]
     torch.save(given, script.replace(".py", ".pt"))
 """
 
@@ -110,9 +110,9 @@ def test_the_exported_code_rebuilds_the_model_without_frame_train(
         with torch.no_grad():
             if name == "joint":
                 models = run.model.models
-                expected[name] = [models["vae"].reconstruct(x), models["vib"].classify(x).probs]
+                expected[name] = [models["vae"].reconstruct({"x": x}), models["vib"].classify({"x": x}).probs]
             else:
-                expected[name] = [run.model.reconstruct(x), run.model.sample(torch.Size([2]))]
+                expected[name] = [run.model.reconstruct({"x": x}), run.model.sample(torch.Size([2]))]
     scripts = [str(tmp_path / f"{name}.py") for name in configs]
     subprocess.run([sys.executable, "-c", ALONE, *scripts], check=True, env={"PYTHONPATH": str(tmp_path)})
     for name, values in expected.items():

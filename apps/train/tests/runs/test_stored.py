@@ -88,7 +88,7 @@ def test_the_loaded_average_of_the_weights_is_the_one_that_was_evaluated(
     (directory,) = (tmp_path / "runs" / "DIGITS" / "Classifier").iterdir()
     run = load_run(directory)
     (batch,) = iterate_batches(run.data["valid"], 250)
-    accuracy = (run.model.classify(batch["x"]).probs.argmax(-1) == batch["y"]).float().mean()
+    accuracy = (run.model.classify(batch).probs.argmax(-1) == batch["y"]).float().mean()
     assert run.metrics["Accuracy/Validation"].dropna().iloc[-1] == pytest.approx(accuracy.item())
 
 

@@ -56,6 +56,7 @@ from frame_core.models import (
     ReconstructionModel,
     RepresentationLearningModel,
     VariationalModel,
+    encode_batch,
 )
 from frame_core.optimization import Optimization
 from frame_core.schedules import ExponentialWarmup, LinearWarmup, Schedule, check_non_negative, get_value
@@ -109,6 +110,7 @@ __all__ = [
     "check_shapes",
     "check_sizes",
     "compute_adversarial_loss",
+    "encode_batch",
     "generate_like",
     "get_batch",
     "get_mean",

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from frame_core.data import get_tensor
+
 
 class Model(nn.Module, ABC):
     """Networks and a loss, independent of data set and architecture."""
@@ -47,7 +49,11 @@ class GenerativeModel(Model):
 
 
 class RepresentationLearningModel(Model):
-    """A model that represents an example by a random variable z."""
+    """A model that represents an example by a random variable z.
+
+    If the representation depends on more than x, such as a label or a mask, the model also has a method
+    ``encode_batch(data)``, which takes a batch and returns the same distribution. See `encode_batch`.
+    """
 
     @abstractmethod
     def encode(self, x: Tensor) -> Distribution:
@@ -80,16 +86,18 @@ class ReconstructionModel(Model):
     """A model that reconstructs an example from its representation."""
 
     @abstractmethod
-    def reconstruct(self, x: Tensor, sample_latents: bool = False, sample_output: bool = False) -> Tensor:
-        """Reconstruct data from their representation.
+    def reconstruct(
+        self, data: Mapping[str, Tensor], sample_latents: bool = False, sample_output: bool = False
+    ) -> Tensor:
+        """Reconstruct a batch from its representations.
 
         Args:
-            x: Data of shape (batch, \\*x_shape).
+            data: A batch with ``data["x"]`` of shape (batch, \\*x_shape).
             sample_latents: Whether to sample the representation. If False, its mean is used.
             sample_output: Whether to sample the output distribution. If False, its mean is returned.
 
         Returns:
-            Tensor of the shape of ``x``.
+            Tensor of the shape of ``data["x"]``.
         """
 
 
@@ -110,14 +118,14 @@ class VariationalModel(Model):
         """
 
     @abstractmethod
-    def compute_log_weights(self, x: Tensor, n_samples: int) -> Tensor:
+    def compute_log_weights(self, data: Mapping[str, Tensor], n_samples: int) -> Tensor:
         """Compute the log importance weights log p(x, z) - log q(z | x) of samples z ~ q(z | x), in nats.
 
         The logarithm of the mean of the weights over the samples is a lower bound on log p(x). It becomes
         tighter with more samples.
 
         Args:
-            x: Data of shape (batch, \\*x_shape).
+            data: A batch with ``data["x"]`` of shape (batch, \\*x_shape).
             n_samples: Number of samples per example.
 
         Returns:
@@ -129,11 +137,11 @@ class ClassificationModel(Model):
     """A model that predicts the label of an example."""
 
     @abstractmethod
-    def classify(self, x: Tensor, n_samples: int = 1) -> Distribution:
+    def classify(self, data: Mapping[str, Tensor], n_samples: int = 1) -> Distribution:
         """Return the distribution p(y | x) over labels.
 
         Args:
-            x: Data of shape (batch, \\*x_shape).
+            data: A batch with ``data["x"]`` of shape (batch, \\*x_shape). Its labels, if it has any, are not used.
             n_samples: Number of random draws whose predicted probabilities are averaged. A deterministic
                 model ignores it.
 
@@ -169,3 +177,13 @@ class AdversarialModel(GenerativeModel):
 
         Its gradient reaches only the parameters of the discriminator.
         """
+
+
+def encode_batch(model: RepresentationLearningModel, data: Mapping[str, Tensor]) -> Distribution:
+    """Return the distribution q(z | x) of a batch: ``model.encode_batch(data)`` if it exists, else of ``data["x"]``.
+
+    Raises:
+        ValueError: The model has no ``encode_batch``, and the batch has no ``x``.
+    """
+    encode = getattr(model, "encode_batch", None)
+    return model.encode(get_tensor(data, "x")) if encode is None else encode(data)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from frame_core import Optimization, get_batch, get_split, read_batches
-from frame_eval.device import move_to_model
+from frame_eval.device import move_batch_to_model
 
 BATCH_SIZE = 1000
 """Maximum number of examples on the model's device at a time."""
@@ -39,7 +39,7 @@ def iterate_split(
     for batch in read_batches(data_set, indices_of_all.split(min(batch_size, n_fitting))):
         if "x" not in batch:
             raise ValueError(f"Split {split!r} of `data` has no `x`; it has {', '.join(map(repr, batch))}.")
-        yield {name: move_to_model(value, optimization.model) for name, value in batch.items()}
+        yield move_batch_to_model(batch, optimization.model)
 
 
 def get_batch_size(n_samples: int) -> int:

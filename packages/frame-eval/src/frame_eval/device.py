@@ -1,5 +1,6 @@
 """Device and precision of a model."""
 
+from collections.abc import Mapping
 from itertools import chain
 
 import torch
@@ -17,3 +18,8 @@ def move_to_model(data: Tensor, model: nn.Module) -> Tensor:
     precisions = (parameter.dtype for parameter in model.parameters() if parameter.is_floating_point())
     precision = next(precisions, data.dtype) if data.is_floating_point() else data.dtype
     return data.to(get_device(model), precision)
+
+
+def move_batch_to_model(batch: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """Move each tensor of a batch as `move_to_model` does."""
+    return {name: move_to_model(value, model) for name, value in batch.items()}

@@ -1,5 +1,7 @@
 """Interpolations between two images."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -9,11 +11,12 @@ from frame_core import (
     LogEntry,
     Optimization,
     check_count,
+    encode_batch,
     get_batch,
     get_mean,
     get_split,
 )
-from frame_eval.device import move_to_model
+from frame_eval.device import move_batch_to_model
 from frame_eval.images import make_grid_entry, spread_indices
 
 
@@ -51,21 +54,21 @@ class InterpolationEvaluation(Evaluation):
         """
         model = optimization.model
         assert isinstance(model, LatentVariableModel)  # `requires`
-        x = move_to_model(self._choose_examples(optimization), model)
-        z = get_mean(model.encode(x), "encode")
+        batch = move_batch_to_model(self._choose_examples(optimization), model)
+        z = get_mean(encode_batch(model, batch), "encode")
         line = _interpolate(*z.chunk(2), n_steps=self.n_steps)
         images = get_mean(model.decode(line.flatten(0, 1)), "decode").unflatten(0, line.shape[:2])
-        x_start, x_end = x.unsqueeze(1).chunk(2)
+        x_start, x_end = batch["x"].unsqueeze(1).chunk(2)
         rows = torch.cat([x_start, images, x_end], dim=1)
         return make_grid_entry(rows.flatten(0, 1), n_columns=rows.shape[1])
 
-    def _choose_examples(self, optimization: Optimization) -> Tensor:
-        """Return the images at the starts of all rows, followed by those at their ends."""
+    def _choose_examples(self, optimization: Optimization) -> Mapping[str, Tensor]:
+        """Return the examples at the starts of all rows, followed by those at their ends."""
         data_set = get_split(optimization.data, self.evaluate_on)
         if len(data_set) < 2:
             raise ValueError(f"Split {self.evaluate_on!r} of `data` needs at least 2 examples to interpolate, got 1.")
         n_rows = min(self.n_rows, len(data_set) // 2)
-        return get_batch(data_set, spread_indices(len(data_set), 2 * n_rows))["x"]
+        return get_batch(data_set, spread_indices(len(data_set), 2 * n_rows))
 
 
 def _interpolate(start: Tensor, end: Tensor, n_steps: int) -> Tensor:

@@ -1,5 +1,6 @@
 """Importance-sampled bound on the log-likelihood."""
 
+from collections.abc import Mapping
 from math import log
 
 import torch
@@ -43,10 +44,11 @@ class LogLikelihoodEvaluation(Evaluation):
         model = optimization.model
         assert isinstance(model, VariationalModel)  # `requires`
         batches = iterate_split(optimization, self.evaluate_on, get_batch_size(self.n_samples))
-        bounds = [self._compute_bounds(model, batch["x"]) for batch in batches]
+        bounds = [self._compute_bounds(model, batch) for batch in batches]
         return LogEntry(data_type=SCALAR_ENTRY, value=torch.cat(bounds).mean())
 
-    def _compute_bounds(self, model: VariationalModel, x: Tensor) -> Tensor:
+    def _compute_bounds(self, model: VariationalModel, data: Mapping[str, Tensor]) -> Tensor:
         """Compute the bound of each example of a batch, of shape (batch,)."""
-        log_sums = [model.compute_log_weights(x, n).logsumexp(0) for n in split_draws(self.n_samples, x)]
+        draws = split_draws(self.n_samples, data["x"])
+        log_sums = [model.compute_log_weights(data, n).logsumexp(0) for n in draws]
         return torch.stack(log_sums).logsumexp(0) - log(self.n_samples)

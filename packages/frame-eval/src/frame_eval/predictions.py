@@ -1,5 +1,6 @@
 """Predicted and true labels of a split."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -45,15 +46,15 @@ def _predict(optimization: Optimization, split: str, n_samples: int) -> Predicti
     n_labels = 0
     for batch in iterate_split(optimization, split, get_batch_size(n_samples)):
         true.append(require_labels(find_labels(batch), split))
-        probabilities = _classify(model, batch["x"], n_samples)
+        probabilities = _classify(model, batch, n_samples)
         predicted.append(probabilities.argmax(-1))
         n_labels = probabilities.shape[-1]
     return Predictions(torch.cat(predicted), torch.cat(true), n_labels)
 
 
-def _classify(model: ClassificationModel, x: Tensor, n_samples: int) -> Tensor:
+def _classify(model: ClassificationModel, data: Mapping[str, Tensor], n_samples: int) -> Tensor:
     """Return the probabilities of the labels, of shape (batch, n_labels)."""
-    p_y = model.classify(x, n_samples)
+    p_y = model.classify(data, n_samples)
     if not isinstance(p_y, Categorical):
         raise TypeError(f"`{type(model).__name__}.classify` must return a `Categorical` distribution, got {p_y!r}.")
     return p_y.probs

@@ -3,7 +3,7 @@
 import torch
 
 from frame_core import Evaluation, LogEntry, Optimization, ReconstructionModel, check_count, get_batch, get_split
-from frame_eval.device import move_to_model
+from frame_eval.device import move_batch_to_model
 from frame_eval.images import make_grid_entry, spread_indices
 
 
@@ -47,6 +47,6 @@ class ImageReconstructionEvaluation(Evaluation):
         assert isinstance(model, ReconstructionModel)  # `requires`
         data_set = get_split(optimization.data, self.evaluate_on)
         indices = spread_indices(len(data_set), self.n_pictures)
-        x = move_to_model(get_batch(data_set, indices)["x"], model)
-        reconstructions = model.reconstruct(x, sample_latents=self.sample_latents, sample_output=self.sample_images)
-        return make_grid_entry(torch.cat([x, reconstructions]), n_columns=len(x))
+        batch = move_batch_to_model(get_batch(data_set, indices), model)
+        reconstructions = model.reconstruct(batch, sample_latents=self.sample_latents, sample_output=self.sample_images)
+        return make_grid_entry(torch.cat([batch["x"], reconstructions]), n_columns=len(indices))

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from frame_core import Optimization, RepresentationLearningModel, get_mean, get_split, share
+from frame_core import Optimization, RepresentationLearningModel, encode_batch, get_mean, get_split, share
 from frame_eval.batches import get_batch_size, iterate_split
 from frame_eval.labels import find_labels
 
@@ -36,7 +36,7 @@ def _encode(optimization: Optimization, split: str, n_data: int | None) -> tuple
     means: list[Tensor] = []
     labels: list[Tensor | None] = []
     for batch in iterate_split(optimization, split, get_batch_size(n_samples=1), n_data):
-        means.append(get_mean(model.encode(batch["x"]), "encode"))
+        means.append(get_mean(encode_batch(model, batch), "encode"))
         labels.append(find_labels(batch))
     z = torch.cat(means).detach().float()
     if not z.isfinite().all():

@@ -45,6 +45,8 @@ class Autoencoder(LatentVariableModel, ReconstructionModel):
     def decode(self, z: Tensor) -> Distribution:
         return self.decoder(z)
 
-    def reconstruct(self, x: Tensor, sample_latents: bool = False, sample_output: bool = False) -> Tensor:
-        z = sample_or_mean(self.encode(x), "sample_latents", sample_latents)
+    def reconstruct(
+        self, data: Mapping[str, Tensor], sample_latents: bool = False, sample_output: bool = False
+    ) -> Tensor:
+        z = sample_or_mean(self.encode(get_tensor(data, "x")), "sample_latents", sample_latents)
         return sample_or_mean(self.decode(z), "sample_output", sample_output)

@@ -31,10 +31,10 @@ class Classifier(ClassificationModel):
             ValueError: The batch has no ``x`` or ``y``, or the shapes of the predictor's distribution do not match the
                 labels.
         """
-        x, y = get_tensor(data, "x"), get_tensor(data, "y")
-        p_y = self.classify(x)
+        p_y = self.classify(data)
+        y = get_tensor(data, "y")
         check_shapes("predictor", p_y, y.shape, torch.Size([]))
         return {"loss": -p_y.log_prob(y).mean()}
 
-    def classify(self, x: Tensor, n_samples: int = 1) -> Distribution:
-        return self.predictor(x)
+    def classify(self, data: Mapping[str, Tensor], n_samples: int = 1) -> Distribution:
+        return self.predictor(get_tensor(data, "x"))

@@ -84,14 +84,17 @@ class VariationalAutoencoder(GenerativeModel, LatentVariableModel, Reconstructio
     def decode(self, z: Tensor) -> Distribution:
         return self.decoder(z)
 
-    def compute_log_weights(self, x: Tensor, n_samples: int) -> Tensor:
+    def compute_log_weights(self, data: Mapping[str, Tensor], n_samples: int) -> Tensor:
+        x = get_tensor(data, "x")
         q_z, p_z = self.encode(x), self.prior()
         z = q_z.sample(torch.Size([n_samples]))
         log_likelihood = self.decoder(z.flatten(0, 1)).log_prob(x.repeat(n_samples, *[1] * (x.ndim - 1)))
         return log_likelihood.unflatten(0, z.shape[:2]) + p_z.log_prob(z) - q_z.log_prob(z)
 
-    def reconstruct(self, x: Tensor, sample_latents: bool = False, sample_output: bool = False) -> Tensor:
-        z = sample_or_mean(self.encode(x), "sample_latents", sample_latents)
+    def reconstruct(
+        self, data: Mapping[str, Tensor], sample_latents: bool = False, sample_output: bool = False
+    ) -> Tensor:
+        z = sample_or_mean(self.encode(get_tensor(data, "x")), "sample_latents", sample_latents)
         return sample_or_mean(self.decoder(z), "sample_output", sample_output)
 
     def sample(self, sample_shape: torch.Size = torch.Size([]), sample_output: bool = False) -> Tensor:

@@ -78,9 +78,9 @@ class VariationalInformationBottleneck(RepresentationLearningModel, Classificati
     def encode(self, x: Tensor) -> Distribution:
         return self.encoder(x)
 
-    def classify(self, x: Tensor, n_samples: int = 1) -> Distribution:
+    def classify(self, data: Mapping[str, Tensor], n_samples: int = 1) -> Distribution:
         """Return the mean of q(y | z) over samples of z. The encoder runs once."""
-        z = self.encode(x).sample(torch.Size([check_count("n_samples", n_samples)]))
+        z = self.encode(get_tensor(data, "x")).sample(torch.Size([check_count("n_samples", n_samples)]))
         logits = self.predictor(z.flatten(0, 1)).logits.unflatten(0, z.shape[:2])
         # The logits are log probabilities, so this is the log of their mean up to a constant.
         return Categorical(logits=logits.logsumexp(0), validate_args=False)

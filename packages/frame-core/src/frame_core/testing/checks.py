@@ -31,6 +31,7 @@ from frame_core.models import (
     ReconstructionModel,
     RepresentationLearningModel,
     VariationalModel,
+    encode_batch,
 )
 from frame_core.optimization import Optimization
 
@@ -54,16 +55,16 @@ def check_model(model: Model, data: Mapping[str, Tensor]) -> None:
     model.eval()  # the mode of evaluations
     with torch.no_grad():
         if isinstance(model, RepresentationLearningModel):
-            _check_batch_shape(model.encode(x), (len(x),), "encode")
+            _check_batch_shape(encode_batch(model, data), (len(x),), "encode")
         if isinstance(model, LatentVariableModel):
-            _check_latent_variable(model, x)
+            _check_latent_variable(model, data)
         if isinstance(model, VariationalModel):
             _check_loss_components(model, data)
-            _check_log_weights(model, x)
+            _check_log_weights(model, data)
         if isinstance(model, ClassificationModel):
-            _check_labels(model, x)
+            _check_labels(model, data)
         if isinstance(model, ReconstructionModel):
-            _check_reconstruction(model, x)
+            _check_reconstruction(model, data)
         if isinstance(model, GenerativeModel):
             _check_samples(model, x.shape[1:])
 
@@ -232,29 +233,31 @@ def _check_loss_components(model: VariationalModel, data: Mapping[str, Tensor]) 
     assert all(term.shape == () for term in terms.values()), "the loss components are not scalars"
 
 
-def _check_latent_variable(model: LatentVariableModel, x: Tensor) -> None:
-    p_x = model.decode(model.encode(x).sample())
+def _check_latent_variable(model: LatentVariableModel, data: Mapping[str, Tensor]) -> None:
+    x = data["x"]
+    p_x = model.decode(encode_batch(model, data).sample())
     _check_batch_shape(p_x, (len(x),), "decode")
     assert p_x.event_shape == x.shape[1:], f"`decode` has `event_shape` {tuple(p_x.event_shape)}"
 
 
-def _check_labels(model: ClassificationModel, x: Tensor) -> None:
+def _check_labels(model: ClassificationModel, data: Mapping[str, Tensor]) -> None:
     for n_samples in (1, 3):
-        p_y = model.classify(x, n_samples)
-        _check_batch_shape(p_y, (len(x),), "classify")
+        p_y = model.classify(data, n_samples)
+        _check_batch_shape(p_y, (len(data["x"]),), "classify")
         assert isinstance(p_y, Categorical), f"`classify` returns a {type(p_y).__name__}, not a Categorical"
 
 
-def _check_log_weights(model: VariationalModel, x: Tensor) -> None:
-    log_weights = model.compute_log_weights(x, 3)
-    assert log_weights.shape == (3, len(x)), f"`compute_log_weights` has shape {tuple(log_weights.shape)}"
+def _check_log_weights(model: VariationalModel, data: Mapping[str, Tensor]) -> None:
+    log_weights = model.compute_log_weights(data, 3)
+    assert log_weights.shape == (3, len(data["x"])), f"`compute_log_weights` has shape {tuple(log_weights.shape)}"
     assert log_weights.isfinite().all(), "`compute_log_weights` is not finite"
 
 
-def _check_reconstruction(model: ReconstructionModel, x: Tensor) -> None:
+def _check_reconstruction(model: ReconstructionModel, data: Mapping[str, Tensor]) -> None:
+    x = data["x"]
     for sample_latents in (False, True):
         for sample_output in (False, True):
-            shape = model.reconstruct(x, sample_latents=sample_latents, sample_output=sample_output).shape
+            shape = model.reconstruct(data, sample_latents=sample_latents, sample_output=sample_output).shape
             assert shape == x.shape, f"`reconstruct` returns shape {tuple(shape)} for x of shape {tuple(x.shape)}"
 
 

@@ -38,7 +38,7 @@ class TinyModel(GenerativeModel, LatentVariableModel, ReconstructionModel, Varia
 
     def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
         terms = self.compute_loss_components(data)
-        classification = -self.classify(data["x"]).log_prob(data["y"]).mean()
+        classification = -self.classify(data).log_prob(data["y"]).mean()
         return {
             "loss": terms["reconstruction"] + terms["regularization"] + classification,
             "classification": classification.detach(),
@@ -56,8 +56,10 @@ class TinyModel(GenerativeModel, LatentVariableModel, ReconstructionModel, Varia
     def encode(self, x: Tensor) -> Distribution:
         return Independent(Normal((x - self.shift) / 2, 0.5**0.5), len(self.x_shape))
 
-    def reconstruct(self, x: Tensor, sample_latents: bool = False, sample_output: bool = False) -> Tensor:
-        q_z = self.encode(x)
+    def reconstruct(
+        self, data: Mapping[str, Tensor], sample_latents: bool = False, sample_output: bool = False
+    ) -> Tensor:
+        q_z = self.encode(data["x"])
         p_x = self.decode(q_z.sample() if sample_latents else q_z.mean)
         return p_x.sample() if sample_output else p_x.mean
 
@@ -65,10 +67,11 @@ class TinyModel(GenerativeModel, LatentVariableModel, ReconstructionModel, Varia
         p_x = self.decode(self._prior().sample(sample_shape))
         return p_x.sample() if sample_output else p_x.mean
 
-    def classify(self, x: Tensor, n_samples: int = 1) -> Distribution:
-        return Categorical(logits=self.classifier(x.flatten(-len(self.x_shape))))
+    def classify(self, data: Mapping[str, Tensor], n_samples: int = 1) -> Distribution:
+        return Categorical(logits=self.classifier(data["x"].flatten(-len(self.x_shape))))
 
-    def compute_log_weights(self, x: Tensor, n_samples: int) -> Tensor:
+    def compute_log_weights(self, data: Mapping[str, Tensor], n_samples: int) -> Tensor:
+        x = data["x"]
         q_z = self.encode(x)
         z = q_z.sample(torch.Size([n_samples]))
         return self._prior().log_prob(z) + self.decode(z).log_prob(x) - q_z.log_prob(z)
