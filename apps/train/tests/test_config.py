@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from frame_train.composition.objects import find_target
+from frame_train.composition.objects import Composition, find_target
 from frame_train.composition.settings import config_directory, register_resolvers
 
 
@@ -75,6 +76,16 @@ def test_mnist_vae_has_the_requested_parameters() -> None:
         "lr": 1e-3,
         "batch_size": 128,
     }
+
+
+def test_the_joint_loss_counts_the_divergence_of_the_shared_encoder_once() -> None:
+    model = Composition().instantiate(compose_train("+experiment=MNIST_Joint").optimization.model)
+    x, y = torch.rand(8, 1, 28, 28), torch.arange(8)
+    quantities = model.compute_loss({"x": x, "y": y}, 0)
+    q_z = model.models["vae"].encode(x)
+    divergence = (q_z.variance + q_z.mean**2 - 1 - q_z.variance.log()).sum(-1).mean() / 2
+    expected = quantities["vae_reconstruction"] + quantities["vib_prediction"] + divergence
+    torch.testing.assert_close(quantities["loss"], expected)
 
 
 @pytest.mark.parametrize("path", sorted(config_directory().rglob("*.yaml")), ids=lambda path: path.stem)

@@ -64,7 +64,9 @@ def test_the_networks_of_the_information_bottleneck_paper_can_be_built() -> None
     encoder = mnist.Encoder(256, [1024, 1024], scale_offset=-5.0)
     sizes = [tuple(weight.shape) for weight in encoder.parameters() if weight.ndim == 2]
     assert sizes == [(1024, 784), (1024, 1024), (512, 1024)]
-    assert encoder(torch.zeros(1, *mnist.INPUT_SHAPE)).stddev.median() < 0.01  # softplus(-5) is 0.0067
+    assert (
+        encoder(torch.zeros(1, *mnist.INPUT_SHAPE)).stddev.median() < 0.01
+    )  # softplus(-5) is 0.0067, and the smallest scale 0.001
     predictor = mnist.LabelPredictor(256, [])
     assert [tuple(weight.shape) for weight in predictor.parameters()] == [(10, 256), (10,)]
 

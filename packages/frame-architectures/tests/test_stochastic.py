@@ -31,21 +31,21 @@ def make_inputs(*batch_shape: int) -> Tensor:
 def split_parameters(layer: StochasticLinear, x: Tensor) -> tuple[Tensor, Tensor]:
     """Return location and scale of a layer with one output, computed from its weights."""
     location, scale = (x @ layer.linear.weight.T + layer.linear.bias).unbind(-1)
-    return location, softplus(scale)
+    return location, softplus(scale) + 1e-3
 
 
 def test_normal_has_the_density_of_the_formula() -> None:
     layer, x, y = StochasticLinear(N_INPUTS, 1, "Normal"), make_inputs(6), torch.randn(6)
     location, scale = split_parameters(layer, x)
     expected = -((y - location) ** 2) / (2 * scale**2) - (scale * sqrt(2 * pi)).log()
-    torch.testing.assert_close(layer(x).log_prob(y[:, None]), expected, rtol=1e-4, atol=1e-4)  # the smallest scale
+    torch.testing.assert_close(layer(x).log_prob(y[:, None]), expected)
 
 
 def test_laplace_has_the_density_of_the_formula() -> None:
     layer, x, y = StochasticLinear(N_INPUTS, 1, "Laplace"), make_inputs(6), torch.randn(6)
     location, scale = split_parameters(layer, x)
     expected = -(y - location).abs() / scale - (2 * scale).log()
-    torch.testing.assert_close(layer(x).log_prob(y[:, None]), expected, rtol=1e-4, atol=1e-4)  # the smallest scale
+    torch.testing.assert_close(layer(x).log_prob(y[:, None]), expected)
 
 
 @pytest.mark.usefixtures("validation")
@@ -117,15 +117,16 @@ def test_scale_is_the_softplus_of_an_offset_number(name: str, scale_offset: floa
     location, scale = (x @ layer.linear.weight.T + layer.linear.bias).unbind(-1)
     distribution = layer(x)
     torch.testing.assert_close(distribution.mean.squeeze(-1), location)
-    expected = softplus(scale + scale_offset) * (1.0 if name == "Normal" else sqrt(2.0))
-    # The smallest scale is a ten-thousandth of softplus(-5).
-    torch.testing.assert_close(distribution.stddev.squeeze(-1), expected, rtol=1e-3, atol=0)
+    expected = (softplus(scale + scale_offset) + 1e-3) * (1.0 if name == "Normal" else sqrt(2.0))
+    torch.testing.assert_close(distribution.stddev.squeeze(-1), expected)
 
 
 @pytest.mark.parametrize("name", ["Delta", "Bernoulli", "ContinuousBernoulli", "Categorical"])
-def test_offset_is_refused_for_a_distribution_without_a_scale(name: str) -> None:
-    with pytest.raises(ValueError, match=f"^`scale_offset` needs a distribution with a scale, and {name!r} has none"):
-        StochasticLinear(N_INPUTS, 2, name, scale_offset=-5.0)
+@pytest.mark.parametrize("option", [{"scale_offset": -5.0}, {"min_scale": 0.1}])
+def test_options_of_the_scale_are_refused_for_a_distribution_without_one(name: str, option: dict[str, float]) -> None:
+    message = f"^`scale_offset` and `min_scale` need a distribution with a scale, and {name!r} has none"
+    with pytest.raises(ValueError, match=message):
+        StochasticLinear(N_INPUTS, 2, name, **option)
 
 
 def test_delta_is_the_linear_map_itself() -> None:
@@ -137,15 +138,23 @@ def test_delta_is_the_linear_map_itself() -> None:
 
 def test_repr_shows_the_arguments() -> None:
     assert "out_shape=(2,), distribution='Normal', scale_offset=-5.0" in repr(StochasticLinear(4, 2, "Normal", -5.0))
-    assert "scale_offset" not in repr(StochasticLinear(4, 2, "Normal"))
+    assert "_scale" not in repr(StochasticLinear(4, 2, "Normal"))
+    assert "distribution='Normal', min_scale=0.1" in repr(StochasticLinear(4, 2, "Normal", min_scale=0.1))
 
 
 @pytest.mark.parametrize("name", ["Normal", "Laplace"])
-def test_scale_never_reaches_zero(name: str) -> None:
-    layer = StochasticLinear(N_INPUTS, 2, name)
+@pytest.mark.parametrize("options", [{}, {"min_scale": 0.1}])
+def test_scale_never_falls_below_the_smallest(name: str, options: dict[str, float]) -> None:
+    layer = StochasticLinear(N_INPUTS, 2, name, **options)
     torch.nn.init.constant_(layer.linear.bias, -200.0)
-    distribution = layer(torch.zeros(1, N_INPUTS))
-    assert distribution.log_prob(distribution.sample()).isfinite().all()
+    scale = layer(torch.zeros(1, N_INPUTS)).stddev / (1.0 if name == "Normal" else sqrt(2.0))
+    torch.testing.assert_close(scale, torch.full((1, 2), options.get("min_scale", 1e-3)))
+
+
+@pytest.mark.parametrize(("min_scale", "error"), [(0.0, ValueError), (-1.0, ValueError), ("1", TypeError)])
+def test_bad_smallest_scales_are_refused(min_scale: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match=f"^`min_scale` must be .*, got {min_scale!r}"):
+        StochasticLinear(N_INPUTS, 2, "Normal", min_scale=min_scale)
 
 
 def test_categorical_of_one_label_is_not_wrapped() -> None:

@@ -52,7 +52,7 @@ class MixtureOfGaussians(MarginalDistribution):
         shape = (check_count("n_components", n_components), check_count("z_dim", z_dim))
         self.logits = nn.Parameter(torch.zeros(n_components))
         self.loc = nn.Parameter(torch.randn(shape))
-        self.raw_scale = nn.Parameter(torch.ones(shape).expm1().log())  # its softplus is one
+        self.raw_scale = nn.Parameter(torch.full(shape, 1 - MIN_SCALE).expm1().log())  # a scale of one
 
     def forward(self) -> Distribution:
         components = Normal(self.loc, softplus(self.raw_scale) + MIN_SCALE, validate_args=False)

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from torch.distributions import (
     Bernoulli,
     Categorical,
-    ContinuousBernoulli,
     Distribution,
     Independent,
     Laplace,
@@ -16,10 +15,11 @@ from torch.distributions import (
 )
 from torch.nn.functional import softplus
 
-from frame_core import ConditionalDistribution, Delta, check_choice, check_count, check_sizes
+from frame_architectures.continuous_bernoulli import ContinuousBernoulli
+from frame_core import ConditionalDistribution, Delta, check_choice, check_count, check_positive, check_sizes
 
-MIN_SCALE = 1e-6
-"""Smallest scale, which keeps a density finite."""
+MIN_SCALE = 1e-3
+"""Default of the smallest scale. Without it, the density of a constant pixel would grow without bound."""
 
 
 class StochasticLinear(ConditionalDistribution):
@@ -28,13 +28,15 @@ class StochasticLinear(ConditionalDistribution):
     =======================  ==============================================  =======================
     ``distribution``         parameters                                      event shape
     =======================  ==============================================  =======================
-    ``Normal``               location, scale (softplus)                      out_features
-    ``Laplace``              location, scale (softplus)                      out_features
+    ``Normal``               location, scale s                               out_features
+    ``Laplace``              location, scale s                               out_features
     ``Delta``                value                                           out_features
     ``Bernoulli``            logits                                          out_features
     ``ContinuousBernoulli``  logits                                          out_features
     ``Categorical``          logits, over labels in the last dimension       out_features[:-1]
     =======================  ==============================================  =======================
+
+    The scale is softplus(s + scale_offset) + min_scale.
 
     Values are not checked against the support, because the check would wait for the GPU. A ``Bernoulli`` therefore
     accepts images in [0, 1]; minus its log density is the binary cross-entropy.
@@ -43,12 +45,13 @@ class StochasticLinear(ConditionalDistribution):
         in_features: Size of the last dimension of the condition.
         out_features: Number of dimensions of one example, or its shape, such as (1, 28, 28).
         distribution: One of the names above.
-        scale_offset: Offset of the scale before its softplus: softplus(s + scale_offset).
+        scale_offset: Offset of the scale before its softplus.
+        min_scale: Smallest scale. The log density of a ``Normal`` is at most log(0.4 / min_scale) per dimension.
 
     Raises:
-        TypeError: A size is not an integer.
-        ValueError: A size is not positive, ``distribution`` is unknown, or ``scale_offset`` is set for a distribution
-            without a scale.
+        TypeError: A size is not an integer, or ``min_scale`` is not a number.
+        ValueError: A size or ``min_scale`` is not positive, ``distribution`` is unknown, or ``scale_offset`` or
+            ``min_scale`` is set for a distribution without a scale.
 
     References:
         The continuous Bernoulli: fixing a pervasive error in variational autoencoders
@@ -65,12 +68,19 @@ class StochasticLinear(ConditionalDistribution):
         out_features: int | Sequence[int],
         distribution: str,
         scale_offset: float = 0.0,
+        min_scale: float = MIN_SCALE,
     ) -> None:
         super().__init__()
         self.in_features = check_count("in_features", in_features)
         self.out_shape = torch.Size(_as_shape(out_features))
         self.distribution = check_choice("distribution", distribution, _FAMILIES)
-        self.scale_offset = _check_scale_offset(scale_offset, distribution)
+        if "scale" not in _FAMILIES[distribution].parameters and (scale_offset, min_scale) != (0.0, MIN_SCALE):
+            raise ValueError(
+                f"`scale_offset` and `min_scale` need a distribution with a scale, and {distribution!r} has none; "
+                "leave them out."
+            )
+        self.scale_offset = scale_offset
+        self.min_scale = check_positive("min_scale", min_scale)
         n_parameters = len(_FAMILIES[distribution].parameters)
         self.linear = nn.Linear(self.in_features, n_parameters * self.out_shape.numel())
 
@@ -80,15 +90,20 @@ class StochasticLinear(ConditionalDistribution):
         output = self.linear(condition).unflatten(-1, (n_parameters, *self.out_shape))
         # `squeeze` is a view, whose gradient is free; the gradient of `unbind` is a copy
         parameters = output.unbind(n_batch_dims) if n_parameters > 1 else [output.squeeze(n_batch_dims)]
-        return make_distribution(self.distribution, parameters, n_batch_dims, self.scale_offset)
+        return make_distribution(self.distribution, parameters, n_batch_dims, self.scale_offset, self.min_scale)
 
     def extra_repr(self) -> str:
         offset = f", scale_offset={self.scale_offset}" if self.scale_offset else ""
-        return f"out_shape={tuple(self.out_shape)}, distribution={self.distribution!r}{offset}"
+        minimum = f", min_scale={self.min_scale}" if self.min_scale != MIN_SCALE else ""
+        return f"out_shape={tuple(self.out_shape)}, distribution={self.distribution!r}{offset}{minimum}"
 
 
 def make_distribution(
-    name: str, parameters: Sequence[Tensor], n_batch_dims: int, scale_offset: float = 0.0
+    name: str,
+    parameters: Sequence[Tensor],
+    n_batch_dims: int,
+    scale_offset: float = 0.0,
+    min_scale: float = MIN_SCALE,
 ) -> Distribution:
     """Make a distribution from the unconstrained outputs of a network.
 
@@ -97,12 +112,13 @@ def make_distribution(
         parameters: The parameters listed there, each of shape (\\*batch, \\*out_shape).
         n_batch_dims: Number of dimensions of the batch. The others are those of one example.
         scale_offset: Offset of the scale before its softplus.
+        min_scale: Smallest scale.
     """
     family = _FAMILIES[name]
     if "scale" in family.parameters:
         location, scale = parameters
         raw_scale = scale + scale_offset if scale_offset else scale
-        parameters = (location, softplus(raw_scale) + MIN_SCALE)
+        parameters = (location, softplus(raw_scale) + min_scale)
     distribution = family.build(*parameters)
     n_event_dims = len(distribution.batch_shape) - n_batch_dims
     if isinstance(distribution, Delta):
@@ -128,7 +144,7 @@ def _build_bernoulli(logits: Tensor) -> Distribution:
 
 
 def _build_continuous_bernoulli(logits: Tensor) -> Distribution:
-    return ContinuousBernoulli(logits=logits, validate_args=False)
+    return ContinuousBernoulli(logits)
 
 
 def _build_categorical(logits: Tensor) -> Distribution:
@@ -155,11 +171,3 @@ def _as_shape(out_features: int | Sequence[int]) -> tuple[int, ...]:
     if not out_features:
         raise ValueError("`out_features` must have at least one entry, got none.")
     return check_sizes("out_features", out_features)
-
-
-def _check_scale_offset(scale_offset: float, distribution: str) -> float:
-    if scale_offset and "scale" not in _FAMILIES[distribution].parameters:
-        raise ValueError(
-            f"`scale_offset` needs a distribution with a scale, and {distribution!r} has none; set it to 0."
-        )
-    return scale_offset

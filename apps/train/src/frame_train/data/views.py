@@ -13,12 +13,15 @@ from frame_core import MovableDataset, SizedDataset, get_batch, get_tensor
 class TwoViews:
     """A data set whose batches also contain two views of ``x``, named ``v1`` and ``v2``.
 
-    Each view is ``x`` after its own random rotation, scaling and shift, with some pixels set to zero.
+    Each view is ``x`` after its own random shear, scaling, rotation and shift, in this order, with some pixels set to
+    zero. Unlike the views of the paper, those of torchvision's `RandomAffine`, they are interpolated bilinearly, and
+    shifts are not rounded to whole pixels.
 
     Args:
         data_set: A data set in which each ``x`` is an image of shape (channels, height, width).
         rotation: Maximum rotation in either direction, in degrees.
         scaling: Maximum enlargement or reduction, as a fraction.
+        shear: Maximum shear along the rows in either direction, in degrees.
         shift: Maximum shift in each direction, as a fraction of the size of the image.
         corruption: Probability that a pixel is set to zero.
 
@@ -32,12 +35,14 @@ class TwoViews:
         data_set: SizedDataset,
         rotation: float = 15.0,
         scaling: float = 0.1,
+        shear: float = 15.0,
         shift: float = 0.1,
         corruption: float = 0.2,
     ) -> None:
         self._data_set = data_set
         self._rotation = math.radians(rotation)
         self._scaling = scaling
+        self._shear = math.radians(shear)
         self._shift = shift
         self._corruption = corruption
 
@@ -66,15 +71,29 @@ class TwoViews:
         return {**batch, "v1": self._view(x), "v2": self._view(x)}
 
     def _view(self, x: Tensor) -> Tensor:
-        angle = self._rotation * _draw(x)
-        scale = 1 + self._scaling * _draw(x)
-        rows = (
-            torch.stack([torch.cos(angle) / scale, -torch.sin(angle) / scale, 2 * self._shift * _draw(x)], dim=1),
-            torch.stack([torch.sin(angle) / scale, torch.cos(angle) / scale, 2 * self._shift * _draw(x)], dim=1),
-        )
-        grid = affine_grid(torch.stack(rows, dim=1), list(x.shape), align_corners=False)
-        moved = grid_sample(x, grid, align_corners=False)
+        angle, scale = self._rotation * _draw(x), 1 + self._scaling * _draw(x)
+        shear, shift = self._shear * _draw(x), self._shift * torch.stack([_draw(x), _draw(x)], dim=1)
+        moved = transform_affinely(x, angle, scale, shear, shift)
         return moved * (torch.rand_like(moved) >= self._corruption)
+
+
+def transform_affinely(x: Tensor, angle: Tensor, scale: Tensor, shear: Tensor, shift: Tensor) -> Tensor:
+    """Shear, scale, rotate and shift square images, in this order, about their centre.
+
+    Args:
+        x: Images of shape (batch, channels, size, size). Pixels from outside of an image are zero.
+        angle: Clockwise rotation of each image, in radians, of shape (batch,).
+        scale: Factor of each image, of shape (batch,).
+        shear: Angle by which vertical lines of each image lean to the right, in radians, of shape (batch,).
+        shift: Shift to the right and down, as fractions of the size of the image, of shape (batch, 2).
+    """
+    cos, sin, tan = torch.cos(angle), torch.sin(angle), torch.tan(shear)
+    # Each pixel of the result is read at the place that the inverse, scaling^-1 shear^-1 rotation^-1, maps it to.
+    rows = torch.stack([cos - sin * tan, sin + cos * tan], dim=1), torch.stack([-sin, cos], dim=1)
+    inverse = torch.stack(rows, dim=1) / scale.view(-1, 1, 1)
+    origin = -inverse @ (2 * shift).unsqueeze(2)  # the coordinates of an image go from -1 to 1
+    grid = affine_grid(torch.cat([inverse, origin], dim=2), list(x.shape), align_corners=False)
+    return grid_sample(x, grid, align_corners=False)
 
 
 def _draw(x: Tensor) -> Tensor:
