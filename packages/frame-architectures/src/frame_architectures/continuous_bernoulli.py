@@ -1,5 +1,7 @@
 """Continuous Bernoulli distribution in terms of its logits."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
@@ -26,8 +28,6 @@ class ContinuousBernoulli(Distribution):
     tensor(3.6889)
     """
 
-    arg_constraints = {"logits": constraints.real}  # noqa: RUF012  # the form that torch requires
-    support = constraints.unit_interval
     has_rsample = True
 
     def __init__(self, logits: Tensor) -> None:
@@ -37,17 +37,27 @@ class ContinuousBernoulli(Distribution):
         super().__init__(logits.shape, validate_args=False)
 
     @property
+    def arg_constraints(self) -> dict[str, constraints.Constraint]:
+        return {"logits": constraints.real}
+
+    @property
+    def support(self) -> constraints.Constraint:
+        return constraints.unit_interval
+
+    @property
     def mean(self) -> Tensor:
         near = 1 / 2 + self.logits / 12 - self.logits**3 / 720
         far = -1 / torch.expm1(-self._far) - 1 / self._far
         return torch.where(self._is_near_zero, near, far)
 
-    def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         with torch.no_grad():
             return self.rsample(sample_shape)
 
-    def rsample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:
-        u = torch.rand(self._extended_shape(sample_shape), dtype=self.logits.dtype, device=self.logits.device)
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
+        u = torch.rand(
+            self._extended_shape(torch.Size(sample_shape)), dtype=self.logits.dtype, device=self.logits.device
+        )
         near = u + u * (1 - u) * (self.logits / 2 + (1 - 2 * u) * self.logits**2 / 6)
         # The quantile of the mirror image with a logit below zero, for which exp cannot overflow.
         size = self._far.abs()
