@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -5,9 +6,19 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
-from torch.utils.data import Subset, TensorDataset
+from torch.utils.data import ConcatDataset, Subset, TensorDataset
 
-from frame_core import BatchedDataset, get_batch, get_split, get_tensor, iterate_batches, read_batches
+from frame_core import (
+    BatchedDataset,
+    find_collate_fn,
+    get_batch,
+    get_examples,
+    get_split,
+    get_tensor,
+    is_in_memory,
+    iterate_batches,
+    read_batches,
+)
 
 
 class Slices:
@@ -87,11 +98,11 @@ def test_a_data_set_with_getitems_is_called_once_per_batch() -> None:
         ("ab", "str"),
         (3, "int"),
         ((), "a tuple of length 0"),
-        ((1, 2, 3), "a tuple of length 3"),
+        ((1, 2, 3), "a tuple of length 3. Name its elements with `names`"),
     ],
 )
 def test_an_example_of_another_type_is_refused(example: Any, description: str) -> None:
-    with pytest.raises(TypeError, match=rf"dictionary or a tuple, \(x,\) or \(x, y\), got {description}\."):
+    with pytest.raises(TypeError, match=rf"dictionary or a tuple, \(x,\) or \(x, y\), got {description}"):
         get_batch([example], torch.tensor([0]))
 
 
@@ -122,7 +133,7 @@ def test_a_value_that_cannot_become_a_tensor_is_named_with_the_transform_to_set(
     expected = r"`x` of an example must be a tensor, .*, got PIL\.Image\.Image\..*torchvision\.transforms\.ToTensor"
     with pytest.raises(TypeError, match=expected):
         get_batch([(Image(), 3)], torch.tensor([0]))
-    with pytest.raises(TypeError, match=r"`y` of an example must be .*, got builtins\.NoneType\.$"):
+    with pytest.raises(TypeError, match=r"`y` of an example must be .*, got NoneType\.$"):
         get_batch([(torch.zeros(1), None)], torch.tensor([0]))
 
 
@@ -131,6 +142,12 @@ def test_a_missing_name_is_reported_with_the_names_of_the_batch() -> None:
     assert get_tensor(batch, "y") is batch["y"]
     with pytest.raises(ValueError, match="The batch has no `v1`; it has `x`, `y`"):
         get_tensor(batch, "v1")
+
+
+def test_a_value_that_is_no_tensor_is_reported_where_a_tensor_is_needed() -> None:
+    batch: Any = {"x": ["a", "b"]}
+    with pytest.raises(TypeError, match="`x` of the batch must be a tensor, got a list"):
+        get_tensor(batch, "x")
 
 
 def test_a_split_that_is_null_is_refused() -> None:
@@ -160,3 +177,111 @@ def test_a_data_set_that_prefetches_reads_several_batches_itself() -> None:
     assert [batch["x"].tolist() for batch in read_batches(Negated(3), wanted)] == [[-2, 0], [-1]]
     assert [batch["x"].tolist() for batch in iterate_batches(Negated(3), 2)] == [[0, -1], [-2]]
     assert [batch["x"].tolist() for batch in read_batches(Slices(3), wanted)] == [[2, 0], [1]]
+
+
+class Padded:
+    """Vectors of lengths 1, 2, 3, ..., padded with -1 to the longest of a batch."""
+
+    def __init__(self, n_data: int) -> None:
+        self.n_data = n_data
+
+    def __len__(self) -> int:
+        return self.n_data
+
+    def __getitem__(self, index: int) -> Tensor:
+        return torch.full((index + 1,), index)
+
+    def collate_fn(self, examples: Any) -> Any:
+        return {"x": torch.nn.utils.rnn.pad_sequence(examples, batch_first=True, padding_value=-1)}
+
+
+class Wrapper:
+    """A wrapper of one's own, which returns the examples of another data set unchanged."""
+
+    def __init__(self, data_set: Any) -> None:
+        self.data_set = data_set
+
+    def __len__(self) -> int:
+        return len(self.data_set)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.data_set[index]
+
+
+class BatchedWrapper(Wrapper):
+    def get_batch(self, indices: Tensor) -> dict[str, Any]:
+        return get_batch(self.data_set, indices)
+
+
+WRAPPERS: dict[str, Callable[[Any], Any]] = {
+    "Subset": lambda data_set: Subset(data_set, range(len(data_set))),
+    "ConcatDataset": lambda data_set: ConcatDataset([data_set]),
+    "Subset of ConcatDataset": lambda data_set: Subset(ConcatDataset([data_set]), list(range(len(data_set)))),
+    "a wrapper of one's own": Wrapper,
+    "a wrapper with get_batch": BatchedWrapper,
+}
+every_wrapper = pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
+
+
+@every_wrapper
+def test_a_wrapper_keeps_the_collate_fn_of_what_it_wraps(wrap: Callable[[Any], Any]) -> None:
+    data_set = wrap(Padded(3))
+    assert get_batch(data_set, torch.tensor([2, 0]))["x"].tolist() == [[2, 2, 2], [0, -1, -1]]
+    assert find_collate_fn(data_set) is not None
+    assert not is_in_memory(data_set)
+
+
+def test_what_a_collate_fn_returns_as_a_tuple_becomes_x_and_y() -> None:
+    class Tuples(Padded):
+        def collate_fn(self, examples: Any) -> Any:
+            return (torch.stack([example.sum() for example in examples]), len(examples))
+
+    batch = get_batch(Tuples(3), torch.tensor([1, 2]))
+    assert (batch["x"].tolist(), batch["y"]) == ([2, 6], 2)
+
+
+@pytest.mark.parametrize("name", ["Subset", "ConcatDataset", "Subset of ConcatDataset", "a wrapper with get_batch"])
+def test_a_wrapper_of_a_batched_data_set_reads_whole_batches(name: str) -> None:
+    inner = Slices(5)
+    data_set = WRAPPERS[name](inner)
+    assert is_in_memory(data_set)
+    assert get_batch(data_set, torch.tensor([4, 0, 4]))["x"].tolist() == [4, 0, 4]
+    assert inner.n_batches == 1
+
+
+def test_a_wrapper_without_get_batch_is_not_in_memory() -> None:
+    assert not is_in_memory(Wrapper(Slices(5)))  # its own `__getitem__` may take long
+
+
+@given(lengths=st.lists(st.integers(1, 6), min_size=1, max_size=4), data=st.data())
+def test_several_batched_data_sets_in_a_row_are_read_as_one(lengths: list[int], data: st.DataObject) -> None:
+    parts = [Slices(length) for length in lengths]
+    for number, part in enumerate(parts):
+        part.x = part.x + 100 * number
+    joined = torch.cat([part.x for part in parts])
+    indices = torch.tensor(data.draw(st.lists(st.integers(0, len(joined) - 1), min_size=1, max_size=9)))
+    assert get_batch(ConcatDataset(parts), indices)["x"].tolist() == joined[indices].tolist()
+
+
+def test_parts_with_other_names_are_refused() -> None:
+    class Others(Slices):
+        def get_batch(self, indices: Tensor) -> dict[str, Tensor]:
+            return {"v": self.x[indices]}
+
+    with pytest.raises(ValueError, match="parts of a `ConcatDataset` must have the same names, got 'x' and 'v'"):
+        get_batch(ConcatDataset([Slices(2), Others(2)]), torch.tensor([0]))
+
+
+@pytest.mark.parametrize("inner", [Slices(4), [(torch.tensor(index),) for index in range(4)], SeveralAtOnce()])
+def test_examples_that_a_subclass_of_subset_changes_are_read_from_it(inner: Any) -> None:
+    class Changed(Subset[Any]):
+        def __getitem__(self, index: Any) -> Any:
+            return {"x": torch.tensor(10 * index)}
+
+        def __getitems__(self, indices: list[int]) -> list[Any]:
+            return [self[index] for index in indices]
+
+    data_set = Changed(inner, [3, 2, 1])
+    assert get_batch(data_set, torch.tensor([2, 0]))["x"].tolist() == [20, 0]
+    assert [example["x"].item() for example in get_examples(data_set, [1])] == [10]
+    assert not is_in_memory(data_set)

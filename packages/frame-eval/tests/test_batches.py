@@ -44,6 +44,13 @@ def test_no_example_is_drawn_twice() -> None:
     assert len(x.unique()) == 40
 
 
+def test_texts_and_lists_reach_a_model_as_they_are() -> None:
+    data = [{"x": torch.ones(2), "text": "a" * index, "box": [1.0] * index} for index in range(3)]
+    (batch,) = iterate_split(TinyOptimization(TinyModel().double(), {"valid": data}), "valid", 10)
+    assert batch["x"].dtype == torch.float64
+    assert (batch["text"], batch["box"]) == (["", "a", "aa"], [[], [1.0], [1.0, 1.0]])
+
+
 def test_examples_without_x_are_refused() -> None:
     optimization = TinyOptimization(data={"valid": [{"v1": torch.zeros(2), "v2": torch.zeros(2)}]})
     with pytest.raises(ValueError, match="Split 'valid' of `data` has no `x`; it has 'v1', 'v2'"):

@@ -1,11 +1,13 @@
 """Data sets, their splits and their batches."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor
-from torch.utils.data import default_collate
+from torch.utils.data import ConcatDataset, Subset
+
+from frame_core.collation import collate, name_elements
 
 
 class SizedDataset(Protocol):
@@ -30,6 +32,20 @@ class BatchedDataset(Protocol):
 
 
 @runtime_checkable
+class WrapperDataset(Protocol):
+    """A data set made of another one, ``data_set``; it is in memory if the other is, and has its ``collate_fn``."""
+
+    @property
+    def data_set(self) -> SizedDataset:
+        """The data set that this one wraps."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Any: ...
+
+
+@runtime_checkable
 class PrefetchingDataset(Protocol):
     """A data set that reads several batches itself, for example with data-loading workers."""
 
@@ -37,7 +53,7 @@ class PrefetchingDataset(Protocol):
 
     def __getitem__(self, index: int, /) -> Any: ...
 
-    def read_batches(self, batches: Sequence[Tensor]) -> Iterable[dict[str, Tensor]]:
+    def read_batches(self, batches: Sequence[Tensor]) -> Iterable[dict[str, Any]]:
         """Read several batches, in order, each given by an integer tensor of indices of shape (batch,)."""
         ...
 
@@ -66,45 +82,73 @@ class DeclaredDataset(Protocol):
         ...
 
 
-def get_batch(data_set: SizedDataset, indices: Tensor) -> dict[str, Tensor]:
-    """Return a batch of a data set as a dictionary of tensors.
+def get_batch(data_set: SizedDataset, indices: Tensor) -> dict[str, Any]:
+    """Return a batch of a data set as a dictionary.
 
-    A data set with torch's ``__getitems__`` is called once per batch, any other once per example.
+    A data set with torch's ``__getitems__`` is called once per batch, any other once per example. Its ``collate_fn``
+    makes a batch of the examples; `collate` does if it has none. Torch's ``Subset`` and ``ConcatDataset`` are read as
+    what they wrap.
 
     Args:
         data_set: Examples are dictionaries, or tuples ``(x,)`` or ``(x, y)``, which become ``{"x": x, "y": y}``.
         indices: Integer tensor of shape (batch,).
 
     Returns:
-        A dictionary of tensors of shape (batch, ...).
+        A dictionary of tensors of shape (batch, ...), and of lists of what can't be stacked, such as texts.
 
     Raises:
-        TypeError: An example is neither a dictionary nor a tuple of one or two elements, or a value in it cannot
-            become a tensor, such as a PIL image.
+        TypeError: An example, or what a ``collate_fn`` returns, is neither a dictionary nor a tuple of one or two
+            elements, or a value in it has an unknown type, such as a PIL image.
+        ValueError: The examples differ in their names, or in the shape or type of a value.
     """
     if isinstance(data_set, BatchedDataset):
         return data_set.get_batch(indices)
-    examples = [_as_dictionary(example) for example in _get_examples(data_set, indices.tolist())]
-    try:
-        return default_collate(examples)
-    except TypeError:
-        for name, value in examples[0].items():
-            _check_collatable(name, value)
-        raise
+    if _is_plain(data_set, Subset):
+        return get_batch(cast(Any, data_set).dataset, _select(cast(Any, data_set).indices, indices))
+    if _is_plain(data_set, ConcatDataset) and is_in_memory(data_set):
+        return _read_parts(cast(Any, data_set).datasets, indices)
+    examples = get_examples(data_set, indices.tolist())
+    collate_fn = find_collate_fn(data_set)
+    return collate(examples) if collate_fn is None else dict(name_elements(collate_fn(examples)))
+
+
+def get_examples(data_set: SizedDataset, indices: Sequence[int]) -> Sequence[Any]:
+    """Return several examples of a data set, in one call if it has torch's ``__getitems__``."""
+    get_items = getattr(data_set, "__getitems__", None)
+    return [data_set[index] for index in indices] if get_items is None else get_items(indices)
+
+
+def find_collate_fn(data_set: SizedDataset) -> Callable[[Sequence[Any]], Any] | None:
+    """Return the ``collate_fn`` of a data set, or of one that it wraps; None if there is none."""
+    own = getattr(data_set, "collate_fn", None)
+    return own or next(filter(None, map(find_collate_fn, _get_wrapped(data_set))), None)
+
+
+def is_in_memory(data_set: SizedDataset) -> bool:
+    """Return whether whole batches of a data set can be read without workers.
+
+    This is so for a `BatchedDataset`, unless it wraps a data set that is not in memory.
+    """
+    is_plain = _is_plain(data_set, Subset) or _is_plain(data_set, ConcatDataset)
+    return (is_plain or isinstance(data_set, BatchedDataset)) and all(map(is_in_memory, _get_wrapped(data_set)))
 
 
 def get_tensor(batch: Mapping[str, Tensor], name: str) -> Tensor:
     """Return the tensor that a batch holds under a name.
 
     Raises:
+        TypeError: It is not a tensor.
         ValueError: There is no such name. The message lists the names there are.
     """
     if name not in batch:
         raise ValueError(f"The batch has no `{name}`; it has {', '.join(f'`{other}`' for other in batch)}.")
-    return batch[name]
+    value: Any = batch[name]
+    if not isinstance(value, Tensor):
+        raise TypeError(f"`{name}` of the batch must be a tensor, got a {type(value).__name__}.")
+    return value
 
 
-def iterate_batches(data_set: SizedDataset, batch_size: int) -> Iterator[dict[str, Tensor]]:
+def iterate_batches(data_set: SizedDataset, batch_size: int) -> Iterator[dict[str, Any]]:
     """Iterate once over a data set, in order. The last batch may be smaller.
 
     Raises:
@@ -116,7 +160,7 @@ def iterate_batches(data_set: SizedDataset, batch_size: int) -> Iterator[dict[st
     yield from read_batches(data_set, indices.split(batch_size) if len(indices) else ())
 
 
-def read_batches(data_set: SizedDataset, batches: Sequence[Tensor]) -> Iterable[dict[str, Tensor]]:
+def read_batches(data_set: SizedDataset, batches: Sequence[Tensor]) -> Iterable[dict[str, Any]]:
     """Read several batches of a data set, in order: with its own ``read_batches``, or one by one with `get_batch`.
 
     Args:
@@ -143,31 +187,45 @@ def get_split(data: Mapping[str, SizedDataset], split: str) -> SizedDataset:
     return data[split]
 
 
-def _get_examples(data_set: SizedDataset, indices: list[int]) -> Sequence[Any]:
-    get_items = getattr(data_set, "__getitems__", None)
-    return [data_set[index] for index in indices] if get_items is None else get_items(indices)
+def _is_plain(data_set: SizedDataset, wrapper: type) -> bool:
+    """Return whether a data set is a wrapper of torch, whose examples no subclass changes."""
+    return isinstance(data_set, wrapper) and type(data_set).__getitem__ is cast(Any, wrapper).__getitem__
 
 
-def _as_dictionary(example: Any) -> Mapping[str, Any]:
-    if isinstance(example, Mapping):
-        return example
-    if isinstance(example, tuple | list) and len(example) in (1, 2):
-        return dict(zip(("x", "y"), example))
-    raise TypeError(f"An example must be a dictionary or a tuple, (x,) or (x, y), got {_describe(example)}.")
+def _get_wrapped(data_set: SizedDataset) -> Sequence[SizedDataset]:
+    if isinstance(data_set, ConcatDataset):
+        return cast(Any, data_set).datasets
+    if isinstance(data_set, Subset):
+        return [cast(Any, data_set).dataset]
+    return [data_set.data_set] if isinstance(data_set, WrapperDataset) else []
 
 
-def _check_collatable(name: str, value: Any) -> None:
-    try:
-        default_collate([value])
-    except TypeError:
-        kind = f"{type(value).__module__}.{type(value).__qualname__}"
-        message = f"`{name}` of an example must be a tensor, an array or a number, got {kind}."
-        if kind.startswith("PIL."):
-            message += " Set `transform: {_target_: torchvision.transforms.ToTensor}` to turn images into tensors."
-        raise TypeError(message) from None
+def _select(chosen: Any, indices: Tensor) -> Tensor:
+    """Return the elements of a sequence of indices, which may be a tensor, at ``indices``."""
+    if isinstance(chosen, Tensor):
+        return chosen[indices]
+    return torch.tensor([chosen[index] for index in indices.tolist()])
 
 
-def _describe(example: Any) -> str:
-    if isinstance(example, tuple | list):
-        return f"a {type(example).__name__} of length {len(example)}"
-    return type(example).__name__
+def _read_parts(parts: Sequence[SizedDataset], indices: Tensor) -> dict[str, Any]:
+    """Return a batch of several in-memory data sets, one after the other.
+
+    Every part is read for every index, which needs no synchronization with the device of the indices.
+    """
+    batch: dict[str, Any] = {}
+    start = 0
+    for part in filter(len, parts):
+        own = get_batch(part, (indices - start).clamp(0, len(part) - 1))
+        if batch and batch.keys() != own.keys():
+            found = f"{', '.join(map(repr, batch))} and {', '.join(map(repr, own))}"
+            raise ValueError(f"The parts of a `ConcatDataset` must have the same names, got {found}.")
+        batch = {name: _replace(batch.get(name, value), value, indices >= start) for name, value in own.items()}
+        start += len(part)
+    return batch
+
+
+def _replace(values: Any, others: Any, chosen: Tensor) -> Any:
+    """Replace the chosen values of a batch by others."""
+    if isinstance(values, Tensor):
+        return torch.where(chosen.view(-1, *[1] * (values.ndim - 1)), others, values)
+    return [other if is_chosen else value for value, other, is_chosen in zip(values, others, chosen.tolist())]

@@ -1,6 +1,7 @@
 """Batches of a split, on the device and in the precision of the model."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,8 +21,8 @@ N_DRAWS = 10_000
 
 def iterate_split(
     optimization: Optimization, split: str, batch_size: int, n_data: int | None = None
-) -> Iterator[dict[str, Tensor]]:
-    """Iterate once over a split, in order. Each batch is on the device and in the precision of the model.
+) -> Iterator[dict[str, Any]]:
+    """Iterate once over a split, in order. The tensors of a batch are on the device and in the precision of the model.
 
     Args:
         optimization: The optimization that has the model and the data.
@@ -53,9 +54,9 @@ def split_draws(n_samples: int, x: Tensor) -> list[int]:
     return [min(n_at_a_time, n_samples - start) for start in range(0, n_samples, n_at_a_time)]
 
 
-def _count_fitting(example: Mapping[str, Tensor]) -> int:
+def _count_fitting(example: Mapping[str, Any]) -> int:
     """Return the number of examples that fit in a batch, given a batch of one example."""
-    return max(1, N_BYTES // max(1, sum(value.nbytes for value in example.values())))
+    return max(1, N_BYTES // max(1, sum(value.nbytes for value in example.values() if isinstance(value, Tensor))))
 
 
 def _choose_indices(n_all: int, n_data: int | None) -> Tensor:

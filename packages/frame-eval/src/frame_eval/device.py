@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,6 @@ def move_to_model(data: Tensor, model: nn.Module) -> Tensor:
     return data.to(get_device(model), precision)
 
 
-def move_batch_to_model(batch: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
-    """Move each tensor of a batch as `move_to_model` does."""
-    return {name: move_to_model(value, model) for name, value in batch.items()}
+def move_batch_to_model(batch: Mapping[str, Any], model: nn.Module) -> dict[str, Any]:
+    """Move each tensor of a batch as `move_to_model` does; leave lists, such as texts, unchanged."""
+    return {name: move_to_model(value, model) if isinstance(value, Tensor) else value for name, value in batch.items()}

@@ -1,18 +1,25 @@
 """Data sets with fixed train, valid and test splits."""
 
 from frame_train.data.augmentation import RandomShift
+from frame_train.data.collated import Collated
 from frame_train.data.digits import Digits
+from frame_train.data.fold import Fold
 from frame_train.data.in_memory import InMemoryDataset
 from frame_train.data.mnist import MNIST, FashionMNIST
 from frame_train.data.synthetic import SyntheticDataset
-from frame_train.data.views import TwoViews
+from frame_train.data.transformed import TransformedDataset
+from frame_train.data.views import RandomView, TwoViews
 
 __all__ = [
     "MNIST",
+    "Collated",
     "Digits",
     "FashionMNIST",
+    "Fold",
     "InMemoryDataset",
     "RandomShift",
+    "RandomView",
     "SyntheticDataset",
+    "TransformedDataset",
     "TwoViews",
 ]

@@ -12,30 +12,38 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from frame_core import BatchedDataset, Optimization, SizedDataset, get_batch
+from frame_core import Optimization, SizedDataset, find_collate_fn, get_batch, is_in_memory
 from frame_train.data.placement import place, read_free_memory
 from frame_train.data.sampling import Batch, StepGroups
 from frame_train.data.seeding import derive_seed, seed_generators
+from frame_train.errors import TrainingError
 
 _CHUNK = 64  # examples that a worker reads at a time for an evaluation
 _CPU = torch.device("cpu")
 
 
 class _Batches(Dataset[Any]):
-    """A data set that is read by the batch, or by the step group."""
+    """A data set that is read by the batch, or by the step group.
+
+    Raises:
+        TrainingError: A batch can't be read.
+    """
 
     def __init__(self, data_set: SizedDataset) -> None:
         self.data_set = data_set
 
-    def __getitem__(self, wanted: Batch | list[Batch]) -> dict[str, Tensor] | list[dict[str, Tensor]]:
+    def __getitem__(self, wanted: Batch | list[Batch]) -> dict[str, Any] | list[dict[str, Any]]:
         return [self._read(batch) for batch in wanted] if isinstance(wanted, list) else self._read(wanted)
 
     def __len__(self) -> int:
         return len(self.data_set)
 
-    def _read(self, batch: Batch) -> dict[str, Tensor]:
+    def _read(self, batch: Batch) -> dict[str, Any]:
         seed_generators(batch.seed)
-        return get_batch(self.data_set, batch.indices)
+        try:
+            return get_batch(self.data_set, batch.indices)
+        except (TypeError, ValueError) as error:
+            raise TrainingError(f"A batch of the data can't be read: {error}") from error
 
 
 def make_train_loader(
@@ -47,8 +55,7 @@ def make_train_loader(
 ) -> DataLoader[Any]:
     """Make the loader of shuffled training batches, one by one or a step group at a time.
 
-    This process reads a `frame_core.BatchedDataset` itself, by tensor slices. Workers read every other data set, one
-    example at a time.
+    This process reads an in-memory data set itself, by tensor slices. Workers read every other data set.
 
     Args:
         data_set: The data set.
@@ -61,7 +68,7 @@ def make_train_loader(
     placed = place(data_set, device, read_free_memory(device))
     if placed is not data_set:
         groups.batches.device = device
-    n_workers = 0 if isinstance(placed, BatchedDataset) else num_workers
+    n_workers = 0 if is_in_memory(placed) else num_workers
     return DataLoader(
         _Batches(placed),
         batch_size=None,
@@ -73,19 +80,19 @@ def make_train_loader(
     )
 
 
-def read_with_workers(
-    data_set: SizedDataset, batches: Sequence[Tensor], num_workers: int
-) -> Iterator[dict[str, Tensor]]:
+def read_with_workers(data_set: SizedDataset, batches: Sequence[Tensor], num_workers: int) -> Iterator[dict[str, Any]]:
     """Read the batches of an evaluation as a training reads its own.
 
-    Workers read them in chunks, because a batch of an evaluation may exceed the shared memory of the processes.
+    Workers read them in chunks, because a batch of an evaluation may exceed the shared memory of the processes. Batches
+    that a ``collate_fn`` makes can't be joined of chunks, which may be padded to other lengths.
 
     Args:
         data_set: The data set.
         batches: The indices of each batch.
         num_workers: Number of data-loading workers, at least one.
     """
-    chunks = [indices.split(_CHUNK) for indices in batches]
+    size = _CHUNK if find_collate_fn(data_set) is None else max(map(len, batches), default=1)
+    chunks = [indices.split(size) for indices in batches]
     if sum(map(len, chunks)) <= 1:
         return (get_batch(data_set, indices) for indices in batches)
     seeded = [Batch(chunk, derive_seed(0, "evaluation", index)) for index, chunk in enumerate(chain(*chunks))]
@@ -121,7 +128,7 @@ class DataWithWorkers(Mapping[str, SizedDataset]):
 
     def __getitem__(self, split: str) -> SizedDataset:
         data_set = cast(SizedDataset | None, self._optimization.data[split])
-        if data_set is None or self._num_workers == 0 or isinstance(data_set, BatchedDataset):
+        if data_set is None or self._num_workers == 0 or is_in_memory(data_set):
             return cast(SizedDataset, data_set)
         return _DatasetWithWorkers(data_set, self._num_workers)
 
@@ -136,23 +143,27 @@ class _DatasetWithWorkers:
     """A data set that reads several batches with data-loading workers (`frame_core.PrefetchingDataset`)."""
 
     def __init__(self, data_set: SizedDataset, num_workers: int) -> None:
-        self._data_set = data_set
+        self.data_set = data_set
         self._num_workers = num_workers
 
     def __len__(self) -> int:
-        return len(self._data_set)
+        return len(self.data_set)
 
     def __getitem__(self, index: int) -> Any:
-        return self._data_set[index]
+        return self.data_set[index]
 
     def __getattr__(self, name: str) -> Any:
-        if name == "_data_set":  # asked for while this object is copied
+        if name == "data_set":  # asked for while this object is copied
             raise AttributeError(name)
-        return getattr(self._data_set, name)
+        return getattr(self.data_set, name)
 
-    def read_batches(self, batches: Sequence[Tensor]) -> Iterator[dict[str, Tensor]]:
+    def get_batch(self, indices: Tensor) -> dict[str, Any]:
+        """Return one batch."""
+        return get_batch(self.data_set, indices)
+
+    def read_batches(self, batches: Sequence[Tensor]) -> Iterator[dict[str, Any]]:
         """Read several batches, in order."""
-        return read_with_workers(self._data_set, batches, self._num_workers)
+        return read_with_workers(self.data_set, batches, self._num_workers)
 
 
 def _ignore_signals(worker: int) -> None:

@@ -113,7 +113,7 @@ class _SyntheticData:
             return construct_target(target.synthesize, positional, arguments, key)
         if _is_source(target, [*positional, *arguments.values()], is_split=key in self._splits):
             self.undeclared.append(key)
-            return SyntheticDataset(1, x_shape=())
+            return SyntheticDataset(10_000, x_shape=())
         return construct_target(target, positional, arguments, key)
 
 

@@ -96,10 +96,9 @@ def find_unoptimized(parts: Parts) -> list[CompositionError]:
 
 def _compute_loss(optimization: Optimization, networks: Mapping[nn.Module, str]) -> Tensor:
     calls: list[tuple[str, str]] = []
+    batch = _read_examples(optimization)
     try:
         with _recorded_calls(networks, calls):
-            data_set = get_split(optimization.data, "train")
-            batch = get_batch(data_set, torch.arange(min(2, len(data_set))))
             if isinstance(optimization, OptimizationModule) and optimization.augmentation is not None:
                 augment(batch, optimization.augmentation)
             return optimization.model.compute_loss(batch, 0)["loss"]
@@ -107,6 +106,16 @@ def _compute_loss(optimization: Optimization, networks: Mapping[nn.Module, str])
         key, given = calls[-1] if calls else (networks.get(optimization.model, "optimization"), "")
         message = f"`{key}`{given}: the loss of two training examples can't be computed: {_describe_error(error)}"
         raise CompositionError(message, key) from error
+
+
+def _read_examples(optimization: Optimization) -> dict[str, Any]:
+    """Read two training examples."""
+    try:
+        data_set = get_split(optimization.data, "train")
+        return get_batch(data_set, torch.arange(min(2, len(data_set))))
+    except Exception as error:
+        message = f"`data.train`: two examples can't be read: {_describe_error(error)}"
+        raise CompositionError(message, "data.train") from error
 
 
 def _compute_gradients(loss: Tensor) -> None:

@@ -11,7 +11,7 @@ from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from frame_core import BatchedDataset, Model, SizedDataset, check_count, get_split
+from frame_core import Model, SizedDataset, check_count, get_split, is_in_memory
 from frame_train.data.augmentation import Augmentation, augment
 from frame_train.data.loaders import make_train_loader
 from frame_train.data.sampling import ShuffledBatches, StepGroups
@@ -68,7 +68,7 @@ class OptimizationModule(LightningModule, ABC):
             )
         train = get_split(data, "train")
         if steps_per_execution is None:
-            steps_per_execution = _STEPS_PER_EXECUTION if isinstance(train, BatchedDataset) else 1
+            steps_per_execution = _STEPS_PER_EXECUTION if is_in_memory(train) else 1
         self.model = model
         self.data = data
         self.num_workers = check_count("num_workers", num_workers, minimum=0)
