@@ -1,17 +1,21 @@
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import chain
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, TensorDataset
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import ConcatDataset, DataLoader, Subset, TensorDataset
 
 from frame_core import SizedDataset, read_batches
-from frame_train.data import InMemoryDataset
+from frame_train.data import Collated, Fold, InMemoryDataset, TwoViews
 from frame_train.data.loaders import DataWithWorkers, make_train_loader
 from frame_train.data.sampling import ShuffledBatches, StepGroups
+from frame_train.errors import TrainingError
 
 
 class CountingDataset(InMemoryDataset):
@@ -124,6 +128,68 @@ def test_a_worker_has_its_own_process_group() -> None:
     groups = {group for batch in make_loader(Groups(), 2, num_workers=2) for group in batch["group"].tolist()}
     assert len(groups) == 2
     assert os.getpgrp() not in groups
+
+
+class Padded:
+    """Vectors of different lengths, padded with -1 to the longest of a batch, and the process that pads them."""
+
+    def __init__(self, n_data: int) -> None:
+        self.n_data = n_data
+
+    def __len__(self) -> int:
+        return self.n_data
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {"x": torch.full((index % 7,), index), "y": index, "path": Path(str(index))}
+
+    def collate_fn(self, examples: Any) -> Any:
+        x = pad_sequence([example["x"] for example in examples], batch_first=True, padding_value=-1)
+        others = {name: [example[name] for example in examples] for name in ("y", "path")}
+        return {"x": x, "y": torch.tensor(others["y"]), "path": others["path"], "process": [os.getpid()]}
+
+
+WRAPPERS: dict[str, Callable[[Any], Any]] = {
+    "nothing": lambda data_set: data_set,
+    "Subset": lambda data_set: Subset(data_set, range(len(data_set))),
+    "ConcatDataset": lambda data_set: ConcatDataset([data_set]),
+    "Fold": lambda data_set: Fold(data_set, 0, of=2),
+    "TwoViews": lambda data_set: TwoViews(data_set, transform=torch.neg),
+    "Collated": Collated,
+}
+every_wrapper = pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
+
+
+@every_wrapper
+def test_padded_data_are_the_same_with_and_without_workers(wrap: Callable[[Any], Any]) -> None:
+    here, there = ([list(make_loader(wrap(Padded(10)), 4, num_workers=n)), *read_all(wrap, n)] for n in (0, 2))
+    assert len(here[0]) == len(there[0])
+    for one, other in zip(chain.from_iterable(here), chain.from_iterable(there), strict=True):
+        assert one.pop("process") == [os.getpid()] != other.pop("process")
+        assert one["path"] == other["path"]
+        assert all(torch.equal(one[name], other[name]) for name in one.keys() - {"path"})
+
+
+def read_all(wrap: Callable[[Any], Any], num_workers: int) -> Any:
+    """Read all batches of an evaluation, more than one chunk each."""
+    data_set = wrap(Padded(300))
+    yield list(read(data_set, torch.arange(len(data_set)).split(100), num_workers))
+
+
+@pytest.mark.parametrize("name", sorted(WRAPPERS.keys() - {"Collated"}))  # which takes single examples
+def test_a_wrapper_of_in_memory_data_needs_no_workers(name: str) -> None:
+    wrap = WRAPPERS[name]
+    data_set = CountingDataset(make_data())
+    assert make_loader(wrap(data_set), 4, num_workers=2).num_workers == 0
+    assert make_loader(wrap(OneByOne(data_set)), 4, num_workers=2).num_workers == 2
+    list(read(wrap(data_set), [torch.tensor([3, 1])], num_workers=2))
+    assert (data_set.n_batches, data_set.n_single) == (1, 0)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_unpadded_data_are_reported_as_a_problem_of_the_data(num_workers: int) -> None:
+    data_set = [{"x": torch.zeros(1 + index % 2)} for index in range(4)]
+    with pytest.raises(TrainingError, match=r"batch of the data can't be read: `x` must have one shape"):
+        list(make_loader(data_set, 4, num_workers=num_workers))
 
 
 class Readers(TensorDataset):

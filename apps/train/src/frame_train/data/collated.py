@@ -5,7 +5,7 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from frame_core import SizedDataset, collate, get_examples, name_elements
+from frame_core import SizedDataset, collate, find_collate_fn, get_examples, name_elements
 
 
 class Collated(Dataset[Any]):
@@ -15,7 +15,8 @@ class Collated(Dataset[Any]):
 
     Args:
         data_set: The data set.
-        collate_fn: Makes a batch of a list of examples: a dictionary, or a tuple. None for `frame_core.collate`.
+        collate_fn: Makes a batch of a list of examples: a dictionary, or a tuple. None for that of
+            ``data_set``, or `frame_core.collate`.
         names: Names of the elements of a tuple; None for ``x``, or ``x`` and ``y``.
 
     Raises:
@@ -37,7 +38,7 @@ class Collated(Dataset[Any]):
         if names is not None and (isinstance(names, str) or not names or len(set(names)) < len(names)):
             raise ValueError(f"`names` must be a list of different names, such as [x, y, weight], got {names!r}.")
         self.data_set = data_set
-        self._collate_fn = collate_fn
+        self._collate_fn = collate_fn or find_collate_fn(data_set)
         self._names = names
 
     def __len__(self) -> int:
