@@ -255,7 +255,7 @@ def planted(trained: Path, tmp_path: Path) -> Path:
 def test_resuming_from_a_foreign_checkpoint_executes_nothing(train: Train, planted: Path) -> None:
     result = train(f"resume={planted}")
     assert result.code == 2, result
-    assert "can't be read as a checkpoint" in result.errors
+    assert "is not a readable checkpoint" in result.errors
     assert len(result.errors.splitlines()) == 1
     assert not (planted.parent / "ran").exists()
 
@@ -263,12 +263,12 @@ def test_resuming_from_a_foreign_checkpoint_executes_nothing(train: Train, plant
 def test_evaluating_a_foreign_checkpoint_executes_nothing(evaluate: Train, planted: Path) -> None:
     result = evaluate(f"run={planted}")
     assert result.code == 2, result
-    assert "can't be read as a checkpoint" in result.errors
+    assert "is not a readable checkpoint" in result.errors
     assert len(result.errors.splitlines()) == 1
     assert not (planted.parent / "ran").exists()
 
 
 def test_loading_a_foreign_checkpoint_executes_nothing(planted: Path) -> None:
-    with pytest.raises(CompositionError, match="can't be read as a checkpoint"):
+    with pytest.raises(CompositionError, match="is not a readable checkpoint"):
         load_run(planted)
     assert not (planted.parent / "ran").exists()

@@ -61,12 +61,12 @@ def test_the_keys_of_a_checkpoint_are_those_of_earlier_versions() -> None:
 )
 def test_a_malformed_training_state_is_reported(tmp_path: Path, change: dict[str, Any]) -> None:
     torch.save({**make_content(), **change}, tmp_path / "a.ckpt")
-    with pytest.raises(CompositionError, match="can't be read as a checkpoint"):
+    with pytest.raises(CompositionError, match="is not a readable checkpoint"):
         read_training_state(tmp_path / "a.ckpt")
 
 
 @pytest.mark.parametrize("key", ["counters", "position", "n_processes", "logs", "metrics", "schedules"])
 def test_an_incomplete_training_state_is_reported(tmp_path: Path, key: str) -> None:
     torch.save({name: value for name, value in make_content().items() if name != key}, tmp_path / "a.ckpt")
-    with pytest.raises(CompositionError, match="can't be read as a checkpoint"):
+    with pytest.raises(CompositionError, match="is not a readable checkpoint"):
         read_training_state(tmp_path / "a.ckpt")

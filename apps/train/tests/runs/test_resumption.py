@@ -407,11 +407,11 @@ def test_a_resumed_run_is_no_longer_marked_as_complete(copied: Path) -> None:
         ("params.bate=0.1", "the run's config has no key `params.bate`. Did you mean `params.beta`?"),
         ("sed=1", "the run's config has no key `sed`. Did you mean `seed`?"),
         ("nothing.at_all=1", "the run's config has no key `nothing.at_all`."),
-        ("model=VIB", "`model` of the run is a mapping, got 'VIB'; set the keys in it"),
+        ("model=VIB", "`model` must be a mapping, got 'VIB'. A resumed run keeps its options"),
         ("trainer.max_epoch=3", "max_epochs"),
         ("trainer.max_epochs=3", "the number of epochs that are done, got 3"),
         ("trainer.max_steps=2", "the number of steps that are done, got 2"),
-        ("params.lr=0.1,0.2", "a run has one value of `params.lr`, got 'params.lr=0.1,0.2'"),
+        ("params.lr=0.1,0.2", "`params.lr` must have one value, got 'params.lr=0.1,0.2'"),
         ("-m", "resumes one run; `-m` runs a grid"),
     ],
 )
@@ -482,7 +482,7 @@ def test_a_run_without_an_intact_checkpoint_is_refused(train: Callable[..., Any]
             flip_a_byte(path)
     result = train(f"resume={unfinished}")
     assert result.code == 2, result
-    assert "has no intact checkpoint to resume from" in result.errors
+    assert "has no intact checkpoint. Start a new run" in result.errors
     assert result.errors.count("its checksum does not match the manifest") == 4
 
 

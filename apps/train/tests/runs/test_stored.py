@@ -62,7 +62,7 @@ def test_weights_are_selected_by_name(trained: Path, weights: str, step: int) ->
 def test_a_run_is_loaded_from_the_path_of_a_checkpoint(trained: Path) -> None:
     checkpoint = trained / "checkpoints" / "step-00000002.ckpt"
     assert load_run(checkpoint).global_step == load_run(str(trained), str(checkpoint)).global_step == 2
-    with pytest.raises(CompositionError, match="`weights` must be left out if `run` is a checkpoint, got 'best'"):
+    with pytest.raises(CompositionError, match="so `weights` must be omitted, got 'best'"):
         load_run(checkpoint, "best")
 
 
@@ -118,7 +118,7 @@ class Planted:
 
 def test_loading_a_checkpoint_executes_nothing(run: Path, tmp_path: Path) -> None:
     torch.save({"state_dict": {}, "global_step": 1, "more": Planted(tmp_path / "ran")}, run / "checkpoints" / "x.ckpt")
-    with pytest.raises(CompositionError, match="can't be read as a checkpoint"):
+    with pytest.raises(CompositionError, match="is not a readable checkpoint"):
         load_run(run, "x")
     assert not (tmp_path / "ran").exists()
 
@@ -172,31 +172,31 @@ def keep(run: Path) -> None:
         (keep, "..", "last", ["is not a run directory", "The newest run below", "copy'"]),
         (keep, "../../VEA/copy", "last", ["has VAE", "Did you mean `VAE`?"]),
         (empty, ".", "last", ["is empty"]),
-        (remove("config.yaml"), ".", "last", ["is an incomplete run directory, without `config.yaml`"]),
+        (remove("config.yaml"), ".", "last", ["is an incomplete run directory: `config.yaml` is missing"]),
         (
             remove("run.json", "checkpoints"),
             ".",
             "last",
-            ["is an incomplete run directory, without `run.json`, `checkpoints/*.ckpt`"],
+            ["is an incomplete run directory: `run.json` and `checkpoints/*.ckpt` are missing"],
         ),
-        (write("run.json", '{"format": 2}'), ".", "last", ["is of format 2", "reads formats up to 1"]),
-        (write("run.json", '{"format": "x"}'), ".", "last", ["`format`", "must be a whole number from 1, got 'x'"]),
-        (write("run.json", '{"format": 0}'), ".", "last", ["must be a whole number from 1, got 0"]),
-        (write("run.json", '{"format'), ".", "last", ["run.json' can't be read"]),
+        (write("run.json", '{"format": 2}'), ".", "last", ["has format 2", "reads formats up to 1"]),
+        (write("run.json", '{"format": "x"}'), ".", "last", ["`format`", "must be a positive integer, got 'x'"]),
+        (write("run.json", '{"format": 0}'), ".", "last", ["must be a positive integer, got 0"]),
+        (write("run.json", '{"format'), ".", "last", ["run.json' must be a JSON object"]),
         (write("config.yaml", "a: [1\nb: {"), ".", "last", ["config.yaml' can't be read as a config", "line 2"]),
         (write("config.yaml", "5"), ".", "last", ["config.yaml' can't be read as a config"]),
-        (write("config.yaml", ""), ".", "last", ["must hold a mapping, got {}"]),
-        (write("config.yaml", "- 1"), ".", "last", ["must hold a mapping"]),
+        (write("config.yaml", ""), ".", "last", ["must contain a mapping, got {}"]),
+        (write("config.yaml", "- 1"), ".", "last", ["must contain a mapping"]),
         (
             write("config.yaml", "a: 1"),
             ".",
             "last",
             ["expected a mapping with a `model`", "got None"],
         ),
-        (cut_off, ".", "last", ["last.ckpt' can't be read as a checkpoint: it is cut off"]),
-        (write("checkpoints/last.ckpt", "weights"), ".", "last", ["last.ckpt' can't be read as a checkpoint"]),
-        (replace_by_folder, ".", "last", ["last.ckpt' is a folder, expected a checkpoint"]),
-        (keep, "config.yaml", "last", ["config.yaml' can't be read as a checkpoint"]),
+        (cut_off, ".", "last", ["last.ckpt' is not a readable checkpoint: it is truncated"]),
+        (write("checkpoints/last.ckpt", "weights"), ".", "last", ["last.ckpt' is not a readable checkpoint"]),
+        (replace_by_folder, ".", "last", ["`weights` must name a checkpoint, got the folder", "last.ckpt'"]),
+        (keep, "config.yaml", "last", ["config.yaml' is not a readable checkpoint"]),
         (keep, ".", "bset", ["no checkpoint 'bset'", "best, last, step-00000002", "Did you mean `best`?"]),
         (
             change("params.z_dim", 8),

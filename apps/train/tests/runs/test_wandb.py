@@ -188,7 +188,7 @@ def replace_part(path: str, index: int, part: str) -> str:
         ),
         (lambda path: replace_part(path, 1, "DIGIT"), "best", ["no project 'DIGIT'", "Did you mean `DIGITS`?"]),
         (lambda path: path[:-1], "best", ["somebody/DIGITS has no run", "(VAE)", "Did you mean `"]),
-        (lambda path: replace_part(path, 2, "VAE"), "best", ["no run 'VAE'", "It is the name of `"]),
+        (lambda path: replace_part(path, 2, "VAE"), "best", ["no run 'VAE'", "'VAE' is the name of run `"]),
         (lambda path: path, "bset", ["'bset'", "'best'", "'last'", "'step-00000002'", "Did you mean `best`?"]),
     ],
     ids=["path", "entity", "project", "run", "run's name", "weights"],
@@ -257,9 +257,9 @@ def get_storage(trained: Trained, weights: str, name: str) -> list[str]:
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
-        ("WANDB_API_KEY", "", r"no credentials for W&B at http://.*; `wandb login` stores them"),
-        ("WANDB_API_KEY", "short", r"credentials for W&B can't be used: .*`wandb login --relogin`"),
-        ("WANDB_MODE", "offline", r"mode is 'offline', .* `WANDB_MODE=online`"),
+        ("WANDB_API_KEY", "", r"no credentials for W&B at http://.*\. `wandb login` stores them"),
+        ("WANDB_API_KEY", "short", r"W&B refuses the credentials: .*`wandb login --relogin`"),
+        ("WANDB_MODE", "offline", r"mode must be 'online' .*, got 'offline'"),
         ("WANDB_MODE", "nonsense", r"`WANDB_MODE` must be one of .*, got 'nonsense'"),
         ("WANDB_BASE_URL", "http://127.0.0.1:9", r"W&B at http://127.0.0.1:9 did not answer within 1 seconds"),
     ],

@@ -18,7 +18,7 @@ _N_SHOWN = 3
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The weights of a model, and how far the training had come."""
+    """The weights of a model, with the global step and the counters at which they were saved."""
 
     path: Path
     global_step: int
@@ -30,17 +30,20 @@ def read_training_state(path: Path) -> TrainingState:
     """Read the training state of a checkpoint, without executing anything in the file.
 
     Raises:
-        CompositionError: It can't be read.
+        CompositionError: The file can't be read.
     """
     try:
         return TrainingState.read(_load(path))
     except Exception as error:  # torch raises many types
-        message = f"`resume`: {str(path)!r} can't be read as a checkpoint: it is damaged, or something else."
+        message = (
+            f"`resume`: {str(path)!r} is not a readable checkpoint: it is damaged or another kind of file. "
+            "Move it away to resume from an earlier checkpoint."
+        )
         raise CompositionError(message) from error
 
 
 def read_checkpoints(directory: Path, weights: str) -> list[Checkpoint]:
-    """Read the weights of a run, or all of them in the order of their global step, one for each step.
+    """Read one checkpoint of a run, or all of them: one for each global step, in ascending order.
 
     Args:
         directory: The run directory.
@@ -65,7 +68,7 @@ def _find(directory: Path, weights: str) -> Path:
         if path.is_file():
             return path
     if candidates[0].is_dir():
-        raise CompositionError(f"`weights`: {str(candidates[0])!r} is a folder, expected a checkpoint.")
+        raise CompositionError(f"`weights` must name a checkpoint, got the folder {str(candidates[0])!r}.")
     names = [path.stem for path in _list(directory)]
     raise CompositionError(
         f"`weights`: the run has no checkpoint {weights!r}, only {', '.join(names)}.{suggest(weights, names)}"
@@ -77,7 +80,8 @@ def _read(path: Path) -> Checkpoint:
         content = _load(path)
     except Exception as error:  # torch raises many types
         raise CompositionError(
-            f"`weights`: {str(path)!r} can't be read as a checkpoint: it is cut off, damaged, or something else."
+            f"`weights`: {str(path)!r} is not a readable checkpoint: it is truncated, damaged or another kind of file. "
+            "Choose another checkpoint."
         ) from error
     try:
         state = cast(Mapping[str, Tensor], content["state_dict"])
@@ -98,7 +102,7 @@ def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
     """Load the weights of a checkpoint into a model, in the precision in which they were trained.
 
     Raises:
-        CompositionError: They belong to another model.
+        CompositionError: The weights belong to another model.
     """
     own = cast(Mapping[str, Tensor], model.state_dict(keep_vars=True))
     misfits = [
@@ -114,7 +118,7 @@ def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
         more = f", and {len(misfits) - _N_SHOWN} more" if len(misfits) > _N_SHOWN else ""
         raise CompositionError(
             f"`weights`: {str(checkpoint.path)!r} does not fit the `{type(model).__name__}` that the config describes: "
-            f"{'; '.join(misfits[:_N_SHOWN])}{more}."
+            f"{'; '.join(misfits[:_N_SHOWN])}{more}. Choose a checkpoint of this run."
         )
     for name, value in own.items():
         value.data = value.data.to(checkpoint.weights[name].dtype)

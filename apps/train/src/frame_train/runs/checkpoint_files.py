@@ -1,4 +1,4 @@
-"""Checkpoint files: each intact or absent, with a manifest that reveals a damaged one."""
+"""Checkpoint files, each intact or absent, with manifests that reveal damage."""
 
 import hashlib
 import json
@@ -20,15 +20,15 @@ class IntactCheckpoint:
 
 
 def write_checkpoint(path: Path, global_step: int, is_resumable: bool, write: Callable[[Path], None]) -> None:
-    """Write a checkpoint and its manifest; at any time an intact checkpoint with its manifest exists.
+    """Write a checkpoint and its manifest. At any time, an intact checkpoint with its manifest exists.
 
-    The previous checkpoint is kept as ``.<name>.before`` until the new manifest, with the size and the SHA-256 of
-    the new file, has replaced the old one.
+    The manifest has the size and the SHA-256 of the file. The previous checkpoint is kept as ``.<name>.before`` until
+    the new manifest has replaced the old one.
 
     Args:
         path: The file, such as ``checkpoints/last.ckpt``; its manifest is ``checkpoints/last.ckpt.json``.
         global_step: The global step of the checkpoint.
-        is_resumable: Whether a training can be resumed from it.
+        is_resumable: Whether training can be resumed from it.
         write: Writes the content to a path.
 
     Raises:
@@ -52,7 +52,7 @@ def write_checkpoint(path: Path, global_step: int, is_resumable: bool, write: Ca
 
 
 def find_newest(directory: Path) -> tuple[IntactCheckpoint | None, list[str]]:
-    """Find the newest intact checkpoint to resume from, and explain for each newer one why it is skipped.
+    """Find the newest intact checkpoint to resume from, and explain why each newer one is skipped.
 
     Args:
         directory: The folder of the checkpoints.
@@ -75,7 +75,7 @@ def find_newest(directory: Path) -> tuple[IntactCheckpoint | None, list[str]]:
 
 
 def restore(checkpoint: IntactCheckpoint) -> IntactCheckpoint:
-    """Move a checkpoint that was kept as ``.<name>.before`` back to its name, so that the next save keeps it too."""
+    """Rename a checkpoint that was kept as ``.<name>.before`` to its original name."""
     name = checkpoint.path.name
     if not name.endswith(".before"):
         return checkpoint

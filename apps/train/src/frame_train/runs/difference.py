@@ -23,11 +23,11 @@ def compare_runs(first: str, second: str) -> tuple[list[Path], dict[str, Rows]]:
         The run directories, and the differences by title.
 
     Raises:
-        CompositionError: There is no such run, or its config can't be read.
+        CompositionError: A run does not exist, or its config can't be read.
     """
     directories = [locate(where, "last", needs_checkpoint=False)[0] for where in (first, second)]
     for directory in directories:
-        read_config(directory)  # a record omits what can't be read, which would look like a difference
+        read_config(directory)  # unlike a record, it raises if the config is unreadable
     a, b = map(read_record, directories)
     return directories, {
         "config": _compare(_flatten(a.config), _flatten(b.config)),

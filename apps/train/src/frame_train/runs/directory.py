@@ -42,12 +42,12 @@ _PACKAGES = (
 _LONGEST_NAME = 255  # of a folder, in bytes
 
 FORMAT = 1
-"""The version of the layout of a run directory; a program refuses a newer one than its own."""
+"""The version of the layout of a run directory. Directories with a newer version are refused."""
 
 
 @contextlib.contextmanager
 def make_run_directory(config: DictConfig) -> Generator[Path]:
-    """Make ``<device.runs_root>/<run.project>/<run.name>/<time>``, and remove it if the block raises.
+    """Make ``<device.runs_root>/<run.project>/<run.name>/<time>``; remove it if the block raises.
 
     If two runs start in the same second, the later one gets ``<time>-2``.
 
@@ -66,7 +66,7 @@ def make_run_directory(config: DictConfig) -> Generator[Path]:
 
 
 def write_description(directory: Path, config: DictConfig, overrides: Sequence[str]) -> None:
-    """Write ``config.yaml`` as composed, ``overrides.yaml`` and ``run.json`` into a run directory."""
+    """Write the composed ``config.yaml``, ``overrides.yaml`` and ``run.json`` into a run directory."""
     replace_text(directory / "config.yaml", OmegaConf.to_yaml(config))
     replace_text(directory / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(list(overrides))))
     description = {
@@ -86,12 +86,12 @@ def write_description(directory: Path, config: DictConfig, overrides: Sequence[s
 
 
 def write_end(directory: Path, is_complete: bool) -> None:
-    """Add to ``run.json`` when the training ended, and whether it is complete; if not, it can be resumed."""
+    """Add to ``run.json`` the time when training ended, and whether the run is complete."""
     _update_description(directory, {"ended": _format_time(datetime.now()), "complete": is_complete})
 
 
 def write_missing_end(directory: Path) -> None:
-    """Add to ``run.json`` when a killed training ended; what is logged from now on does not belong to it."""
+    """Add to ``run.json`` the end of a killed run: the time of its last log entry, before others are appended."""
     last_time = read_record(directory).last_time
     if "ended" not in read_description(directory) and last_time is not None:
         _update_description(directory, {"ended": _format_time(datetime.fromtimestamp(last_time)), "complete": False})
@@ -110,21 +110,21 @@ def read_description(directory: Path) -> dict[str, Any]:
     """Read ``run.json``.
 
     Raises:
-        CompositionError: It is damaged, or its format is unknown.
-        OSError: It can't be read.
+        CompositionError: The file is damaged, or its format is unknown.
+        OSError: The file can't be read.
     """
     path = directory / "run.json"
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
         number = description.get("format", FORMAT)
     except (ValueError, AttributeError) as error:
-        raise CompositionError(f"`run`: {str(path)!r} can't be read as a description of a run: {error}.") from error
+        raise CompositionError(f"`run`: {str(path)!r} must be a JSON object that describes a run: {error}.") from error
     if type(number) is not int or number < 1:
-        raise CompositionError(f"`run`: `format` in {str(path)!r} must be a whole number from 1, got {number!r}.")
+        raise CompositionError(f"`run`: `format` in {str(path)!r} must be a positive integer, got {number!r}.")
     if number > FORMAT:
         raise CompositionError(
-            f"`run`: {str(path)!r} is of format {number}, and this version reads formats up to {FORMAT}. "
-            "Use the newer frame-train that wrote it."
+            f"`run`: {str(path)!r} has format {number}, and this version of frame-train reads formats up to {FORMAT}. "
+            "Use a newer version."
         )
     return description
 
@@ -154,13 +154,15 @@ def claimed(directory: Path) -> Generator[None]:
     """Lock a run directory, so that no other process trains in it.
 
     Raises:
-        CompositionError: Another process trains in it.
+        CompositionError: Another process has locked it.
     """
     with (directory / ".lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise CompositionError(f"`resume`: another process trains in {str(directory)!r}.") from error
+            raise CompositionError(
+                f"`resume`: another process trains in {str(directory)!r}. Wait until it ends, or stop it."
+            ) from error
         yield
 
 

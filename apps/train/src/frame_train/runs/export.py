@@ -1,4 +1,4 @@
-"""Export of a model: a file of weights, and the lines of Python that load it without the framework."""
+"""Export of a model: a file of weights, and lines of Python that load it without the framework."""
 
 import builtins
 import json
@@ -22,7 +22,7 @@ from frame_train.errors import CompositionError
 
 
 def export_model(model: nn.Module, config: DictConfig, path: Path) -> str:
-    """Write the weights of a model as safetensors, and return the lines that build the model and load them.
+    """Write the weights of a model as safetensors; return the lines of Python that build the model and load them.
 
     Args:
         model: The model.
@@ -46,7 +46,7 @@ def export_model(model: nn.Module, config: DictConfig, path: Path) -> str:
 
 
 class _Source:
-    """Lines of Python that build components: imports, then a variable for each that is shared or a node of its own.
+    """Lines of Python that build components: imports, then variables for shared and for top-level components.
 
     Attributes:
         lines: The statements so far, without the imports.
@@ -65,7 +65,7 @@ class _Source:
         return self._write(node, is_top=True)
 
     def add_variable(self, name: str, expression: str) -> str:
-        """Add a line that assigns an expression to a variable, and return its name, numbered if it was taken."""
+        """Add a line that assigns an expression to a variable; return its name, with a number if the name is taken."""
         name = self._make_name(name)
         if expression != name:
             self.lines.append(f"{name} = {expression}")

@@ -1,4 +1,4 @@
-"""Location of a run: a directory, a checkpoint in one, or a run on W&B that is downloaded."""
+"""Location of a run: a run directory, a checkpoint in it, or a run that is downloaded from W&B."""
 
 import re
 from collections.abc import Iterator
@@ -17,22 +17,22 @@ _N_SHOWN = 10
 def locate(
     where: str | Path, weights: str, device: DictConfig | None = None, needs_checkpoint: bool = True
 ) -> tuple[Path, str]:
-    """Find the directory of a run and which of its weights are meant.
+    """Return the directory of a run, and the name or path of the requested weights.
 
     Args:
         where: A run directory, a checkpoint in it, or ``entity/project/run_id`` of W&B.
         weights: The requested weights; ``last`` if ``where`` is a checkpoint.
-        device: The device config, which says where runs are downloaded to; None for that of this machine.
+        device: The device config with the folder for downloaded runs; None for that of this machine.
         needs_checkpoint: Whether a run without a checkpoint is incomplete.
 
     Raises:
-        CompositionError: There is no such run, or it is incomplete.
+        CompositionError: The run does not exist, or is incomplete.
     """
     path = Path(where).expanduser()
     if path.is_file():
         if weights != "last":
             raise CompositionError(
-                f"`weights` must be left out if `run` is a checkpoint, got {weights!r} and {str(path)!r}."
+                f"`run` is the checkpoint {str(path)!r}, so `weights` must be omitted, got {weights!r}."
             )
         return _check(_find_directory_of(path), needs_checkpoint=False), str(path.absolute())
     if path.is_dir():
@@ -60,7 +60,7 @@ def _find_directory_of(checkpoint: Path) -> Path:
 
 
 def _check(directory: Path, needs_checkpoint: bool) -> Path:
-    """Check that a run directory is complete, and its format known."""
+    """Check that a run directory is complete and has a known format."""
     parts = ["config.yaml", "run.json", "checkpoints/*.ckpt"][: 3 if needs_checkpoint else 2]
     missing = [f"`{part}`" for part in parts if not any(path.is_file() for path in directory.glob(part))]
     if len(missing) == len(parts):
@@ -68,15 +68,15 @@ def _check(directory: Path, needs_checkpoint: bool) -> Path:
         raise CompositionError(f"`run`: {str(directory)!r} {what}.{_name_newest(directory)}")
     if missing:
         raise CompositionError(
-            f"`run`: {str(directory)!r} is an incomplete run directory, without {', '.join(missing)}."
-            f"{_name_newest(directory.parent)}"
+            f"`run`: {str(directory)!r} is an incomplete run directory: {' and '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} missing.{_name_newest(directory.parent)}"
         )
     read_description(directory)
     return directory
 
 
 def _describe_nearest(path: Path) -> str:
-    """List the content of the nearest existing folder of a path that does not exist."""
+    """List the content of the nearest existing parent of a path that does not exist."""
     parent = next(folder for folder in path.absolute().parents if folder.is_dir())
     name = path.absolute().relative_to(parent).parts[0]
     names = sorted(entry.name for entry in parent.iterdir() if not entry.name.startswith("."))
@@ -90,7 +90,7 @@ def _name_newest(folder: Path) -> str:
 
 
 def _iterate_runs(folder: Path) -> Iterator[Path]:
-    """Find the runs in a folder of runs, ``<project>/<name>/<time>``, or in a folder of it."""
+    """Yield the runs with checkpoints in a folder: the root of all runs, or that of a project or a name."""
     for pattern in ("*/run.json", "*/*/run.json", "*/*/*/run.json"):
         yield from (path.parent for path in folder.glob(pattern) if any(path.parent.glob("checkpoints/*.ckpt")))
 
@@ -99,7 +99,7 @@ def read_device() -> DictConfig:
     """Read the device config of this machine, which ``DEVICE_NAME`` selects as for `train`.
 
     Raises:
-        CompositionError: There is no such device config.
+        CompositionError: The device config does not exist.
     """
     try:
         return compose_config(()).device

@@ -1,4 +1,4 @@
-"""Contents of a run directory; whatever is missing or unreadable is left out."""
+"""Contents of a run directory, without missing or unreadable files."""
 
 import json
 from dataclasses import dataclass, field
@@ -46,10 +46,10 @@ class Latest(NamedTuple):
 
 @dataclass
 class Record:
-    """Everything that the report of a run shows.
+    """Contents of a run directory that the report shows.
 
-    An entry without a global step has the step of the entry before it. Evaluating a finished run again logs
-    entries of earlier steps after those of later ones; here they are sorted by step.
+    An entry without a global step has the step of the entry before it. An evaluation of a complete run can append
+    entries of earlier steps, so values are sorted by step.
     """
 
     directory: Path
@@ -62,7 +62,7 @@ class Record:
     first_time: float | None = None
     last_time: float | None = None
     n_unreadable: int = 0
-    """Number of lines of ``metrics.jsonl`` that are not JSON objects, such as one that a crash cut off."""
+    """Number of lines of ``metrics.jsonl`` that are not JSON objects, such as a line truncated by a crash."""
     description: dict[str, Any] = field(default_factory=dict[str, Any])
     config: dict[str, Any] = field(default_factory=dict[str, Any])
     config_text: str | None = None
@@ -122,7 +122,7 @@ def read_metrics(directory: Path) -> "pd.DataFrame":
 
 
 def _find_pictures(record: Record) -> None:
-    """Add the images that no line names, under the names and steps in their file names."""
+    """Add images that no line names. Their file names contain the name and the step."""
     known = {picture.path for pictures in record.pictures.values() for picture in pictures}
     for path in sorted((record.directory / "images").glob("*.png")):
         if path not in known and not path.name.startswith("."):
@@ -138,7 +138,7 @@ def _read_text(path: Path) -> str | None:
 
 
 def _read_yaml(path: Path) -> Any:
-    """Read values as they are written: resolving an interpolation could reveal a secret."""
+    """Read values without resolving interpolations, which could reveal a secret."""
     try:
         return OmegaConf.to_container(OmegaConf.load(path), resolve=False)
     except (OSError, ValueError, YAMLError, OmegaConfBaseException):

@@ -1,4 +1,4 @@
-"""Selection of the run and the checkpoint to resume, and of the values that change."""
+"""Selection of the run and the checkpoint to resume, and changes of the stored config."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ def read_resumption(where: str, overrides: Sequence[str]) -> tuple[DictConfig, R
         overrides: Changes of the stored config, as ``key=value`` and ``~key``.
 
     Raises:
-        CompositionError: There is no such run, no checkpoint to resume from, or no such key.
+        CompositionError: The run, an intact checkpoint or a key does not exist.
     """
     directory, _ = locate(where, "last", needs_checkpoint=False)
     config = read_config(directory)
@@ -56,7 +56,7 @@ def read_resumption(where: str, overrides: Sequence[str]) -> tuple[DictConfig, R
     changes = [_apply(override, config) for override in normalize_overrides(overrides)]
     checkpoint, skipped = find_newest(directory / "checkpoints")
     if checkpoint is None:
-        message = f"`resume`: {str(directory)!r} has no intact checkpoint to resume from."
+        message = f"`resume`: {str(directory)!r} has no intact checkpoint. Start a new run, without `resume`."
         raise CompositionError("\n".join([message, *skipped]))
     config.run.directory = str(directory)
     is_complete = bool(read_description(directory).get("complete")) and _read_length(config) == length
@@ -64,12 +64,12 @@ def read_resumption(where: str, overrides: Sequence[str]) -> tuple[DictConfig, R
 
 
 def find_unfinished(config: DictConfig, overrides: Sequence[str], launch: str | None = None) -> Path | None:
-    """Find the newest run of a command that is not complete and has an intact checkpoint.
+    """Find the newest incomplete run of a command with an intact checkpoint.
 
     Args:
         config: The composed config.
         overrides: The overrides of the command; the run must have the same ones.
-        launch: The launch that must have started the run; None for any.
+        launch: Identifier of the `torchrun` that must have started the run; None for any.
     """
     parent = Path(config.device.runs_root) / str(config.run.project) / str(config.run.name)
     for directory in sorted((path.parent for path in parent.glob("*/run.json")), reverse=True):
@@ -86,15 +86,15 @@ def find_unfinished(config: DictConfig, overrides: Sequence[str], launch: str | 
 
 
 def _read_length(config: DictConfig) -> list[Any]:
-    """Return every value that determines how long a training is."""
+    """Return all values that determine the length of training."""
     return [config.get("train_for"), *(config.trainer.get(name) for name in _LENGTHS)]
 
 
 def _apply(text: str, config: DictConfig) -> str:
-    """Apply an override to a stored config; return a line about the change, empty if there is none."""
+    """Apply an override to a stored config; return a line that describes the change, empty if nothing changes."""
     override = OverridesParser.create().parse_override(text)
     if override.is_sweep_override():
-        raise CompositionError(f"`resume`: a run has one value of `{override.key_or_group}`, got {text!r}.")
+        raise CompositionError(f"`resume`: `{override.key_or_group}` must have one value, got {text!r}.")
     key, value = override.key_or_group, None if override.is_delete() else override.value()
     parent = OmegaConf.select(config, key.rpartition(".")[0]) if "." in key else config
     name = key.rpartition(".")[2]
@@ -104,7 +104,10 @@ def _apply(text: str, config: DictConfig) -> str:
             f"`resume`: the run's config has no key `{key}`.{suggest(key, iterate_keys(config))}", key
         )
     if exists and isinstance(value, str) and OmegaConf.is_dict(OmegaConf.select(parent, name)):
-        raise CompositionError(f"`resume`: `{key}` of the run is a mapping, got {value!r}; set the keys in it.", key)
+        raise CompositionError(
+            f"`resume`: `{key}` must be a mapping, got {value!r}. A resumed run keeps its options; set keys of them.",
+            key,
+        )
     before = cast(Any, OmegaConf.to_container(parent, resolve=False)).get(name)
     with open_dict(parent):
         if override.is_delete():

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 def load_run(where: str | Path, weights: str = "last", allow: Sequence[str] = ()) -> "Run":
     """Load a run: its model with the weights, its data, its config and its metrics.
 
-    A config is code. A config may come from elsewhere, so it builds only classes of this project's packages, of torch
-    and of torchvision, and what ``allow`` names. Reading the weights executes nothing.
+    A config is code. It may be somebody else's, so it builds only classes of this project, torch and torchvision, and
+    names in ``allow``. Reading the weights executes nothing.
 
     Args:
         where: A run directory, a checkpoint in it, or ``entity/project/run_id`` of W&B.
@@ -37,7 +37,7 @@ def load_run(where: str | Path, weights: str = "last", allow: Sequence[str] = ()
         allow: Your own packages, modules or dotted paths that the config may name.
 
     Raises:
-        CompositionError: There is no such run, it is incomplete, or it can't be built.
+        CompositionError: The run does not exist, is incomplete, or can't be built.
     """
     run, checkpoints = open_run(where, weights, allow)
     run.load(checkpoints[-1])
@@ -47,7 +47,7 @@ def load_run(where: str | Path, weights: str = "last", allow: Sequence[str] = ()
 def open_run(
     where: str | Path, weights: str, allow: Sequence[str], device: DictConfig | None = None
 ) -> tuple["Run", list[Checkpoint]]:
-    """Open a run and read the requested checkpoints, without loading one; ``all`` requests every checkpoint."""
+    """Open a run, and read the requested checkpoints without loading one. ``all`` requests every checkpoint."""
     if not isinstance(where, str | Path):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise CompositionError(f"`run` must be a run directory, a checkpoint, or a run on W&B, got {where!r}.")
     if not isinstance(weights, str):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -58,17 +58,17 @@ def open_run(
 
 
 class Run:
-    """A stored run, as an optimization that can be evaluated; `load_run` makes it.
+    """A stored run, which can be evaluated like an optimization. `load_run` returns it.
 
     Args:
         directory: The run directory.
         config: Its config.
-        composition: Builds what the config describes.
+        composition: Builder of the components in the config.
         device: The device config of this machine; None for the one that ``DEVICE_NAME`` names.
 
     Attributes:
         directory: The run directory.
-        config: The stored config, with the present place of the run as ``run.directory``.
+        config: The stored config, with the present location of the run as ``run.directory``.
         model: The model, on the CPU, in eval mode once its weights are loaded.
         checkpoint: The checkpoint of its weights.
     """
@@ -93,17 +93,17 @@ class Run:
 
     @property
     def counters(self) -> Mapping[str, int]:
-        """The counters at the time when the weights were saved."""
+        """The counters at which the weights were saved."""
         return self.checkpoint.counters
 
     @property
     def data(self) -> Mapping[str, SizedDataset]:
         """The splits of the data, built on first access.
 
-        If the folder ``device.data_root`` of the config does not exist, that of this machine is used.
+        If the folder ``device.data_root`` of the config does not exist, the one of this machine is used.
 
         Raises:
-            CompositionError: The config has no data, or they can't be built.
+            CompositionError: The config has no data, or the data can't be built.
         """
         if self._data is None:
             data_root = OmegaConf.select(self.config, "device.data_root")
@@ -127,23 +127,23 @@ class Run:
         """Load the weights of a checkpoint of this run into the model.
 
         Raises:
-            CompositionError: They belong to another model.
+            CompositionError: The weights belong to another model.
         """
         load_weights(self.model, checkpoint)
         self.model.eval()
         self.checkpoint = checkpoint
 
     def move_data(self, device: DictConfig) -> None:
-        """Take the place of the data and the number of data-loading workers from a device config."""
+        """Set the folder of the data and the number of data-loading workers to those of a device config."""
         data_root = str(Path(device.data_root).expanduser().absolute())
         self.config.device.update(data_root=data_root, download_files=device.download_files)
         self.config.device.num_workers = device.get("num_workers", 0)
 
     def instantiate(self, key: str) -> Any:
-        """Build the object under a key of the config; it shares what the run has already built.
+        """Build the object under a key of the config. It shares the objects that the run has built before.
 
         Raises:
-            CompositionError: It can't be built, or it names something that is not allowed.
+            CompositionError: The object can't be built, or the config names something that is not allowed.
         """
         try:
             node = OmegaConf.select(self.config, key, throw_on_missing=True, throw_on_resolution_failure=True)
@@ -154,8 +154,8 @@ class Run:
     def export(self, path: str | Path) -> str:
         """Write the weights as safetensors; print and return the lines of Python that load them.
 
-        The lines need torch, safetensors and the packages of the model and its networks. They need neither Lightning,
-        Hydra, W&B nor this package.
+        The lines need torch, safetensors, and the packages of the model and its networks. They do not need Lightning,
+        Hydra, W&B or this package.
 
         Args:
             path: The file to write.
@@ -185,7 +185,7 @@ def read_config(directory: Path) -> DictConfig:
     """Read the config of a run.
 
     Raises:
-        CompositionError: It can't be read, or is not a mapping.
+        CompositionError: The config can't be read, or is not a mapping.
     """
     register_resolvers()
     path = directory / "config.yaml"
@@ -195,7 +195,7 @@ def read_config(directory: Path) -> DictConfig:
         reason = " ".join(str(error).split())
         raise CompositionError(f"`run`: {str(path)!r} can't be read as a config: {reason}.") from error
     if not isinstance(config, DictConfig) or not config:
-        raise CompositionError(f"`run`: {str(path)!r} must hold a mapping, got {config!r}.")
+        raise CompositionError(f"`run`: {str(path)!r} must contain a mapping, got {config!r}.")
     rename_old_words(config)
     OmegaConf.update(config, "run.directory", str(directory))
     return config

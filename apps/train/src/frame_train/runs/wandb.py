@@ -19,26 +19,26 @@ from frame_train.errors import CompositionError, suggest
 from frame_train.files import made_folder
 
 TIMEOUT = 15
-"""Seconds to wait for an answer of the server."""
+"""Seconds to wait for the server's answer."""
 
 N_RUNS = 200
-"""Number of a project's newest runs that are searched for a similar name."""
+"""Number of newest runs of a project that are searched for a similar name."""
 
 
 def download_run(run_path: str, weights: str, directory: Path) -> Path:
     """Download a checkpoint of a run and its description, and return them as a run directory.
 
-    The directory is ``<directory>/<entity>/<project>/<run id>-<weights>-<version>``. It appears complete or not at all,
-    and an existing one is returned as it is. A `WandbLogger` can continue the run from it.
+    The directory is ``<directory>/<entity>/<project>/<run id>-<weights>-<version>``. It appears complete or not at all.
+    An existing one is not downloaded again. A `WandbLogger` can continue the run from it.
 
     Args:
         run_path: The run, as ``entity/project/run_id``.
-        weights: Which checkpoint: ``best``, ``last``, or the name of a periodic one, ``step-00001000``.
-        directory: Where downloaded runs are kept.
+        weights: The checkpoint: ``best``, ``last``, or the name of a periodic one, ``step-00001000``.
+        directory: The folder for downloaded runs.
 
     Raises:
-        CompositionError: There is no such run or checkpoint, an old version uploaded only its weights, W&B
-            can't be reached or refuses the credentials, or the directory can't be written.
+        CompositionError: The run or checkpoint does not exist, an old version uploaded only its weights, W&B can't be
+            reached or refuses the credentials, or the directory can't be written.
     """
     parts = run_path.split("/")
     if len(parts) != 3 or {"", ".", ".."} & set(parts):
@@ -83,18 +83,18 @@ def _connect() -> wandb.Api:
     except ValueError as error:
         raise CompositionError(str(error)) from error
     if mode in ("offline", "dryrun", "disabled"):
-        raise CompositionError(f"W&B's mode is {mode!r}, in which no run can be downloaded; set `WANDB_MODE=online`.")
+        raise CompositionError(f"W&B's mode must be 'online' to download a run, got {mode!r}. Set `WANDB_MODE=online`.")
     url = wandb.setup().settings.base_url
     try:
         if not wandb.login(prompt=False, verify=False):
-            raise CompositionError(f"There are no credentials for W&B at {url}; `wandb login` stores them.")
+            raise CompositionError(f"There are no credentials for W&B at {url}. `wandb login` stores them.")
         return wandb.Api(timeout=TIMEOUT)
     except AuthenticationError as error:
         cause = error.__cause__
         if isinstance(cause, WandbApiFailedError) and cause.response is None:
             raise CompositionError(f"W&B at {url} did not answer within {TIMEOUT} seconds.") from error
         raise CompositionError(
-            f"The credentials for W&B can't be used: {_first_line(error)}; `wandb login --relogin` stores others."
+            f"W&B refuses the credentials: {_first_line(error)}. `wandb login --relogin` replaces them."
         ) from error
 
 
@@ -125,7 +125,7 @@ def _get_version(artifact: wandb.Artifact) -> int:
 
 
 def _explain_missing_run(api: wandb.Api, entity: str, project: str, run_id: str) -> str:
-    """Explain which part of a run's path does not exist, with the nearest name that does."""
+    """Explain which part of a run's path does not exist, and suggest the nearest name that does."""
     try:
         projects = [item.name for item in api.projects(entity)]
     except ValueError:  # wandb's answer to an unknown entity
@@ -136,13 +136,13 @@ def _explain_missing_run(api: wandb.Api, entity: str, project: str, run_id: str)
         return f"On W&B, {entity!r} has no project {project!r}.{suggest(project, projects)}"
     runs = list(islice(api.runs(f"{entity}/{project}", order="-created_at"), N_RUNS))
     named = [run.id for run in runs if run.name == run_id]
-    hint = f" It is the name of `{named[0]}`." if named else suggest(run_id, [run.id for run in runs])
+    hint = f" {run_id!r} is the name of run `{named[0]}`." if named else suggest(run_id, [run.id for run in runs])
     newest = ", ".join(f"{run.id} ({run.name})" for run in runs[:3]) or "none"
     return f"On W&B, {entity}/{project} has no run {run_id!r}; its newest: {newest}.{hint}"
 
 
 def _lay_out(artifact: wandb.Artifact, run_path: str, weights: str, directory: Path) -> Path:
-    """Download the files of an artifact, verify them, and move them to their places at once."""
+    """Download the files of an artifact, verify them, and create the run directory from them in one step."""
     entity, project, run_id = run_path.split("/")
     target = directory / entity / project / f"{run_id}-{weights}-{artifact.version}"
     if target.is_dir():
