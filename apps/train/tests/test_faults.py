@@ -77,7 +77,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_finite_checkp
         result,
         "The loss is not finite between the global steps 5 and 10: `loss` is nan, `reconstruction` is nan",
         "The first parameter that is not finite: `model.encoder.network",
-        f"The last checkpoint is of global step 6; `train resume={run}` continues from it.",
+        f"The last checkpoint has global step 6. `train resume={run}` continues from it.",
     )
     newest, _ = find_newest(run / "checkpoints")
     assert newest is not None
@@ -117,7 +117,7 @@ def test_a_disk_that_cannot_be_written_ends_the_run_and_keeps_the_last_checkpoin
     result = train(*SMALL)
     run = find_run(tmp_path)
     assert_told(
-        result, f"{str(run)!r} can't be written: {os.strerror(number)}", "The last checkpoint is of global step 6;"
+        result, f"{str(run)!r} can't be written: {os.strerror(number)}", "The last checkpoint has global step 6."
     )
     monkeypatch.undo()
     assert train(f"resume={run}").code == 0
@@ -146,7 +146,7 @@ def test_a_full_disk_ends_the_run(train: Train, small_disk: Path, monkeypatch: p
 
     monkeypatch.setattr(Trainer, "save_checkpoint", fill_and_save)
     result = train(*SMALL, f"device.runs_root={small_disk}")
-    assert_told(result, "can't be written: No space left on device", "The last checkpoint is of global step 6;")
+    assert_told(result, "can't be written: No space left on device", "The last checkpoint has global step 6.")
     monkeypatch.undo()
     (small_disk / "filling").unlink()
     assert train(f"resume={find_run(small_disk)}").code == 0

@@ -135,7 +135,7 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     ([DIGITS, "optimization._target_=torch.nn.Identity"], ["`optimization` must be a LightningModule", "Identity()"]),
     ([DIGITS, "evaluation.samples.evaluator={sort: 1}"], ["`evaluation.samples.evaluator.sort`"]),
     (["--config-dir=my", "+experiment=nowhere"], ["`experiment`", "# @package _global_", "nowhere.yaml"]),
-    ([DIGITS, "hydra/launcher=basic"], ["`hydra/launcher` starts the jobs of a grid"]),
+    ([DIGITS, "hydra/launcher=basic"], ["`hydra/launcher` needs a grid"]),
     ([DIGITS, "trainer.devices=0"], ["`trainer.devices` must be a positive number", "got 0"]),
     # What does not fit the rest
     ([DIGITS, "architectures.decoder.z_dim=5"], ["`architectures.decoder` was given (2, 16)", "5x"]),

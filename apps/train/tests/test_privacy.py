@@ -203,7 +203,7 @@ def test_a_run_name_that_leaves_its_folder_is_refused(tmp_path: Path, key: str, 
 
 @pytest.mark.parametrize("name", [*LEADING, *UNFIT])
 def test_a_checkpoint_name_that_leaves_its_folder_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ValueError, match="`filename` must be the name of a file"):
+    with pytest.raises(ValueError, match="`filename` must be a file name"):
         BestCheckpoint(str(tmp_path), "ELBO", filename=name)
 
 

@@ -1,6 +1,6 @@
 """Composition with Hydra, data sets, optimization procedures, callbacks, and the commands `train` and `evaluate`.
 
-`load_run` is imported on first use, because torch takes seconds to import.
+`load_run` is imported on first use, because the import of torch takes seconds.
 """
 
 from typing import TYPE_CHECKING, Any

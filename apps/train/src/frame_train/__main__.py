@@ -1,4 +1,4 @@
-"""`python -m frame_train` is the command `train`."""
+"""The command `train`, as `python -m frame_train`."""
 
 from frame_train.commands.train import main
 

@@ -1,4 +1,4 @@
-"""Folders that are removed when an error follows."""
+"""New folders that are removed after an error."""
 
 import contextlib
 from collections.abc import Generator

@@ -1,4 +1,4 @@
-"""Tables and trees on the terminal."""
+"""Tables, trees and filters of the terminal."""
 
 import logging
 import warnings
@@ -32,24 +32,24 @@ _SHOWN = (
 
 
 def quiet_libraries() -> None:
-    """Keep the libraries' announcements and advice off the terminal; errors and our own lines stay."""
+    """Hide announcements and advice of libraries. Errors and our own lines stay visible."""
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # a data set in memory needs none
-    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # its sampler is
-    warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")  # callbacks have their own
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # in-memory data needs none
+    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # our samplers are resumable
+    warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")  # callbacks have their own one
     warnings.filterwarnings("ignore", module=r"pytorch_lightning\.utilities\._pytree", category=FutureWarning)
     logging.basicConfig(format="%(message)s")
 
 
 def silence_notices() -> None:
-    """Leave what is said of a training to another process; errors stay."""
+    """Hide notices and warnings, which another process prints. Errors stay visible."""
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
 
 
 def print_config(config: DictConfig) -> None:
-    """Print a composed config as a short tree: a line for each component, and keys in place of references to them."""
+    """Print a composed config as a short tree, with a line for each component and the keys of references."""
     config = hide_environment(config)
     tree = Tree(Text(f"{config.run.project} / {config.run.name}", style="bold"))
     for name in _SHOWN:
@@ -59,13 +59,13 @@ def print_config(config: DictConfig) -> None:
 
 
 def make_wide_console() -> Console:
-    """Make a console as wide as the terminal, or wide enough for long lines where the output is none."""
+    """Return a console as wide as the terminal, or 160 characters wide if the output is not a terminal."""
     console = Console()
     return console if console.is_terminal else Console(width=160)
 
 
 def print_closing(last_values: Mapping[str, tuple[float, int | None]], directory: Path) -> None:
-    """Print the last value of every metric and where the run is."""
+    """Print the last value of every metric, and the run directory."""
     print_values([(name, value, step) for name, (value, step) in sorted(last_values.items())])
     Console().print(Text(f"Run directory: {directory}"), soft_wrap=True)
 
@@ -80,17 +80,17 @@ def print_values(values: Sequence[tuple[str, float, int | None]]) -> None:
 
 
 def print_checked(what: str, problems: Sequence[str], notes: Sequence[str], seconds: float) -> None:
-    """Print what was found wrong with a config, and what may be meant otherwise."""
+    """Print the mistakes in a config, notes on possible mistakes, and a summary."""
     for problem in problems:
         print_error(problem)
     for note in notes:
         print_notice(f"note: {note}")
-    found = f"{len(problems)} wrong" if problems else "nothing wrong"
+    found = "no mistakes" if not problems else "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
     Console().print(Text(f"{what}: {found} (checked in {seconds:.1f} s)"), soft_wrap=True)
 
 
 def print_options(options: Mapping[str, str]) -> None:
-    """Print the options of a group, or the groups, with a line of what each is."""
+    """Print options or groups, each with a description on the same line."""
     table = Table(Column(no_wrap=True, style="cyan"), "", box=None, show_header=False, pad_edge=False)
     for name, description in options.items():
         table.add_row(escape(name), escape(description))
@@ -98,7 +98,7 @@ def print_options(options: Mapping[str, str]) -> None:
 
 
 def print_differences(directories: Sequence[Path], differences: Mapping[str, Sequence[Sequence[str]]]) -> None:
-    """Print what differs between two runs, a table for each kind of difference."""
+    """Print the differences between two runs, with a table for each kind."""
     console = make_wide_console()
     for letter, directory in zip("AB", directories):
         console.print(Text(f"{letter}: {directory}"), soft_wrap=True)

@@ -44,14 +44,14 @@ _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 def train(config: DictConfig, overrides: Sequence[str]) -> Mapping[str, float]:
-    """Build an experiment and train it; the run directory remains only if the training begins.
+    """Build an experiment and train it. If it can't be built, its run directory is removed.
 
     Returns:
         The last value of every metric.
 
     Raises:
         CompositionError: The experiment can't be built, or its directory can't be written.
-        TrainingError: The training can't continue.
+        TrainingError: Training can't continue.
     """
     quiet_libraries()
     set_process_counts(config)
@@ -76,11 +76,11 @@ def resume(config: DictConfig, resumption: Resumption) -> Mapping[str, float]:
     Entries that were logged after the checkpoint are removed first, because they will be logged again.
 
     Returns:
-        The last value of every metric; of a complete run, none.
+        The last value of every metric; empty if the run is already complete.
 
     Raises:
         CompositionError: Another process trains in its directory, or the experiment can't be built.
-        TrainingError: The training can't continue.
+        TrainingError: Training can't continue.
     """
     quiet_libraries()
     directory = resumption.directory
@@ -107,13 +107,13 @@ def resume(config: DictConfig, resumption: Resumption) -> Mapping[str, float]:
 
 
 def train_as_worker(directory: Path) -> None:
-    """Train a run as a non-zero rank; rank 0 alone writes to the run directory, to loggers and to the terminal.
+    """Train a run as a worker rank. Only rank 0 writes to the run directory, to loggers and to the terminal.
 
     Args:
-        directory: The run directory, with the config, and the checkpoint to resume from if there is one.
+        directory: The run directory with the config. If it has a checkpoint, training resumes from it.
 
     Raises:
-        TrainingError: The training can't continue.
+        TrainingError: Training can't continue.
     """
     quiet_libraries()
     silence_notices()
@@ -128,22 +128,22 @@ def train_as_worker(directory: Path) -> None:
 
 
 def _check_length(trainer: Trainer, state: TrainingState) -> None:
-    """Check that a checkpoint has the present number of processes and does not exceed the length of the training."""
+    """Check that a checkpoint has the present number of processes, and is not beyond the end of training."""
     if state.n_processes != trainer.world_size:
         raise CompositionError(
-            f"`trainer.devices`: a run keeps its number of processes, expected {state.n_processes}, "
+            f"`trainer.devices`: a resumed run keeps its number of processes, expected {state.n_processes}, "
             f"got {trainer.world_size}.",
             "trainer.devices",
         )
     if -1 < trainer.max_steps < state.global_step:
         raise CompositionError(
-            f"`trainer.max_steps` must be at least {state.global_step}, the number of steps that are done, "
+            f"`trainer.max_steps` must be at least {state.global_step}, the number of completed steps, "
             f"got {trainer.max_steps}.",
             "trainer.max_steps",
         )
     if trainer.max_epochs is not None and -1 < trainer.max_epochs < state.position.epoch:
         raise CompositionError(
-            f"`trainer.max_epochs` must be at least {state.position.epoch}, the number of epochs that are done, "
+            f"`trainer.max_epochs` must be at least {state.position.epoch}, the number of completed epochs, "
             f"got {trainer.max_epochs}.",
             "trainer.max_epochs",
         )
@@ -177,7 +177,7 @@ def _run(
 
 
 def _report_stop(received: signal.Signals, trainer: Trainer, directory: Path) -> int:
-    """Report where a training stopped, requeue a job of SLURM if its signal asks for that, and return the exit code."""
+    """Report the step at which training stopped, requeue a SLURM job on request, and return the exit code."""
     step = trainer.global_step
     print_notice(f"stopped by {received.name} at global step {step}; `train resume={directory}` continues the run")
     if is_requeue(received, get_cluster_environment(trainer)):
@@ -190,10 +190,10 @@ def _report_stop(received: signal.Signals, trainer: Trainer, directory: Path) ->
 
 @contextmanager
 def _explained_disk_errors(directory: Path) -> Generator[None]:
-    """Explain errors of a full disk or of a run directory that can't be written, and name the last checkpoint.
+    """Explain errors of a full disk or an unwritable run directory, and name the last checkpoint.
 
     Raises:
-        TrainingError: There is such an error.
+        TrainingError: The block raised such an error.
     """
     try:
         yield
@@ -209,4 +209,4 @@ def _describe_newest(directory: Path) -> str:
     newest, _ = find_newest(directory / "checkpoints")
     if newest is None:
         return "There is no checkpoint."
-    return f"The last checkpoint is of global step {newest.global_step}; `train resume={directory}` continues from it."
+    return f"The last checkpoint has global step {newest.global_step}. `train resume={directory}` continues from it."

@@ -77,13 +77,13 @@ def test_two_callbacks_of_one_class_have_separate_states_in_a_checkpoint(tmp_pat
 
 def test_two_best_checkpoints_with_one_file_name_are_refused(tmp_path: Any) -> None:
     twice = [BestCheckpoint(str(tmp_path), "A"), BestCheckpoint(str(tmp_path), "B")]
-    with pytest.raises(ValueError, match=r"by 'A' and by 'B' would both be 'best.ckpt'.*another `filename`"):
+    with pytest.raises(ValueError, match=r"by 'A' and by 'B' are both 'best.ckpt'.*another `filename`"):
         fit_tiny(*twice, max_epochs=1)
 
 
 @pytest.mark.parametrize("filename", ["", "a/b", "../best", "/best"])
 def test_an_invalid_file_name_is_refused(filename: str) -> None:
-    with pytest.raises(ValueError, match="`filename` must be the name of a file"):
+    with pytest.raises(ValueError, match="`filename` must be a file name"):
         BestCheckpoint("checkpoints", "A", filename=filename)
 
 

@@ -33,7 +33,7 @@ def test_every_experiment_passes_the_check_without_its_data(
     result = train("--check", f"+experiment={experiment}", "device.data_root=nowhere")
     assert result.code == 0, result
     assert result.errors == ""
-    assert result.output.startswith("This config: nothing wrong")
+    assert result.output.startswith("This config: no mistakes")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -69,7 +69,7 @@ def test_all_mistakes_are_reported_at_once_with_their_origin(train: Train) -> No
     ):
         (problem,) = [problem for problem in told if message in problem]
         assert origin in problem
-    assert "This config: 6 wrong" in result.output
+    assert "This config: 6 mistakes" in result.output
 
 
 def write_own(tmp_path: Path, experiment: str, blocks: str = "") -> None:
@@ -222,7 +222,7 @@ def test_check_all_checks_every_experiment_and_sweep(train: Train) -> None:
     result = train("--check-all")
     assert result.code == 0, result
     sweeps = [path.name for path in (workspace() / "apps" / "train" / "sweeps").glob("*.yaml")]
-    assert re.findall(r"^(\S+): nothing wrong", result.output, re.MULTILINE) == [*EXPERIMENTS, *sorted(sweeps)]
+    assert re.findall(r"^(\S+): no mistakes", result.output, re.MULTILINE) == [*EXPERIMENTS, *sorted(sweeps)]
 
 
 def test_every_option_has_a_one_line_description(train: Train, tmp_path: Path) -> None:

@@ -272,7 +272,7 @@ def test_resuming_with_another_number_of_processes_is_refused(
     copied = shutil.copytree(pair[0], tmp_path / "copied")
     result = train(f"resume={copied}", "~callbacks.witness", "trainer.max_epochs=4", "trainer.devices=1")
     assert result.code == 2, result
-    assert "`trainer.devices`: a run keeps its number of processes, expected 2, got 1." in result.errors
+    assert "`trainer.devices`: a resumed run keeps its number of processes, expected 2, got 1." in result.errors
     assert read_entries(copied) == read_entries(pair[0])
 
 

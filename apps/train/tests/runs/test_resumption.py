@@ -409,10 +409,10 @@ def test_a_resumed_run_is_no_longer_marked_as_complete(copied: Path) -> None:
         ("nothing.at_all=1", "the run's config has no key `nothing.at_all`."),
         ("model=VIB", "`model` must be a mapping, got 'VIB'. A resumed run keeps its options"),
         ("trainer.max_epoch=3", "max_epochs"),
-        ("trainer.max_epochs=3", "the number of epochs that are done, got 3"),
-        ("trainer.max_steps=2", "the number of steps that are done, got 2"),
+        ("trainer.max_epochs=3", "the number of completed epochs, got 3"),
+        ("trainer.max_steps=2", "the number of completed steps, got 2"),
         ("params.lr=0.1,0.2", "`params.lr` must have one value, got 'params.lr=0.1,0.2'"),
-        ("-m", "resumes one run; `-m` runs a grid"),
+        ("-m", "resumes one run, so it can't have `-m`"),
     ],
 )
 def test_an_override_that_does_not_fit_a_run_is_refused(

@@ -1,4 +1,4 @@
-"""Callbacks: when an evaluation runs, what of the training is logged, what the terminal shows."""
+"""Callbacks: evaluations, checkpoints, logs, stopping, and the progress bar."""
 
 from frame_train.callbacks.checkpoints import BestCheckpoint, PeriodicCheckpoint
 from frame_train.callbacks.cumulative_log import CumulativeLogCallback

@@ -10,9 +10,9 @@ from pytorch_lightning.callbacks import WeightAveraging
 
 @contextmanager
 def averaged_weights(trainer: Trainer) -> Generator[None]:
-    """Use the averaged weights of a callback, if there is one, as Lightning's validation does.
+    """Use the averaged weights of a `WeightAveraging` callback, if the trainer has one, as Lightning's validation does.
 
-    Such a callback also saves them in checkpoints, and copies them to the model when training ends.
+    Such a callback also saves the averages in checkpoints, and copies them to the model when training ends.
     """
     averagings = _find_averagings(trainer)
     for averaging in averagings:
@@ -25,9 +25,9 @@ def averaged_weights(trainer: Trainer) -> Generator[None]:
 
 
 def update_averages(trainer: Trainer, outputs: Any, batch: Any, batch_idx: int) -> None:
-    """Update the averages with the weights after a batch, unless they already are.
+    """Update the averages with the weights after a batch, unless they are up to date.
 
-    So callbacks see the same averages after a batch, whatever their order.
+    So all callbacks see the same averages after a batch, in whatever order they are called.
     """
     for averaging in _find_averagings(trainer):
         averaging.on_train_batch_end(trainer, trainer.lightning_module, outputs, batch, batch_idx)

@@ -23,14 +23,14 @@ _LONGEST_NAME = 100  # the names of its manifest and of its temporary file are l
 
 
 class PeriodicCheckpoint(ClockedCallback, Checkpoint):
-    """Saves a checkpoint after each interval, and once more when the training ends or fails.
+    """Callback that saves a checkpoint after each interval, and once more when training ends or fails.
 
-    It saves after a complete optimizer step, never while gradients accumulate. After the last batch of an epoch it
-    waits until the next epoch begins, so that every schedule is saved in the state from which a resumed run continues.
-    Weights that are not finite never replace a checkpoint.
+    It saves after a complete optimizer step, never while gradients accumulate. After the last batch of an epoch, it
+    saves when the next epoch begins, so that all schedules have the state from which a resumed run continues. Weights
+    that are not finite never replace a checkpoint.
 
     Args:
-        directory: Where checkpoints are written.
+        directory: The folder of the checkpoints.
         save_every: The interval, such as ``"1 epoch"``; any interval that `EvaluationCallback` takes.
         keep_all: Whether to keep every checkpoint, as ``step-<global step>.ckpt``, or only ``last.ckpt``.
 
@@ -56,7 +56,7 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
         self._batch_began_at = trainer.global_step
 
     def on_before_zero_grad(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        if trainer.accumulate_grad_batches > 1:  # now gradients accumulate, and no checkpoint has them
+        if trainer.accumulate_grad_batches > 1:  # from now on, gradients accumulate, which a checkpoint lacks
             self._began_at = trainer.global_step
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
@@ -66,7 +66,7 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self._batch_began_at = trainer.global_step
-        for other in _find(PeriodicCheckpoint, trainer):  # before any of them saves: a checkpoint has the clocks of all
+        for other in _find(PeriodicCheckpoint, trainer):  # before any of them saves, because it saves all clocks
             other._read_clock(trainer)
         is_last = batch_idx + 1 == trainer.num_training_batches
         if (self._is_due or is_stopped(trainer)) and not is_last:
@@ -99,7 +99,7 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
             self._is_due = True
 
     def _is_between_steps(self, trainer: Trainer) -> bool:
-        """Return whether the last optimizer step is complete, and is not one of several in a batch that goes on."""
+        """Return whether the last optimizer step is complete, and its batch has no further optimizer steps."""
         n_begun, n_done = count_batches(trainer)
         if n_begun > n_done and trainer.global_step > self._batch_began_at:
             return False
@@ -113,7 +113,7 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
     def _save(self, trainer: Trainer) -> None:
         self._is_due = False
         self._saved_step = trainer.global_step
-        for best in _find(BestCheckpoint, trainer):  # first: the checkpoint below knows their best values
+        for best in _find(BestCheckpoint, trainer):  # first, because the checkpoint below saves their best values
             best.save_if_due(trainer)
         name = f"step-{trainer.global_step:08d}.ckpt" if self._keep_all else "last.ckpt"
         save_checkpoint(self._directory / name, trainer, is_resumable=True)
@@ -122,19 +122,19 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
 
 
 class BestCheckpoint(Checkpoint):
-    """Keeps the checkpoint at which a logged metric was best, as ``<filename>.ckpt``.
+    """Callback that keeps the checkpoint with the best value of a logged metric, as ``<filename>.ckpt``.
 
-    The metric is any number that an evaluation logs, and the weights are those that were evaluated. It is never resumed
-    from: other callbacks may not have seen the step yet, and gradients may still accumulate.
+    The metric is any number that an evaluation logs, and the checkpoint has the weights that were evaluated. No run
+    resumes from it, because some callbacks may not have seen its step, and gradients may be incomplete.
 
     Args:
-        directory: Where the checkpoint is written.
+        directory: The folder of the checkpoint.
         monitor: Full name of the metric, such as ``ELBO/Validation``; None for no checkpoint.
         mode: Whether the best value is the greatest (``max``) or the least (``min``).
         filename: Name of the file, without ``.ckpt``; two metrics need two names.
 
     Raises:
-        ValueError: ``mode`` is neither, or ``filename`` is not the name of a file.
+        ValueError: ``mode`` is neither ``max`` nor ``min``, or ``filename`` is not a file name.
     """
 
     call_every = 0  # logged entries trigger it
@@ -155,7 +155,7 @@ class BestCheckpoint(Checkpoint):
             or len(filename) > _LONGEST_NAME
         ):
             raise ValueError(
-                f"`filename` must be the name of a file, without a folder, of at most {_LONGEST_NAME} characters, "
+                f"`filename` must be a file name without a folder, of at most {_LONGEST_NAME} characters, "
                 f"got {filename!r}."
             )
         self.monitor = monitor
@@ -174,17 +174,17 @@ class BestCheckpoint(Checkpoint):
         """Check that no other callback writes to the same file.
 
         Raises:
-            ValueError: Another one does.
+            ValueError: Another callback does.
         """
         for other in cast(Any, trainer).callbacks:
             if isinstance(other, BestCheckpoint) and other is not self and other._path == self._path:
                 raise ValueError(
-                    f"The best checkpoints by {self.monitor!r} and by {other.monitor!r} would both be "
-                    f"{self._path.name!r}: give one of them another `filename`."
+                    f"`filename`: the best checkpoints by {self.monitor!r} and by {other.monitor!r} are both "
+                    f"{self._path.name!r}. Set another `filename` for one of them."
                 )
 
     def on_log_entry(self, name: str, entry: LogEntry) -> None:
-        """Save a new best value, once all callbacks have seen the step."""
+        """Remember a new best value. The checkpoint is saved once all callbacks have seen the step."""
         values = name_numbers(name, entry)
         self._was_logged |= self.monitor in values
         if self.monitor in values and self._sign * values[self.monitor] > self._best:
@@ -201,7 +201,7 @@ class BestCheckpoint(Checkpoint):
         if self._path.exists():
             log_checkpoint(self._path, trainer)
         if self.monitor is not None and not self._was_logged and not is_stopped(trainer):
-            _log.warning("%s: no number was logged as %r.", self._path.name, self.monitor)
+            _log.warning("%s was not saved: no number was logged as %r.", self._path.name, self.monitor)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         if trainer.world_size == 1:  # all ranks save a checkpoint together, and some may be lost
@@ -215,7 +215,7 @@ class BestCheckpoint(Checkpoint):
         self._was_logged = state_dict["was_logged"]
 
     def save_if_due(self, trainer: Trainer) -> None:
-        """Save the weights if they are the best and were not saved yet."""
+        """Save the weights if they are the best and have not been saved."""
         if self._is_due:
             self._is_due = False
             save_checkpoint(self._path, trainer, is_resumable=False)
@@ -234,7 +234,7 @@ def save_checkpoint(path: Path, trainer: Trainer, is_resumable: bool) -> None:
     All ranks contribute, and rank 0 writes.
     """
     if not trainer.strategy.reduce_boolean_decision(is_finite(trainer.lightning_module), all=True):
-        _log.warning("%s is not saved: the weights at step %d are not finite.", path.name, trainer.global_step)
+        _log.warning("%s was not saved: the weights at step %d are not finite.", path.name, trainer.global_step)
     elif trainer.is_global_zero:
         write_checkpoint(path, trainer.global_step, is_resumable, trainer.save_checkpoint)
     else:
@@ -242,7 +242,7 @@ def save_checkpoint(path: Path, trainer: Trainer, is_resumable: bool) -> None:
 
 
 def log_checkpoint(path: Path, trainer: Trainer) -> None:
-    """Pass a checkpoint to every logger that keeps checkpoints."""
+    """Pass a checkpoint to every logger that stores checkpoints."""
     for logger in trainer.loggers:
         if isinstance(logger, CheckpointLogger):
             logger.log_checkpoint(path, path.stem)

@@ -1,4 +1,4 @@
-"""The base class of callbacks that keep an interval."""
+"""The base class of callbacks with an interval."""
 
 from typing import Any
 
@@ -11,14 +11,14 @@ from frame_train.optimization.progress import read_progress
 
 
 class ClockedCallback(Callback):
-    """A callback with an interval, whose clock is in the checkpoint.
+    """Callback with an interval, whose clock is in the checkpoint.
 
     Args:
         interval: The interval, such as ``"60 seconds"`` or ``"2 epochs"``.
-        allow_end: Whether it may be ``"end"``, which passes only when training ends.
+        allow_end: Whether the interval may be ``"end"``, which passes only when training ends.
 
     Raises:
-        ValueError: It is not an interval.
+        ValueError: ``interval`` is not an interval.
     """
 
     def __init__(self, interval: str, allow_end: bool = False) -> None:
@@ -26,7 +26,7 @@ class ClockedCallback(Callback):
 
     @property
     def call_every(self) -> int:
-        """Number of steps after which the callback must be called to be on time; 0 if the end of an epoch is enough."""
+        """Number of steps after which the callback must be called; 0 if it is enough to call it after each epoch."""
         interval = self._clock.interval
         if interval.unit in ("iterations", "global_steps") and interval.amount.is_integer():
             return int(interval.amount)
@@ -37,10 +37,10 @@ class ClockedCallback(Callback):
         )
 
     def check(self, optimization: Optimization) -> None:
-        """Check, before any training, that an optimization counts what the interval is measured in.
+        """Check, before training, that an optimization has a counter for the unit of the interval.
 
         Raises:
-            ValueError: It does not.
+            ValueError: It has no such counter.
         """
         self._clock.interval.check_unit(optimization.counters)
 
@@ -62,7 +62,7 @@ class ClockedCallback(Callback):
         self._clock.load_state_dict(state_dict["clock"])
 
     def _read(self, trainer: Trainer) -> float:
-        """Read the quantity that the interval is measured in."""
+        """Read the progress of training in the unit of the interval."""
         fraction = _read_epoch_fraction(trainer) if self._clock.interval.unit == "epochs" else 0.0
         return read_progress(self._clock.interval, trainer, fraction)
 

@@ -1,4 +1,4 @@
-"""Logs what the training step computes anyway."""
+"""Logs of the quantities that the training step returns."""
 
 from typing import Any
 
@@ -16,17 +16,16 @@ from frame_train.optimization.progress import read_quantities
 
 
 class CumulativeLogCallback(ClockedCallback):
-    """Logs the means of the training quantities since the last entry, as ``Train/<name>``.
+    """Callback that logs the means of the training quantities since its last entry, as ``Train/<name>``.
 
-    A mean is taken over the steps that gave the quantity, and over the processes where there are several. The sums
-    stay on the device until they are logged, so that no step waits for it. A loss that is not finite ends the training
-    when it is logged.
+    Each mean is over the steps that returned the quantity, and over all processes. The sums stay on the device until
+    they are logged, so that no step waits for it. A loss that is not finite ends training when it is logged.
 
     Args:
-        log_every: How often, such as ``"100 iterations"``; any interval that `EvaluationCallback` takes.
+        log_every: The interval, such as ``"100 iterations"``; any interval that `EvaluationCallback` takes.
 
     Raises:
-        ValueError: ``log_every`` is no interval.
+        ValueError: ``log_every`` is not an interval.
     """
 
     def __init__(self, log_every: str) -> None:
@@ -63,7 +62,7 @@ class CumulativeLogCallback(ClockedCallback):
             self._log_and_check(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        if self._sums and trainer.world_size == 1:  # of several processes, others may be lost
+        if self._sums and trainer.world_size == 1:  # other processes may be lost
             self._log(trainer)
 
     def state_dict(self) -> dict[str, Any]:

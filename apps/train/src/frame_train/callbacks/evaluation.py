@@ -34,7 +34,7 @@ _LONGEST_NAME = 100  # characters; loggers use the name in file names
 
 
 class EvaluationCache:
-    """Results shared by the evaluations of one step; those of an earlier step are dropped."""
+    """Results shared by the evaluations of one step. Results of an earlier step are dropped."""
 
     def __init__(self) -> None:
         self._step: Hashable = None
@@ -52,10 +52,10 @@ class EvaluationCache:
 
 
 class EvaluationCallback(ClockedCallback):
-    """Evaluates and logs at an interval, and once more when the training ends.
+    """Callback that evaluates and logs after each interval, and once more when training ends.
 
     If a callback averages the weights (`pytorch_lightning.callbacks.WeightAveraging`), the averages are evaluated.
-    They are also the weights in every checkpoint, and those of the model after the training.
+    Checkpoints contain the averages too, and the model has them after training.
 
     Under DDP, rank 0 evaluates by its own clock; the other ranks wait for the numbers.
 
@@ -66,15 +66,15 @@ class EvaluationCallback(ClockedCallback):
             evaluation when the training ends. Time is measured from the end of one evaluation to the start of the
             next.
         evaluator: The evaluation.
-        on_error: Whether an evaluation that raises makes the run ``stop`` or lets it ``continue``; in both cases
-            its traceback is logged as ``<name>/Error``.
+        on_error: If the evaluation raises, ``stop`` ends training and ``continue`` does not. In both cases, the
+            traceback is logged as ``<name>/Error``.
         max_fraction: Maximum fraction of the wall time that the evaluation may take, such as 0.1. A slower
             evaluation runs less often than ``evaluate_every``. None means no limit.
 
     Raises:
         TypeError: ``name`` is not a string, or ``evaluator`` is not an evaluation.
         ValueError: ``name`` is empty, too long or not printable, ``evaluate_every`` is not an interval, ``on_error``
-            is not one of the two, or ``max_fraction`` is not in (0, 1].
+            is neither ``stop`` nor ``continue``, or ``max_fraction`` is not in (0, 1].
     """
 
     def __init__(
@@ -202,12 +202,12 @@ class EvaluationCallback(ClockedCallback):
 
 
 def make_view(optimization: Optimization, num_workers: int, cache: dict[Hashable, Any]) -> EvaluationView:
-    """Return what evaluations see of an optimization.
+    """Return the view of an optimization that evaluations receive.
 
     Args:
         optimization: The optimization.
         num_workers: Number of data-loading workers, for data sets that are not in memory.
-        cache: Results that evaluations share.
+        cache: Results that the evaluations of one step share.
     """
     data = DataWithWorkers(optimization, num_workers)
     return EvaluationView(optimization.model, data, optimization.counters, cache)

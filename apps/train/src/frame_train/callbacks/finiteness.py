@@ -19,10 +19,10 @@ def check_losses(means: Mapping[str, float], trainer: Trainer, since: int) -> No
     Args:
         means: The means.
         trainer: The trainer.
-        since: The global step after which they were computed.
+        since: The global step at which the means begin.
 
     Raises:
-        TrainingError: A loss is not finite; the message names the terms, and the first parameter, that are not.
+        TrainingError: A loss is not finite. The message names the terms and the first parameter that are not finite.
     """
     losses = [name for name in means if name == "loss" or name.endswith("_loss")]
     if all(math.isfinite(means[name]) for name in losses):

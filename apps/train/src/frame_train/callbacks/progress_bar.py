@@ -1,4 +1,4 @@
-"""The progress bar of a training."""
+"""The progress bar."""
 
 import sys
 import time
@@ -13,10 +13,9 @@ from frame_train.optimization.progress import read_quantities
 
 
 class ProgressBar(callbacks.ProgressBar):
-    """One line for the whole training: the epoch, the speed, and the quantities of the latest step.
+    """Progress bar on one line: the epoch, the speed, and the quantities of the latest step.
 
-    Only when the line is drawn does it wait for the device. Where the output is no terminal it is
-    drawn once a minute.
+    It waits for the device only when the line is drawn: once a minute if the output is not a terminal.
 
     Args:
         refresh_every: Seconds between two drawings on a terminal.
@@ -33,7 +32,7 @@ class ProgressBar(callbacks.ProgressBar):
         self._bar: tqdm[Any] | None = None
 
     def disable(self) -> None:
-        """Draw nothing; Lightning calls this in every process but the first."""
+        """Draw nothing. Lightning calls this on the worker ranks."""
         self._refresh_every = float("inf")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -66,8 +65,8 @@ class ProgressBar(callbacks.ProgressBar):
         if self._bar is not None:
             self._bar.close()
 
-    def _fill(self, trainer: Trainer) -> "tqdm[Any]":  # subscriptable for pyright alone
-        """Show the present state in the bar."""
+    def _fill(self, trainer: Trainer) -> "tqdm[Any]":  # only pyright can subscript it
+        """Set the text and the position of the bar."""
         assert self._bar is not None
         n_epochs = "" if trainer.max_epochs in (None, -1) else f"/{trainer.max_epochs}"
         self._bar.set_description(f"epoch {self._epoch}{n_epochs}", refresh=False)
@@ -79,16 +78,16 @@ class ProgressBar(callbacks.ProgressBar):
 
 def _count_done(trainer: Trainer) -> int:
     """Return the number of processed batches."""
-    procedure = trainer.lightning_module
-    return procedure.counters["iteration"] if isinstance(procedure, OptimizationModule) else count_all_batches(trainer)
+    module = trainer.lightning_module
+    return module.counters["iteration"] if isinstance(module, OptimizationModule) else count_all_batches(trainer)
 
 
 def _count_batches(trainer: Trainer) -> int | None:
-    """Return the number of batches of the training, or None if it is unlimited."""
+    """Return the number of batches until training ends, or None if it is unlimited."""
     limits: list[float] = []
     if trainer.max_epochs not in (None, -1):
-        procedure = trainer.lightning_module
-        n_batches = procedure.n_batches if isinstance(procedure, OptimizationModule) else trainer.num_training_batches
+        module = trainer.lightning_module
+        n_batches = module.n_batches if isinstance(module, OptimizationModule) else trainer.num_training_batches
         limits.append(n_batches * trainer.max_epochs)
     if trainer.max_steps != -1:
         limits.append(_count_batches_of_steps(trainer))
@@ -96,8 +95,8 @@ def _count_batches(trainer: Trainer) -> int | None:
 
 
 def _count_batches_of_steps(trainer: Trainer) -> float:
-    """Return the number of batches of ``max_steps``, or infinity if the optimization does not define it."""
-    procedure = trainer.lightning_module
-    if isinstance(procedure, OptimizationModule):
-        return procedure.count_batches(trainer.max_steps) * trainer.accumulate_grad_batches
-    return trainer.max_steps * trainer.accumulate_grad_batches if procedure.automatic_optimization else float("inf")
+    """Return the number of batches in ``max_steps``, or infinity if the optimization does not define it."""
+    module = trainer.lightning_module
+    if isinstance(module, OptimizationModule):
+        return module.count_batches(trainer.max_steps) * trainer.accumulate_grad_batches
+    return trainer.max_steps * trainer.accumulate_grad_batches if module.automatic_optimization else float("inf")

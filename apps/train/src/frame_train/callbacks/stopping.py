@@ -1,4 +1,4 @@
-"""Stopping a training by a signal, at a step from which it can be resumed."""
+"""Stop of training by a signal, at a step from which it can be resumed."""
 
 import signal
 from collections.abc import Generator
@@ -15,29 +15,29 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
 class StopOnSignal(Callback):
-    """Ends the training after the step in which SIGINT, SIGTERM or SIGUSR1 arrives; a second signal changes nothing.
+    """Callback that ends training after the step in which SIGINT, SIGTERM or SIGUSR1 arrives.
 
-    With gradient accumulation it finishes the optimizer step, because a checkpoint has no accumulated gradients. After
-    the last batch of an epoch it waits for the next epoch to begin. With several ranks it is enough that one receives
-    the signal: they exchange signals after each step and stop at the same step.
+    A second signal changes nothing. With gradient accumulation, training ends after the optimizer step, because a
+    checkpoint has no accumulated gradients. After the last batch of an epoch, it ends when the next epoch begins. The
+    ranks exchange signals after each step, so a signal at any rank stops all of them at the same step.
     """
 
     call_every = 0
 
     def __init__(self) -> None:
         self.collectives = Collectives()
-        self.received: signal.Signals | None = None  # by any rank, and known to all
-        self._arrived = 0  # at this rank
+        self.received: signal.Signals | None = None  # by any rank; equal on all ranks
+        self._arrived = 0  # on this rank
         self._global_step = 0
 
     @property
     def is_stop_requested(self) -> bool:
-        """True once a signal has arrived at this process; a step group then ends after its current step."""
+        """Whether a signal has arrived at this process. A step group then ends after its current step."""
         return self._arrived != 0
 
     @contextmanager
     def listening(self) -> Generator[None]:
-        """Listen for signals before, during and after the training, until the run is written."""
+        """Handle signals within the block, which also covers the time before and after training."""
         handlers = self._listen()
         try:
             yield
@@ -50,7 +50,7 @@ class StopOnSignal(Callback):
         disable_sigterm_broadcast(trainer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._listen()  # again: Lightning has set a handler that would end the training between any two batches
+        self._listen()  # again, because Lightning has set a handler that ends training between any two batches
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._exchange()
@@ -82,7 +82,7 @@ class StopOnSignal(Callback):
 
 
 def is_stopped(trainer: Trainer) -> bool:
-    """Return whether a signal ends the training early; what belongs to its end is then left to the resumed run."""
+    """Return whether a signal ends training early. Callbacks then skip what belongs to the end of training."""
     callbacks = cast(list[Any], cast(Any, trainer).callbacks)
     return trainer.should_stop and any(
         isinstance(callback, StopOnSignal) and callback.received is not None for callback in callbacks

@@ -1,4 +1,4 @@
-"""Duration of a training."""
+"""Duration of training."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from frame_train.callbacks.clocked import ClockedCallback
 
 
 class TrainDurationCallback(ClockedCallback):
-    """Ends the training after an interval; a resumed training continues the interval.
+    """Callback that ends training after an interval, which a resumed run continues.
 
     Args:
-        train_for: The interval: ``"30 minutes"``, ``"20 epochs"``, or any other with an end of its own.
+        train_for: The interval: ``"30 minutes"``, ``"20 epochs"``, or any other except ``"end"``.
 
     Raises:
         ValueError: ``train_for`` is not an interval.

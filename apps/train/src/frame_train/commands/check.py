@@ -1,4 +1,4 @@
-"""The flags `--check` and `--check-all` of the command `train`: all mistakes, without a training."""
+"""The flags `--check` and `--check-all` of the command `train`, which report all mistakes without training."""
 
 import tempfile
 import time
@@ -24,7 +24,7 @@ from frame_train.terminal import print_checked, quiet_libraries
 
 
 def check(arguments: Sequence[str], environment: EnvironmentRecord) -> int:
-    """Check the config of a command line, print what was found, and return the exit code.
+    """Check the config of a command line, print the mistakes, and return the exit code.
 
     Args:
         arguments: The command line.
@@ -33,13 +33,13 @@ def check(arguments: Sequence[str], environment: EnvironmentRecord) -> int:
     start = time.monotonic()
     stray = [word for word, before in zip(arguments, ["", *arguments]) if _is_stray(word, before)]
     if stray:
-        raise CompositionError(f"`{stray[0]}` can't be read as `key=value`.")
+        raise CompositionError(f"An argument must be `key=value` or a flag, got `{stray[0]}`.")
     findings = check_arguments(arguments)
     return _report("This config", findings, start, environment)
 
 
 def check_all(arguments: Sequence[str], environment: EnvironmentRecord) -> int:
-    """Check every experiment with every logger, and every sweep file; print what was found, and return the exit code.
+    """Check every experiment with every logger, and every sweep file; print the mistakes, and return the exit code.
 
     Args:
         arguments: Overrides for all of them, and flags such as ``--config-dir``.
@@ -61,7 +61,7 @@ def check_all(arguments: Sequence[str], environment: EnvironmentRecord) -> int:
 
 
 def check_arguments(arguments: Sequence[str]) -> Findings:
-    """Find all mistakes of the config of a command line, with their origins.
+    """Find all mistakes in the config of a command line, with their origins.
 
     Args:
         arguments: The command line.
@@ -69,7 +69,7 @@ def check_arguments(arguments: Sequence[str]) -> Findings:
     quiet_libraries()
     config, errors = compose_what_can_be(arguments)
     findings = Findings()
-    if not errors or not OmegaConf.is_missing(config, "optimization"):  # else the choice of the experiment is wrong
+    if not errors or not OmegaConf.is_missing(config, "optimization"):  # else there is no experiment to check
         with tempfile.TemporaryDirectory() as directory, collected(findings.problems):
             notes = prepare_config(config)
             unread, notices = find_unread(config, arguments) if not errors else ([], [])
@@ -82,7 +82,7 @@ def check_arguments(arguments: Sequence[str]) -> Findings:
 
 
 def check_sweep(path: Path, arguments: Sequence[str] = ()) -> Findings:
-    """Find all mistakes of a sweep file: in its experiment, its metric and its keys.
+    """Find all mistakes in a sweep file: in its experiment, its metric and its keys.
 
     Args:
         path: The file.
@@ -95,7 +95,7 @@ def check_sweep(path: Path, arguments: Sequence[str] = ()) -> Findings:
     config, _ = compose_what_can_be(chosen)
     known = [key for key in swept if _has(config, key)]
     problems = [
-        CompositionError(f"`{path.name}`: the config has no key `{key}` to sweep.{suggest(key, iterate_keys(config))}")
+        CompositionError(f"`{path.name}`: the config has no key `{key}`.{suggest(key, iterate_keys(config))}")
         for key in swept
         if key not in known
     ]
@@ -103,7 +103,7 @@ def check_sweep(path: Path, arguments: Sequence[str] = ()) -> Findings:
     findings = check_arguments(chosen)
     metric = str(sweep.get("metric", {}).get("name"))
     if metric == "None":
-        problems.append(CompositionError(f"`{path.name}`: `metric.name` is missing."))
+        problems.append(CompositionError(f"`{path.name}`: `metric.name` is missing. Name the metric to optimize."))
     else:
         problems += find_unlogged(f"{path.name}: metric.name", metric, findings.logged)
     findings.problems = [*problems, *findings.problems]
@@ -111,12 +111,12 @@ def check_sweep(path: Path, arguments: Sequence[str] = ()) -> Findings:
 
 
 def _is_stray(word: str, before: str) -> bool:
-    """Return whether a word of the command line is neither an override nor a flag, nor the value of a flag."""
+    """Return whether a word of the command line is no override, no flag, and no value of a flag."""
     return not is_override(word) and not word.startswith("-") and not before.startswith("-")
 
 
 def _check_with_logger(arguments: Sequence[str]) -> list[CompositionError]:
-    """Find the mistakes of another choice of loggers, without building the rest again."""
+    """Find mistakes in the loggers of a command line, without building the rest."""
     config, errors = compose_what_can_be(arguments)
     with tempfile.TemporaryDirectory() as directory:
         config.run.directory = directory
@@ -131,14 +131,14 @@ def _explain_all(errors: Sequence[Exception], arguments: Sequence[str]) -> list[
 
 
 def _report(what: str, findings: Findings, start: float, environment: EnvironmentRecord) -> int:
-    """Print what was found, and return the exit code."""
+    """Print the mistakes and notes, and return the exit code."""
     problems = list(dict.fromkeys(environment.hide(explain(problem, ())) for problem in findings.problems))
     print_checked(what, problems, findings.notes, time.monotonic() - start)
     return 2 if problems else 0
 
 
 def _choose_value(entry: Any) -> Any:
-    """Return a value that a swept parameter may have."""
+    """Return one of the values of a swept parameter."""
     match entry:
         case {"value": value} | {"values": [value, *_]} | {"min": value} | {"mu": value}:
             return value

@@ -21,15 +21,19 @@ from frame_train.console import print_error
 from frame_train.errors import CompositionError, suggest
 
 _KEYS = ("run", "weights", "allow", "evaluation", "device", "trainer", "hydra")
-_OWN_CODE = ("allow=", "--config-dir", "-cd")  # arguments that allow the user's own classes, in the current folder
+_OWN_CODE = (
+    "allow=",
+    "--config-dir",
+    "-cd",
+)  # with these, the user's own classes in the current folder can be imported
 _DELETION = "~evaluation."
 
 
 def main() -> None:
-    """Evaluate a trained run, or with ``--diff`` print the differences between two runs.
+    """Evaluate a run, or with ``--diff`` print the differences between two runs.
 
-    A mistake ends with a short message and exit code 2. An evaluation that raises ends with exit code 1, after the
-    others have run. ``--traceback`` shows where an error was raised.
+    After a mistake in the config, the exit code is 2. If an evaluation raises, the others still run, and the exit code
+    is 1. ``--traceback`` shows where an error was raised.
     """
     defer_packages()
     register_resolvers()
@@ -37,7 +41,7 @@ def main() -> None:
     environment.register()
     flags, arguments = _take_flags(sys.argv[1:])
     if any(argument.startswith(_OWN_CODE) for argument in arguments):
-        sys.path.append(os.getcwd())  # installed packages go first, since the folder may be a foreign run
+        sys.path.append(os.getcwd())  # after the installed packages, because the folder may be somebody else's run
     show_traceback = flags.traceback or os.environ.get("HYDRA_FULL_ERROR") == "1"
     with reported_errors(show_traceback, (), environment):
         if flags.diff is None:
@@ -49,7 +53,7 @@ def main() -> None:
 
 
 def _take_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Take the flags that are not Hydra's off a command line."""
+    """Split a command line into the flags that are not Hydra's, and the other arguments."""
     parser = argparse.ArgumentParser("evaluate", add_help=False, allow_abbrev=False)
     parser.add_argument("--diff", nargs="*", metavar="RUN")
     parser.add_argument("--traceback", action="store_true")
@@ -58,7 +62,7 @@ def _take_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]
 
 def _print_differences(runs: Sequence[str]) -> None:
     if len(runs) != 2:
-        raise CompositionError(f"`--diff` takes two runs, got {len(runs)}: `evaluate --diff RUN_A RUN_B`.")
+        raise CompositionError(f"`--diff` needs two runs, got {len(runs)}: `evaluate --diff RUN_A RUN_B`.")
     from frame_train.runs.difference import compare_runs  # torch is imported only where needed
     from frame_train.terminal import print_differences
 
@@ -66,8 +70,8 @@ def _print_differences(runs: Sequence[str]) -> None:
 
 
 def _compose_and_evaluate(arguments: Sequence[str], show_traceback: bool, environment: EnvironmentRecord) -> None:
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves its errors to us
-    deletions = [argument for argument in arguments if argument.startswith(_DELETION)]  # of the run's evaluations too
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors
+    deletions = [argument for argument in arguments if argument.startswith(_DELETION)]  # also of the run's evaluations
     sys.argv[1:] = [argument for argument in arguments if argument not in deletions]
 
     @hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="evaluate")
@@ -76,7 +80,7 @@ def _compose_and_evaluate(arguments: Sequence[str], show_traceback: bool, enviro
 
         adds_evaluations = any(argument.startswith("+evaluation=") for argument in arguments)
         sets_device = any(argument.startswith(("device=", "device.")) for argument in arguments)
-        with reported_errors(show_traceback, (), environment):  # here too, since Hydra prints the errors that it sees
+        with reported_errors(show_traceback, (), environment):  # before Hydra prints them
             keys = [argument[1:].partition("=")[0] for argument in deletions]
             failures = evaluate(config, adds_evaluations, sets_device, keys)
             for failure in failures:
@@ -95,9 +99,9 @@ def _compose_and_evaluate(arguments: Sequence[str], show_traceback: bool, enviro
 
 
 def _normalize_overrides(arguments: Sequence[str]) -> list[str]:
-    """Return the overrides in the form that Hydra needs, after the flags.
+    """Move the overrides behind the flags, and write them in Hydra's grammar.
 
-    A path may contain any character, and an override may set a value of an evaluation of the run.
+    A path may contain any character. An override may set a value of an evaluation in the stored config.
     """
     return [_normalize(argument) for argument in sorted(arguments, key=is_override)]
 
@@ -110,8 +114,8 @@ def _normalize(argument: str) -> str:
     head = re.split(r"[.@]", key)[0]
     if head not in _KEYS:
         raise CompositionError(
-            f"`evaluate` takes no `{key}`, only {', '.join(f'`{name}`' for name in _KEYS[:-1])}; everything else is "
-            f"as in the run.{suggest(head, _KEYS)}"
+            f"`evaluate` has no key `{key}`, only {', '.join(f'`{name}`' for name in _KEYS[:-1])}. Everything else "
+            f"comes from the run.{suggest(head, _KEYS)}"
         )
     if prefix == "~" or value is None:
         return argument
@@ -121,5 +125,5 @@ def _normalize(argument: str) -> str:
 
 
 def _quote(value: str) -> str:
-    """Write any text in Hydra's grammar."""
+    """Quote any text in Hydra's grammar."""
     return value if value[:1] in ("'", '"') else QuotedString(value, Quote.single).with_quotes()

@@ -1,4 +1,4 @@
-"""Results of the jobs of a grid: one file for each job in the folder of the grid, wherever the job ran."""
+"""Results of the jobs of a grid, one file per job in the folder of the grid."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -21,8 +21,8 @@ class Job:
 
     Args:
         overrides: Its overrides.
-        last_values: The last value of every metric; None unless the job succeeded.
-        crashed: Whether it failed for another reason than a mistake in its config.
+        last_values: The last value of every metric; None until the job succeeds.
+        crashed: Whether it failed, but not because of a mistake in its config.
     """
 
     overrides: Sequence[str]
@@ -31,9 +31,9 @@ class Job:
 
 
 class GridCallback(Callback):
-    """Hydra callback that keeps the config of a grid where Hydra keeps that of a job, for `find_grid`.
+    """Hydra callback that stores the config of a grid as the current Hydra config, for `find_grid`.
 
-    Hydra passes it to each job. In a job with its own process, it prepares the process as the command does.
+    Hydra also creates it in the process of each job. There it prepares the process as the command does.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ def forget_grid() -> None:
 
 
 def find_grid() -> Path | None:
-    """Return the folder of the grid that this process started; None if there is none."""
+    """Return the folder of the grid that this process started; None if it started none."""
     return Path(HydraConfig.get().sweep.dir) if HydraConfig.initialized() else None
 
 
@@ -63,14 +63,14 @@ def write_job(folder: Path, number: int, job: Job) -> None:
 
 
 def read_jobs(folder: Path) -> list[Job]:
-    """Read the results of the jobs that began, in the order of their numbers."""
+    """Read the results of all jobs that started, in the order of their numbers."""
     paths = sorted(folder.glob("job-*.json"), key=lambda path: int(path.stem.removeprefix("job-")))
     return [Job(**json.loads(path.read_text())) for path in paths]
 
 
 def print_jobs(jobs: Sequence[Job]) -> None:
     """Print a table of the jobs of a grid: the overrides that differ, and the final metrics."""
-    from rich.markup import escape  # imported here: other commands do not need rich
+    from rich.markup import escape  # other commands do not need rich
     from rich.table import Column, Table
 
     from frame_train.terminal import make_wide_console

@@ -11,11 +11,11 @@ from frame_train.composition.settings import config_directory
 from frame_train.console import print_notice
 from frame_train.errors import CompositionError
 
-_GROUPS_OF_MANY = ("evaluation", "callbacks", "experiment")  # several of their options can be chosen
+_GROUPS_OF_MANY = ("evaluation", "callbacks", "experiment")  # a config can have several options of them
 
 
 def print_help(arguments: Sequence[str]) -> None:
-    """Print the help text in ``train.yaml``; Hydra would compose a config for each group first.
+    """Print the help text in ``train.yaml``. Hydra's own `--help` would first compose a config for each group.
 
     Args:
         arguments: The command line.
@@ -27,23 +27,23 @@ def print_help(arguments: Sequence[str]) -> None:
 
 
 def list_options(group: str, compatible_with: str | None, arguments: Sequence[str]) -> None:
-    """Print the groups, or the options of one, each with the first line of its file.
+    """Print the groups, or the options of a group with the first line of each file.
 
     Args:
         group: The group, empty for all groups.
-        compatible_with: A choice, such as ``evaluation=elbo``. Only options that work with it are listed; the others
-            are printed with the reason why they do not.
+        compatible_with: A choice, such as ``evaluation=elbo``. Options that do not work with it are printed separately,
+            with the reason.
         arguments: The command line.
 
     Raises:
-        CompositionError: There is no such group or choice.
+        CompositionError: The group or the choice does not exist.
     """
     from frame_train.terminal import print_options  # rich is imported only where needed
 
     folders = [*own_folders(arguments), config_directory()]
     if not group:
         if compatible_with is not None:
-            raise CompositionError("`--compatible-with` needs a group: `--list GROUP --compatible-with GROUP=OPTION`.")
+            raise CompositionError("`--list` needs a group: `--list GROUP --compatible-with GROUP=OPTION`.")
         print_options({name: ", ".join(read_options(name, folders)) for name in find_groups(folders)})
         return
     options = read_options(group, folders)
@@ -51,7 +51,9 @@ def list_options(group: str, compatible_with: str | None, arguments: Sequence[st
         print_options(options)
         return
     if "experiment" not in (group, compatible_with.lstrip("+").partition("=")[0]):
-        raise CompositionError("`--compatible-with`: one of the two groups must be `experiment`.")
+        raise CompositionError(
+            f"`--list {group} --compatible-with {compatible_with}`: one of the two groups must be `experiment`."
+        )
     other_group, _, other = compatible_with.lstrip("+").partition("=")
     if other not in read_options(other_group, folders):
         raise CompositionError(
@@ -65,8 +67,8 @@ def list_options(group: str, compatible_with: str | None, arguments: Sequence[st
 
 
 def _find_reason(choices: Sequence[tuple[str, str]], arguments: Sequence[str]) -> str:
-    """Return why some choices do not fit one another; empty if they fit."""
-    from frame_train.commands.check import check_arguments  # torch is imported only where something is tried
+    """Return the reason why options do not work together; empty if they do."""
+    from frame_train.commands.check import check_arguments  # torch is imported only where needed
 
     overrides = [f"{'+' * (group in _GROUPS_OF_MANY)}{group}={option}" for group, option in sorted(choices)]
     problems = check_arguments([*arguments, *overrides]).problems

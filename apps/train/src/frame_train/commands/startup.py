@@ -29,7 +29,7 @@ _lock = RLock()
 
 
 def defer_packages() -> None:
-    """Defer each package until a name without a stand-in is needed. It is process-wide: only commands call this."""
+    """Defer each package until a name without a stand-in is needed. Only commands call this: it is process-wide."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
 
@@ -38,7 +38,7 @@ class _Finder(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname.startswith(f"{_COMPILER}."):  # its modules need it executed; those of the others do not
+        if fullname.startswith(f"{_COMPILER}."):  # modules in it need the package itself to be executed
             _execute(_COMPILER)
             if fullname in sys.modules:
                 return ModuleSpec(fullname, _ImportedLoader(sys.modules[fullname]))
@@ -52,7 +52,7 @@ class _Finder(MetaPathFinder):
 
 
 class _ImportedLoader(Loader):
-    """Loader of a module that its package has imported meanwhile."""
+    """Loader of a module that has been imported while its package was executed."""
 
     def __init__(self, module: ModuleType) -> None:
         self._module = module
@@ -64,7 +64,7 @@ class _ImportedLoader(Loader):
 class _DeferringLoader(LazyLoader):
     def exec_module(self, module: ModuleType) -> None:
         super().exec_module(module)
-        module.__class__ = _DeferredModule  # in place of one that is executed for any name
+        module.__class__ = _DeferredModule  # `LazyLoader` sets a class that is executed for any name
 
 
 class _DeferredModule(ModuleType):
@@ -106,7 +106,7 @@ def _is_deferred(name: str) -> bool:
 
 
 class _StandIn:
-    """A function or a class of a deferred module, which is executed when it is called or derived from."""
+    """Stand-in for a function or a class of a deferred module. Calling it, or deriving from it, executes the module."""
 
     def __init__(self, module: str, name: str) -> None:
         self._module = module
@@ -130,7 +130,7 @@ class _StandIn:
 
 
 def _disable(function: Any = None, *arguments: Any, **options: Any) -> Any:
-    """Stand in for ``torch._dynamo.disable``: while nothing is compiled, a function is called as it is."""
+    """Stand in for ``torch._dynamo.disable``. As long as nothing is compiled, a function is called directly."""
     disable = functools.cache(lambda: _StandIn(_COMPILER, "disable")(function, *arguments, **options))
     if not isinstance(function, FunctionType):  # a class, a module, or None in a decorator with arguments
         return disable()
@@ -148,12 +148,12 @@ def _find_in_torchmetrics(name: str) -> Any:
     if name == "_logger":
         return logging.getLogger("torchmetrics")
     module = {"Metric": "torchmetrics.metric", "MetricCollection": "torchmetrics.collections"}[name]
-    import_module("torchmetrics.utilities")  # imported by the base classes, and imports them
+    import_module("torchmetrics.utilities")  # first: it and the base classes import each other
     return getattr(import_module(module), name)
 
 
 def _read_version(distribution: str) -> str:
-    from importlib.metadata import version  # a command that only prints does not need it
+    from importlib.metadata import version  # not needed by commands that only print
 
     return version(distribution)
 

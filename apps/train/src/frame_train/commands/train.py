@@ -40,18 +40,17 @@ from frame_train.errors import CompositionError, TrainingError, raise_any
 def main() -> None:
     """Compose a config from the command line and train it, or with ``-m`` one for each job of a grid.
 
-    ``--check``, ``--check-all`` and ``--list`` report on configs instead. A mistake in the config ends with a short
-    message and exit code 2, an unrecoverable training failure with one and exit code 1. ``--traceback`` shows where it
-    was raised.
+    ``--check``, ``--check-all`` and ``--list`` report on configs instead. A mistake in the config (exit code 2) and an
+    unrecoverable training failure (exit code 1) end with a short message. ``--traceback`` shows where it was raised.
     """
-    sys.path.append(os.getcwd())  # the user's own classes, beside the user's config files; installed packages go first
+    sys.path.append(os.getcwd())  # for the user's own classes, after the installed packages
     defer_packages()
     register_resolvers()
     environment = EnvironmentRecord()
     environment.register()
     show_traceback = "--traceback" in sys.argv or os.environ.get("HYDRA_FULL_ERROR") == "1"
     if is_worker():
-        sys.exit(_follow())
+        sys.exit(_run_worker())
     with reported_errors(show_traceback, sys.argv[1:], environment), releasing_workers():
         flags, arguments = take_flags(sys.argv[1:])
         sys.exit(_run(flags, arguments, show_traceback, environment))
@@ -76,7 +75,7 @@ def reported_errors(show_traceback: bool, arguments: Sequence[str], environment:
 
 
 def _run(flags: Namespace, arguments: Sequence[str], show_traceback: bool, environment: EnvironmentRecord) -> int:
-    """Run what the command line asks for, and return the exit code."""
+    """Run the flag or the training that the command line requests, and return the exit code."""
     if flags.help:
         print_help(arguments)
         return 0
@@ -87,7 +86,7 @@ def _run(flags: Namespace, arguments: Sequence[str], show_traceback: bool, envir
         raise CompositionError("`--compatible-with` needs `--list GROUP`.")
     is_grid = bool({"-m", "--multirun", "hydra.mode=MULTIRUN"}.intersection(arguments))
     if not is_grid and any(argument.startswith("hydra/launcher=") for argument in arguments):
-        raise CompositionError("`hydra/launcher` starts the jobs of a grid: `train -m …`.")
+        raise CompositionError("`hydra/launcher` needs a grid, whose jobs it starts. Add `-m`.")
     if flags.check or flags.check_all:
         from frame_train.commands.check import check, check_all  # torch and Lightning are imported only where needed
 
@@ -95,9 +94,9 @@ def _run(flags: Namespace, arguments: Sequence[str], show_traceback: bool, envir
     where = next((argument[7:] for argument in arguments if argument.startswith("resume=")), None)
     others = [argument for argument in arguments if not argument.startswith("resume=")]
     if is_grid and where not in (None, "auto"):
-        raise CompositionError(f"`resume={where}` resumes one run; `-m` runs a grid.")
+        raise CompositionError(f"`resume={where}` resumes one run, so it can't have `-m`. Use `resume=auto` in a grid.")
     if is_under_torchrun() and is_grid:
-        raise CompositionError("`torchrun` can't run a grid (`-m`); `trainer.devices` sets the processes of each job.")
+        raise CompositionError("`torchrun` can't run a grid (`-m`). Set `trainer.devices` instead.")
     if where in (None, "auto"):
         return _compose_and_train(others, show_traceback, environment, resumes=where == "auto")
     try:
@@ -110,8 +109,8 @@ def _run(flags: Namespace, arguments: Sequence[str], show_traceback: bool, envir
     return 0
 
 
-def _follow() -> int:
-    """Take part in a run that another process has made, and return the exit code."""
+def _run_worker() -> int:
+    """Train as a worker rank in the run that rank 0 creates, and return the exit code."""
     directory = wait_for_directory()
     if directory is None:
         return 0
@@ -137,13 +136,13 @@ def _resume(where: str, overrides: Sequence[str]) -> Mapping[str, float]:
 def _compose_and_train(
     arguments: Sequence[str], show_traceback: bool, environment: EnvironmentRecord, resumes: bool
 ) -> int:
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves its errors to us
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors
     sys.argv[1:] = normalize_overrides(arguments)
     jobs: list[Job] = []
 
     @hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="train")
     def run(config: DictConfig) -> None:
-        environment.register()  # again, for a job in its own process
+        environment.register()  # again, because a job can have its own process
         overrides = cast(list[str], OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False))
         job = Job(overrides)
         jobs.append(job)
@@ -194,7 +193,7 @@ def _compose_and_train(
 
 @contextlib.contextmanager
 def _kept(job: Job) -> Generator[None]:
-    """Write the result of a job into the folder of its grid; until the job ends, it counts as crashed."""
+    """Write the result of a job into the folder of its grid. Until the job ends, it counts as crashed."""
     if HydraConfig.get().mode != RunMode.MULTIRUN:
         yield
         return
@@ -205,7 +204,7 @@ def _kept(job: Job) -> Generator[None]:
 
 
 def _is_of_launcher(error: Exception) -> bool:
-    """Return whether submitit raised an error; it is the library of a launcher that is not always installed."""
+    """Return whether the library submitit raised an error. It is an optional dependency, so its types are unknown."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -219,7 +218,7 @@ def _train(
     problems, notices = find_unread(config, arguments)
     for line in (*lines, *notices):
         print_notice(line)
-    from frame_train.experiment.static_checks import find_written_problems  # after a config is composed
+    from frame_train.experiment.static_checks import find_written_problems  # needed only for a composed config
 
     raise_any([*problems, *find_written_problems(config)])  # before torch and Lightning are imported
     if resumes or is_restarted():

@@ -1,1 +1,1 @@
-"""Processes that train together."""
+"""Training with several processes."""

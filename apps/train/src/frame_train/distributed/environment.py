@@ -1,7 +1,7 @@
 """Rank of this process, and exchange of the run directory between ranks.
 
-Rank 0 makes the run. `train trainer.devices=2` starts the worker ranks itself; `torchrun` starts all ranks. In both
-cases, the worker ranks learn the run directory from rank 0, and everything else from the files in it.
+Rank 0 creates the run. `train trainer.devices=2` starts the worker ranks itself; `torchrun` starts all ranks. In both
+cases, the worker ranks receive the run directory from rank 0, and everything else from the files in it.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ def may_restart() -> bool:
 
 
 def name_launch() -> str | None:
-    """Return an identifier of the `torchrun` that started this process, equal after restarts; None without one."""
+    """Return an identifier of the `torchrun` that started this process, which survives restarts; None without one."""
     return f"{os.environ['TORCHELASTIC_RUN_ID']}/{os.getppid()}" if is_under_torchrun() else None
 
 
@@ -65,8 +65,8 @@ def releasing_workers() -> Generator[None]:
 def publish_directory(directory: Path) -> Any:
     """Send the run directory to the ranks that wait under `torchrun`, and return the store in which all ranks connect.
 
-    `torchrun` keeps one store across restarts. It still holds the addresses of the lost processes, and a rank that
-    reads one of them waits for a process that is gone. Rank 0 therefore serves an empty store for each start.
+    `torchrun` keeps one store across restarts, with the addresses of the lost processes. A rank that reads one of them
+    waits for a process that no longer exists. So rank 0 serves an empty store for each start.
 
     Returns:
         The store, which is served while a reference to it exists; None without `torchrun`.
@@ -82,7 +82,7 @@ def publish_directory(directory: Path) -> Any:
 
 
 def wait_for_directory() -> Path | None:
-    """Return the run directory once rank 0 has made it; None if rank 0 makes none."""
+    """Wait for rank 0, and return the run directory that it created; None if it created none."""
     if DIRECTORY in os.environ:
         return Path(os.environ[DIRECTORY])
     port, _, directory = _open_store().get(_name_key()).decode().partition(" ")

@@ -36,7 +36,7 @@ def check_processes(trainer: Trainer) -> None:
     """Check that the processes of a trainer can be started.
 
     Raises:
-        CompositionError: They cannot.
+        CompositionError: The processes can't be started.
     """
     strategy = trainer.strategy
     if isinstance(strategy, SingleDeviceStrategy):
@@ -59,8 +59,8 @@ def check_processes(trainer: Trainer) -> None:
         raise CompositionError(message, "trainer.num_nodes")
     if trainer.num_nodes > 1 and may_restart():  # ranks of different restarts could wait for one another
         message = (
-            f"`torchrun --max-restarts` needs one machine, got {trainer.num_nodes}: each machine counts its restarts "
-            "alone. Leave it out, and resume the run with `resume=auto`."
+            f"`torchrun --max-restarts` needs one machine, got {trainer.num_nodes}: each machine counts its own "
+            "restarts. Omit it, and resume the run with `resume=auto`."
         )
         raise CompositionError(message, "trainer.num_nodes")
 
@@ -154,7 +154,7 @@ def _watch(workers: Sequence[Worker], trainer: Trainer, on_loss: Callable[[], No
 
 
 def _wait(workers: Sequence[Worker], seconds: float) -> None:
-    """Wait until all workers have exited, at most for some seconds."""
+    """Wait until all workers have exited, for at most some seconds."""
     end = time.monotonic() + seconds
     while any(worker.poll() is None for worker in workers) and time.monotonic() < end:
         time.sleep(0.02)

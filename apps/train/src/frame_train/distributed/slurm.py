@@ -9,7 +9,7 @@ from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 
 
 def is_requeue(received: signal.Signals, environment: ClusterEnvironment) -> bool:
-    """Return whether a signal asks for a requeue: SIGUSR1 in a job that ``srun`` has started.
+    """Return whether a signal requests a requeue: SIGUSR1 in a job that ``srun`` has started.
 
     ``SLURMEnvironment(auto_requeue=False)`` under ``trainer.plugins`` turns requeuing off.
     """
@@ -21,9 +21,9 @@ def is_requeue(received: signal.Signals, environment: ClusterEnvironment) -> boo
 
 
 def requeue() -> str:
-    """Ask SLURM to requeue this job, or this task of an array; return the reason if it refuses, else an empty string.
+    """Ask SLURM to requeue this job, or this task of an array; return its reason to refuse, or an empty string.
 
-    SLURM then kills the job, so everything must be written before.
+    SLURM kills the job at once, so call this after everything is written.
     """
     job = os.environ["SLURM_JOB_ID"]
     if "SLURM_ARRAY_JOB_ID" in os.environ:
