@@ -1,5 +1,6 @@
 """Dry run of an experiment: the loss, its gradients, the optimizers and the evaluations, on two examples."""
 
+import numbers
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,9 +29,9 @@ from frame_train.optimization.module import OptimizationModule
 
 
 def find_loss_problems(parts: Parts) -> list[CompositionError]:
-    """Find why the loss of two training examples can't be computed; the model and the random states do not change."""
+    """Find what is wrong with the loss of two training examples; the model and the random states do not change."""
     problems: list[CompositionError] = []
-    if parts.subject is not None:
+    if parts.subject is not None and _has_loss(parts.subject):
         with undisturbed(parts.subject.model), torch.enable_grad(), collected(problems):
             _compute_loss(parts.subject, parts.networks)
     return problems
@@ -39,7 +40,7 @@ def find_loss_problems(parts: Parts) -> list[CompositionError]:
 def find_gradient_problems(parts: Parts) -> list[CompositionError]:
     """Find mistakes in the loss of two training examples and in its gradients, which stay in the parameters."""
     problems: list[CompositionError] = []
-    if parts.subject is not None:
+    if parts.subject is not None and _has_loss(parts.subject):
         with collected(problems):
             parts.subject.model.train()
             _compute_gradients(_compute_loss(parts.subject, parts.networks))
@@ -94,18 +95,61 @@ def find_unoptimized(parts: Parts) -> list[CompositionError]:
     ]
 
 
+def _has_loss(optimization: Optimization) -> bool:
+    """Return whether the model computes a loss; a module of the user's own may compute it instead."""
+    return hasattr(optimization.model, "compute_loss")
+
+
 def _compute_loss(optimization: Optimization, networks: Mapping[nn.Module, str]) -> Tensor:
+    """Compute the loss of two training examples.
+
+    Raises:
+        CompositionError: It can't be computed, or the model does not return what `Model.compute_loss` promises.
+    """
+    model_key = networks.get(optimization.model, "optimization")
     calls: list[tuple[str, str]] = []
     batch = _read_examples(optimization)
     try:
         with _recorded_calls(networks, calls):
             if isinstance(optimization, OptimizationModule) and optimization.augmentation is not None:
                 augment(batch, optimization.augmentation)
-            return optimization.model.compute_loss(batch, 0)["loss"]
+            quantities: Any = optimization.model.compute_loss(batch, 0)
     except Exception as error:
-        key, given = calls[-1] if calls else (networks.get(optimization.model, "optimization"), "")
+        key, given = calls[-1] if calls else (model_key, "")
         message = f"`{key}`{given}: the loss of two training examples can't be computed: {_describe_error(error)}"
         raise CompositionError(message, key) from error
+    problem = _find_wrong_quantity(quantities)
+    if problem:
+        raise CompositionError(f"`{model_key}`: `{type(optimization.model).__name__}.compute_loss` {problem}", model_key)
+    return quantities["loss"]
+
+
+def _find_wrong_quantity(quantities: Any) -> str:
+    """Return how the result of `compute_loss` breaks its contract, in words that follow its name; empty if not."""
+    if not isinstance(quantities, Mapping):
+        return f"must return a dictionary with the tensor `loss`, got {_describe_value(quantities)}."
+    values = cast(Mapping[Any, Any], quantities)
+    if "loss" not in values:
+        return f"must return a dictionary with the tensor `loss`, got {', '.join(map(repr, values)) or 'an empty one'}."
+    loss = values["loss"]
+    if not isinstance(loss, Tensor):
+        return f"must return a tensor with a gradient as `loss`, got {_describe_value(loss)}."
+    if loss.numel() != 1:
+        return f"must return one number as `loss`, got shape {tuple(loss.shape)}. Take its mean over the batch."
+    if not loss.requires_grad:
+        return "returns a `loss` without a gradient: no trainable parameter leads to it, or it is detached."
+    for name, value in values.items():
+        if not isinstance(value, Tensor | numbers.Real):
+            return f"must return tensors and numbers, got {_describe_value(value)} as {name!r}."
+    return ""
+
+
+def _describe_value(value: Any) -> str:
+    if value is None:
+        return "None"
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)}"
+    return f"{value!r} of type {type(value).__name__}" if isinstance(value, numbers.Real) else type(value).__name__
 
 
 def _read_examples(optimization: Optimization) -> dict[str, Any]:

@@ -1,0 +1,77 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from frame_core import EvaluationView, Model
+from frame_train.experiment.dry_run import find_gradient_problems, find_loss_problems
+from frame_train.experiment.parts import Parts
+from trainers import make_tiny_split
+
+RETURNED = {
+    "a dictionary without `loss`": (lambda loss: {"los": loss}, "a dictionary with the tensor `loss`, got 'los'."),
+    "an empty dictionary": (lambda loss: {}, "a dictionary with the tensor `loss`, got an empty one."),
+    "None": (lambda loss: None, "a dictionary with the tensor `loss`, got None."),
+    "a tensor": (lambda loss: loss, "a dictionary with the tensor `loss`, got a tensor of shape ()."),
+    "a number": (lambda loss: {"loss": 0.5}, "a tensor with a gradient as `loss`, got 0.5 of type float."),
+    "a loss of each example": (lambda loss: {"loss": loss.expand(2)}, "one number as `loss`, got shape (2,)."),
+    "a detached loss": (lambda loss: {"loss": loss.detach()}, "`loss` without a gradient"),
+    "a text": (lambda loss: {"loss": loss, "name": "x"}, "tensors and numbers, got str as 'name'."),
+}
+
+
+class OwnModel(Model):
+    """Returns whatever a function makes of its loss."""
+
+    def __init__(self, make: Callable[[torch.Tensor], Any]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(()))
+        self._make = make
+
+    def compute_loss(self, data: Any, data_idx: int) -> Any:
+        return self._make(self.weight.square())
+
+
+def make_parts(make: Callable[[torch.Tensor], Any]) -> Parts:
+    model = OwnModel(make)
+    return Parts(subject=EvaluationView(model, {"train": make_tiny_split(4)}, {}), networks={model: "model"})
+
+
+@pytest.mark.parametrize("find", [find_loss_problems, find_gradient_problems])
+@pytest.mark.parametrize(("make", "message"), RETURNED.values(), ids=RETURNED)
+def test_a_loss_that_breaks_the_contract_is_one_sentence_before_the_first_step(
+    find: Any, make: Any, message: str
+) -> None:
+    (problem,) = find(make_parts(make))
+    assert str(problem).startswith("`model`: `OwnModel.compute_loss` ")
+    assert message in str(problem)
+    assert problem.key == "model"
+
+
+@pytest.mark.parametrize("find", [find_loss_problems, find_gradient_problems])
+def test_numbers_beside_the_loss_are_accepted(find: Any) -> None:
+    assert find(make_parts(lambda loss: {"loss": loss, "nll": loss.item(), "n": 3, "kl": loss.detach()})) == []
+
+
+OWN = """
+from frame_models import VariationalAutoencoder
+
+class Vae(VariationalAutoencoder):
+    def compute_loss(self, data, data_idx):
+        return super().compute_loss(data, data_idx)["loss"]
+"""
+
+
+@pytest.mark.parametrize("flags", [[], ["--check"]])
+def test_train_and_check_report_a_broken_loss_and_leave_nothing(
+    flags: list[str], train: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "own_vae.py").write_text(OWN)
+    result = train(*flags, "+experiment=DIGITS_VAE", "logging=none", "model._target_=own_vae.Vae")
+    assert result.code == 2
+    assert result.errors.startswith("error: `model`: `Vae.compute_loss` must return a dictionary with the tensor `loss`")
+    assert "Traceback" not in result.errors
+    assert [path.name for path in tmp_path.iterdir() if path.suffix != ".py" and path.name != "__pycache__"] == []
