@@ -1,5 +1,6 @@
 import functools
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -121,3 +122,28 @@ def test_an_error_names_the_key_that_is_wrong_instead_of_a_reference_to_it() -> 
     )
     with pytest.raises(CompositionError, match=r"^`prior`"):
         Composition().instantiate(config.model)
+
+
+BROKEN_MODULES = {
+    "def f(:\n": "broken.py, line 1: SyntaxError: invalid syntax",
+    "import os\nimport no_such_library\n": "broken.py, line 2: ModuleNotFoundError: No module named 'no_such_library'",
+    "\nraise RuntimeError('no licence')\n": "broken.py, line 2: RuntimeError: no licence",
+    "import json\njson.loads('')\n": "broken.py, line 2: JSONDecodeError: Expecting value: line 1 column 1 (char 0)",
+    "import os\nos.nothing\n": "broken.py, line 2: AttributeError: module 'os' has no attribute 'nothing'",
+    "import sys\nsys.exit(3)\n": "ends the program when it is imported",
+}
+
+
+@pytest.mark.parametrize(("text", "message"), BROKEN_MODULES.items(), ids=BROKEN_MODULES.values())
+def test_a_module_that_fails_when_it_is_imported_is_named_with_file_line_and_error(
+    text: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(CompositionError) as caught:
+        build({"model": {"_target_": "broken.Model"}})
+    assert message in str(caught.value)
+    assert "`broken`" in str(caught.value)
+    assert "there is no" not in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+    assert caught.value.key == "model._target_"

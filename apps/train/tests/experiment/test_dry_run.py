@@ -72,6 +72,8 @@ def test_train_and_check_report_a_broken_loss_and_leave_nothing(
     (tmp_path / "own_vae.py").write_text(OWN)
     result = train(*flags, "+experiment=DIGITS_VAE", "logging=none", "model._target_=own_vae.Vae")
     assert result.code == 2
-    assert result.errors.startswith("error: `model`: `Vae.compute_loss` must return a dictionary with the tensor `loss`")
+    assert result.errors.startswith(
+        "error: `model`: `Vae.compute_loss` must return a dictionary with the tensor `loss`"
+    )
     assert "Traceback" not in result.errors
     assert [path.name for path in tmp_path.iterdir() if path.suffix != ".py" and path.name != "__pycache__"] == []

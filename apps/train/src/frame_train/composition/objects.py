@@ -3,6 +3,8 @@
 import functools
 import importlib
 import re
+import sysconfig
+import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from difflib import get_close_matches
@@ -34,6 +36,8 @@ _KNOWN_PACKAGES = (
     "torchvision",
     "pytorch_lightning",
 )
+
+_INSTALLED = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
 
 
 class Composition:
@@ -146,10 +150,19 @@ def find_target(path: Any, key: str, allowed: AllowList | None = None) -> Callab
         raise CompositionError(f"`{key}`: `{path}` is private: `{private[0]}` may not be used from a config.", key)
     if allowed is not None:
         allowed.check_name(path, key)
+    module = path.rpartition(".")[0]
     try:
         target = hydra_instantiate({"_target_": path, "_partial_": True}).func
+    except SystemExit as error:  # a script, which reads a command line of its own
+        message = (
+            f"`{module}` ends the program when it is imported. Put its commands under `if __name__ == '__main__':`."
+        )
+        raise CompositionError(message, key) from error
     except HydraException as error:
         reason = " ".join(str(error).split())
+        failure = _describe_failed_import(error)
+        if failure:  # one mistake, however many targets are in that module
+            raise CompositionError(f"`{module}` can't be imported: {failure}", key) from error
         if "Error locating target" in reason:
             raise CompositionError(f"`{key}`: there is no `{path}`.{_explain_missing(path)}", key) from error
         if "Expected a callable target" in reason:
@@ -197,6 +210,19 @@ def read_entry(node: DictConfig | ListConfig, name: Any) -> Any:
 
 def _identity(value: Any) -> Any:
     return value
+
+
+def _describe_failed_import(error: HydraException) -> str:
+    """Return the file, the line and the error of a module that can't be executed; empty if it does not exist."""
+    cause = error.__cause__ and error.__cause__.__cause__
+    if cause is None:
+        return ""
+    if isinstance(cause, SyntaxError):
+        return f"{cause.filename}, line {cause.lineno}: {type(cause).__name__}: {cause.msg}"
+    _, *frames = traceback.extract_tb(cause.__traceback__)  # the first is Hydra's
+    frames = [frame for frame in frames if not frame.filename.startswith(("<frozen ", str(importlib.__file__)))]
+    own = [frame for frame in frames if not frame.filename.startswith(_INSTALLED)] or frames
+    return f"{own[-1].filename}, line {own[-1].lineno}: {type(cause).__name__}: {cause}" if own else ""
 
 
 def _explain_missing(path: str) -> str:

@@ -120,7 +120,9 @@ def _compute_loss(optimization: Optimization, networks: Mapping[nn.Module, str])
         raise CompositionError(message, key) from error
     problem = _find_wrong_quantity(quantities)
     if problem:
-        raise CompositionError(f"`{model_key}`: `{type(optimization.model).__name__}.compute_loss` {problem}", model_key)
+        raise CompositionError(
+            f"`{model_key}`: `{type(optimization.model).__name__}.compute_loss` {problem}", model_key
+        )
     return quantities["loss"]
 
 
