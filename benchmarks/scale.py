@@ -143,7 +143,13 @@ def _compare_runs(data_root: Path, n_rounds: int) -> dict[str, dict[str, Cell]]:
 
 
 def _run(data_root: Path, place: str, arguments: Sequence[str]) -> None:
-    command = [*_TRAIN, f"device.data_root={data_root}", f"device.runs_root={place}", *_WITHOUT_EVALUATIONS, *arguments]
+    command = [
+        *_TRAIN,
+        f"device.data_root={data_root}",
+        f"device.experiments_root={place}",
+        *_WITHOUT_EVALUATIONS,
+        *arguments,
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 

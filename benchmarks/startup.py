@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def _make_first_steps(data_root: str, place: str) -> dict[str, list[str]]:
-    where = [f"device.data_root={data_root}", f"device.runs_root={place}"]
+    where = [f"device.data_root={data_root}", f"device.experiments_root={place}"]
     ours = [_TRAIN, _MNIST_VAE, *where, _END]
     return {
         "floor": [sys.executable, "-m", "benchmarks.first_step", "benchmarks.floor", data_root],

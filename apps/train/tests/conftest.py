@@ -86,7 +86,7 @@ def _make_command(
 def train(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Command]:
     """Run `train` with some arguments; it writes to ``tmp_path / "runs"`` and logs to no service."""
     for run in _make_command(train_main, monkeypatch, tmp_path, capfd):
-        yield partial(run, f"device.runs_root={tmp_path / 'runs'}")
+        yield partial(run, f"device.experiments_root={tmp_path / 'runs'}")
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def trained(fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -
         "params.beta={_target_:frame_core.LinearWarmup,start:0.0,end:1.0,over:4 epochs}",
         "trainer.max_epochs=2",
         "trainer.limit_train_batches=2",
-        f"device.runs_root={root}",
+        f"device.experiments_root={root}",
     )
     assert command.code == 0, command.output
     (directory,) = (root / "DIGITS" / "VAE").iterdir()

@@ -145,7 +145,7 @@ def test_a_full_disk_ends_the_run(train: Train, small_disk: Path, monkeypatch: p
         save(trainer, *arguments)
 
     monkeypatch.setattr(Trainer, "save_checkpoint", fill_and_save)
-    result = train(*SMALL, f"device.runs_root={small_disk}")
+    result = train(*SMALL, f"device.experiments_root={small_disk}")
     assert_told(result, "can't be written: No space left on device", "The last checkpoint has global step 6.")
     monkeypatch.undo()
     (small_disk / "filling").unlink()

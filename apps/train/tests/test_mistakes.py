@@ -168,7 +168,7 @@ OF_A_MACHINE = (
     "accelerator",
     "num_nodes",
     "data_root",
-    "runs_root",
+    "experiments_root",
     "run.name",
     "run.project",
     "--list",

@@ -117,7 +117,7 @@ def secretive(fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory)
     (folder / "failing.py").write_text(FAILING)
     failing = "+evaluation.failing={_target_:frame_train.callbacks.EvaluationCallback,name:Failing,"
     failing += "evaluate_every:1 epoch,on_error:continue,evaluator:{_target_:failing.Failing}}"
-    arguments = (*SMALL, *SECRETIVE, f"device.runs_root={folder / 'runs'}")
+    arguments = (*SMALL, *SECRETIVE, f"device.experiments_root={folder / 'runs'}")
     commands = Commands(fork_server, folder, SECRETS)
     for logging in ("wandb", "tensorboard"):
         command = commands.run(*arguments, f"logging={logging}", failing, WANDB_MODE="offline")
@@ -195,7 +195,7 @@ def list_files(root: Path) -> set[Path]:
 @pytest.mark.parametrize("name", [*LEADING, *UNFIT])
 def test_a_run_name_that_leaves_its_folder_is_refused(tmp_path: Path, key: str, name: str) -> None:
     names = {"project": "project", "name": "name", key.removeprefix("run."): name}
-    config = OmegaConf.create({"run": names, "device": {"runs_root": str(tmp_path / "runs")}})
+    config = OmegaConf.create({"run": names, "device": {"experiments_root": str(tmp_path / "runs")}})
     with pytest.raises(CompositionError, match=rf"`{key}` must be the name of a folder"):
         make_run_directory(config).__enter__()
     assert list_files(tmp_path) == set()

@@ -84,7 +84,7 @@ def test_a_training_imports_only_the_large_libraries_that_it_uses(
     experiment: str, logging: str, others: set[str], data_root: Path, tmp_path: Path
 ) -> None:
     arguments = [f"+experiment={experiment}", f"logging={logging}", "trainer.max_steps=1"]
-    places = [f"device.data_root={data_root}", f"device.runs_root={tmp_path}", "device.download_files=false"]
+    places = [f"device.data_root={data_root}", f"device.experiments_root={tmp_path}", "device.download_files=false"]
     assert find_imports(tmp_path, *arguments, *places) == OF_TRAINING | others
 
 

@@ -64,7 +64,7 @@ def train(config: DictConfig, overrides: Sequence[str]) -> Mapping[str, float]:
                 write_description(directory, config, overrides)
                 print_config(config)
         except OSError as error:
-            message = f"`device.runs_root`: {config.device.runs_root!r} can't be written: {error}."
+            message = f"`device.experiments_root`: {config.device.experiments_root!r} can't be written: {error}."
             raise CompositionError(message) from error
         with _explained_disk_errors(directory):
             return _run(experiment, config, directory)

@@ -66,7 +66,7 @@ def test_an_agent_trains_the_runs_of_a_sweep(server: Any, wandb: Callable[..., s
     sweep = yaml.safe_load((APP / "sweeps" / "MNIST_VAE.yaml").read_text())
     train = [sys.executable, "-m", "frame_train", "+experiment=DIGITS_VAE", *TWO_STEPS]
     assert sweep["command"] == ["uv", "run", "train", "+experiment=MNIST_VAE", "${args_no_hyphens}"]
-    sweep["command"] = [*train, f"device.runs_root={tmp_path / 'runs'}", "${args_no_hyphens}"]
+    sweep["command"] = [*train, f"device.experiments_root={tmp_path / 'runs'}", "${args_no_hyphens}"]
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(sweep))
     output = wandb("sweep", str(tmp_path / "sweep.yaml"), cwd=workspace())
     (agent,) = re.findall(r"wandb agent (\S+)", output)

@@ -114,7 +114,7 @@ def test_an_unknown_device_name_is_refused_and_the_devices_are_listed(
     assert "default, laptop, slurm, workstation" in result.errors
 
 
-@pytest.mark.parametrize("key", ["runs_root", "data_root"])
+@pytest.mark.parametrize("key", ["experiments_root", "data_root"])
 def test_a_folder_that_cannot_be_written_is_refused(train: Train, tmp_path: Path, key: str) -> None:
     (tmp_path / "file").write_text("")
     result = train("+experiment=MNIST_VAE", f"device.{key}={tmp_path / 'file'}")
@@ -147,7 +147,7 @@ def test_without_an_account_a_run_logs_offline_and_prints_only_how_to_sync(
 ) -> None:
     here = tmp_path / "here"
     here.mkdir()
-    arguments = ("+experiment=DIGITS_VAE", *TWO_STEPS, f"device.runs_root={tmp_path / 'runs'}")
+    arguments = ("+experiment=DIGITS_VAE", *TWO_STEPS, f"device.experiments_root={tmp_path / 'runs'}")
     variables = {"HOME": str(tmp_path / "home"), "TERM": "dumb", "WANDB_MODE": ""}
     output = run_on_terminal(Commands(fork_server, here), *arguments, **variables)
     run = find_run(tmp_path)
@@ -173,7 +173,7 @@ def test_the_config_is_the_same_from_every_directory(fork_server: ForkServer) ->
         for folder in (workspace(), workspace() / "apps" / "train")
     ]
     assert outputs[0] == outputs[1]
-    assert f"runs_root: {workspace()}/runs" in outputs[0]
+    assert f"experiments_root: {workspace()}/runs" in outputs[0]
 
 
 def test_old_config_keys_work_and_their_new_names_are_printed(train: Train, tmp_path: Path) -> None:
@@ -184,6 +184,13 @@ def test_old_config_keys_work_and_their_new_names_are_printed(train: Train, tmp_
     assert "`accelerator: cpu`" in result.errors
     assert "`enable_checkpointing: false`" in result.errors
     assert not (find_run(tmp_path) / "checkpoints").exists()
+
+
+def test_the_older_name_of_the_folder_of_runs_is_understood(train: Train, tmp_path: Path) -> None:
+    result = train("+experiment=DIGITS_VAE", "logging=none", *TWO_STEPS, f"device.runs_root={tmp_path / 'mine'}")
+    assert result.code == 0, result
+    assert result.errors == "`device.runs_root` is an old name: it is now `device.experiments_root`.\n"
+    assert find_run(tmp_path).is_relative_to(tmp_path / "mine")
 
 
 @pytest.mark.parametrize("removal", ["~callbacks.progress_bar", "trainer.enable_progress_bar=false"])
@@ -233,7 +240,7 @@ def test_an_interrupted_run_saves_a_checkpoint_and_reports_its_step(tmp_path: Pa
     keep = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     command = [sys.executable, "-m", "frame_train", "+experiment=DIGITS_VAE", "logging=none", "trainer.max_epochs=-1"]
     with subprocess.Popen(
-        [*command, f"device.runs_root={tmp_path}"],
+        [*command, f"device.experiments_root={tmp_path}"],
         env=keep,
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,

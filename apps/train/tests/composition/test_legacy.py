@@ -46,6 +46,16 @@ def test_an_old_key_is_renamed_with_its_value() -> None:
     assert config.optimization == {"steps_per_execution": 2}  # the config of a user over a shipped one
 
 
+def test_a_reference_to_an_old_key_leads_to_the_new_one() -> None:
+    config = OmegaConf.create(
+        {"device": {"experiments_root": "here"}, "path": "${device.runs_root}/x", "own": {"device": {"runs_root": 1}}}
+    )
+    assert rename_old_words(config) == ["`device.runs_root` is an old name: it is now `device.experiments_root`."]
+    assert config.path == "here/x"
+    assert config.own.device.runs_root == 1
+    assert rename_old_words(config) == []
+
+
 JOINT = """
 models: {vae: {beta: 1}, vib: {beta: 2}}
 optimization:

@@ -91,7 +91,7 @@ def _witness(commands: Commands) -> None:
 def pair(commands: Commands, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Give the directory of a run of two processes, and what it has said."""
     root = tmp_path_factory.mktemp("pair")
-    command = commands.run(*RUN, *TWO, WITNESSED, f"device.runs_root={root}")
+    command = commands.run(*RUN, *TWO, WITNESSED, f"device.experiments_root={root}")
     assert command.code == 0, command.output
     return find_run(root), command.output
 
@@ -138,7 +138,7 @@ def is_there(pid: int) -> bool:
 def test_two_ranks_have_the_losses_of_one_with_twice_the_batch_size(
     commands: Commands, pair: tuple[Path, str], tmp_path: Path
 ) -> None:
-    command = commands.run(*RUN, *ONE, f"device.runs_root={tmp_path}")
+    command = commands.run(*RUN, *ONE, f"device.experiments_root={tmp_path}")
     assert command.code == 0, command.output
     entries, expected = read_entries(pair[0]), read_entries(find_run(tmp_path))
     assert len(entries) == len(expected) > N_STEPS // 5
@@ -174,7 +174,7 @@ def test_two_ranks_have_equal_weights_and_different_seeds(pair: tuple[Path, str]
 def test_a_run_that_lost_a_rank_resumes_to_the_result_of_an_undisturbed_run(
     commands: Commands, pair: tuple[Path, str], tmp_path: Path
 ) -> None:
-    command = commands.start(*RUN, *TWO, WITNESSED, f"device.runs_root={tmp_path}")
+    command = commands.start(*RUN, *TWO, WITNESSED, f"device.experiments_root={tmp_path}")
     command.wait_until(lambda: has_come(tmp_path, 8))
     (follower,) = find_children(command.pid)
     os.kill(follower, signal.SIGKILL)
@@ -202,7 +202,7 @@ def assert_resumed_as(commands: Commands, directory: Path, expected: Path) -> No
 def test_a_signal_to_one_rank_stops_all_ranks_at_the_same_step(
     commands: Commands, pair: tuple[Path, str], tmp_path: Path, receiver: str
 ) -> None:
-    command = commands.start(*RUN, *TWO, WITNESSED, f"device.runs_root={tmp_path}")
+    command = commands.start(*RUN, *TWO, WITNESSED, f"device.experiments_root={tmp_path}")
     command.wait_until(lambda: has_come(tmp_path, 8))
     (follower,) = find_children(command.pid)
     os.kill(command.pid if receiver == "first" else follower, signal.SIGTERM)
@@ -217,7 +217,7 @@ def test_a_signal_to_one_rank_stops_all_ranks_at_the_same_step(
 
 @pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_both_ranks_and_is_reported_once(commands: Commands, tmp_path: Path) -> None:
-    command = commands.run(*RUN, *TWO, "params.lr=1.0e+30", f"device.runs_root={tmp_path}")
+    command = commands.run(*RUN, *TWO, "params.lr=1.0e+30", f"device.experiments_root={tmp_path}")
     assert command.code == 1, command.output
     assert command.output.count("The loss is not finite between the global steps") == 1
     assert "Traceback" not in command.output
@@ -230,7 +230,7 @@ def test_an_evaluation_that_raises_stops_both_ranks(commands: Commands, tmp_path
         "evaluate_every:10 iterations,evaluator:{_target_:witness.Broken}}"
     )
     due_at_once = "evaluation.accuracy_validation.evaluate_every=10 iterations"  # and with it a best checkpoint
-    command = commands.run(*RUN, *TWO, due_at_once, evaluation, f"device.runs_root={tmp_path}")
+    command = commands.run(*RUN, *TWO, due_at_once, evaluation, f"device.experiments_root={tmp_path}")
     assert command.code == 1, command.output
     assert command.output.count("RuntimeError: nothing to see") == 1
     assert not read_description(find_run(tmp_path))["complete"]
@@ -292,7 +292,7 @@ def test_adversarial_training_has_equal_weights_in_both_ranks(
         "params.n_critic=2",
         WITNESSED,
         f"device.data_root={data_root}",
-        f"device.runs_root={tmp_path}",
+        f"device.experiments_root={tmp_path}",
     )
     assert command.code == 0, command.output
     directory = find_run(tmp_path)
@@ -306,14 +306,16 @@ def test_a_plateau_scheduler_watches_the_loss_of_both_ranks(commands: Commands, 
         "optimization.scheduler={_target_:torch.optim.lr_scheduler.ReduceLROnPlateau,_partial_:true,patience:0}",
         "optimization.scheduler_interval=step",
     )
-    command = commands.run(*RUN, *TWO, "optimization=batch", *schedule, WITNESSED, f"device.runs_root={tmp_path}")
+    command = commands.run(
+        *RUN, *TWO, "optimization=batch", *schedule, WITNESSED, f"device.experiments_root={tmp_path}"
+    )
     assert command.code == 0, command.output
     assert_same_weights(find_run(tmp_path))
 
 
 @pytest.mark.slow
 def test_each_job_of_a_grid_has_its_own_ranks_and_directory(commands: Commands, tmp_path: Path) -> None:
-    command = commands.run("-m", *RUN, *TWO, "params.lr=0.001,0.01", WITNESSED, f"device.runs_root={tmp_path}")
+    command = commands.run("-m", *RUN, *TWO, "params.lr=0.001,0.01", WITNESSED, f"device.experiments_root={tmp_path}")
     assert command.code == 0, command.output
     directories = sorted(path.parent for path in tmp_path.glob("*/*/*/run.json"))
     assert len(directories) == 2
@@ -325,7 +327,7 @@ def test_each_job_of_a_grid_has_its_own_ranks_and_directory(commands: Commands, 
 
 @pytest.mark.slow
 def test_worker_ranks_exit_with_rank_zero(commands: Commands, tmp_path: Path) -> None:
-    command = commands.start(*RUN, *TWO, f"device.runs_root={tmp_path}", "trainer.max_epochs=10000")
+    command = commands.start(*RUN, *TWO, f"device.experiments_root={tmp_path}", "trainer.max_epochs=10000")
     command.wait_until(lambda: has_come(tmp_path, 4))
     (follower,) = find_children(command.pid)
     os.kill(command.pid, signal.SIGKILL)
@@ -339,7 +341,7 @@ def test_losing_a_rank_during_a_long_evaluation_stops_the_run(commands: Commands
         "+evaluation.long={_target_:frame_train.callbacks.EvaluationCallback,name:Long,"
         "evaluate_every:10 iterations,evaluator:{_target_:witness.Long}}"
     )
-    command = commands.start(*RUN, *TWO, evaluation, f"device.runs_root={tmp_path}")
+    command = commands.start(*RUN, *TWO, evaluation, f"device.experiments_root={tmp_path}")
     command.wait_until(lambda: has_come(tmp_path, 8))
     (follower,) = find_children(command.pid)
     os.kill(follower, signal.SIGKILL)
@@ -391,7 +393,7 @@ def find_second(pid: int) -> int:
 def test_torchrun_restarts_both_ranks_and_they_resume_the_run(
     torchrun: Callable[..., "subprocess.Popen[str]"], pair: tuple[Path, str], tmp_path: Path
 ) -> None:
-    process = torchrun(*RUN, "params.batch_size=16", f"device.runs_root={tmp_path / 'runs'}")
+    process = torchrun(*RUN, "params.batch_size=16", f"device.experiments_root={tmp_path / 'runs'}")
     wait_until(lambda: has_come(tmp_path, 8))
     os.kill(find_second(process.pid), signal.SIGKILL)
     output, _ = process.communicate(timeout=120)
@@ -407,7 +409,7 @@ def test_torchrun_restarts_both_ranks_and_they_resume_the_run(
 def test_a_signal_to_torchrun_leaves_a_checkpoint(
     torchrun: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
 ) -> None:
-    process = torchrun(*RUN, "params.batch_size=16", "trainer.max_epochs=10000", f"device.runs_root={tmp_path}")
+    process = torchrun(*RUN, "params.batch_size=16", "trainer.max_epochs=10000", f"device.experiments_root={tmp_path}")
     wait_until(lambda: has_come(tmp_path, 8))
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=120)

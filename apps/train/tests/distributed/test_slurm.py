@@ -69,7 +69,7 @@ def commands(fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory) 
 
 def stop(commands: Commands, root: Path, *arguments: str, **variables: str) -> Any:
     """Start a run, send it SLURM's warning when it has a checkpoint, and wait for its end."""
-    command = commands.start(*RUN, f"device.runs_root={root}", *arguments, **variables)
+    command = commands.start(*RUN, f"device.experiments_root={root}", *arguments, **variables)
     command.wait_until(lambda: list(root.rglob("last.ckpt.json")))
     command.send(signal.SIGUSR1)
     command.wait()
@@ -100,11 +100,11 @@ def test_a_requeued_job_resumes_its_run_to_the_same_result(commands: Commands, c
     assert json.loads(description.read_text())["complete"] is False
     assert not list((tmp_path / "runs").rglob("hpc_ckpt*"))  # Lightning's own
 
-    command = commands.run(*RUN, f"device.runs_root={tmp_path / 'runs'}", PATH=path, SLURM_RESTART_COUNT="1")
+    command = commands.run(*RUN, f"device.experiments_root={tmp_path / 'runs'}", PATH=path, SLURM_RESTART_COUNT="1")
     assert command.code == 0, command.output
     assert "resumed at global step" in command.output
     assert (tmp_path / "asked").read_text() == "requeue 4242\n"
-    command = commands.run(*RUN, f"device.runs_root={tmp_path / 'whole'}", PATH=path)
+    command = commands.run(*RUN, f"device.experiments_root={tmp_path / 'whole'}", PATH=path)
     assert command.code == 0, command.output
     (entries, state), (expected_entries, expected_state) = (read_run(tmp_path / name) for name in ("runs", "whole"))
     assert entries == expected_entries

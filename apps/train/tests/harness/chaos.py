@@ -46,9 +46,9 @@ def run_chaos(folder: Path, seed: int) -> list[str]:
     told: list[str] = []
     with ForkServer() as server:
         commands = Commands(server, folder)
-        command = commands.run(*RUN, f"device.runs_root={folder / 'whole'}")
+        command = commands.run(*RUN, f"device.experiments_root={folder / 'whole'}")
         assert command.code == 0, command.output
-        arguments = ["resume=auto", *RUN, f"device.runs_root={folder / 'killed'}"]
+        arguments = ["resume=auto", *RUN, f"device.experiments_root={folder / 'killed'}"]
         for step in steps:
             number = chance.choice((signal.SIGKILL, signal.SIGTERM))
             to_come = max(step, read_step(folder / "killed") + 1)  # the run that was stopped may have logged beyond it

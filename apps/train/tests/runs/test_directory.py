@@ -13,7 +13,7 @@ def make_config(root: Path, project: str = "project", name: str = "name") -> Dic
     return OmegaConf.create(
         {
             "run": {"project": project, "name": name, "directory": "???"},
-            "device": {"name": "default", "runs_root": str(root)},
+            "device": {"name": "default", "experiments_root": str(root)},
             "seed": 3,
             "params": {"lr": "${seed}"},
         }

@@ -294,7 +294,7 @@ def whole(commands: Commands, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run_to_end(commands: Commands, root: Path, *arguments: str) -> Path:
-    command = commands.run(*arguments, f"device.runs_root={root}")
+    command = commands.run(*arguments, f"device.experiments_root={root}")
     assert command.code == 0, command.output
     return find_run(root)
 
@@ -326,14 +326,14 @@ def assert_same_run(directory: Path, expected: Path) -> None:
 def test_a_run_that_was_killed_and_stopped_by_signals_equals_an_undisturbed_one(
     commands: Commands, whole: Path, tmp_path: Path
 ) -> None:
-    command = commands.start("resume=auto", *RUN, f"device.runs_root={tmp_path}")
+    command = commands.start("resume=auto", *RUN, f"device.experiments_root={tmp_path}")
     command.wait_until(lambda: has_checkpoint(tmp_path))
     time.sleep(random.random() / 10)  # a moment that nobody chose
     command.send(signal.SIGKILL)
     assert command.wait() == -signal.SIGKILL
     directory = find_run(tmp_path)
 
-    again = ("resume=auto", *RUN, f"device.runs_root={tmp_path}")  # finds the run
+    again = ("resume=auto", *RUN, f"device.experiments_root={tmp_path}")  # finds the run
     for arguments, signals, code in (
         (again, [signal.SIGTERM], 143),
         ([f"resume={directory}"], [signal.SIGINT, signal.SIGTERM, signal.SIGINT], 130),  # the first one counts
@@ -430,7 +430,7 @@ def test_starting_a_command_again_finds_its_unfinished_run(
     unfinished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = cast(DictConfig, OmegaConf.load(unfinished / "config.yaml"))
-    config.device.runs_root = str(tmp_path / "runs")
+    config.device.experiments_root = str(tmp_path / "runs")
     run = shutil.copytree(unfinished, tmp_path / "runs" / config.run.project / config.run.name / "2026-01-01_00-00-00")
     overrides = cast(list[str], OmegaConf.to_container(OmegaConf.load(run / "overrides.yaml")))
     assert find_unfinished(config, overrides) == run
@@ -544,7 +544,7 @@ def read_history(run: Mapping[str, Any]) -> list[dict[str, Any]]:
 def test_a_resumed_run_continues_on_wandb_with_every_entry_once(fork_server: ForkServer, tmp_path: Path) -> None:
     """Where the server had not been sent all, and where it had been sent more than what the checkpoint knows of."""
     arguments = [argument for argument in RUN if not argument.startswith(("logging", "trainer"))]
-    arguments += ["trainer.max_epochs=3", f"device.runs_root={tmp_path}"]
+    arguments += ["trainer.max_epochs=3", f"device.experiments_root={tmp_path}"]
     (tmp_path / "home").mkdir()
     with WandbServer() as server:
         commands = Commands(fork_server, tmp_path, server.make_environment(tmp_path / "home"))

@@ -76,8 +76,8 @@ def trained(run_elsewhere: Run, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """Train two steps in a process of its own, logged to a stand-in for W&B."""
     place = tmp_path_factory.mktemp("trained")
     with WandbServer() as server:
-        runs_root = f"device.runs_root={place / 'runs'}"
-        run_elsewhere(server, place, *TRAIN, runs_root, PLANTED_SECRET=SECRET)
+        experiments_root = f"device.experiments_root={place / 'runs'}"
+        run_elsewhere(server, place, *TRAIN, experiments_root, PLANTED_SECRET=SECRET)
         (run_id,) = server.runs
         (directory,) = (place / "runs" / "DIGITS" / "VAE").iterdir()
         yield Trained(server, f"somebody/DIGITS/{run_id}", directory)
@@ -286,7 +286,7 @@ def test_evaluate_reproduces_the_metrics_on_another_machine_and_appends_them_to_
 ) -> None:
     n_before = len(trained.run["history"])
     place = tmp_path / "machine"
-    run_elsewhere(trained.server, place, f"run={trained.path}", "device.runs_root=runs", program="evaluate")
+    run_elsewhere(trained.server, place, f"run={trained.path}", "device.experiments_root=runs", program="evaluate")
     lines = [json.loads(line) for line in (trained.directory / "metrics.jsonl").read_text().splitlines()]
     at_the_end = {name: line[name] for line in lines for name in line if name.startswith("ELBO/")}
     assert set(at_the_end) == {"ELBO/Validation", "ELBO/Train"}

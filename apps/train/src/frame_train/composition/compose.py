@@ -8,7 +8,7 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
@@ -89,13 +89,16 @@ def prepare_config(config: DictConfig) -> list[str]:
         bound = "below 2**32" if type(config.seed) is int and config.seed > 0 else "not negative"
         message = f"`seed` must be an integer that is {bound}, got {config.seed!r}."
         raise CompositionError(message, "seed")
-    for name in ("data_root", "runs_root"):
-        folder = config.device[name]
+    lines = rename_old_words(config)
+    with open_dict(config.device):
+        config.device.setdefault("big_data_root", config.device.get("data_root"))
+    for name in ("data_root", "big_data_root", "experiments_root"):
+        folder = config.device.get(name)
         if not isinstance(folder, str):
             message = f"`device.{name}` must be the path of a folder, got {folder!r}."
             raise CompositionError(message, f"device.{name}")
         config.device[name] = str(Path(folder).expanduser().absolute())
-    return rename_old_words(config)
+    return lines
 
 
 @contextlib.contextmanager

@@ -16,7 +16,10 @@ MOVED_TARGETS = {
 }
 """The present path of each public class that has moved."""
 
-RENAMED_KEYS = {"optimization.steps_per_trip": "optimization.steps_per_execution"}
+RENAMED_KEYS = {
+    "device.runs_root": "device.experiments_root",
+    "optimization.steps_per_trip": "optimization.steps_per_execution",
+}
 """The present name of each key that was renamed, in the same mapping."""
 
 _JOINT_OPTIMIZATION = "frame_train.optimization.JointOptimization"
@@ -64,15 +67,23 @@ def _iterate_targets(node: DictConfig | ListConfig) -> Iterator[tuple[DictConfig
 
 
 def _rename_keys(config: DictConfig) -> list[str]:
+    """Rename keys in their mappings, and in the interpolations that refer to them."""
     lines: list[str] = []
     for old, new in RENAMED_KEYS.items():
+        raw = _get_raw(config)
+        redirected = _redirect(raw, rf"(?<![\w.]){re.escape(old)}\b", new)
+        is_written = redirected != raw
+        if is_written:
+            _update(config, redirected)
         parent, _, name = old.rpartition(".")
         node = OmegaConf.select(config, parent, throw_on_resolution_failure=False)
         if isinstance(node, DictConfig) and name in node:
+            is_written = True
             value = _get_raw(node)[name]
             with open_dict(node):
                 del node[name]
                 node[new.rpartition(".")[2]] = value
+        if is_written:
             lines.append(f"`{old}` is an old name: it is now `{new}`.")
     return lines
 
@@ -85,8 +96,7 @@ def _replace_joint_optimization(config: DictConfig) -> list[str]:
     raw = _redirect(_get_raw(config), r"(?<![\w.])optimization\.models\b", "optimization.model.models")
     raw["optimization"]["_target_"] = _BATCH_OPTIMIZATION
     raw["optimization"]["model"] = {"_target_": _JOINT_MODEL, "models": raw["optimization"].pop("models", "???")}
-    with open_dict(config):
-        config.update(raw)
+    _update(config, raw)
     return [
         f"`{_JOINT_OPTIMIZATION}` with `models` is an old name: it is now `{_BATCH_OPTIMIZATION}` with "
         f"`model: {{_target_: {_JOINT_MODEL}, models: …}}`."
@@ -100,6 +110,11 @@ def _redirect(node: Any, path: str, new: str) -> Any:
     if isinstance(node, list):
         return [_redirect(child, path, new) for child in cast(list[Any], node)]
     return re.sub(path, new, node) if isinstance(node, str) and "${" in node else node
+
+
+def _update(config: DictConfig, raw: dict[str, Any]) -> None:
+    with open_dict(config):
+        config.update(raw)
 
 
 def _get_raw(config: DictConfig) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any, cast
 from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import OmegaConf
 
+from frame_train.composition.legacy import RENAMED_KEYS
 from frame_train.composition.settings import config_directory
 from frame_train.errors import CompositionError, suggest
 
@@ -76,7 +77,7 @@ def _normalize(argument: str, folders: Sequence[Path]) -> str:
     group = key.partition("@")[0]
     if any((folder / group).is_dir() for folder in folders):
         plus = "" if group in _DEFAULT_GROUPS else "+" if group == "experiment" else plus
-    elif plus or key.startswith("trainer."):
+    elif plus or key.startswith("trainer.") or key in RENAMED_KEYS:
         plus = "++"
     return f"{plus}{key}{value}"
 

@@ -21,7 +21,7 @@ _NO_LOOP = "there is no validation or test loop; each evaluation has its own `ev
 _NOT_FOR_THE_TRAINER = {
     "logger": "loggers belong under `logger:`, and `logging=none` removes all",
     "callbacks": "callbacks belong under `callbacks:`",
-    "default_root_dir": "`device.runs_root` is the folder of the runs",
+    "default_root_dir": "`device.experiments_root` is the folder of the runs",
     "fast_dev_run": "`trainer.max_steps=2` tries an experiment, `train --check` does so without its data",
     "log_every_n_steps": "`callbacks.training_log.log_every` sets how often quantities are logged",
     **dict.fromkeys(

@@ -47,7 +47,7 @@ FORMAT = 1
 
 @contextlib.contextmanager
 def make_run_directory(config: DictConfig) -> Generator[Path]:
-    """Make ``<device.runs_root>/<run.project>/<run.name>/<time>``; remove it if the block raises.
+    """Make ``<device.experiments_root>/<run.project>/<run.name>/<time>``; remove it if the block raises.
 
     If two runs start in the same second, the later one gets ``<time>-2``.
 
@@ -55,7 +55,7 @@ def make_run_directory(config: DictConfig) -> Generator[Path]:
         CompositionError: A name is not the name of a folder.
         OSError: The folder can't be made.
     """
-    parent = Path(config.device.runs_root) / _folder(config, "project") / _folder(config, "name")
+    parent = Path(config.device.experiments_root) / _folder(config, "project") / _folder(config, "name")
     with made_folder(parent):
         directory = _claim(parent)
         try:

@@ -40,8 +40,8 @@ def locate(
     if _is_remote(str(where)):
         from frame_train.runs.wandb import download_run  # wandb is imported only to download
 
-        runs_root = Path((device or read_device()).runs_root).expanduser()
-        return _check(download_run(str(where), weights, runs_root / "downloaded"), needs_checkpoint), weights
+        experiments_root = Path((device or read_device()).experiments_root).expanduser()
+        return _check(download_run(str(where), weights, experiments_root / "downloaded"), needs_checkpoint), weights
     raise CompositionError(f"`run`: there is no {str(where)!r}.{_describe_nearest(path)}")
 
 

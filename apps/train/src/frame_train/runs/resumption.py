@@ -71,7 +71,7 @@ def find_unfinished(config: DictConfig, overrides: Sequence[str], launch: str | 
         overrides: The overrides of the command; the run must have the same ones.
         launch: Identifier of the `torchrun` that must have started the run; None for any.
     """
-    parent = Path(config.device.runs_root) / str(config.run.project) / str(config.run.name)
+    parent = Path(config.device.experiments_root) / str(config.run.project) / str(config.run.name)
     for directory in sorted((path.parent for path in parent.glob("*/run.json")), reverse=True):
         try:
             description = read_description(directory)

@@ -136,7 +136,10 @@ class Run:
     def move_data(self, device: DictConfig) -> None:
         """Set the folder of the data and the number of data-loading workers to those of a device config."""
         data_root = str(Path(device.data_root).expanduser().absolute())
-        self.config.device.update(data_root=data_root, download_files=device.download_files)
+        big_data_root = str(Path(device.get("big_data_root", data_root)).expanduser().absolute())
+        self.config.device.update(
+            data_root=data_root, big_data_root=big_data_root, download_files=device.download_files
+        )
         self.config.device.num_workers = device.get("num_workers", 0)
 
     def instantiate(self, key: str) -> Any:
