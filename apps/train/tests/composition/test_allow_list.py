@@ -33,6 +33,8 @@ def build(target: str, *allow: str) -> object:
         "torch.optim.lr_scheduler.StepLR",
         "torchvision.datasets.FakeData",
         "torchvision.transforms.ToTensor",
+        "torch.utils.data.Subset",
+        "torch.utils.data.ConcatDataset",
     ],
 )
 def test_classes_of_our_packages_and_of_torch_are_allowed(target: str) -> None:
@@ -45,6 +47,8 @@ def test_classes_of_our_packages_and_of_torch_are_allowed(target: str) -> None:
         "torch.load",
         "torch.hub.load",
         "torch.nnx.Module",
+        "torch.utils.data.DataLoader",
+        "torch.utils.data.Subset.__class__",
         "builtins.eval",
         "subprocess.Popen",
         "frame_train.composition.objects.find_target",

@@ -19,6 +19,7 @@ _PACKAGES = (
     "frame_train.callbacks",
 )
 _LIBRARIES = ("torch.nn", "torch.optim", "torch.distributions", "torchvision.datasets", "torchvision.transforms")
+_CLASSES = ("torch.utils.data.Subset", "torch.utils.data.ConcatDataset")
 _REFUSED = ("torchvision.datasets.lsun",)  # unpickles a file of its folder, which executes code
 
 
@@ -42,7 +43,7 @@ class AllowList:
         Raises:
             CompositionError: It is not below an allowed name.
         """
-        if not _is_below(path, (*_PACKAGES, *_LIBRARIES, *self._names)):
+        if not _is_below(path, (*_PACKAGES, *_LIBRARIES, *_CLASSES, *self._names)):
             raise CompositionError(self._explain(path, key))
 
     def check_target(self, path: str, target: Callable[..., Any], key: str) -> None:
@@ -55,11 +56,11 @@ class AllowList:
         is_named = path in self._names or (_is_below(path, self._names) and _is_below(origin, self._names))
         is_ours = any(_is_public(target, import_module(name)) for name in _PACKAGES if _is_below(path, [name]))
         is_known = inspect.isclass(target) and _is_below(origin, _LIBRARIES) and not _is_below(origin, _REFUSED)
-        if not (is_named or is_ours or is_known):
+        if not (is_named or is_ours or is_known or path in _CLASSES):
             raise CompositionError(self._explain(path, key))
 
     def _explain(self, path: str, key: str) -> str:
-        public, libraries = ", ".join(_PACKAGES), ", ".join((*_LIBRARIES, *self._names))
+        public, libraries = ", ".join(_PACKAGES), ", ".join((*_LIBRARIES, *_CLASSES, *self._names))
         return (
             f"`{key}`: a foreign config may not build {path!r}, only public names of {public} and classes of "
             f"{libraries}.\nIf you trust it: `allow=[{path}]`."
