@@ -7,6 +7,7 @@ from frame_eval.interpolation import InterpolationEvaluation
 from frame_eval.latent_space import LatentSpaceEvaluation
 from frame_eval.linear_probe import LinearProbeEvaluation
 from frame_eval.log_likelihood import LogLikelihoodEvaluation
+from frame_eval.loss import LossEvaluation
 from frame_eval.part import PartEvaluation
 from frame_eval.reconstruction import ImageReconstructionEvaluation
 from frame_eval.samples import ImageSampleEvaluation
@@ -21,5 +22,6 @@ __all__ = [
     "LatentSpaceEvaluation",
     "LinearProbeEvaluation",
     "LogLikelihoodEvaluation",
+    "LossEvaluation",
     "PartEvaluation",
 ]

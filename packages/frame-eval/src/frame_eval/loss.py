@@ -1,0 +1,41 @@
+"""Loss on a split."""
+
+import torch
+from torch import Tensor
+
+from frame_core import SCALARS_ENTRY, Evaluation, LogEntry, Optimization, check_count
+from frame_eval.batches import BATCH_SIZE, iterate_split
+
+
+class LossEvaluation(Evaluation):
+    """Every quantity of a model's ``compute_loss``, averaged over the examples of a split.
+
+    Args:
+        evaluate_on: Name of the split.
+        n_data: Number of examples, drawn at random, but the same every time. None, or more than the split has,
+            means all.
+
+    Raises:
+        TypeError: ``n_data`` is not an integer.
+        ValueError: ``n_data`` is not positive.
+    """
+
+    def __init__(self, evaluate_on: str, n_data: int | None = None) -> None:
+        self.evaluate_on = evaluate_on
+        self.n_data = None if n_data is None else check_count("n_data", n_data)
+
+    def evaluate(self, optimization: Optimization) -> LogEntry:
+        """Compute the quantities.
+
+        Raises:
+            ValueError: The split is missing or empty.
+        """
+        totals: dict[str, Tensor] = {}
+        n_seen = 0
+        for batch_idx, batch in enumerate(iterate_split(optimization, self.evaluate_on, BATCH_SIZE, self.n_data)):
+            n_examples = len(batch["x"])
+            for name, value in optimization.model.compute_loss(batch, batch_idx).items():
+                totals[name] = totals.get(name, torch.zeros_like(value)) + n_examples * value
+            n_seen += n_examples
+        means = (torch.stack(list(totals.values())) / n_seen).tolist()
+        return LogEntry(data_type=SCALARS_ENTRY, value=dict(zip(totals, means)))
