@@ -15,6 +15,7 @@ from frame_eval import (
     AccuracyEvaluation,
     ConfusionMatrixEvaluation,
     ELBOEvaluation,
+    FrechetDistanceEvaluation,
     ImageReconstructionEvaluation,
     ImageSampleEvaluation,
     InterpolationEvaluation,
@@ -29,6 +30,7 @@ EVALUATIONS: dict[str, Evaluation] = {
     "AccuracyEvaluation": AccuracyEvaluation("valid", n_samples=2),
     "ConfusionMatrixEvaluation": ConfusionMatrixEvaluation("valid", n_samples=2),
     "ELBOEvaluation": ELBOEvaluation("valid", n_samples=2),
+    "FrechetDistanceEvaluation": FrechetDistanceEvaluation("valid", nn.Flatten(), n_samples=8),
     "ImageReconstructionEvaluation": ImageReconstructionEvaluation(
         "valid", n_pictures=3, sample_images=True, sample_latents=True
     ),

@@ -3,6 +3,7 @@
 from frame_eval.accuracy import AccuracyEvaluation
 from frame_eval.confusion_matrix import ConfusionMatrixEvaluation
 from frame_eval.elbo import ELBOEvaluation
+from frame_eval.frechet_distance import FrechetDistanceEvaluation
 from frame_eval.interpolation import InterpolationEvaluation
 from frame_eval.latent_space import LatentSpaceEvaluation
 from frame_eval.linear_probe import LinearProbeEvaluation
@@ -16,6 +17,7 @@ __all__ = [
     "AccuracyEvaluation",
     "ConfusionMatrixEvaluation",
     "ELBOEvaluation",
+    "FrechetDistanceEvaluation",
     "ImageReconstructionEvaluation",
     "ImageSampleEvaluation",
     "InterpolationEvaluation",

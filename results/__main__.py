@@ -1,0 +1,76 @@
+"""`python -m results` verifies the rows of the table, lists them, or writes its pages."""
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from subprocess import CalledProcessError
+
+from frame_core.checks import suggest
+from frame_train.console import print_error
+from results.measuring import measure
+from results.pages import ROOT, format_estimate, get_picture, write_pages
+from results.table import Row, read_measurements, read_rows, write_measurements
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command, and return its exit code: 1 if a row was not trained, or differs from what is expected."""
+    rows = read_rows()
+    parser = argparse.ArgumentParser(prog="python -m results", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="print the names of the rows")
+    commands.add_parser("write", help="write docs/results.md and the table in the README")
+    verify = commands.add_parser("verify", help="train rows, compare them with what is expected, and write the pages")
+    verify.add_argument("rows", nargs="*", metavar="ROW", help="name of a row; without one, all rows")
+    verify.add_argument("--quick", action="store_true", help="only rows whose runs take under two minutes")
+    verify.add_argument("--runs", type=Path, default=ROOT / "runs" / "results", help="folder of the run directories")
+    verify.add_argument(
+        "--data-root",
+        type=Path,
+        default=os.environ.get("FRAME_DATA_ROOT"),
+        help="folder of the data sets, by default FRAME_DATA_ROOT; without either, that of the device",
+    )
+    options = parser.parse_args(arguments)
+    if options.command == "list":
+        sys.stdout.write("\n".join(rows) + "\n")
+        return 0
+    if options.command == "write":
+        write_pages(rows, read_measurements())
+        return 0
+    for name in options.rows:
+        if name not in rows:
+            parser.error(f"ROW must be one of {', '.join(rows)}, got {name!r}.{suggest(name, rows)}")
+    if options.data_root is not None and not options.data_root.is_dir():
+        parser.error(f"--data-root must be a folder, got {str(options.data_root)!r}")
+    chosen = [name for name in options.rows or rows if rows[name].is_quick or not options.quick]
+    is_verified = [_verify(name, rows, options.runs, options.data_root) for name in chosen]
+    return 0 if all(is_verified) else 1
+
+
+def _verify(name: str, rows: dict[str, Row], runs: Path, data_root: Path | None) -> bool:
+    """Train and measure a row, keep the measurement, and return whether it is as expected."""
+    row = rows[name]
+    try:
+        measurement, picture = measure(name, rows, runs, data_root)
+    except (CalledProcessError, ValueError) as error:
+        print_error(f"{name}: {error}")
+        return False
+    if picture is not None:
+        shutil.copyfile(picture, get_picture(name))
+    write_measurements({**read_measurements(), name: measurement})
+    write_pages(rows, read_measurements())
+    result = f"{name}: {row.metric} {format_estimate(measurement.estimate, row.unit)}"
+    if row.expected is None:
+        mean, error = measurement.estimate.mean, measurement.estimate.standard_error
+        sys.stdout.write(f"{result}; to expect it: `expected: {{mean: {mean:.5g}, standard_error: {error:.2g}}}`\n")
+        return True
+    distance = row.expected.count_standard_errors(measurement.estimate)
+    expected = f"expected {format_estimate(row.expected, row.unit)} within {row.tolerance:g} standard errors"
+    sys.stdout.write(f"{result}; {expected}, got {distance:.1f}\n")
+    return row.expects(measurement.estimate)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+"""Models that are not trained, to compare trained ones with."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from frame_core import Delta, GenerativeModel, RepresentationLearningModel, SizedDataset, get_batch, get_tensor
+
+
+class Pixels(RepresentationLearningModel):
+    """The pixels of an image as its representation."""
+
+    def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
+        raise NotImplementedError("Pixels are not trained.")
+
+    def encode(self, x: Tensor) -> Distribution:
+        return Delta(x.flatten(1), 1)
+
+
+class TrainingImages(GenerativeModel):
+    """Images of a data set, drawn at random, as samples."""
+
+    def __init__(self, data_set: SizedDataset) -> None:
+        super().__init__()
+        self._data_set = data_set
+
+    def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
+        raise NotImplementedError("Training images are not trained.")
+
+    def sample(self, sample_shape: torch.Size = torch.Size([]), sample_output: bool = False) -> Tensor:
+        x = get_tensor(get_batch(self._data_set, torch.randint(len(self._data_set), (sample_shape.numel(),))), "x")
+        return x.unflatten(0, sample_shape)

@@ -1,0 +1,90 @@
+"""Measurement of a row: its trained runs, and the number of each."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean
+
+from benchmarks.report import describe_machine
+from frame_core import EvaluationView, Model, run_evaluation
+from frame_eval import FrechetDistanceEvaluation
+from frame_train import Run, load_run
+from frame_train.runs.record import Record
+from results.baselines import Pixels, TrainingImages
+from results.runs import train
+from results.table import Measurement, Row
+
+
+def measure(name: str, rows: Mapping[str, Row], runs: Path, data_root: Path | None) -> tuple[Measurement, Path | None]:
+    """Train a row with all its seeds, except where that is done, and measure it.
+
+    Args:
+        name: Name of the row.
+        rows: All rows, among them the judges.
+        runs: Folder of the run directories.
+        data_root: Folder of the data sets; None for that of the device config.
+
+    Returns:
+        The measurement, and the file of the picture if the row has one.
+
+    Raises:
+        CalledProcessError: A training failed.
+        ValueError: The runs do not log the metric or the picture.
+    """
+    row = rows[name]
+    records = [train(row, seed, runs, data_root) for seed in range(row.seeds)]
+    judges = [train(rows[row.judge], seed, runs, data_root) for seed in range(row.seeds)] if row.judge else []
+    if row.judge:
+        values = [_judge(load_run(record.directory), judge) for record, judge in zip(records, judges)]
+    else:
+        values = [_read_last(record, row.metric) for record in records]
+    machine = describe_machine()
+    measurement = Measurement(
+        arguments=row.arguments,
+        values=values,
+        commits=sorted({_read_commit(record) for record in [*records, *judges]}),
+        date=max(record.description["ended"][:10] for record in records),
+        machine=f"{machine['processor']}, {machine['cores']} cores",
+        torch=records[0].description["versions"]["torch"],
+        baseline=_measure_baseline(row, records, judges),
+    )
+    return measurement, _find_picture(records[0], row.picture)
+
+
+def _read_last(record: Record, metric: str) -> float:
+    if metric not in record.metrics:
+        raise ValueError(f"`metric` must be one of {', '.join(record.metrics)}, got {metric!r} ({record.directory}).")
+    return record.metrics[metric][-1].value
+
+
+def _judge(run: Run, judge: Record, model: Model | None = None) -> float:
+    """Compute the Fréchet distance of the samples of a model to the validation images, on the judge's features."""
+    classifier = load_run(judge.directory).model
+    features = classifier.get_submodule("predictor.network")[:-1]  # all layers but the last
+    return run_evaluation(FrechetDistanceEvaluation("valid", features), _view(run, model or run.model)).value
+
+
+def _measure_baseline(row: Row, records: Sequence[Record], judges: Sequence[Record]) -> float | None:
+    run = load_run(records[0].directory) if row.baseline else None
+    if run is None:
+        return None
+    if row.baseline == "training images":
+        return mean(_judge(run, judge, TrainingImages(run.data["train"])) for judge in judges)
+    key = next(key for key, node in run.config.evaluation.items() if node.name == row.metric)
+    return run_evaluation(run.instantiate(f"evaluation.{key}.evaluator"), _view(run, Pixels())).value
+
+
+def _view(run: Run, model: Model) -> EvaluationView:
+    return EvaluationView(model, run.data, run.counters)
+
+
+def _find_picture(record: Record, name: str | None) -> Path | None:
+    if name is None:
+        return None
+    if name not in record.pictures:
+        raise ValueError(f"`picture` must be one of {', '.join(record.pictures)}, got {name!r} ({record.directory}).")
+    return record.pictures[name][-1].path
+
+
+def _read_commit(record: Record) -> str:
+    git = record.description["git"]
+    return "unknown" if git is None else git["commit"][:7] + ("+" if git["dirty"] else "")

@@ -1,0 +1,155 @@
+"""Rows of the table of results, and their measurements."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from math import hypot, inf, sqrt
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Literal
+
+import yaml
+from pydantic import ConfigDict, TypeAdapter
+from pydantic.dataclasses import dataclass
+
+from frame_loggers.files import replace_text
+
+FRECHET_DISTANCE = "FrechetDistance/Validation"
+"""The metric of a row with a judge: of generated images to the validation images."""
+
+_FOLDER = Path(__file__).parent
+_STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Estimate:
+    """A mean over seeds, and its standard error."""
+
+    mean: float
+    standard_error: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Estimate":
+        """Estimate the mean of two values or more."""
+        return cls(mean(values), stdev(values) / sqrt(len(values)))
+
+    def count_standard_errors(self, other: "Estimate") -> float:
+        """Return the distance of two means, in standard errors of their difference."""
+        distance, unit = abs(self.mean - other.mean), hypot(self.standard_error, other.standard_error)
+        return 0.0 if distance == 0 else distance / unit if unit else inf
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Published:
+    """A number of a paper, or of another implementation, as it is published."""
+
+    value: str
+    source: str
+    """A link in Markdown."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Row:
+    """An experiment, what to measure, and what to expect.
+
+    Args:
+        experiment: Name of the experiment.
+        metric: Name of a number that the runs log, of which the last value counts; or `FRECHET_DISTANCE`.
+        seeds: Number of runs, which have the seeds 0, 1, 2, ….
+        minutes: CPU minutes of one run, roughly.
+        overrides: What the command line changes.
+        unit: Unit of the metric. Percentages are logged as fractions.
+        expected: The mean over seeds, and its standard error; None if the row was never measured.
+        tolerance: How far a measured mean may be from the expected one, in standard errors of the difference.
+        judge: Row of classifiers; the Fréchet distance of a seed is on the features of the classifier of that seed.
+        baseline: What else to evaluate: ``pixels`` as the representation, or ``training images`` as the samples.
+        picture: Name of an image that the runs log, of which the page shows the last of seed 0.
+        paper: Number of the paper.
+        implementation: Number of a known implementation.
+        note: Differences from the published setting, and what else a reader should know.
+    """
+
+    experiment: str
+    metric: str
+    seeds: int
+    minutes: float
+    overrides: tuple[str, ...] = ()
+    unit: Literal["nats", "%", ""] = ""
+    expected: Estimate | None = None
+    tolerance: float = 4.0
+    judge: str | None = None
+    baseline: Literal["pixels", "training images"] | None = None
+    picture: str | None = None
+    paper: Published | None = None
+    implementation: Published | None = None
+    note: str = ""
+
+    def expects(self, measured: Estimate) -> bool:
+        """Return whether a mean is within the tolerance; any is if the row expects none."""
+        return self.expected is None or self.expected.count_standard_errors(measured) <= self.tolerance
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether a run takes less than two minutes."""
+        return self.minutes < 2
+
+    @property
+    def arguments(self) -> list[str]:
+        """The arguments of `train`, less the seed."""
+        return [f"+experiment={self.experiment}", *self.overrides]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Measurement:
+    """What the runs of a row resulted in.
+
+    Args:
+        arguments: The arguments of `train` at the time.
+        values: The metric of each seed, in order.
+        commits: The commits that trained, each with a ``+`` if files were changed.
+        date: Day of the last run.
+        machine: Processor and number of cores.
+        torch: Version of torch.
+        baseline: The metric of the baseline, if the row has one.
+    """
+
+    arguments: list[str]
+    values: list[float]
+    commits: list[str]
+    date: str
+    machine: str
+    torch: str
+    baseline: float | None = None
+
+    @property
+    def estimate(self) -> Estimate:
+        """The mean over seeds, and its standard error."""
+        return Estimate.of(self.values)
+
+
+def read_rows(folder: Path = _FOLDER / "rows") -> dict[str, Row]:
+    """Read all rows by name.
+
+    Raises:
+        ValidationError: A key is missing, unknown or of a wrong type.
+        ValueError: Two rows have one name.
+    """
+    rows: dict[str, Row] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        found = TypeAdapter(dict[str, Row]).validate_python(yaml.safe_load(path.read_text(encoding="utf-8")))
+        if twice := rows.keys() & found.keys():
+            raise ValueError(f"Rows must have different names, got {', '.join(sorted(twice))} twice; rename one.")
+        rows.update(found)
+    return rows
+
+
+def read_measurements(path: Path = _FOLDER / "measured.yaml") -> dict[str, Measurement]:
+    """Read all measurements by the name of their row."""
+    content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
+    return TypeAdapter(dict[str, Measurement]).validate_python(content or {})
+
+
+def write_measurements(measurements: Mapping[str, Measurement], path: Path = _FOLDER / "measured.yaml") -> None:
+    """Write all measurements, in the order of their names."""
+    content = {name: asdict(measurements[name]) for name in sorted(measurements)}
+    text = yaml.safe_dump(content, sort_keys=False, width=120, allow_unicode=True)
+    replace_text(path, f"# Written by `uv run python -m results verify`.\n{text}")
