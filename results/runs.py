@@ -34,7 +34,7 @@ def train(row: Row, seed: int, runs: Path, data_root: Path | None) -> Record:
     record = find_run(row, seed, runs)
     if record is not None:
         return record
-    device = [f"device.runs_root={runs.absolute()}"]
+    device = [f"device.experiments_root={runs.absolute()}"]
     if data_root is not None:
         device += [f"device.data_root={data_root.absolute()}", "device.download_files=false"]
     command = [sys.executable, "-m", "frame_train", *_get_arguments(row, seed), *device, "resume=auto"]

@@ -209,7 +209,7 @@ def write_run(root: Path, arguments: Sequence[str], is_complete: bool = True, st
     directory = root / "DIGITS" / "VAE" / stamp
     directory.mkdir(parents=True)
     (directory / "run.json").write_text(json.dumps({"format": 1, "complete": is_complete}))
-    (directory / "overrides.yaml").write_text(yaml.safe_dump([*arguments, "device.runs_root=somewhere"]))
+    (directory / "overrides.yaml").write_text(yaml.safe_dump([*arguments, "device.experiments_root=somewhere"]))
     return directory
 
 
