@@ -58,19 +58,6 @@ def test_the_project_of_the_guide_runs(train: Callable[..., Any], project: Path)
     assert (project / "runs" / "my_project" / "mine").is_dir()
 
 
-def test_check_replaces_a_data_set_of_declared_form_by_a_synthetic_one(
-    train: Callable[..., Any], project: Path
-) -> None:
-    arguments = ("data.train._target_=my_blocks.Spectra", "+data.train.folder=nowhere", "model.density.shape=[1,256]")
-    removals = ("~data.train.size", "~data.train.image_size", "~data.train.transform")
-    result = train("--check", "--config-dir", "my_config", "+experiment=mine", *arguments, *removals)
-    assert result.code == 0, result
-    assert result.errors == ""
-    result = train("--check", "--config-dir", "my_config", "+experiment=mine", arguments[0], arguments[1], *removals)
-    assert "the loss of two training examples can't be computed" in result.errors
-    assert "256" in result.errors
-
-
 def test_mistakes_in_a_user_experiment_are_reported_with_the_options_of_the_user(
     train: Callable[..., Any], project: Path
 ) -> None:
