@@ -79,7 +79,7 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     (["--config-dir=nowhere", DIGITS], ["nowhere", "not found"]),
     # What to train, and with what
     ([DIGITS, "model=VEA"], ["`VEA`", "VAE"]),
-    ([DIGITS, "experiment=MNIST_VAE"], ["`experiment=` is given twice"]),
+    ([DIGITS, "experiment=MNIST_VAE"], ["`experiment=` is set twice"]),
     ([DIGITS, "+evaluation=elbow"], ["`elbow`", "Did you mean `elbo`?"]),
     ([DIGITS, "beta=2"], ["`beta`", "Did you mean `params.beta`?"]),
     ([DIGITS, "~evaluation.sample"], ["`evaluation.sample`", "Did you mean `evaluation.samples`?"]),
@@ -106,7 +106,7 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     ([DIGITS, "model._target_=os.system"], ["`model._target_`", "os.system"]),
     # Arguments
     ([DIGITS, "~model.encoder"], ["`model`", "VariationalAutoencoder", "'encoder'"]),
-    ([DIGITS, "+model.enc=1"], ["VariationalAutoencoder takes no `enc`", "Did you mean `encoder`?"]),
+    ([DIGITS, "+model.enc=1"], ["VariationalAutoencoder has no argument `enc`", "Did you mean `encoder`?"]),
     ([DIGITS, "model.encoder=5"], ["`model.encoder` must be of type Module, got 5"]),
     ([DIGITS, "architectures.encoder.layers=5"], ["`architectures.encoder.layers` must be a list of int, got 5"]),
     ([DIGITS, "params.encoder_layers=[256,x]"], ["a list of int, got [256, 'x']", "`params.encoder_layers`"]),

@@ -10,8 +10,8 @@ class CompositionError(ValueError):
 
     Args:
         message: The message.
-        key: Key of the config that has the wrong value; empty if the mistake is not in the config.
-        origin: Where that value is written. `frame_train.composition.origins` adds it when the mistake is reported.
+        key: The key with the wrong value; empty if the mistake is not in the config.
+        origin: The file or override that sets the value. `frame_train.composition.origins` adds it to the report.
     """
 
     def __init__(self, message: str, key: str = "", origin: str = "") -> None:
@@ -21,12 +21,12 @@ class CompositionError(ValueError):
 
     @property
     def problems(self) -> list["CompositionError"]:
-        """The single mistakes."""
+        """The mistakes, one by one."""
         return [self]
 
 
 class JoinedCompositionError(CompositionError):
-    """Several mistakes in one configuration.
+    """Several mistakes in a configuration.
 
     Args:
         problems: The mistakes.
@@ -42,14 +42,14 @@ class JoinedCompositionError(CompositionError):
 
 
 class TrainingError(RuntimeError):
-    """An unrecoverable training failure, reported in a few lines with exit code 1."""
+    """An unrecoverable training failure, reported without a traceback, with exit code 1."""
 
 
 def raise_any(problems: Iterable[CompositionError]) -> None:
     """Raise the mistakes, each once, if there are any.
 
     Raises:
-        CompositionError: There is a mistake.
+        CompositionError: There is at least one mistake.
     """
     single = {str(problem): problem for joined in problems for problem in joined.problems}
     if len(single) > 1:
@@ -60,7 +60,7 @@ def raise_any(problems: Iterable[CompositionError]) -> None:
 
 @contextmanager
 def collected(problems: list[CompositionError]) -> Generator[None]:
-    """Add the mistakes that the block raises to a list, and continue after the block."""
+    """Add mistakes that the block raises to a list, and continue after the block."""
     try:
         yield
     except CompositionError as error:
@@ -70,7 +70,7 @@ def collected(problems: list[CompositionError]) -> Generator[None]:
 def suggest(name: str, choices: Iterable[str]) -> str:
     """Return `` Did you mean `x`?`` for the choice nearest to a name; empty if none is near.
 
-    It is a twin of `frame_core.checks.suggest`, since `frame_core` imports torch and a mistake is reported before that.
+    It duplicates `frame_core.checks.suggest`, whose package imports torch, so that mistakes are reported sooner.
     """
     nearest = get_close_matches(name, list(choices), n=1)
     return f" Did you mean `{nearest[0]}`?" if nearest else ""

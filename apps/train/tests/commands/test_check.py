@@ -65,7 +65,7 @@ def test_all_mistakes_are_reported_at_once_with_their_origin(train: Train) -> No
         ("event shape (64,), got () and (3,)", "in config/architectures/MNIST.yaml, the command line"),
         ("got 'often'", "in config/evaluation/samples.yaml"),
         ("nothing logs 'ELBO/Valid'", "It comes from `monitor.metric`.\n  in the command line"),
-        ("'ELBO/Validation' is the name of `evaluation.elbo_validation` too", "in the command line"),
+        ("'ELBO/Validation' is also the name of `evaluation.elbo_validation`", "in the command line"),
     ):
         (problem,) = [problem for problem in told if message in problem]
         assert origin in problem
@@ -180,7 +180,7 @@ def test_trainer_options_that_do_not_fit_adversarial_training_are_reported(train
 def test_a_monitored_metric_that_is_not_a_number_is_reported(train: Train) -> None:
     result = train("--check", "+experiment=DIGITS_VAE", "monitor.metric=Images/Samples")
     assert result.code == 2
-    assert "nothing logs 'Images/Samples'; what is logged: 'ELBO/Validation', 'ELBO/Train', 'Train'" in result.errors
+    assert "nothing logs 'Images/Samples', only 'ELBO/Validation', 'ELBO/Train', 'Train'" in result.errors
 
 
 def test_the_origin_of_a_key_is_the_last_file_that_sets_it() -> None:

@@ -1,1 +1,1 @@
-"""Composition of a config, and construction of the objects that it describes."""
+"""Composition of a config, and construction of its objects."""

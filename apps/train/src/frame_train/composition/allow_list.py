@@ -20,15 +20,14 @@ _PACKAGES = (
 )
 _LIBRARIES = ("torch.nn", "torch.optim", "torch.distributions", "torchvision.datasets", "torchvision.transforms")
 _CLASSES = ("torch.utils.data.Subset", "torch.utils.data.ConcatDataset")
-_REFUSED = ("torchvision.datasets.lsun",)  # unpickles a file of its folder, which executes code
+_REFUSED = ("torchvision.datasets.lsun",)  # it unpickles a file in its folder, which executes code
 
 
 class AllowList:
     """The public names of this project, the classes of torch and torchvision, and the names that a caller allows.
 
-    A name alone is no boundary, since ``torch.nn.functional.torch.load`` begins with an allowed one. So the object that
-    the name leads to is checked as well: it must be public in one of our packages, or a class that an allowed library
-    defines.
+    Names alone are not safe: ``torch.nn.functional.torch.load`` begins with an allowed name. So the named object is
+    checked as well. It must be public in one of our packages, or a class that an allowed library defines.
 
     Args:
         names: Further allowed names: a package or a module, which allows everything defined in it, or one dotted path.
@@ -41,16 +40,16 @@ class AllowList:
         """Check a ``_target_`` before anything is imported.
 
         Raises:
-            CompositionError: It is not below an allowed name.
+            CompositionError: The target is not below an allowed name.
         """
         if not _is_below(path, (*_PACKAGES, *_LIBRARIES, *_CLASSES, *self._names)):
             raise CompositionError(self._explain(path, key))
 
     def check_target(self, path: str, target: Callable[..., Any], key: str) -> None:
-        """Check the object that a ``_target_`` leads to.
+        """Check the object that a ``_target_`` names.
 
         Raises:
-            CompositionError: It is not public, or defined elsewhere, or a function that no caller allows.
+            CompositionError: The object is not public, is defined elsewhere, or is a function that no caller allows.
         """
         origin = getattr(target, "__module__", None) or ""
         is_named = path in self._names or (_is_below(path, self._names) and _is_below(origin, self._names))

@@ -1,4 +1,4 @@
-"""Short messages for the errors of Hydra and OmegaConf: what was expected, what was found, the nearest valid name."""
+"""Short messages for errors of Hydra and OmegaConf: expected, found, and the nearest valid name."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +13,7 @@ from frame_train.composition.settings import config_directory
 from frame_train.errors import CompositionError, suggest
 
 EXPLAINED = (CompositionError, HydraException, OmegaConfBaseException)
-"""Mistakes of the user; any other error is a fault of the program and keeps its traceback."""
+"""Mistakes of the user. Any other error is a bug and keeps its traceback."""
 
 _MOST_SHOWN = 4
 _MOST_LINES = 6
@@ -33,10 +33,10 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file is not None:
         return _explain_missing_option(error.missing_cfg_file, error.options or ())
     if isinstance(error, OverrideParseException):
-        hint = "" if "=" in error.override else '; a value with spaces is written in quotes, "train_for=30 minutes"'
-        return f"`{error.override}` can't be read as `key=value`: {_first_line(error)}{hint}."
+        hint = "" if "=" in error.override else ' Write a value with spaces in quotes: "train_for=30 minutes".'
+        return f"`{error.override}` must be of the form `key=value`: {_first_line(error)}.{hint}"
     full_key = getattr(error.__cause__, "full_key", None)
-    if full_key and str(error).startswith("Could not override"):  # one key of a mapping is wrong
+    if full_key and str(error).startswith("Could not override"):  # the message is about one key of a mapping
         return _explain_missing_key(full_key, arguments)
     for pattern, explain_match in _HYDRA_SAYS.items():
         match = re.match(pattern, str(error))
@@ -56,7 +56,7 @@ def _shorten(problem: CompositionError) -> str:
 
 def _explain_missing_option(option: str, options: Sequence[str]) -> str:
     if option in ("hydra/launcher/submitit_slurm", "hydra/launcher/submitit_local"):
-        return f"`{option}` is not installed: `uv sync --extra slurm` or `pip install frame-train[slurm]` installs it."
+        return f"`{option}` is not installed. Run `uv sync --extra slurm` or `pip install frame-train[slurm]`."
     group, _, name = option.rpartition("/")
     if not options:
         return f"There is no `{option}`."
@@ -73,20 +73,20 @@ def _explain_missing_key(key: str, arguments: Sequence[str]) -> str:
 
 
 def _explain_missing_deletion(key: str, arguments: Sequence[str]) -> str:
-    return f"The config has no key `{key}` to leave out.{suggest_key(key, _list_keys(key, arguments))}"
+    return f"The config has no key `{key}` to remove.{suggest_key(key, _list_keys(key, arguments))}"
 
 
 def _explain_ambiguous_value(override: str, arguments: Sequence[str]) -> str:
     key, _, value = override.partition("=")
-    return f"`{override}`: several values are a grid, which `-m` runs; a list is written `{key}=[{value}]`."
+    return f"`{override}` has several values. Add `-m` to run a grid, or write a list as `{key}=[{value}]`."
 
 
 def _explain_choice_made_twice(group: str, arguments: Sequence[str]) -> str:
-    return f"`{group}=` is given twice: an option of `{group}` can be chosen once."
+    return f"`{group}=` is set twice. Choose one option of `{group}`."
 
 
 def _explain_kinds_that_differ(place: str, arguments: Sequence[str]) -> str:
-    return f"{place}: a list can't be added to a mapping, such as `callbacks` with its names of components."
+    return f"{place}: expected a mapping of names to components, such as `callbacks`, got a list."
 
 
 _HYDRA_SAYS: dict[str, Callable[[str, Sequence[str]], str]] = {
@@ -99,7 +99,7 @@ _HYDRA_SAYS: dict[str, Callable[[str, Sequence[str]], str]] = {
 
 
 def _list_keys(key: str, arguments: Sequence[str]) -> list[str]:
-    """List the keys and groups of a command line, without the argument that names an unknown one."""
+    """List the keys and groups of a command line, without the argument that names an unknown key."""
     others = [argument for argument in arguments if not re.match(rf"[+~]*{re.escape(key)}(=|$)", argument)]
     groups = [folder.name for folder in config_directory().iterdir() if folder.is_dir()]
     config, _ = compose_what_can_be(others)
@@ -107,7 +107,7 @@ def _list_keys(key: str, arguments: Sequence[str]) -> list[str]:
 
 
 def suggest_key(key: str, known: Sequence[str]) -> str:
-    """Suggest a sibling of a wrong key, else a key of the same name elsewhere, else any similar key."""
+    """Suggest a sibling of a wrong key, or else a key of the same name elsewhere, or else any similar key."""
     parent, dot, last = key.rpartition(".")
     siblings = [name.removeprefix(parent + dot) for name in known if name.rpartition(".")[0] == parent]
     nearest = get_close_matches(last, siblings, n=1)
@@ -130,6 +130,6 @@ def iterate_keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
 
 
 def _first_line(error: BaseException) -> str:
-    """Return the first line of a message, and the next if the first ends with a colon."""
+    """Return the first line of a message, and the second one if the first ends with a colon."""
     lines = [*str(error).strip().splitlines(), ""]
     return " ".join(lines[:2] if lines[0].endswith(":") else lines[:1]).strip().rstrip(".")

@@ -1,4 +1,4 @@
-"""Options of the config groups, and the description at the head of each file."""
+"""Options of the config groups, and the description at the top of each file."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from frame_train.errors import CompositionError, suggest
 
 
 def find_groups(folders: Sequence[Path]) -> list[str]:
-    """Find the groups, such as ``data`` and ``callbacks/checkpoint``, of some config folders."""
+    """Find the groups in config folders, such as ``data`` and ``callbacks/checkpoint``."""
     files = [(folder, path) for folder in folders for path in folder.rglob("*.yaml")]
     return sorted({path.parent.relative_to(folder).as_posix() for folder, path in files} - {"."})
 
@@ -20,11 +20,11 @@ def read_options(group: str, folders: Sequence[Path]) -> dict[str, str]:
         folders: The config folders; an earlier one takes precedence.
 
     Raises:
-        CompositionError: There is no such group.
+        CompositionError: The group does not exist.
     """
     groups = find_groups(folders)
     if group not in groups:
-        message = f"There is no group `{group}`; there are {', '.join(groups)}.{suggest(group, groups)}"
+        message = f"There is no group `{group}`, only {', '.join(groups)}.{suggest(group, groups)}"
         raise CompositionError(message)
     paths = {path.stem: path for folder in reversed(folders) for path in (folder / group).glob("*.yaml")}
     return {name: _read_description(path) for name, path in sorted(paths.items())}

@@ -1,4 +1,4 @@
-"""Origins of the values of a composed config: the key, the file or the override that each is written in."""
+"""Origins of the values of a composed config: the key, the file or the override that sets each of them."""
 
 import re
 from collections.abc import Generator, Mapping, Sequence
@@ -20,16 +20,16 @@ COMMAND_LINE = "the command line"
 
 @contextmanager
 def located(config: DictConfig, arguments: Sequence[str] | None = None) -> Generator[None]:
-    """Add to each mistake that the block raises where its value is written.
+    """Add to each mistake that the block raises the origin of its value.
 
-    A value that is wrong in several places is reported once.
+    If several references lead to a wrong value, the value is reported once.
 
     Args:
         config: The config that has the keys of the mistakes.
-        arguments: The command line that it is composed from; None for the config of a run, which is in no config file.
+        arguments: The command line that it is composed from; None for a stored config, which has no config files.
 
     Raises:
-        CompositionError: The block raised it.
+        CompositionError: The block raised a mistake.
     """
     try:
         yield
@@ -40,7 +40,7 @@ def located(config: DictConfig, arguments: Sequence[str] | None = None) -> Gener
 def locate(
     problems: Sequence[CompositionError], config: DictConfig, arguments: Sequence[str] | None = None
 ) -> list[CompositionError]:
-    """Return mistakes with where their values are written, as `located` adds it."""
+    """Return mistakes with the origins of their values, as `located` adds them."""
     origins = Origins(arguments) if arguments is not None and any(problem.key for problem in problems) else None
     kept: dict[str, CompositionError] = {}
     for problem in problems:
@@ -53,9 +53,9 @@ def locate(
 
 
 def _find_reference(problem: CompositionError, config: DictConfig) -> str:
-    """Find the key that a wrong argument refers to; empty if its value stands at its own key."""
+    """Find the key that a wrong argument refers to; empty if the argument is not a reference."""
     parent, _, name = problem.key.rpartition(".")
-    said = re.findall(r"`(\w+)`", str(problem))  # what a target raises speaks of its arguments by their names
+    said = re.findall(r"`(\w+)`", str(problem))  # an error of a target names its arguments
     for key, names in ((problem.key, said), (parent, [name])):
         node = OmegaConf.select(config, key, throw_on_resolution_failure=False) if key else None
         raw = cast(dict[str, Any], OmegaConf.to_container(node, resolve=False)) if isinstance(node, DictConfig) else {}
@@ -90,9 +90,9 @@ class Origins:
         self._contents += [(COMMAND_LINE, _nest(key, None)) for key in values]
 
     def find(self, key: str) -> list[str]:
-        """Return the files that write a key, or else the nearest node around it, and ``COMMAND_LINE``.
+        """Return the files that set a key, or else its nearest parent, and ``COMMAND_LINE`` for an override.
 
-        For a value it is the one that counts; for a node it is each one that writes a part of it.
+        A value has one origin: the last one. A node has the origins of all its parts.
         """
         names = re.sub(r"\[(\w+)\]", r".\1", key).split(".")
         for length in range(len(names), 0, -1):
@@ -108,7 +108,7 @@ def _find_file(option: str | None, folders: Sequence[Path]) -> Path | None:
 
 
 def _shorten(path: Path) -> str:
-    """Return a path relative to the workspace, if it is inside."""
+    """Return a path relative to the workspace, if it is inside the workspace."""
     path = path.resolve()
     return str(path.relative_to(workspace())) if path.is_relative_to(workspace()) else str(path)
 

@@ -9,12 +9,12 @@ from omegaconf.errors import OmegaConfBaseException
 from omegaconf.resolvers.oc import env
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-_SHORTEST_HIDDEN = 8  # characters; a shorter value is a number or a common word
+_SHORTEST_HIDDEN = 8  # characters; a shorter value could be a number or a common word
 _MASK = "<from the environment>"
 
 
 def config_directory() -> Path:
-    """Return the folder of the config files: in the installed package, or at the top of the repository."""
+    """Return the folder of the config files: in the installed package, or in the root of the repository."""
     installed = _PACKAGE / "config"
     return installed if installed.is_dir() else _PACKAGE.parents[3] / "config"
 
@@ -35,14 +35,14 @@ class EnvironmentRecord:
     """Values that configs took from the environment, so that messages can hide them."""
 
     def __init__(self) -> None:
-        self._names: dict[str, str] = {}  # the variable of each value; the latest last
+        self._names: dict[str, str] = {}  # the variable of each value, in the order in which they were read
 
     def register(self) -> None:
-        """Record every ``${oc.env:…}`` that is resolved from now on. It is process-wide: only commands call this."""
+        """Record every ``${oc.env:…}`` that is resolved from now on. Only commands call this: it is process-wide."""
         OmegaConf.register_new_resolver("oc.env", self._read, replace=True)
 
     def hide(self, text: str) -> str:
-        """Return the text with references in place of recorded values; paths and the device name stay."""
+        """Return the text with references in place of recorded values. Paths and the device name are kept."""
         for value, name in self._names.items():
             if len(value) >= _SHORTEST_HIDDEN and name != "DEVICE_NAME" and not os.path.exists(value):
                 text = text.replace(value, f"${{oc.env:{name}}}")
@@ -57,12 +57,12 @@ class EnvironmentRecord:
 
 
 def resolve_without_environment(config: DictConfig) -> dict[str, Any]:
-    """Return a config as plain containers, resolved except for `hide_environment`."""
+    """Return a config as plain containers, in which only values of the environment are not resolved."""
     return cast(dict[str, Any], OmegaConf.to_container(hide_environment(config), resolve=True))
 
 
 def hide_environment(config: DictConfig) -> DictConfig:
-    """Return a copy in which each value that depends on the environment is the text in the config.
+    """Return a copy in which values that depend on the environment are not resolved.
 
     Loggers and the terminal receive the copy, so that no credential reaches them.
     """
@@ -72,7 +72,7 @@ def hide_environment(config: DictConfig) -> DictConfig:
 
 
 def _mask(written: Any) -> Any:
-    """Replace every text that reads the environment."""
+    """Replace every text that reads the environment by a mask."""
     if isinstance(written, dict):
         return {name: _mask(value) for name, value in cast(dict[str, Any], written).items()}
     if isinstance(written, list):
@@ -81,7 +81,7 @@ def _mask(written: Any) -> Any:
 
 
 def _hide(masked: Any, name: Any, written: Any) -> Any:
-    """Escape every text that depends on a masked one, so that it resolves to itself."""
+    """Escape every text that depends on a masked text, so that it resolves to itself."""
     if isinstance(written, dict):
         return {key: _hide(masked[name], key, value) for key, value in cast(dict[str, Any], written).items()}
     if isinstance(written, list):
@@ -97,6 +97,6 @@ def _is_masked(masked: Any, name: Any, written: str) -> bool:
         value = masked[name]
     except OmegaConfBaseException:  # a resolver may refuse the mask
         return True
-    if OmegaConf.is_config(value):  # its own texts are masked; a resolver could resolve them again
+    if OmegaConf.is_config(value):  # its texts are masked, but a resolver could resolve them again
         return ":" in written
     return _MASK in str(value)

@@ -9,10 +9,10 @@ from typing import Any, Final, Literal, NamedTuple, Union, get_args, get_origin
 from frame_train.errors import CompositionError, suggest
 
 COMPONENT: Final = object()
-"""Stand-in for an argument that is not built yet: any type accepts it."""
+"""Stand-in for an argument that has not been built. Any type accepts it."""
 
 _PLAIN = (bool, int, float, str, NoneType, list, dict)
-"""Types of the values of a config. The type of an object that was built is not checked: what it can do counts."""
+"""Types of plain values in a config. The type of a component is not checked, because its capabilities count."""
 
 _CONTAINERS: tuple[Any, ...] = (list, tuple, dict, Iterable, Sequence, Mapping)
 
@@ -52,11 +52,11 @@ def find_argument_problems(
     """Find missing and unknown arguments, and arguments of a wrong type.
 
     Args:
-        target: The signature; None accepts everything.
+        target: The signature; None accepts all arguments.
         positional: The positional arguments.
         arguments: The arguments by name.
         key: Key of the node that has the arguments.
-        partial: Whether further arguments follow later.
+        partial: Whether further arguments are passed later.
     """
     if target is None:
         return
@@ -77,21 +77,21 @@ def _find_unbound(
     named = [part.name for part in parameters if part.kind in (part.POSITIONAL_OR_KEYWORD, part.KEYWORD_ONLY)]
     takes_any = any(part.kind is part.VAR_KEYWORD for part in parameters)
     unknown = [name for name in arguments if name not in named and not takes_any]
-    takes = f"it takes {', '.join(f'`{name}`' for name in named)}" if named else "it takes none by name"
+    all_names = f"Its arguments are {', '.join(f'`{name}`' for name in named)}." if named else "It has none."
     for name in unknown:
-        hint = suggest(name, named) or f" {takes[0].upper()}{takes[1:]}."
-        yield CompositionError(f"`{key}`: {target.name} takes no `{name}`.{hint}", f"{key}.{name}")
+        hint = suggest(name, named) or f" {all_names}"
+        yield CompositionError(f"`{key}`: {target.name} has no argument `{name}`.{hint}", f"{key}.{name}")
     bind = target.signature.bind_partial if partial else target.signature.bind
     try:
         bind(*positional, **{name: value for name, value in arguments.items() if name not in unknown})
     except TypeError as error:
         missing = next((name for name in named if f"'{name}'" in str(error)), "")
         if not suggest(missing, unknown):  # a misspelt argument is already reported
-            yield CompositionError(f"`{key}` ({target.name}): {error}; {takes}.", f"{key}._target_")
+            yield CompositionError(f"`{key}` ({target.name}): {error}. {all_names}", f"{key}._target_")
 
 
 def _accepts(annotation: Any, value: Any) -> bool:
-    """Return whether a value fits an annotation; any value fits one that pydantic has no schema for."""
+    """Return whether a value fits an annotation. If pydantic has no schema for the annotation, any value fits."""
     if get_origin(annotation) in (Union, UnionType):
         return any(_accepts(part, value) for part in get_args(annotation))
     if _fits_evidently(annotation, value):
@@ -102,13 +102,13 @@ def _accepts(annotation: Any, value: Any) -> bool:
         _make_adapter(annotation).validate_python(value)
     except ValidationError as error:
         return not any(isinstance(problem["input"], _PLAIN) for problem in error.errors())
-    except Exception:  # of several types: pydantic can't resolve the annotation, or has no schema for it
+    except Exception:  # pydantic raises several types if it can't resolve the annotation, or has no schema for it
         return True
     return True
 
 
 def _fits_evidently(annotation: Any, value: Any) -> bool:
-    """Return whether a value needs no pydantic, whose import takes two thirds of the time that Hydra's takes."""
+    """Return whether a value fits without asking pydantic, whose import takes two thirds as long as Hydra's."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return value in parts
@@ -129,8 +129,8 @@ def _make_adapter(annotation: Any) -> Any:
 def _make_strict(annotation: Any) -> Any:
     """Make the scalars of an annotation strict.
 
-    Containers are not: YAML has one kind of list, which stands for a tuple too. A string may be a number, since YAML
-    reads the name `12` as one.
+    Containers are not strict, because YAML has no tuples. A string may be a number, because YAML reads the name `12` as
+    a number.
     """
     from pydantic import StrictBool, StrictFloat, StrictInt, StrictStr
 
@@ -144,7 +144,7 @@ def _make_strict(annotation: Any) -> Any:
 
 
 def _name_type(annotation: Any) -> str:
-    """Return the words for an annotation that follow "must be"."""
+    """Describe an annotation in words that follow "must be"."""
     origin = get_origin(annotation)
     parts = [part for part in get_args(annotation) if part not in (Ellipsis, NoneType)]
     if origin is Literal:

@@ -12,23 +12,23 @@ from frame_train.composition.settings import config_directory
 from frame_train.errors import CompositionError
 
 _SECTIONS = ("params", "run", "monitor", "device")
-"""Mappings without a target. What has a target checks its arguments."""
+"""Mappings without a target. The arguments of a target are checked elsewhere."""
 
 _READ_BY_US = ("train.yaml", "device/default.yaml")
-"""The config files with every key that the program itself reads."""
+"""The config files that contain every key that the program itself reads."""
 
 
 def find_unread(config: DictConfig, arguments: Sequence[str]) -> tuple[list[CompositionError], list[str]]:
     """Find keys at the top level, in ``params`` and in settings that neither the program nor a reference reads.
 
-    A key that another option refers to is no mistake: ``model=AE`` leaves the ``params.beta`` of an experiment unread.
+    A key that another option refers to is not a mistake: with ``model=AE``, nothing reads ``params.beta``.
 
     Args:
         config: The composed config.
         arguments: The command line that it is composed from.
 
     Returns:
-        The mistakes, and a notice for each key that the command line sets in vain.
+        The mistakes, and a notice for each key that the command line sets without effect.
     """
     ours = {key for name in _READ_BY_US for key in _iterate_section_keys(_load(config_directory() / name))}
     own = [key for key in _iterate_section_keys(config) if key not in ours]
@@ -67,7 +67,7 @@ def _iterate_section_keys(config: DictConfig) -> Iterator[str]:
 
 
 def _drop_read(keys: Iterable[str], references: Collection[str]) -> list[str]:
-    """Return the keys that no reference reads, without those below another one."""
+    """Return the keys that no reference reads, without keys below another unread key."""
     unread: list[str] = []
     for key in keys:
         below = any(key.startswith(f"{parent}.") for parent in unread)
@@ -77,8 +77,8 @@ def _drop_read(keys: Iterable[str], references: Collection[str]) -> list[str]:
 
 
 def _reads(reference: str, key: str) -> bool:
-    """Return whether a reference leads to a key, to a part of it, or to what it is a part of."""
-    if reference.startswith("."):  # relative to a place that the text does not show
+    """Return whether a reference names a key, a part of it, or a parent of it."""
+    if reference.startswith("."):  # relative to an unknown key
         return f".{key}".endswith(f".{reference.lstrip('.')}")
     return _is_related(key, reference)
 
@@ -88,7 +88,7 @@ def _is_related(key: str, other: str) -> bool:
 
 
 def _find_references(text: str) -> set[str]:
-    """Find everything in the interpolations of a text that can be a key."""
+    """Find all words in the interpolations of a text that could be keys."""
     inside = " ".join(re.findall(r"\$\{(.*)\}", text)).replace("[", ".")
     return {name.rstrip(".") for name in re.split(r"[^\w.-]+", inside)} - {""}
 

@@ -1,4 +1,4 @@
-"""Signatures of our classes and functions, read from their files without an import."""
+"""Signatures of our classes and functions, read from source files without an import."""
 
 import ast
 import functools
@@ -12,7 +12,7 @@ from typing import Any, Literal
 from frame_train.composition.signatures import TargetSignature
 
 _OURS = ("frame_architectures", "frame_core", "frame_eval", "frame_loggers", "frame_models", "frame_train")
-"""Packages without metaclasses: the signature of a class is that of its ``__init__``."""
+"""Packages without metaclasses, so the signature of a class is that of its ``__init__``."""
 
 _NAMES: dict[str, Any] = {
     **{kind.__name__: kind for kind in (bool, float, int, str, dict, list, tuple, Mapping, Sequence)},
@@ -20,14 +20,14 @@ _NAMES: dict[str, Any] = {
     "Literal": Literal,
     "__builtins__": {},
 }
-"""Names that an annotation may use. A parameter whose annotation uses another one counts as not annotated."""
+"""Names that an annotation may use. A parameter with another name in its annotation counts as not annotated."""
 
 _Definition = ast.FunctionDef | ast.ClassDef
 
 
 @functools.cache
 def read_written_signature(path: str) -> TargetSignature | None:
-    """Return the signature of a ``_target_``, or None if the target is not ours or its file does not show it."""
+    """Return the signature of a ``_target_``, or None if the target is not ours or is not defined in its file."""
     module, definition = _find(*path.rpartition(".")[::2]) if path.partition(".")[0] in _OURS else (path, None)
     function = _find_init(definition) if isinstance(definition, ast.ClassDef) else definition
     if definition is None or function is None or definition.decorator_list or function.decorator_list:
@@ -39,7 +39,7 @@ def read_written_signature(path: str) -> TargetSignature | None:
 
 
 def _find(module: str, name: str) -> tuple[str, _Definition | None]:
-    """Find a public definition, in its module or in the one that the module imports it from."""
+    """Find a public definition, in its module or in the module that it is imported from."""
     file = None if name.startswith("_") else _find_file(*module.split("."))
     body = ast.parse(file.read_text(encoding="utf-8")).body if file else []
     for statement in chain.from_iterable(part.body if isinstance(part, ast.If) else [part] for part in body):
@@ -79,6 +79,6 @@ def _list_parameters(arguments: ast.arguments) -> list[Parameter]:
 def _read_type(annotation: str) -> Any:
     try:
         kind = eval(annotation, _NAMES)
-    except Exception:  # of any type: the annotation may be any expression
+    except Exception:  # any type, because the annotation may be any expression
         return Parameter.empty
     return Parameter.empty if isinstance(kind, str) else kind

@@ -1,4 +1,4 @@
-"""Checks that the parts of an experiment fit one another."""
+"""Checks that the parts of an experiment work together."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
@@ -13,32 +13,32 @@ _RESERVED_NAMES = ("time", "seconds", "trainer/global_step", "Train")
 
 
 def find_mismatches(parts: Parts) -> Iterator[CompositionError]:
-    """Find parts that do not fit the optimization, and names that two evaluations share."""
+    """Find parts that do not work with the optimization, and names that two evaluations share."""
     if parts.module is not None:
         yield from run_check("optimization", parts.module)
-    method = "check_evaluator" if parts.module is None else "check"  # without a module nothing is counted
+    method = "check_evaluator" if parts.module is None else "check"  # an interval needs the counters of a module
     for key, callback in parts.callbacks.items() if parts.subject is not None else ():
         yield from run_check(key, callback, parts.subject, method=method)
     yield from _find_names_used_twice(parts.callbacks)
 
 
 def find_unknown_metrics(parts: Parts) -> Iterator[CompositionError]:
-    """Find metrics that callbacks, Lightning's own among them, monitor and nothing logs."""
+    """Find metrics that a callback monitors, but nothing logs. Callbacks of Lightning are included."""
     for key, callback in parts.callbacks.items():
         if getattr(callback, "monitor", None) is not None:
             yield from find_unlogged(f"{key}.monitor", cast(Any, callback).monitor, parts.logged)
 
 
 def find_unlogged(key: str, metric: str, names: Iterable[str]) -> Iterator[CompositionError]:
-    """Find whether nothing logs a metric, neither under one of the names nor below it."""
+    """Yield a mistake if a metric is neither one of the logged names nor below one of them."""
     metric = str(metric)
     if not any(metric == name or metric.startswith(f"{name}/") for name in names):
-        message = f"`{key}`: nothing logs {metric!r}; what is logged: {', '.join(map(repr, names))}."
+        message = f"`{key}`: nothing logs {metric!r}, only {', '.join(map(repr, names))}."
         yield CompositionError(message + suggest(metric, names), key)
 
 
 def run_check(key: str, component: Any, *arguments: Any, method: str = "check") -> Iterator[CompositionError]:
-    """Call a check that a component may have, and find its mistake."""
+    """Call a check, if the component has it, and yield the mistake that it raises."""
     check = getattr(component, method, None)
     try:
         if check is not None:
@@ -48,14 +48,14 @@ def run_check(key: str, component: Any, *arguments: Any, method: str = "check") 
 
 
 def _find_names_used_twice(callbacks: Mapping[str, Callback]) -> Iterator[CompositionError]:
-    """Find evaluations with the name of another one, or of the training quantities."""
+    """Find evaluations with the name of another one, or with a reserved name."""
     keys_by_name: dict[str, str] = {}
     for key, callback in callbacks.items():
         if isinstance(callback, EvaluationCallback):
             other = keys_by_name.setdefault(callback.name, key)
             if other != key:
-                message = f"`{key}.name`: {callback.name!r} is the name of `{other}` too."
+                message = f"`{key}.name`: {callback.name!r} is also the name of `{other}`. Choose another name."
                 yield CompositionError(message, f"{key}.name")
             elif callback.name in _RESERVED_NAMES:
-                message = f"`{key}.name`: {callback.name!r} is a field of every entry; choose another name."
+                message = f"`{key}.name`: {callback.name!r} is reserved. Choose another name."
                 yield CompositionError(message, f"{key}.name")

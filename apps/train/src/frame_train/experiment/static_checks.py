@@ -15,7 +15,7 @@ from frame_train.errors import CompositionError
 
 Node = DictConfig | ListConfig
 ReadSignature = Callable[[Any, str], TargetSignature | None]
-"""Reads the signature of a ``_target_``, given the key of its node; raises a `CompositionError` if there is none."""
+"""Function that reads the signature of a ``_target_``, given the key of its node."""
 
 _FLAG_TYPES = {"_partial_": bool, "_copy_": bool, "_recursive_": bool, "_args_": list}
 _FLAGS = TargetSignature(
@@ -34,10 +34,10 @@ def find_static_problems(config: DictConfig) -> list[CompositionError]:
 
 
 def find_written_problems(config: DictConfig) -> list[CompositionError]:
-    """Find the static problems that show without an import: in the arguments of our own targets, and in references.
+    """Find static problems without importing anything: in interpolations, and in the arguments of our own targets.
 
     Args:
-        config: A composed config, of a run that has no directory yet.
+        config: A composed config, still without a run directory.
     """
     config = config.copy()
     config.run.directory = "."
@@ -56,14 +56,14 @@ def _find_problems(config: DictConfig, read: ReadSignature) -> list[CompositionE
 
 
 class _Unreadable(NamedTuple):
-    """An entry that can't be read, and the other key that it refers to."""
+    """The error of an entry that can't be read, and the key that the entry refers to."""
 
     error: CompositionError
     reference: str | None
 
 
 def _iterate_nodes(node: Node, unreadable: dict[str, _Unreadable]) -> Iterator[Node]:
-    """Yield every node that is written in a config, and collect the entries that can't be read."""
+    """Yield every node of a config once, without following references, and collect the entries that can't be read."""
     yield node
     for name in range(len(node)) if isinstance(node, ListConfig) else list(node):
         try:
@@ -78,25 +78,25 @@ def _iterate_nodes(node: Node, unreadable: dict[str, _Unreadable]) -> Iterator[N
 
 
 def _has_other_cause(key: str, unreadable: Mapping[str, _Unreadable]) -> bool:
-    """Return whether an entry can't be read because its references lead to another such entry."""
+    """Return whether an entry can't be read because it refers to another unreadable entry."""
     passed = [key]
     while True:
         reference = unreadable[passed[-1]].reference
         if reference is None or reference not in unreadable:
             return len(passed) > 1
-        if reference in passed:  # a cycle has no beginning
+        if reference in passed:  # a cycle, which has no first entry
             return False
         passed.append(reference)
 
 
 def _check_component(node: DictConfig, read: ReadSignature) -> list[CompositionError]:
-    """Find mistakes in the target of a node and in its arguments."""
+    """Find mistakes in the target and the arguments of a node."""
     key = get_key(node)
     values = {str(name): _make_stand_in(node, name) for name in node}
     flags = {name: values.pop(name) for name in RESERVED_KEYS if name in values}
     problems = list(find_argument_problems(_FLAGS, (), flags, key, partial=True))
     path, positional = flags["_target_"], flags.get("_args_", [])
-    if problems or COMPONENT in (path, positional):  # it can't be read, which is reported for its own key
+    if problems or COMPONENT in (path, positional):  # an unreadable entry is reported under its own key
         return problems
     try:
         return list(find_argument_problems(read(path, key), positional, values, key, bool(flags.get("_partial_"))))
@@ -105,7 +105,7 @@ def _check_component(node: DictConfig, read: ReadSignature) -> list[CompositionE
 
 
 def _make_stand_in(node: Node, name: Any) -> Any:
-    """Return the value of an entry, with `COMPONENT` for what is not built yet or can't be read."""
+    """Return the value of an entry, with `COMPONENT` in place of components and unreadable entries."""
     try:
         entry = node[name]
     except OmegaConfBaseException:

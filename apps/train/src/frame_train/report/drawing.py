@@ -24,7 +24,7 @@ def draw_curves(title: str, curves: Curves, steps: tuple[int, int]) -> Markup:
 
     Args:
         title: Text for screen readers.
-        curves: At most as many as there are colors, with at least one finite value among them.
+        curves: The curves, with at least one finite value: at most one curve per color.
         steps: The first and the last step of the axis.
     """
     values = _cover(curves)
@@ -33,7 +33,7 @@ def draw_curves(title: str, curves: Curves, steps: tuple[int, int]) -> Markup:
     right = 14 + _CHARACTER * max(len(_label_last(points)) for points in curves.values())
     x = Scale.covering(*steps, margin=0).drawn(left, _WIDTH - right)
     lines = [_draw_curve(points, index, x, y) for index, points in enumerate(curves.values())]
-    # An inner image clips what is drawn outside of it; a dot at its edge stays complete.
+    # An inner image clips whatever is outside of it. Dots on its edge remain complete.
     area = Markup(
         '<svg viewBox="{x:.1f} {y:.1f} {width:.1f} {height:.1f}" x="{x}" y="{y}" width="{width}" height="{height}">'
         "{lines}</svg>"
@@ -68,7 +68,7 @@ def _draw(title: str, height: int, *parts: Markup) -> Markup:
 
 
 def _cover(curves: Curves) -> tuple[float, float]:
-    """Return the range that the chart shows: a few values far from the rest are left out, unless they are the last."""
+    """Return the range of the chart, without a few values far from the rest, but with the last values."""
     values = [value for points in curves.values() for _, value in points if math.isfinite(value)]
     if not values:
         return 0.0, 0.0
@@ -91,7 +91,7 @@ def _draw_axes(x: Scale, y: Scale) -> Markup:
 
 
 def _draw_curve(points: Sequence[Point], index: int, x: Scale, y: Scale) -> Markup:
-    """Draw all points; of many points, draw the extremes faintly and the means strongly."""
+    """Draw all points. If there are many, draw the extremes faintly and the means strongly."""
     few = len(points) <= _N_DOTS
     parts = [_draw_line(thin(points), x, y, dots=few)]
     if len(points) > N_DRAWN:
@@ -100,7 +100,7 @@ def _draw_curve(points: Sequence[Point], index: int, x: Scale, y: Scale) -> Mark
 
 
 def _draw_line(points: Sequence[Point], x: Scale, y: Scale, dots: bool) -> Markup:
-    """Draw lines between neighbors, and dots for isolated points or, on request, for all."""
+    """Draw lines between neighbors, and dots for isolated points or, on request, for all points."""
     stretches = list(split_at_gaps(points))
     lines = [
         Markup('<polyline points="{}"></polyline>').format(
@@ -119,7 +119,7 @@ def _draw_dot(point: Point, x: Scale, y: Scale) -> Markup:
 
 
 def _draw_last_values(curves: Curves, x: Scale, y: Scale) -> list[Markup]:
-    """Write the last value of each curve as near to its height as the other labels allow."""
+    """Write the last value of each curve, as close to the end of the curve as the other labels allow."""
     heights = [_height(points, y) for points in curves.values()]
     return [
         _text(_label_last(points), x.end + 8, height + 4, f"last c{index}", "start")
@@ -133,7 +133,7 @@ def _height(points: Sequence[Point], y: Scale) -> float:
 
 
 def _spread(heights: Sequence[float], top: float, bottom: float) -> list[float]:
-    """Move heights apart until no label covers another, within bounds."""
+    """Move labels apart, within bounds, until none covers another; return their heights."""
     order = sorted(range(len(heights)), key=lambda index: heights[index])
     moved = list(heights)
     least = top

@@ -1,4 +1,4 @@
-"""The report itself: the contents of a run directory as one HTML file that needs nothing else."""
+"""The page ``report.html``: the contents of a run directory as one self-contained HTML file."""
 
 import json
 import math
@@ -26,24 +26,26 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 def write_report(directory: Path) -> Path:
     """Write ``report.html`` from the contents of a run directory, and return its path.
 
-    The page is one file that loads nothing. It leaves out what is missing or unreadable, so that a run that
-    crashed has a page too. It replaces an older page atomically.
+    The page loads no other file. It omits whatever is missing or unreadable, so a crashed run has a page too. It
+    replaces an older page atomically.
 
     Args:
-        directory: The directory of a run, finished or not.
+        directory: The directory of a run, complete or not.
 
     Raises:
-        OSError: The page can't be written there.
+        OSError: The page can't be written.
     """
     page = _make_page(read_record(directory))
     path = directory / "report.html"
     with replacing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8", errors="replace")  # JSON can hold half a character
+        temporary.write_text(
+            page, encoding="utf-8", errors="replace"
+        )  # JSON can contain half a character, a lone surrogate
     return path
 
 
 def _make_page(record: Record) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # only a run that has ended needs it
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # needed only at the end of a run
 
     loader = PackageLoader("frame_train.report", ".")
     environment = Environment(
@@ -112,7 +114,7 @@ def _parse_time(value: Any) -> datetime | None:
 
 
 def _measure_duration(record: Record, started: datetime | None) -> str:
-    """Return the time from the start, or else the first entry, to the end, or else the last entry."""
+    """Return the duration of a run. Without a start or an end in ``run.json``, use the first or the last entry."""
     ended = _parse_time(record.description.get("ended"))
     first = started.timestamp() if started else record.first_time
     last = ended.timestamp() if ended else record.last_time
@@ -142,7 +144,7 @@ def _format_value(value: Any) -> str:
 
 
 def _summarize(points: Sequence[Point]) -> tuple[Point | None, ...]:
-    """Return the last, the lowest and the highest point; only finite values are lowest or highest."""
+    """Return the last point, and the lowest and highest point with a finite value."""
     finite = [point for point in points if math.isfinite(point.value)]
     lowest = min(finite, key=lambda point: point.value, default=None)
     highest = max(finite, key=lambda point: point.value, default=None)
@@ -150,7 +152,7 @@ def _summarize(points: Sequence[Point]) -> tuple[Point | None, ...]:
 
 
 def _span(steps: Sequence[int]) -> tuple[int, int]:
-    """Return the ends of the axis of all charts: from 0, unless the run was resumed far beyond it."""
+    """Return the first and last step of all charts. The first is 0, unless the first entry is far from it."""
     first, last = min(steps, default=0), max(steps, default=0)
     return (0 if 0 <= first <= last / 2 else first), last
 
@@ -160,7 +162,7 @@ def _span(steps: Sequence[int]) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class _Image:
-    """An image in the page; its source is empty if its file is missing or not a PNG file."""
+    """An image of the page. Its source is empty if the file is missing or not a PNG file."""
 
     step: int
     source: str
@@ -171,7 +173,7 @@ class _Image:
 
 
 def _pick(pictures: Sequence[Picture]) -> list[Picture]:
-    """Return the first picture, the last and some evenly between."""
+    """Return the first picture, the last one, and some evenly spread ones between them."""
     if len(pictures) <= _N_PICTURES:
         return list(pictures)
     return [pictures[round(index * (len(pictures) - 1) / (_N_PICTURES - 1))] for index in range(_N_PICTURES)]
@@ -195,14 +197,14 @@ def _load(picture: Picture) -> _Image:
 
 
 def _choose_width(width: int, height: int, target: int) -> int:
-    """Enlarge a small picture by a whole number, so that its pixels stay equally large; shrink a large one."""
+    """Return the width of a picture: a multiple of that of a small one, so that its pixels are equally large."""
     return min(width * max(1, min(target // width, target // height)), max(target, 520))
 
 
 def _read_png(path: Path) -> bytes:
     try:
         content = path.read_bytes()
-    except (OSError, ValueError):  # no file can have such a path
+    except (OSError, ValueError):  # the path is invalid
         return b""
     return content if content.startswith(_PNG) else b""
 
@@ -220,7 +222,7 @@ def _format_cell(value: Any) -> str:
     return text if rest <= 0 else f"{text[:_MAX_CHARACTERS]}\n… and {rest:,} characters more"
 
 
-# What the run was made of
+# Config and environment
 
 
 def _list_environment(description: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

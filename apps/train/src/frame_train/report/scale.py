@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-_LEAST, _GREATEST = 1e-290, 1e300  # outside these the width of an axis underflows or overflows
+_LEAST, _GREATEST = 1e-290, 1e300  # beyond these bounds, the width of an axis underflows or overflows
 
 
 @dataclass(frozen=True)
 class Scale:
-    """An axis from ``low`` to ``high``, drawn from ``start`` to ``end``."""
+    """An axis with the values ``low`` to ``high`` at the positions ``start`` to ``end``."""
 
     low: float
     high: float
@@ -19,7 +19,7 @@ class Scale:
 
     @classmethod
     def covering(cls, low: float, high: float, margin: float = 0.05) -> Self:
-        """Make an axis that is a little wider than a range, also for a range of zero width."""
+        """Return an axis that is slightly wider than a range, even if the range is a single value."""
         low, high = (min(_GREATEST, max(-_GREATEST, bound)) for bound in (low, high))
         size = max(abs(low), abs(high))
         if high - low <= max(1e-9 * size, _LEAST):
@@ -28,11 +28,11 @@ class Scale:
         return cls(low - margin * (high - low), high + margin * (high - low))
 
     def drawn(self, start: float, end: float) -> "Scale":
-        """Return the same axis, drawn at another place."""
+        """Return the same axis at other positions."""
         return Scale(self.low, self.high, start, end)
 
     def place(self, value: float) -> float:
-        """Return the position of a value; a value far outside the axis is placed just beyond its end."""
+        """Return the position of a value. A value far outside the axis is just beyond its end."""
         fraction = min(2.0, max(-1.0, (value - self.low) / (self.high - self.low)))
         return round(self.start + fraction * (self.end - self.start), 1)
 

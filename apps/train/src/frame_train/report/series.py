@@ -1,4 +1,4 @@
-"""The grouping of metrics into charts, and the choice of the points to draw."""
+"""Grouping of metrics into charts, and selection of the points to draw."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ from frame_train.runs.record import Point
 Curves = Mapping[str, Sequence[Point]]
 
 N_COLORS = 6
-"""Maximum number of curves in a chart, the number of colors in ``report.css``."""
+"""Maximum number of curves in a chart: the number of colors in ``report.css``."""
 
 N_DRAWN = 400
 """Maximum number of points of a curve that is drawn completely."""
@@ -34,7 +34,7 @@ def group(metrics: Curves) -> Iterator[tuple[str, Curves]]:
 
 
 def thin(points: Sequence[Point]) -> list[Point]:
-    """Reduce many points to a few hundred: both ends, and the extremes and the first gap of each stretch.
+    """Reduce many points to a few hundred: both ends, and of each section the extremes and the first non-finite value.
 
     >>> thin([Point(0, 1.0), Point(1, 2.0)])
     [Point(step=0, value=1.0), Point(step=1, value=2.0)]
@@ -48,12 +48,12 @@ def thin(points: Sequence[Point]) -> list[Point]:
 
 
 def average(points: Sequence[Point]) -> list[Point]:
-    """Return the mean of the finite values of each of a hundred stretches, or NaN, at the middle of the stretch."""
+    """Return the mean of the finite values of each of a hundred sections, or NaN, at the middle of the section."""
     return [_average([points[index] for index in stretch]) for stretch in _cut(len(points), _N_MEANS)]
 
 
 def split_at_gaps(points: Sequence[Point]) -> Iterator[list[Point]]:
-    """Yield the stretches of finite values."""
+    """Yield the sections of consecutive finite values."""
     stretch: list[Point] = []
     for point in points:
         if math.isfinite(point.value):
@@ -66,7 +66,7 @@ def split_at_gaps(points: Sequence[Point]) -> Iterator[list[Point]]:
 
 
 def _split(family: Curves) -> Iterator[list[str]]:
-    """Split the names by magnitude, so that no curve flattens another."""
+    """Split the names by the magnitude of their values, so that no curve flattens another."""
     sizes = {name: median(abs(value) for value in _finite(points) or [0.0]) for name, points in family.items()}
     part: list[str] = []
     for name in sorted(family, key=lambda name: -sizes[name]):
@@ -79,14 +79,14 @@ def _split(family: Curves) -> Iterator[list[str]]:
 
 
 def _cut(length: int, n_stretches: int) -> list[range]:
-    """Return the indices of a sequence in stretches of equal length; the last one may be shorter."""
+    """Return the indices of a sequence in sections of equal length. The last one may be shorter."""
     size = math.ceil(length / n_stretches)
     return [range(start, min(start + size, length)) for start in range(0, length, size)]
 
 
 def _average(stretch: Sequence[Point]) -> Point:
     values = _finite(stretch)
-    mean = sum(value / len(values) for value in values) if values else math.nan  # a sum of huge ones overflows
+    mean = sum(value / len(values) for value in values) if values else math.nan  # a sum of huge values overflows
     return Point(stretch[len(stretch) // 2].step, mean)
 
 
@@ -95,7 +95,7 @@ def _finite(points: Sequence[Point]) -> list[float]:
 
 
 def _mark(points: Sequence[Point], stretch: Sequence[int]) -> set[int]:
-    """Return the indices of the extremes of a stretch and of its first value that is not finite."""
+    """Return the indices of the extremes of a section, and of its first non-finite value."""
     finite = [index for index in stretch if math.isfinite(points[index].value)]
     gap = next((index for index in stretch if not math.isfinite(points[index].value)), None)
     marked = {pick(finite, key=lambda index: points[index].value) for pick in (min, max) if finite}
