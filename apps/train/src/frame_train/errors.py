@@ -67,6 +67,15 @@ def collected(problems: list[CompositionError]) -> Generator[None]:
         problems += error.problems
 
 
+@contextmanager
+def naming(argument: str) -> Generator[None]:
+    """Add the name of an argument to a `ValueError` that the block raises."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"`{argument}`: {error}") from error
+
+
 def suggest(name: str, choices: Iterable[str]) -> str:
     """Return `` Did you mean `x`?`` for the choice nearest to a name; empty if none is near.
 

@@ -63,7 +63,7 @@ def test_all_mistakes_are_reported_at_once_with_their_origin(train: Train) -> No
         ("Did you mean `params.beta`?", ""),
         ("`optimization.lr` must be of type float, got 'fast'. It comes from `params.lr`", "in the command line"),
         ("event shape (64,), got () and (3,)", "in config/architectures/MNIST.yaml, the command line"),
-        ("got 'often'", "in config/evaluation/samples.yaml"),
+        ("got 'often'", "in the command line"),
         ("nothing logs 'ELBO/Valid'", "It comes from `monitor.metric`.\n  in the command line"),
         ("'ELBO/Validation' is also the name of `evaluation.elbo_validation`", "in the command line"),
     ):

@@ -39,7 +39,7 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
     """
 
     def __init__(self, directory: str, save_every: str, keep_all: bool = False) -> None:
-        super().__init__(save_every)
+        super().__init__(save_every, "save_every")
         self._save_every = save_every
         self._directory = Path(directory)
         self._keep_all = keep_all

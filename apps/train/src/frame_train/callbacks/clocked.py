@@ -5,6 +5,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from frame_core import Clock, Interval, Optimization
+from frame_train.errors import naming
 from frame_train.optimization.lightning_internals import count_batches
 from frame_train.optimization.module import OptimizationModule
 from frame_train.optimization.progress import read_progress
@@ -15,14 +16,17 @@ class ClockedCallback(Callback):
 
     Args:
         interval: The interval, such as ``"60 seconds"`` or ``"2 epochs"``.
+        name: Name of the argument with the interval, for error messages.
         allow_end: Whether the interval may be ``"end"``, which passes only when training ends.
 
     Raises:
         ValueError: ``interval`` is not an interval.
     """
 
-    def __init__(self, interval: str, allow_end: bool = False) -> None:
-        self._clock = Clock(Interval.parse(interval, allow_end))
+    def __init__(self, interval: str, name: str, allow_end: bool = False) -> None:
+        self._argument = name
+        with naming(name):
+            self._clock = Clock(Interval.parse(interval, allow_end))
 
     @property
     def call_every(self) -> int:
@@ -42,7 +46,8 @@ class ClockedCallback(Callback):
         Raises:
             ValueError: It has no such counter.
         """
-        self._clock.interval.check_unit(optimization.counters)
+        with naming(self._argument):
+            self._clock.interval.check_unit(optimization.counters)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         self._clock.start(self._read(trainer))

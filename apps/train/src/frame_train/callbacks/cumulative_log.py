@@ -29,7 +29,7 @@ class CumulativeLogCallback(ClockedCallback):
     """
 
     def __init__(self, log_every: str) -> None:
-        super().__init__(log_every)
+        super().__init__(log_every, "log_every")
         self._log_every = log_every
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}

@@ -97,7 +97,7 @@ class EvaluationCallback(ClockedCallback):
             raise ValueError(f"`on_error` must be 'stop' or 'continue', got {on_error!r}.")
         if max_fraction is not None and not 0 < max_fraction <= 1:
             raise ValueError(f"`max_fraction` must be greater than 0 and at most 1, got {max_fraction!r}.")
-        super().__init__(evaluate_every, allow_end=True)
+        super().__init__(evaluate_every, "evaluate_every", allow_end=True)
         self.name = name
         self.on_error = on_error
         self.evaluator = evaluator

@@ -18,7 +18,7 @@ class TrainDurationCallback(ClockedCallback):
     """
 
     def __init__(self, train_for: str) -> None:
-        super().__init__(train_for)
+        super().__init__(train_for, "train_for")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._clock.fraction >= 1:  # the interval had passed before the resume

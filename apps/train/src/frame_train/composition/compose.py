@@ -45,12 +45,12 @@ def explain_failure(error: Exception, arguments: Sequence[str]) -> str:
     """Return why Hydra could not compose a config, for an error that is not Hydra's own."""
     wrong = [argument for argument in arguments if _GROUP_WITHOUT_OPTION.fullmatch(argument)]
     if "Config group override must be" in str(error) and wrong:
-        return f"`{wrong[0]}`: a group takes the name of an option; `~{wrong[0].partition('=')[0]}` leaves it out."
+        return f"`{wrong[0]}`: a group needs the name of an option. `~{wrong[0].partition('=')[0]}` removes the group."
     return f"The config can't be composed: {error}"
 
 
 def compose_what_can_be(arguments: Sequence[str]) -> tuple[DictConfig, list[Exception]]:
-    """Compose the config; skip wrong overrides, and return their errors."""
+    """Compose the config; skip invalid overrides and return their errors."""
     kept = list(arguments)
     errors: list[Exception] = []
     while True:
@@ -62,22 +62,22 @@ def compose_what_can_be(arguments: Sequence[str]) -> tuple[DictConfig, list[Exce
 
 
 def prepare_config(config: DictConfig) -> list[str]:
-    """Check the keys that every run needs, make the paths absolute and replace older names.
+    """Check the keys that every run needs, make paths absolute, and replace old names.
 
     Args:
         config: A composed config; it is changed.
 
     Returns:
-        A line for each older name, with the present one.
+        A line for each old name, with the present one.
 
     Raises:
         CompositionError: A key is missing or has a wrong value.
     """
     if OmegaConf.is_missing(config, "optimization"):
         names = ", ".join(read_options("experiment", [config_directory()]))
-        raise CompositionError(f"There is nothing to train: choose one with +experiment=, of {names}.")
+        raise CompositionError(f"No experiment is chosen. Add `+experiment=` with one of {names}.")
     if "experiment" in config:
-        message = "`experiment`: the file of an experiment begins with `# @package _global_`; without, it does nothing."
+        message = "`experiment`: the file of an experiment must begin with the line `# @package _global_`."
         raise CompositionError(message, "experiment")
     for key in ("run", "device", "params", "monitor"):
         if not isinstance(config.get(key), DictConfig):
@@ -86,9 +86,7 @@ def prepare_config(config: DictConfig) -> list[str]:
         message = f"`trainer` must be a mapping with the arguments of the Trainer, got {config.trainer!r}."
         raise CompositionError(message, "trainer")
     if type(config.seed) is not int or not 0 <= config.seed < 2**32:
-        bound = "below 2**32" if type(config.seed) is int and config.seed > 0 else "not negative"
-        message = f"`seed` must be an integer that is {bound}, got {config.seed!r}."
-        raise CompositionError(message, "seed")
+        raise CompositionError(f"`seed` must be an integer from 0 to 2**32 - 1, got {config.seed!r}.", "seed")
     lines = rename_old_words(config)
     with open_dict(config.device):
         config.device.setdefault("big_data_root", config.device.get("data_root"))
@@ -103,7 +101,7 @@ def prepare_config(config: DictConfig) -> list[str]:
 
 @contextlib.contextmanager
 def initialized_hydra() -> Generator[None]:
-    """Initialize Hydra for our config files, and restore its state at the end: it may be running a job."""
+    """Initialize Hydra for our config files, and restore its state at the end, because it may be running a job."""
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
@@ -122,7 +120,7 @@ def get_overrides(arguments: Sequence[str]) -> list[str]:
     own = list(own_folders(arguments))
     missing = [folder for folder in own if not folder.is_dir()]
     if missing:
-        raise CompositionError(f"`--config-dir`: there is no folder {str(missing[0])!r}: it was not found.")
+        raise CompositionError(f"`--config-dir` must be a folder, but {str(missing[0])!r} was not found.")
     folders = [folder.resolve().as_uri() for folder in own]
     return [f"hydra.searchpath=[{','.join(folders)}]", *filter(is_override, normalize_overrides(arguments))]
 

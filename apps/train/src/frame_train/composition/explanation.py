@@ -33,8 +33,9 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file is not None:
         return _explain_missing_option(error.missing_cfg_file, error.options or ())
     if isinstance(error, OverrideParseException):
-        hint = "" if "=" in error.override else ' Write a value with spaces in quotes: "train_for=30 minutes".'
-        return f"`{error.override}` must be of the form `key=value`: {_first_line(error)}.{hint}"
+        if "=" in error.override:
+            return f"`{error.override}` can't be parsed: {_first_line(error)}. Close all brackets and quotes."
+        return f'`{error.override}` must be `key=value`. Write a value with spaces in quotes: "train_for=30 minutes".'
     full_key = getattr(error.__cause__, "full_key", None)
     if full_key and str(error).startswith("Could not override"):  # the message is about one key of a mapping
         return _explain_missing_key(full_key, arguments)
@@ -85,6 +86,10 @@ def _explain_choice_made_twice(group: str, arguments: Sequence[str]) -> str:
     return f"`{group}=` is set twice. Choose one option of `{group}`."
 
 
+def _explain_missing_folder(folder: str, arguments: Sequence[str]) -> str:
+    return f"`--config-dir` must be a folder, but {folder!r} was not found."
+
+
 def _explain_kinds_that_differ(place: str, arguments: Sequence[str]) -> str:
     return f"{place}: expected a mapping of names to components, such as `callbacks`, got a list."
 
@@ -93,6 +98,7 @@ _HYDRA_SAYS: dict[str, Callable[[str, Sequence[str]], str]] = {
     "Could not override '(.+)'": _explain_missing_key,
     "Could not delete from config. '(.+)' does not exist": _explain_missing_deletion,
     "Ambiguous value for argument '(.+)'": _explain_ambiguous_value,
+    "Additional config directory '(.+)' not found": _explain_missing_folder,
     r"Multiple values for (\S+)\.": _explain_choice_made_twice,
     r"(In '.+'):[\s\S]*Cannot merge DictConfig with ListConfig": _explain_kinds_that_differ,
 }

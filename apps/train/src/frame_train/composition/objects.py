@@ -13,7 +13,7 @@ from typing import Any
 from hydra.errors import HydraException
 from hydra.utils import instantiate as hydra_instantiate
 from omegaconf import DictConfig, ListConfig
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from frame_train.composition.allow_list import AllowList
 from frame_train.composition.signatures import describe, find_argument_problems, read_signature
@@ -55,7 +55,7 @@ class Composition:
 
     Args:
         construct: Calls a target, in place of `construct_target`.
-        allowed: What a foreign config may build; None allows everything.
+        allowed: The names that a foreign config may build; None allows everything.
         find_all: Whether to build everything else after a mistake, and to raise all mistakes together.
     """
 
@@ -79,7 +79,7 @@ class Composition:
             The object that ``_target_`` makes, or a dictionary, list or value.
 
         Raises:
-            CompositionError: Something can't be built; the message names its key.
+            CompositionError: Something can't be built. The message names its key.
         """
         if not isinstance(node, DictConfig | ListConfig):
             return node
@@ -138,7 +138,7 @@ def find_target(path: Any, key: str, allowed: AllowList | None = None) -> Callab
     """Import the ``_target_`` of the node ``key``.
 
     Raises:
-        CompositionError: It does not exist, or a config may not call it.
+        CompositionError: The target does not exist, or a config may not call it.
     """
     key = f"{key}._target_"
     if not isinstance(path, str):
@@ -147,7 +147,7 @@ def find_target(path: Any, key: str, allowed: AllowList | None = None) -> Callab
         )
     private = [name for name in path.split(".") if re.match("_[^_]", name)]
     if private:
-        raise CompositionError(f"`{key}`: `{path}` is private: `{private[0]}` may not be used from a config.", key)
+        raise CompositionError(f"`{key}`: a config can't use the private name `{private[0]}` in `{path}`.", key)
     if allowed is not None:
         allowed.check_name(path, key)
     module = path.rpartition(".")[0]
@@ -166,7 +166,9 @@ def find_target(path: Any, key: str, allowed: AllowList | None = None) -> Callab
         if "Error locating target" in reason:
             raise CompositionError(f"`{key}`: there is no `{path}`.{_explain_missing(path)}", key) from error
         if "Expected a callable target" in reason:
-            reason = f"`{path}` is not a class or function, but of type {reason.rpartition(' of type ')[2]}."
+            reason = f"`{path}` must be a class or a function, got one of type {reason.rpartition(' of type ')[2]}."
+        elif "is blocklisted" in reason:
+            reason = f"Hydra does not allow `{path}` in a config, because it can execute commands."
         raise CompositionError(f"`{key}`: {reason}", key) from error
     if allowed is not None:
         allowed.check_target(path, target, key)
@@ -179,13 +181,13 @@ def construct_target(
     """Call the target of the node ``key``.
 
     Raises:
-        CompositionError: The arguments do not fit, or the target raises; the message names the key and the target.
+        CompositionError: The arguments do not fit, or the target raises. The message names the key and the target.
     """
     raise_any(find_argument_problems(read_signature(target), positional, arguments, key))
     try:
         return target(*positional, **arguments)
     except Exception as error:
-        where = "" if isinstance(error, ValueError | TypeError | OSError) else " (--traceback shows where.)"
+        where = "" if isinstance(error, ValueError | TypeError | OSError) else " (`--traceback` shows where.)"
         raise CompositionError(f"`{key}` ({describe(target)}): {error}{where}", key) from error
 
 
@@ -195,17 +197,21 @@ def get_key(node: DictConfig | ListConfig, name: Any = None) -> str:
 
 
 def read_entry(node: DictConfig | ListConfig, name: Any) -> Any:
-    """Read one entry of a node, its interpolation resolved.
+    """Read one entry of a node, with its interpolation resolved.
 
     Raises:
-        CompositionError: It can't be resolved, or it is missing.
+        CompositionError: The interpolation can't be resolved, or the entry is missing.
     """
     try:
         return node[name]
+    except MissingMandatoryValue as error:
+        key = get_key(node, name)
+        raise CompositionError(f"`{key}` has no value (`???`). Set `{key}=...`.", key) from error
     except OmegaConfBaseException as error:
-        raise CompositionError(
-            f"`{get_key(node, name)}`: {str(error).splitlines()[0]}.", get_key(node, name)
-        ) from error
+        key = get_key(node, name)
+        reason = str(error).splitlines()[0]
+        cause = re.fullmatch(r'KeyError raised while resolving interpolation: "(.+)"', reason)
+        raise CompositionError(f"`{key}`: {cause[1] if cause else reason}.", key) from error
 
 
 def _identity(value: Any) -> Any:
@@ -226,7 +232,7 @@ def _describe_failed_import(error: HydraException) -> str:
 
 
 def _explain_missing(path: str) -> str:
-    """Return which part of a dotted path does not exist, and the nearest that does."""
+    """Explain which part of a dotted path does not exist, and suggest the nearest one that does."""
     parent, _, name = path.rpartition(".")
     try:
         module = importlib.import_module(parent)

@@ -44,26 +44,26 @@ def locate(
     origins = Origins(arguments) if arguments is not None and any(problem.key for problem in problems) else None
     kept: dict[str, CompositionError] = {}
     for problem in problems:
-        reference = _find_reference(problem, config)
-        source = f" It comes from `{reference}`." if reference else ""
-        files = origins.find(reference or problem.key) if origins is not None else []
-        located = CompositionError(str(problem), origin=source + (f"\n  in {', '.join(files)}" if files else ""))
-        kept.setdefault(re.sub("^`.*?`", "", str(problem)) + source if source else str(problem), located)
+        message = str(problem)
+        key, reference = _find_value(problem, config)
+        source = "" if reference in message else f" It comes from `{reference}`."
+        files = origins.find(reference or key) if origins is not None else []
+        located = CompositionError(message, origin=source + (f"\n  in {', '.join(files)}" if files else ""))
+        kept.setdefault(re.sub("^`.*?`", "", message) + reference if reference else message, located)
     return list(kept.values())
 
 
-def _find_reference(problem: CompositionError, config: DictConfig) -> str:
-    """Find the key that a wrong argument refers to; empty if the argument is not a reference."""
+def _find_value(problem: CompositionError, config: DictConfig) -> tuple[str, str]:
+    """Return the key of the wrong argument, and the key that it refers to; empty if it is not a reference."""
     parent, _, name = problem.key.rpartition(".")
     said = re.findall(r"`(\w+)`", str(problem))  # an error of a target names its arguments
     for key, names in ((problem.key, said), (parent, [name])):
         node = OmegaConf.select(config, key, throw_on_resolution_failure=False) if key else None
         raw = cast(dict[str, Any], OmegaConf.to_container(node, resolve=False)) if isinstance(node, DictConfig) else {}
-        for name in names:
-            match = re.fullmatch(r"\$\{([\w.]+)\}", str(raw.get(name)))
-            if match:
-                return match[1]
-    return ""
+        for name in filter(raw.__contains__, names):
+            match = re.fullmatch(r"\$\{([\w.]+)\}", str(raw[name]))
+            return f"{key}.{name}", match[1] if match else ""
+    return problem.key, ""
 
 
 class Origins:

@@ -13,7 +13,7 @@ from torch import nn
 
 from frame_core import Optimization
 from frame_train.callbacks import CumulativeLogCallback, EvaluationCallback, TrainDurationCallback
-from frame_train.composition.objects import Composition, construct_target, get_key, read_entry
+from frame_train.composition.objects import Composition, get_key, read_entry
 from frame_train.errors import CompositionError, collected
 
 
@@ -73,8 +73,10 @@ def build_parts(config: DictConfig, composition: Composition) -> Parts:
     parts.loggers = build("logger", Logger)
     if config.train_for is not None:
         with collected(parts.problems):
-            arguments = {"train_for": config.train_for}
-            parts.callbacks["train_for"] = construct_target(TrainDurationCallback, (), arguments, "train_for")
+            try:
+                parts.callbacks["train_for"] = TrainDurationCallback(config.train_for)
+            except ValueError as error:
+                raise CompositionError(str(error), "train_for") from error
     with collected(parts.problems):
         parts.make_trainer = composition.instantiate(config.trainer)
     parts.networks = {part: get_key(node) for node, part in composition.list_built() if isinstance(part, nn.Module)}
