@@ -163,7 +163,9 @@ def test_training_ends_at_the_same_weights_with_and_without_evaluations() -> Non
 
 
 def test_a_model_without_the_capability_is_refused_before_anything_runs() -> None:
-    with pytest.raises(TypeError, match="`Samples` needs a `GenerativeModel`, and `LossOnly` is not one"):
+    with pytest.raises(
+        TypeError, match="`Samples` needs a `GenerativeModel`, and `LossOnly` is not one: it has no `sample`"
+    ):
         run_evaluation(Samples(), TinyOptimization(LossOnly()))
     with pytest.raises(TypeError, match="`Samples` needs a `GenerativeModel`"):
         check_requirements(Samples(), TinyOptimization(LossOnly()))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.distributions import Categorical, Distribution, Independent, Normal, OneHotCategorical
+from torch.distributions import Categorical, Distribution, Independent, Normal, OneHotCategorical, Poisson
 
 from frame_core import (
     HISTOGRAM_ENTRY,
@@ -28,6 +28,7 @@ from frame_core import (
     iterate_batches,
 )
 from frame_core.testing import (
+    TinyConditionalModel,
     TinyModel,
     TinyOptimization,
     check_conditional_distribution,
@@ -85,6 +86,41 @@ def test_the_tiny_model_satisfies_the_contract_of_every_capability(x_shape: tupl
     check_model(TinyModel(x_shape), get_batch(data, torch.arange(4)))
 
 
+@pytest.mark.parametrize("x_shape", [(1, 4, 4), (3,), (2, 1)])
+def test_the_tiny_conditional_model_satisfies_the_contract_of_its_capabilities(
+    x_shape: tuple[int, ...],
+) -> None:
+    data = make_tiny_data(n_data=4, x_shape=x_shape)
+    check_model(TinyConditionalModel(x_shape), get_batch(data, torch.arange(4)))
+
+
+def test_the_log_evidence_of_the_tiny_conditional_model_is_the_integral_over_z() -> None:
+    model = TinyConditionalModel(x_shape=(1,)).double()
+    x, y = torch.tensor([[-1.0], [0.3], [2.0]]).double(), torch.tensor([2, 0, 1])
+    z = torch.linspace(-12, 12, 4001).double()
+    joint = Normal(0.0, 1.0).log_prob(z) + Normal(z + model.shifts[y], 1.0).log_prob(x)
+    torch.testing.assert_close(model.log_evidence({"x": x, "y": y}), torch.trapezoid(joint.exp(), z).log())
+
+
+def test_the_bounds_of_the_tiny_conditional_model_are_its_log_evidence_given_the_label() -> None:
+    model = TinyConditionalModel()
+    log_evidence = model.log_evidence(BATCH)
+    terms = model.compute_loss_components(BATCH)
+    torch.testing.assert_close(-(terms["reconstruction"] + terms["regularization"]), log_evidence.mean())
+    torch.testing.assert_close(model.compute_log_weights(BATCH, 3), log_evidence.expand(3, 5))
+    other_labels = {**BATCH, "y": (BATCH["y"] + 1) % 3}
+    assert not torch.isclose(model.log_evidence(other_labels), log_evidence).any()
+
+
+def test_samples_of_the_tiny_conditional_model_have_the_mean_and_variance_of_their_label() -> None:
+    torch.manual_seed(0)
+    model = TinyConditionalModel(x_shape=(2,))
+    samples = model.sample(torch.Size([100_000]), sample_output=True, y=torch.tensor([0, 2])).detach()
+    assert samples.shape == (100_000, 2, 2)
+    assert (samples.mean(0) - model.shifts[[0, 2]]).abs().max() < 4 * (2 / 100_000) ** 0.5  # four standard errors
+    assert (samples.var(0) - 2).abs().max() < 4 * 2 * (2 / 100_000) ** 0.5
+
+
 def test_the_tiny_data_are_reproducible_in_0_to_1_and_have_every_label() -> None:
     one, two = (next(iterate_batches(make_tiny_data(), 12)) for _ in range(2))
     torch.testing.assert_close(one, two)
@@ -126,7 +162,9 @@ class TinyLoss(TinyModel):
     ("change", "violation"),
     [
         (lambda quantities: {"elbo": quantities["loss"]}, "without 'loss'"),
-        (lambda quantities: {**quantities, "elbo": 1.0}, "'elbo' is a float, not a tensor"),
+        (lambda quantities: {**quantities, "elbo": "1"}, "'elbo' is a str, not a tensor"),
+        (lambda quantities: {**quantities, "elbo": float("nan")}, "'elbo' is nan"),
+        (lambda quantities: {"loss": quantities["loss"].item()}, "'loss' is a float, not a tensor"),
         (lambda quantities: {**quantities, "elbo": torch.zeros(3)}, r"'elbo' has shape \(3,\), not \(\)"),
         (lambda quantities: {**quantities, "elbo": torch.tensor(torch.nan)}, "'elbo' is nan"),
         (lambda quantities: {**quantities, "elbo": quantities["loss"] + 0}, "check 'elbo'"),
@@ -136,6 +174,10 @@ class TinyLoss(TinyModel):
 def test_check_model_finds_a_wrong_loss(change: Callable[[dict[str, Tensor]], dict[str, Any]], violation: str) -> None:
     with pytest.raises(AssertionError, match=violation):
         check_model(TinyLoss(change), BATCH)
+
+
+def test_quantities_beside_the_loss_may_be_numbers() -> None:
+    check_model(TinyLoss(lambda quantities: {**quantities, "elbo": 1.5, "n": 3}), BATCH)
 
 
 def test_check_model_requires_a_model() -> None:
@@ -189,6 +231,30 @@ class TransposedWeights(TinyModel):
 class InfiniteWeights(TinyModel):
     def compute_log_weights(self, data: Mapping[str, Tensor], n_samples: int) -> Tensor:
         return super().compute_log_weights(data, n_samples) - torch.inf
+
+
+class WidePosterior(TinyModel):
+    """Its posterior is twice as wide as the exact one, so that the weights depend on z."""
+
+    def encode(self, x: Tensor) -> Distribution:
+        return Independent(Normal((x - self.shift) / 2, 2**0.5), len(self.x_shape))
+
+
+class WeightsWithoutGradient(WidePosterior):
+    def compute_log_weights(self, data: Mapping[str, Tensor], n_samples: int) -> Tensor:
+        q_z = self.encode(data["x"])
+        z = q_z.sample(torch.Size([n_samples]))
+        return self._prior().log_prob(z) + self.decode(z).log_prob(data["x"]) - q_z.log_prob(z)
+
+
+class DetachedWeights(WidePosterior):
+    def compute_log_weights(self, data: Mapping[str, Tensor], n_samples: int) -> Tensor:
+        return super().compute_log_weights(data, n_samples).detach()
+
+
+class SinglePrecisionWeights(TinyModel):
+    def compute_log_weights(self, data: Mapping[str, Tensor], n_samples: int) -> Tensor:
+        return self.classifier(data["x"].float().flatten(1)).sum(1).expand(n_samples, -1)
 
 
 class ElementwiseLikelihood(OneTerm):
@@ -263,6 +329,9 @@ class FlatSamples(TinyModel):
         (TensorPosterior, "`encode` returns a Tensor"),
         (TransposedWeights, r"`compute_log_weights` has shape \(5, 3\)"),
         (InfiniteWeights, "`compute_log_weights` is not finite"),
+        (WeightsWithoutGradient, "the gradient of `compute_log_weights` for `shift` is .*; draw z with `rsample`"),
+        (DetachedWeights, "the gradient of `compute_log_weights` for `shift` is 0 in a direction"),
+        (SinglePrecisionWeights, "`compute_log_weights` does not compute in the precision of the parameters"),
         (ElementwiseLikelihood, r"`decode` has `batch_shape` \(5, 1, 4, 4\), not \(5,\)"),
         (FlatLikelihood, r"`decode` has `event_shape` \(16,\)"),
         (OneLabelForAll, r"`classify` has `batch_shape` \(\), not \(5,\)"),
@@ -277,6 +346,28 @@ class FlatSamples(TinyModel):
 def test_check_model_finds_every_violation(model: type[TinyModel], violation: str) -> None:
     with pytest.raises(AssertionError, match=violation):
         check_model(model(), BATCH)
+
+
+def test_weights_of_an_inexact_posterior_that_are_reparameterized_pass() -> None:
+    check_model(WidePosterior(), BATCH)
+
+
+class CountingPosterior(WidePosterior):
+    """A posterior over integers, which no gradient reaches through z."""
+
+    def encode(self, x: Tensor) -> Distribution:
+        return Independent(Poisson((x - self.shift).exp()), len(self.x_shape))
+
+    def compute_loss_components(self, data: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: self.shift.sum() for name in ("reconstruction", "regularization")}
+
+    def compute_log_weights(self, data: Mapping[str, Tensor], n_samples: int) -> Tensor:
+        q_z = self.encode(data["x"])
+        return -q_z.log_prob(q_z.sample(torch.Size([n_samples])))
+
+
+def test_weights_of_a_posterior_that_can_not_be_reparameterized_pass() -> None:
+    check_model(CountingPosterior(), BATCH)
 
 
 class Shift(nn.Module):

@@ -26,9 +26,6 @@ class CountingModel(VariationalModel):
         self.batch_sizes.append(len(data["x"]))
         return {"reconstruction": self.n_calls.clone(), "regularization": torch.tensor(0.5)}
 
-    def compute_log_weights(self, data: Mapping[str, Tensor], n_samples: int) -> Tensor:
-        raise AssertionError("the lower bound needs no weights")
-
 
 @pytest.mark.parametrize("batch_size", [1, 5, 12, 1000])
 @pytest.mark.parametrize("split", ["train", "valid"])
@@ -101,6 +98,19 @@ def test_bad_number_of_samples_or_data_is_refused(n_samples: Any, error: type[Ex
 def test_unknown_split_is_refused_and_the_splits_are_listed() -> None:
     with pytest.raises(ValueError, match="no split 'validation'; it has 'train', 'valid'"):
         run_evaluation(ELBOEvaluation("validation"), TinyOptimization())
+
+
+def test_a_model_without_the_two_terms_has_no_bound() -> None:
+    class Bottleneck(CountingModel):
+        def compute_loss_components(self, data: Mapping[str, Tensor]) -> dict[str, Tensor]:
+            return {"prediction": self.n_calls, "regularization": self.n_calls}
+
+    message = (
+        "`Bottleneck.compute_loss_components` must return `reconstruction` and `regularization`, "
+        "got `prediction`, `regularization`"
+    )
+    with pytest.raises(ValueError, match=message):
+        run_evaluation(ELBOEvaluation("valid"), TinyOptimization(model=Bottleneck()))
 
 
 def test_empty_split_is_refused() -> None:

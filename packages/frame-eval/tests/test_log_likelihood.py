@@ -7,20 +7,17 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from frame_core import SCALAR_ENTRY, VariationalModel, get_batch, run_evaluation
+from frame_core import SCALAR_ENTRY, ImportanceSamplingModel, get_batch, run_evaluation
 from frame_core.testing import TinyModel, TinyOptimization, make_tiny_data
 from frame_eval import LogLikelihoodEvaluation, batches
 
 
-class VariationalDouble(VariationalModel):
+class WeightsDouble(ImportanceSamplingModel):
     def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
         return {"loss": data["x"].mean()}
 
-    def compute_loss_components(self, data: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        raise NotImplementedError
 
-
-class TabulatedModel(VariationalDouble):
+class TabulatedModel(WeightsDouble):
     """Returns the log weights of a table (n_samples, n_data), row by row. An example is the index of its column."""
 
     def __init__(self, table: Tensor) -> None:
@@ -37,7 +34,7 @@ class TabulatedModel(VariationalDouble):
         return self.table[rows, columns]
 
 
-class PriorGuessModel(VariationalDouble):
+class PriorGuessModel(WeightsDouble):
     """x ~ N(z, 1) with z ~ N(0, 1), whose posterior is approximated by the prior N(0, 1)."""
 
     def compute_log_weights(self, data: Mapping[str, Tensor], n_samples: int) -> Tensor:

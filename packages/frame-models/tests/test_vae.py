@@ -1,4 +1,5 @@
-from math import nan, sqrt
+from collections.abc import Mapping
+from math import log, nan, sqrt
 
 import pytest
 import torch
@@ -199,6 +200,49 @@ def test_weights_are_one_over_the_evidence_away_from_one_on_average() -> None:
     log_evidence = Normal(0.0, sqrt(2.0)).log_prob(x.squeeze(1))
     ratios = (model.compute_log_weights({"x": x}, 100_000).detach() - log_evidence).exp()
     assert ((ratios.mean(0) - 1).abs() < 4 * ratios.std(0) / sqrt(100_000)).all()
+
+
+class LearnedPosterior(nn.Module):
+    """q(z | x) = N(slope x, scale^2), which is exact for x | z ~ N(z, 1) at slope 1 / 2 and variance 1 / 2."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slope = nn.Parameter(torch.tensor(0.0))
+        self.log_scale = nn.Parameter(torch.tensor(0.0))
+
+    def forward(self, x: Tensor) -> Distribution:
+        return Independent(Normal(self.slope * x, self.log_scale.exp()), 1)
+
+
+def test_training_on_the_importance_weighted_bound_makes_the_posterior_exact() -> None:
+    torch.manual_seed(0)
+    posterior = LearnedPosterior()
+    model = VariationalAutoencoder(posterior, UnitNoiseDecoder(), StandardNormal(1))
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
+    for _ in range(200):
+        log_weights = model.compute_log_weights({"x": sqrt(2) * torch.randn(256, 1)}, 5)
+        optimizer.zero_grad()
+        (log(5) - log_weights.logsumexp(0)).mean().backward()
+        optimizer.step()
+    # the gradient vanishes at the exact posterior, where every weight is the evidence
+    assert posterior.slope.item() == pytest.approx(0.5, abs=0.05)
+    assert posterior.log_scale.exp().item() == pytest.approx(sqrt(0.5), abs=0.05)
+
+
+class UntrainableWeights(VariationalAutoencoder):
+    """Samples z without a gradient, so that an importance-weighted loss is minimized by another posterior."""
+
+    def compute_log_weights(self, data: Mapping[str, Tensor], n_samples: int) -> Tensor:
+        q_z = self.encode(data["x"])
+        z = q_z.sample(torch.Size([n_samples]))
+        return self.prior().log_prob(z) + self.decoder(z).log_prob(data["x"]) - q_z.log_prob(z)
+
+
+def test_weights_that_leave_out_the_gradient_of_the_samples_violate_the_contract() -> None:
+    x = {"x": torch.randn(4, X_DIM)}
+    check_model(VariationalAutoencoder(Gaussian(X_DIM, 2), Gaussian(2, X_DIM), StandardNormal()), x)
+    with pytest.raises(AssertionError, match=r"gradient of `compute_log_weights` for `encoder\.\S+` is .*`rsample`"):
+        check_model(UntrainableWeights(Gaussian(X_DIM, 2), Gaussian(2, X_DIM), StandardNormal()), x)
 
 
 def test_decode_returns_the_likelihood() -> None:

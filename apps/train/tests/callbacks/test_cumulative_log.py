@@ -1,3 +1,5 @@
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pytest
@@ -6,8 +8,9 @@ from pytorch_lightning import Callback, Trainer
 from torch import Tensor
 
 from doubles import FailingEvaluation, RecordingLogger
+from frame_core.testing import TinyModel
 from frame_train.callbacks import CumulativeLogCallback, EvaluationCallback
-from trainers import fit_tiny, ignore_lightning_warnings
+from trainers import fit, fit_tiny, ignore_lightning_warnings, make_tiny_optimization
 
 pytestmark = ignore_lightning_warnings
 
@@ -30,6 +33,26 @@ def test_training_quantities_are_logged_as_means_since_the_last_entry() -> None:
         for name in ("loss", "reconstruction", "regularization", "classification"):
             expected = torch.stack([output[name] for output in outputs]).mean().item()
             assert values[name] == pytest.approx(expected)
+
+
+class NumberModel(TinyModel):
+    """Returns what it computes beside the loss as numbers."""
+
+    def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> Mapping[str, Tensor | float]:
+        quantities = super().compute_loss(data, data_idx)
+        return {name: value if name == "loss" else value.item() for name, value in quantities.items()}
+
+
+@pytest.mark.parametrize("steps_per_execution", [1, 5])
+def test_numbers_beside_the_loss_are_logged_as_tensors_are(steps_per_execution: int) -> None:
+    logged = []
+    for model in (TinyModel, NumberModel):
+        logger = RecordingLogger()
+        make = partial(make_tiny_optimization, model(), steps_per_execution=steps_per_execution)
+        fit(make, CumulativeLogCallback("5 iterations"), logger=logger, max_epochs=1)
+        ((_, values, _, _),) = logger.entries
+        logged.append(dict(values))
+    assert logged[0] == logged[1]
 
 
 def test_accumulation_of_gradients_does_not_scale_the_logged_loss() -> None:

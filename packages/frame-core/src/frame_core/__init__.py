@@ -56,14 +56,18 @@ from frame_core.models import (
     AdversarialModel,
     ClassificationModel,
     GenerativeModel,
+    ImportanceSamplingModel,
     LatentVariableModel,
     Model,
     ReconstructionModel,
     RepresentationLearningModel,
     VariationalModel,
     encode_batch,
+    find_missing_methods,
+    select_conditions,
 )
 from frame_core.optimization import Optimization
+from frame_core.quantities import as_tensors
 from frame_core.schedules import ExponentialWarmup, LinearWarmup, Schedule, check_non_negative, get_value
 
 __all__ = [
@@ -88,6 +92,7 @@ __all__ = [
     "EvaluationView",
     "ExponentialWarmup",
     "GenerativeModel",
+    "ImportanceSamplingModel",
     "Interval",
     "JointModel",
     "LatentVariableModel",
@@ -106,6 +111,7 @@ __all__ = [
     "VariationalModel",
     "WrapperDataset",
     "add_losses",
+    "as_tensors",
     "call_frozen",
     "check_choice",
     "check_count",
@@ -119,6 +125,7 @@ __all__ = [
     "compute_adversarial_loss",
     "encode_batch",
     "find_collate_fn",
+    "find_missing_methods",
     "generate_like",
     "get_batch",
     "get_examples",
@@ -135,6 +142,7 @@ __all__ = [
     "reparametrize",
     "run_evaluation",
     "sample_or_mean",
+    "select_conditions",
     "share",
     "suggest",
     "undisturbed",

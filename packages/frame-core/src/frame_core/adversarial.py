@@ -9,6 +9,7 @@ from torch.func import functional_call
 
 from frame_core.distributions import check_shapes, get_mean
 from frame_core.models import AdversarialModel
+from frame_core.quantities import as_tensors
 
 
 def call_frozen(module: nn.Module, *inputs: Tensor) -> Any:
@@ -53,7 +54,7 @@ def check_scores(part: str, scores: Tensor, x: Tensor) -> Tensor:
     return scores
 
 
-def add_losses(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+def add_losses(parts: Mapping[str, Mapping[str, Tensor | float]]) -> dict[str, Tensor]:
     """Add the losses of several parts of a model.
 
     Args:
@@ -62,9 +63,10 @@ def add_losses(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
     Returns:
         ``loss``, the sum of the losses, and each quantity of each part, detached, as ``<part>_<quantity>``.
     """
-    loss = torch.stack([quantities["loss"] for quantities in parts.values()]).sum()
+    computed = {part: as_tensors(quantities) for part, quantities in parts.items()}
+    loss = torch.stack([quantities["loss"] for quantities in computed.values()]).sum()
     logged = {
-        f"{part}_{name}": value.detach() for part, quantities in parts.items() for name, value in quantities.items()
+        f"{part}_{name}": value.detach() for part, quantities in computed.items() for name, value in quantities.items()
     }
     return {"loss": loss, **logged}
 

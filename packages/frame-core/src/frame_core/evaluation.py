@@ -12,7 +12,7 @@ from torch import nn
 
 from frame_core.data import get_split
 from frame_core.log_entry import LogEntry
-from frame_core.models import Model
+from frame_core.models import Model, find_missing_methods
 from frame_core.optimization import Optimization
 
 
@@ -23,8 +23,8 @@ class Evaluation(ABC):
     model in eval mode and gradients disabled, and may draw random numbers freely.
     """
 
-    requires: ClassVar[type[Model]] = Model
-    """The capability that the model must have."""
+    requires: ClassVar[type[nn.Module]] = nn.Module
+    """The capability that the model must have, such as `GenerativeModel`; any module by default."""
 
     evaluate_on: str = ""
     """The split of the data that it reads, or an empty string if it reads no split."""
@@ -53,10 +53,12 @@ def check_requirements(evaluation: Evaluation, optimization: Optimization) -> No
         TypeError: The model lacks the capability, or `Evaluation.check` raises it.
         ValueError: The split is missing or empty, or `Evaluation.check` raises it.
     """
-    if not isinstance(optimization.model, evaluation.requires):
+    model, capability = type(optimization.model), evaluation.requires
+    if not issubclass(model, capability):
+        missing = find_missing_methods(model, capability) if issubclass(capability, Model) else []
+        reason = f": it has no {' and no '.join(f'`{method}`' for method in missing)}" if missing else ""
         raise TypeError(
-            f"`{type(evaluation).__name__}` needs a `{evaluation.requires.__name__}`, "
-            f"and `{type(optimization.model).__name__}` is not one."
+            f"`{type(evaluation).__name__}` needs a `{capability.__name__}`, and `{model.__name__}` is not one{reason}."
         )
     if evaluation.evaluate_on:
         get_split(optimization.data, evaluation.evaluate_on)

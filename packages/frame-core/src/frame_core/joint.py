@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from frame_core.adversarial import add_losses
 from frame_core.checks import check_choice, check_positive
 from frame_core.models import Model
+from frame_core.quantities import as_tensors
 
 
 class JointModel(Model):
@@ -35,6 +36,6 @@ class JointModel(Model):
     def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
         """Compute the weighted sum of the losses, and each quantity of each model as ``<name>_<quantity>``."""
         models = cast(Mapping[str, Model], self.models)
-        parts = {name: model.compute_loss(data, data_idx) for name, model in models.items()}
+        parts = {name: as_tensors(model.compute_loss(data, data_idx)) for name, model in models.items()}
         losses = [self._weights[name] * quantities["loss"] for name, quantities in parts.items()]
         return {**add_losses(parts), "loss": torch.stack(losses).sum()}

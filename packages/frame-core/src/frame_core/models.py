@@ -1,7 +1,12 @@
-"""Models, and the capabilities that evaluations and optimizations require."""
+"""Models, and the capabilities that evaluations and optimizations require.
+
+A capability is a matter of methods. A model that has the methods of a capability is an instance of it, whatever its
+base classes are. Deriving from a capability documents it, and reports a missing method when the model is made.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from inspect import signature
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +18,14 @@ from frame_core.data import get_tensor
 class Model(nn.Module, ABC):
     """Networks and a loss, independent of data set and architecture."""
 
+    @classmethod
+    def __subclasshook__(cls, subclass: type, /) -> bool:
+        if cls.__module__ != __name__:
+            return NotImplemented  # a class that only its own subclasses derive from
+        return issubclass(subclass, nn.Module) and not find_missing_methods(subclass, cls)
+
     @abstractmethod
-    def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
+    def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> Mapping[str, Tensor | float]:
         """Compute the loss of a batch.
 
         Args:
@@ -23,8 +34,8 @@ class Model(nn.Module, ABC):
             data_idx: Index of the batch in its epoch.
 
         Returns:
-            A dictionary of scalar tensors: ``loss`` carries the gradient, every other value is a
-            detached quantity to log. Losses are means over the batch of sums over the event, in nats.
+            ``loss``, a scalar tensor that carries the gradient, and quantities to log, each a number or a
+            detached scalar tensor. Losses are means over the batch of sums over the event, in nats.
         """
 
 
@@ -39,20 +50,25 @@ class GenerativeModel(Model):
     ) -> Tensor:
         """Generate data.
 
+        A conditional model has further parameters with the names of the tensors of a batch that it needs, such as
+        ``y``. Given conditions of shape (batch, ...), it generates ``sample_shape`` samples for each of them. See
+        `select_conditions`.
+
         Args:
             sample_shape: Leading dimensions of the generated samples.
             sample_output: Whether to sample the output distribution too. If False, its mean is returned.
 
         Returns:
-            Tensor of shape (\\*sample_shape, \\*x_shape).
+            Tensor of shape (\\*sample_shape, \\*x_shape), or (\\*sample_shape, batch, \\*x_shape) given conditions.
         """
 
 
 class RepresentationLearningModel(Model):
     """A model that represents an example by a random variable z.
 
-    If the representation depends on more than x, such as a label or a mask, the model also has a method
-    ``encode_batch(data)``, which takes a batch and returns the same distribution. See `encode_batch`.
+    If the representation depends on more than x, such as a label or a mask, the model has a method
+    ``encode_batch(data)``, which takes a batch and returns the same distribution. It needs no ``encode`` then. See
+    `encode_batch`.
     """
 
     @abstractmethod
@@ -117,19 +133,24 @@ class VariationalModel(Model):
             The lower bound is minus their sum.
         """
 
+
+class ImportanceSamplingModel(Model):
+    """A latent-variable model whose log-likelihood can be estimated by importance sampling."""
+
     @abstractmethod
     def compute_log_weights(self, data: Mapping[str, Tensor], n_samples: int) -> Tensor:
         """Compute the log importance weights log p(x, z) - log q(z | x) of samples z ~ q(z | x), in nats.
 
         The logarithm of the mean of the weights over the samples is a lower bound on log p(x). It becomes
-        tighter with more samples.
+        tighter with more samples. If q(z | x) can be reparameterized, z is drawn with `rsample`, so that the gradient
+        of the bound reaches q(z | x).
 
         Args:
             data: A batch with ``data["x"]`` of shape (batch, \\*x_shape).
             n_samples: Number of samples per example.
 
         Returns:
-            Tensor of shape (n_samples, batch).
+            Tensor of shape (n_samples, batch), with gradient.
         """
 
 
@@ -165,18 +186,30 @@ class AdversarialModel(GenerativeModel):
     """Distinguishes generated from real data. If it returns an unbounded score, it is a critic."""
 
     @abstractmethod
-    def compute_generator_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
+    def compute_generator_loss(self, data: Mapping[str, Tensor], data_idx: int) -> Mapping[str, Tensor | float]:
         """Compute the loss of the generator, as `compute_loss` does.
 
         Its gradient reaches only the parameters of the generator.
         """
 
     @abstractmethod
-    def compute_discriminator_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
+    def compute_discriminator_loss(self, data: Mapping[str, Tensor], data_idx: int) -> Mapping[str, Tensor | float]:
         """Compute the loss of the discriminator, as `compute_loss` does.
 
         Its gradient reaches only the parameters of the discriminator.
         """
+
+
+def find_missing_methods(model: type, capability: type[Model]) -> list[str]:
+    """Return the methods of a capability that a class of models lacks. ``encode_batch`` is as good as ``encode``."""
+
+    def has(method: str) -> bool:
+        return callable(getattr(model, method, None)) or (method == "encode" and has("encode_batch"))
+
+    methods = capability.__abstractmethods__
+    return [
+        method for method in sorted(methods) if not has(method) and (method != "compute_loss" or capability is Model)
+    ]
 
 
 def encode_batch(model: RepresentationLearningModel, data: Mapping[str, Tensor]) -> Distribution:
@@ -187,3 +220,8 @@ def encode_batch(model: RepresentationLearningModel, data: Mapping[str, Tensor])
     """
     encode = getattr(model, "encode_batch", None)
     return model.encode(get_tensor(data, "x")) if encode is None else encode(data)
+
+
+def select_conditions(model: GenerativeModel, data: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the conditions of the model's ``sample`` in a batch: the tensors that are named like its parameters."""
+    return {name: data[name] for name in signature(model.sample).parameters if name in data}

@@ -41,7 +41,7 @@ class ELBOEvaluation(Evaluation):
         """Compute the bound.
 
         Raises:
-            ValueError: The split is missing or empty.
+            ValueError: The split is missing or empty, or the model does not compute the two terms of the bound.
         """
         model = optimization.model
         assert isinstance(model, VariationalModel)  # `requires`
@@ -54,5 +54,10 @@ class ELBOEvaluation(Evaluation):
 
     def _estimate_bound(self, model: VariationalModel, data: Mapping[str, Tensor]) -> Tensor:
         """Estimate the mean of the bound over a batch."""
-        terms = [model.compute_loss_components(data) for _ in range(self.n_samples)]
-        return -torch.stack([term["reconstruction"] + term["regularization"] for term in terms]).mean()
+        draws = [model.compute_loss_components(data) for _ in range(self.n_samples)]
+        if not {"reconstruction", "regularization"} <= set(draws[0]):
+            raise ValueError(
+                f"`{type(model).__name__}.compute_loss_components` must return `reconstruction` and `regularization`, "
+                f"got {', '.join(f'`{name}`' for name in draws[0])}."
+            )
+        return -torch.stack([terms["reconstruction"] + terms["regularization"] for terms in draws]).mean()

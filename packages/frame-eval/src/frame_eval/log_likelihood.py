@@ -6,7 +6,7 @@ from math import log
 import torch
 from torch import Tensor
 
-from frame_core import SCALAR_ENTRY, Evaluation, LogEntry, Optimization, VariationalModel, check_count
+from frame_core import SCALAR_ENTRY, Evaluation, ImportanceSamplingModel, LogEntry, Optimization, check_count
 from frame_eval.batches import get_batch_size, iterate_split, split_draws
 
 
@@ -29,7 +29,7 @@ class LogLikelihoodEvaluation(Evaluation):
         Importance Weighted Autoencoders (Burda et al., 2016), https://arxiv.org/abs/1509.00519
     """
 
-    requires = VariationalModel
+    requires = ImportanceSamplingModel
 
     def __init__(self, evaluate_on: str, n_samples: int = 100) -> None:
         self.evaluate_on = evaluate_on
@@ -42,12 +42,12 @@ class LogLikelihoodEvaluation(Evaluation):
             ValueError: The split is missing or empty.
         """
         model = optimization.model
-        assert isinstance(model, VariationalModel)  # `requires`
+        assert isinstance(model, ImportanceSamplingModel)  # `requires`
         batches = iterate_split(optimization, self.evaluate_on, get_batch_size(self.n_samples))
         bounds = [self._compute_bounds(model, batch) for batch in batches]
         return LogEntry(data_type=SCALAR_ENTRY, value=torch.cat(bounds).mean())
 
-    def _compute_bounds(self, model: VariationalModel, data: Mapping[str, Tensor]) -> Tensor:
+    def _compute_bounds(self, model: ImportanceSamplingModel, data: Mapping[str, Tensor]) -> Tensor:
         """Compute the bound of each example of a batch, of shape (batch,)."""
         draws = split_draws(self.n_samples, data["x"])
         log_sums = [model.compute_log_weights(data, n).logsumexp(0) for n in draws]

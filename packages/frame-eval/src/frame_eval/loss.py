@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from frame_core import SCALARS_ENTRY, Evaluation, LogEntry, Optimization, check_count
+from frame_core import SCALARS_ENTRY, Evaluation, LogEntry, Model, Optimization, as_tensors, check_count
 from frame_eval.batches import BATCH_SIZE, iterate_split
 
 
@@ -20,6 +20,8 @@ class LossEvaluation(Evaluation):
         ValueError: ``n_data`` is not positive.
     """
 
+    requires = Model
+
     def __init__(self, evaluate_on: str, n_data: int | None = None) -> None:
         self.evaluate_on = evaluate_on
         self.n_data = None if n_data is None else check_count("n_data", n_data)
@@ -34,7 +36,7 @@ class LossEvaluation(Evaluation):
         n_seen = 0
         for batch_idx, batch in enumerate(iterate_split(optimization, self.evaluate_on, BATCH_SIZE, self.n_data)):
             n_examples = len(batch["x"])
-            for name, value in optimization.model.compute_loss(batch, batch_idx).items():
+            for name, value in as_tensors(optimization.model.compute_loss(batch, batch_idx)).items():
                 totals[name] = totals.get(name, torch.zeros_like(value)) + n_examples * value
             n_seen += n_examples
         means = (torch.stack(list(totals.values())) / n_seen).tolist()

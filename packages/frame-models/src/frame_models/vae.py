@@ -8,6 +8,7 @@ from torch.distributions import Distribution
 
 from frame_core import (
     GenerativeModel,
+    ImportanceSamplingModel,
     LatentVariableModel,
     ReconstructionModel,
     Schedule,
@@ -22,7 +23,9 @@ from frame_core import (
 )
 
 
-class VariationalAutoencoder(GenerativeModel, LatentVariableModel, ReconstructionModel, VariationalModel):
+class VariationalAutoencoder(
+    GenerativeModel, LatentVariableModel, ReconstructionModel, VariationalModel, ImportanceSamplingModel
+):
     """Latent-variable model trained on a beta-weighted evidence lower bound.
 
     The three parts may be any modules that satisfy the contracts of `frame_core.ConditionalDistribution` and
@@ -87,7 +90,7 @@ class VariationalAutoencoder(GenerativeModel, LatentVariableModel, Reconstructio
     def compute_log_weights(self, data: Mapping[str, Tensor], n_samples: int) -> Tensor:
         x = get_tensor(data, "x")
         q_z, p_z = self.encode(x), self.prior()
-        z = q_z.sample(torch.Size([n_samples]))
+        z = reparametrize(q_z, "encoder", torch.Size([n_samples]))
         log_likelihood = self.decoder(z.flatten(0, 1)).log_prob(x.repeat(n_samples, *[1] * (x.ndim - 1)))
         return log_likelihood.unflatten(0, z.shape[:2]) + p_z.log_prob(z) - q_z.log_prob(z)
 

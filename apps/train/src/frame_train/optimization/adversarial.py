@@ -6,7 +6,7 @@ from pytorch_lightning import Trainer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from frame_core import AdversarialModel, SizedDataset, check_count
+from frame_core import AdversarialModel, SizedDataset, as_tensors, check_count
 from frame_train.data.augmentation import Augmentation
 from frame_train.optimization.module import OptimizationModule
 
@@ -85,9 +85,10 @@ class AdversarialOptimization(OptimizationModule):
             quantities |= self._step("generator", self.model.compute_generator_loss(batch, batch_idx))
         return quantities
 
-    def _step(self, part: str, quantities: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def _step(self, part: str, computed: Mapping[str, Tensor | float]) -> dict[str, Tensor]:
         """Step one optimizer on one loss, and return the quantities to log under the name of the part."""
         optimizer = self.optimizers()[("generator", "discriminator").index(part)]  # pyright: ignore[reportIndexIssue]
+        quantities = as_tensors(computed)
         optimizer.zero_grad()
         self.manual_backward(quantities["loss"])
         optimizer.step()

@@ -6,11 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from frame_core import as_tensors
 from frame_train.errors import TrainingError, suggest
 
 MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 
-Loss = Callable[[Mapping[str, Tensor], int], dict[str, Tensor]]
+Loss = Callable[[Mapping[str, Tensor], int], Mapping[str, Tensor | float]]
 """Computes the quantities of a batch from the batch and its position in the epoch, as `Model.compute_loss` does."""
 
 
@@ -37,7 +38,7 @@ class CompilableLoss:
         """
         if self._mode is not None:
             self._loss, self._mode = compile_loss(self._loss, self._mode), None
-        return self._loss(data, data_idx)
+        return as_tensors(self._loss(data, data_idx))
 
 
 def check_mode(compile_mode: Any) -> str | None:
@@ -78,7 +79,7 @@ def compile_loss(loss: Loss, mode: str) -> Loss:
 
     def compute(data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
         torch.compiler.cudagraph_mark_step_begin()
-        quantities = compiled(data, data_idx)  # the next call of a CUDA graph overwrites these
+        quantities = as_tensors(compiled(data, data_idx))  # the next call of a CUDA graph overwrites these
         return {name: value if name == "loss" else value.clone() for name, value in quantities.items()}
 
     return compute

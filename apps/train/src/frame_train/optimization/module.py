@@ -11,7 +11,7 @@ from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from frame_core import Model, SizedDataset, check_count, get_split, is_in_memory
+from frame_core import Model, SizedDataset, as_tensors, check_count, get_split, is_in_memory
 from frame_train.data.augmentation import Augmentation, augment
 from frame_train.data.loaders import make_train_loader
 from frame_train.data.sampling import ShuffledBatches, StepGroups
@@ -178,7 +178,7 @@ class OptimizationModule(LightningModule, ABC):
             The quantities; those of a step group are vectors with an element for each step.
         """
         if self._groups.n_steps == 1:
-            return compute_loss(batch, batch_idx)
+            return as_tensors(compute_loss(batch, batch_idx))
         is_last = batch_idx + 1 == len(self._groups)
         n_left = None if self.trainer.max_steps == -1 else self.trainer.max_steps - self.trainer.global_step
         taken: list[dict[str, Tensor]] = []
@@ -245,7 +245,7 @@ class OptimizationModule(LightningModule, ABC):
         quantities: dict[str, Tensor] = {}
 
         def compute() -> Tensor:
-            quantities.update(compute_loss(batch, batch_idx))
+            quantities.update(as_tensors(compute_loss(batch, batch_idx)))
             optimizer.zero_grad()
             self.manual_backward(quantities["loss"])
             return quantities["loss"]

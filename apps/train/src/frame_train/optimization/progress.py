@@ -6,18 +6,19 @@ from typing import Any, cast
 from pytorch_lightning import Trainer
 from torch import Tensor
 
-from frame_core import Interval, Optimization
+from frame_core import Interval, Optimization, as_tensors
 from frame_train.distributed.collectives import get_collectives
 
 
-def read_quantities(outputs: Mapping[str, Tensor], trainer: Trainer) -> dict[str, Tensor]:
+def read_quantities(outputs: Mapping[str, Tensor | float], trainer: Trainer) -> dict[str, Tensor]:
     """Return what a training step computed, with the loss as it was before Lightning divided it for accumulation.
 
     A quantity of a step group is a vector with an element for each step.
     """
-    if trainer.accumulate_grad_batches == 1 or not trainer.lightning_module.automatic_optimization:
-        return dict(outputs)
-    return {**outputs, "loss": outputs["loss"] * trainer.accumulate_grad_batches}
+    quantities = as_tensors(outputs)
+    if trainer.accumulate_grad_batches > 1 and trainer.lightning_module.automatic_optimization:
+        quantities["loss"] = quantities["loss"] * trainer.accumulate_grad_batches
+    return quantities
 
 
 def get_call_interval(callback: Any) -> int:

@@ -10,9 +10,10 @@ from frame_core.testing.checks import (
     check_marginal_distribution,
     check_model,
 )
-from frame_core.testing.doubles import TinyModel, TinyOptimization, make_tiny_data
+from frame_core.testing.doubles import TinyConditionalModel, TinyModel, TinyOptimization, make_tiny_data
 
 __all__ = [
+    "TinyConditionalModel",
     "TinyModel",
     "TinyOptimization",
     "check_conditional_distribution",

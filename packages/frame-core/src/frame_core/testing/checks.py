@@ -2,7 +2,9 @@
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from math import isclose
+from numbers import Real
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -26,14 +28,17 @@ from frame_core.models import (
     AdversarialModel,
     ClassificationModel,
     GenerativeModel,
+    ImportanceSamplingModel,
     LatentVariableModel,
     Model,
     ReconstructionModel,
     RepresentationLearningModel,
     VariationalModel,
     encode_batch,
+    select_conditions,
 )
 from frame_core.optimization import Optimization
+from frame_core.quantities import as_tensors
 
 
 def check_model(model: Model, data: Mapping[str, Tensor]) -> None:
@@ -60,13 +65,15 @@ def check_model(model: Model, data: Mapping[str, Tensor]) -> None:
             _check_latent_variable(model, data)
         if isinstance(model, VariationalModel):
             _check_loss_components(model, data)
+        if isinstance(model, ImportanceSamplingModel):
             _check_log_weights(model, data)
+            _check_log_weight_gradient(model, data)
         if isinstance(model, ClassificationModel):
             _check_labels(model, data)
         if isinstance(model, ReconstructionModel):
             _check_reconstruction(model, data)
         if isinstance(model, GenerativeModel):
-            _check_samples(model, x.shape[1:])
+            _check_samples(model, data)
 
 
 def check_conditional_distribution(
@@ -185,7 +192,7 @@ def _check_loss(model: Model, data: Mapping[str, Tensor]) -> None:
     quantities = model.train().compute_loss(data, 0)
     _check_quantities(quantities, "compute_loss")
     model.zero_grad()
-    quantities["loss"].backward()
+    as_tensors(quantities)["loss"].backward()
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             assert parameter.grad is not None, f"no gradient of the loss reaches `{name}`"
@@ -195,7 +202,9 @@ def _check_loss(model: Model, data: Mapping[str, Tensor]) -> None:
 def _check_quantities(quantities: Mapping[str, Any], method: str) -> None:
     assert "loss" in quantities, f"`{method}` returns {list(quantities)} without 'loss'"
     for name, value in quantities.items():
-        assert isinstance(value, Tensor), f"{name!r} is a {type(value).__name__}, not a tensor"
+        kinds = (Tensor,) if name == "loss" else (Tensor, Real)
+        assert isinstance(value, kinds), f"{name!r} is a {type(value).__name__}, not a tensor"
+    for name, value in as_tensors(quantities).items():
         assert value.shape == (), f"{name!r} has shape {tuple(value.shape)}, not ()"
         assert value.isfinite(), f"{name!r} is {value.item()}"
         assert value.requires_grad == (name == "loss"), f"only 'loss' must carry a gradient: check {name!r}"
@@ -217,7 +226,7 @@ def _check_adversarial_losses(model: AdversarialModel, data: Mapping[str, Tensor
         quantities = compute_loss(data, 0)
         _check_quantities(quantities, f"compute_{name}_loss")
         model.zero_grad()
-        quantities["loss"].backward()
+        as_tensors(quantities)["loss"].backward()
         for other, part in parts.items():
             reached = any(parameter.grad is not None for parameter in part.parameters())
             assert reached == (name == other), (
@@ -247,10 +256,75 @@ def _check_labels(model: ClassificationModel, data: Mapping[str, Tensor]) -> Non
         assert isinstance(p_y, Categorical), f"`classify` returns a {type(p_y).__name__}, not a Categorical"
 
 
-def _check_log_weights(model: VariationalModel, data: Mapping[str, Tensor]) -> None:
+def _check_log_weights(model: ImportanceSamplingModel, data: Mapping[str, Tensor]) -> None:
     log_weights = model.compute_log_weights(data, 3)
     assert log_weights.shape == (3, len(data["x"])), f"`compute_log_weights` has shape {tuple(log_weights.shape)}"
     assert log_weights.isfinite().all(), "`compute_log_weights` is not finite"
+
+
+def _check_log_weight_gradient(model: ImportanceSamplingModel, data: Mapping[str, Any]) -> None:
+    """Compare the gradient of the log weights with finite differences, at the same random numbers.
+
+    The two differ if z is drawn without a gradient. They are compared for the parameters at which the samples of the
+    posterior are differentiable: those of a gamma distribution are drawn by rejection, for example.
+    """
+    precise = copy.deepcopy(model).double()
+    batch = {name: value.double() if _is_floating_point(value) else value for name, value in data.items()}
+    has_posterior = isinstance(precise, RepresentationLearningModel)
+
+    def compute_weights() -> Tensor:
+        return precise.compute_log_weights(batch, 3)
+
+    def sample_posterior() -> Tensor:
+        return encode_batch(cast(RepresentationLearningModel, precise), batch).rsample()
+
+    try:
+        compute_weights()
+    except RuntimeError as error:
+        raise AssertionError(
+            f"`compute_log_weights` does not compute in the precision of the parameters, here double: {error}"
+        ) from error
+    if has_posterior and not encode_batch(precise, batch).has_rsample:
+        return
+    for name, parameter in precise.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        if has_posterior and not _is_close(*_differentiate(sample_posterior, parameter)):
+            continue
+        gradient, difference = _differentiate(compute_weights, parameter)
+        assert _is_close(gradient, difference), (
+            f"the gradient of `compute_log_weights` for `{name}` is {gradient:.4g} in a direction in which finite "
+            f"differences give {difference:.4g}; draw z with `rsample`"
+        )
+
+
+def _is_floating_point(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point()
+
+
+def _differentiate(compute: Callable[[], Tensor], parameter: nn.Parameter) -> tuple[float, float]:
+    """Return the derivative of a sum in a random direction of a parameter, by autograd and by finite differences."""
+    generator = torch.Generator().manual_seed(0)
+    direction = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
+    step = 1e-5 * direction / direction.norm()
+
+    def compute_at(position: int) -> Tensor:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            parameter.data += position * step
+            total = compute().sum()
+            parameter.data -= position * step
+            return total
+
+    with torch.enable_grad():
+        total = compute_at(0)
+    (gradient,) = torch.autograd.grad(total, [parameter], allow_unused=True) if total.requires_grad else (None,)
+    by_autograd = 0.0 if gradient is None else float((gradient * step).sum() / step.norm())
+    return by_autograd, float((compute_at(1) - compute_at(-1)) / (2 * step.norm()))
+
+
+def _is_close(gradient: float, difference: float) -> bool:
+    return isclose(gradient, difference, rel_tol=1e-2, abs_tol=1e-4)  # a step may cross a kink of a ReLU
 
 
 def _check_reconstruction(model: ReconstructionModel, data: Mapping[str, Tensor]) -> None:
@@ -261,10 +335,13 @@ def _check_reconstruction(model: ReconstructionModel, data: Mapping[str, Tensor]
             assert shape == x.shape, f"`reconstruct` returns shape {tuple(shape)} for x of shape {tuple(x.shape)}"
 
 
-def _check_samples(model: GenerativeModel, x_shape: torch.Size) -> None:
+def _check_samples(model: GenerativeModel, data: Mapping[str, Tensor]) -> None:
+    conditions = select_conditions(model, data)
+    x_shape = data["x"].shape if conditions else data["x"].shape[1:]
+    sample: Callable[..., Tensor] = model.sample
     for sample_shape in (torch.Size([]), torch.Size([2]), torch.Size([2, 3])):
         for sample_output in (False, True):
-            shape = model.sample(sample_shape, sample_output=sample_output).shape
+            shape = sample(sample_shape, sample_output=sample_output, **conditions).shape
             assert shape == sample_shape + x_shape, f"`sample({tuple(sample_shape)})` has shape {tuple(shape)}"
 
 
