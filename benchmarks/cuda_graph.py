@@ -1,4 +1,4 @@
-"""The floor on a GPU: the networks of MNIST_VAE in plain PyTorch, a whole step captured once as a CUDA graph."""
+"""The floor on a GPU: the networks of MNIST_VAE in plain PyTorch, with each step replayed as one CUDA graph."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -34,7 +34,7 @@ def train(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
 
 
 def _capture(step: Callable[[], None], optimizer: torch.optim.Optimizer) -> torch.cuda.CUDAGraph:
-    """Capture a step after some uncaptured ones; the graph owns the memory of the gradients."""
+    """Capture a step after some uncaptured ones. The graph owns the memory of the gradients."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):

@@ -17,7 +17,7 @@ CONTENDERS = {
 }
 STEPS_OF_EPOCH = 391
 N_EPOCHS = 5
-"""Number of epochs in which each evaluation runs at least once."""
+"""Number of epochs in which every evaluation runs at least once."""
 
 
 def main() -> None:

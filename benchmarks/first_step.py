@@ -1,4 +1,4 @@
-"""Command that ends after the first training step of a contender."""
+"""Command that exits after the first training step of a contender."""
 
 import os
 import sys

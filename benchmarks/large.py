@@ -1,4 +1,4 @@
-"""Copies of MNIST, as a data set that fills the memory."""
+"""Copies of MNIST, as a large in-memory data set."""
 
 from pathlib import Path
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 
 def make_parser(description: str | None, n_rounds: int) -> argparse.ArgumentParser:
-    """Make the parser of a benchmark's command line.
+    """Make the command-line parser of a benchmark.
 
     Args:
-        description: What is measured.
+        description: Description of the measurement.
         n_rounds: Default number of rounds.
     """
     parser = argparse.ArgumentParser(description=description)

@@ -1,4 +1,4 @@
-"""`train +experiment=MNIST_VAE` as shipped, built as the command builds it."""
+"""The experiment MNIST_VAE as shipped, built as the command `train` builds it."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from frame_train.terminal import quiet_libraries
 
 
 def train(data_root: Path, directory: Path, tick: Callable[[], None], *overrides: str) -> None:
-    """Train forever without any evaluation coming due, and tick after each step."""
+    """Train forever without evaluations, and tick after each step."""
     _train(data_root, directory, tick, overrides, evaluate=False)
 
 
@@ -35,7 +35,7 @@ def load(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
 def _train(
     data_root: Path, directory: Path, tick: Callable[[], None], overrides: Sequence[str], evaluate: bool
 ) -> None:
-    from benchmarks.ticker import Ticker  # here: the command imports Lightning behind frame_train too
+    from benchmarks.ticker import Ticker  # here, because the command also imports Lightning after frame_train
 
     register_resolvers()
     quiet_libraries()

@@ -1,4 +1,4 @@
-"""The networks of MNIST_VAE in pythae, as its documentation trains them; it runs in an environment of its own.
+"""The networks of MNIST_VAE in pythae, trained as its documentation shows, in a separate environment.
 
 pythae: a library of autoencoders (Chadebec et al., 2022), https://arxiv.org/abs/2206.08309
 """
@@ -49,7 +49,7 @@ class Decoder(BaseDecoder):
 
 
 class Ticker(TrainingCallback):
-    """Ticks after each training step."""
+    """Callback that ticks after each training step."""
 
     def __init__(self, tick: Callable[[], None]) -> None:
         self.tick = tick
@@ -71,5 +71,5 @@ def train(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
         num_epochs=1_000_000,
     )
     data = BaseDataset(pictures, torch.zeros(len(pictures)))
-    with contextlib.redirect_stderr(sys.stdout):  # where our progress bar goes too
+    with contextlib.redirect_stderr(sys.stdout):  # like our progress bar
         BaseTrainer(model, data, training_config=training, callbacks=[Ticker(tick)]).train()

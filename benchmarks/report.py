@@ -1,4 +1,4 @@
-"""Tables for people, and the same numbers as JSON."""
+"""Reports of benchmarks, as tables or as JSON."""
 
 import json
 import os
@@ -21,11 +21,11 @@ Cell = str | float | Ratio
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells under the same names.
+    """Table of results.
 
     Args:
-        title: What is measured.
-        rows: What came out, by contender and column.
+        title: Description of the measurement.
+        rows: The results, by contender and column.
     """
 
     title: str

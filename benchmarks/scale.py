@@ -122,12 +122,12 @@ def _measure_rate(data_root: Path, overrides: Sequence[str]) -> float:
         _run(data_root, place, [*overrides, "trainer.max_epochs=2", "callbacks.training_log.log_every=50 global_steps"])
         (path,) = Path(place).glob("MNIST/VAE/*/metrics.jsonl")
         of_training = [line for line in MetricsFile(path.parent).read() if "Train/loss" in line.values]
-        first, last = of_training[0], of_training[-2]  # the last of all comes when the training has ended
+        first, last = of_training[0], of_training[-2]  # the very last entry is logged after training
         return 256 * (last.global_step - first.global_step) / (last.time - first.time)
 
 
 def _compare_runs(data_root: Path, n_rounds: int) -> dict[str, dict[str, Cell]]:
-    """Compare a sweep of some runs, each of one step, with one run."""
+    """Compare a grid of several runs, each of one step, with one run."""
     seconds: dict[str, list[float]] = {str(n): [] for n in N_RUNS}
     for _ in range(n_rounds):
         for n in N_RUNS:

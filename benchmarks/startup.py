@@ -1,4 +1,4 @@
-"""Time from a command to its answer, and from a command to its first training step."""
+"""Time from a command to its output, and from a command to its first training step."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""A callback that ticks."""
+"""Callback that counts optimizer steps for a benchmark."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ from pytorch_lightning import Callback, Trainer
 
 
 class Ticker(Callback):
-    """Ticks after each call of the Trainer's loop, once per optimizer step."""
+    """Callback that ticks after each call of the Trainer's loop, once per optimizer step."""
 
     call_every = 0
 

@@ -1,6 +1,6 @@
 """Cost of a training step: the floor, the usual tutorial, and `train +experiment=MNIST_VAE`.
 
-On a GPU the floor is a loop of CUDA graphs, and two contenders more are ours with options that make it faster there.
+On a GPU, the floor replays CUDA graphs, and two more contenders are ours with options that are faster there.
 """
 
 import tempfile

@@ -32,7 +32,7 @@ class Contender:
     """A function that ticks forever.
 
     Args:
-        target: Its full name.
+        target: Its dotted path.
         options: Further arguments, as text.
         python: The command that starts its Python, by default this one.
     """
@@ -49,9 +49,9 @@ def take_turns(
 
     Args:
         contenders: The contenders by name.
-        data_root: Where the data are.
-        directory: Where contenders write, each into a folder of its name.
-        n_rounds: Number of turns of each.
+        data_root: The folder of the data.
+        directory: The output folder, with a subfolder for each contender.
+        n_rounds: Number of turns of each contender.
         n_ticks: Number of ticks in a turn.
     """
     turns: dict[str, list[Turn]] = {name: [] for name in contenders}
@@ -70,7 +70,7 @@ def take_turns(
 
 
 class _Process:
-    """A contender in its own process, where it waits for its turns."""
+    """Contender in its own process, which waits for its turns."""
 
     def __init__(self, contender: Contender, data_root: Path, directory: Path) -> None:
         directory.mkdir()
@@ -94,7 +94,7 @@ class _Process:
 
 
 class _Meter:
-    """Waits for a turn, and reports its cost afterwards."""
+    """Meter of turns: it waits for each turn, and reports its cost afterwards."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
@@ -120,14 +120,14 @@ class _Meter:
 
 def _wait_for_gpu() -> None:
     """Wait for the GPU, if the contender uses one."""
-    import torch  # in the process of a contender, which has it
+    import torch  # only the process of a contender imports torch
 
     if torch.cuda.is_initialized():
         torch.cuda.synchronize()
 
 
 class _Terminal(io.StringIO):
-    """Discards its input but claims to be a terminal, so that a progress bar is drawn as often as on one."""
+    """Output that is discarded but claims to be a terminal, so that a progress bar is drawn as on a terminal."""
 
     def isatty(self) -> bool:
         return True

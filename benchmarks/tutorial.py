@@ -16,7 +16,7 @@ from benchmarks.ticker import Ticker
 
 
 class Module(LightningModule):
-    """The model of the floor as a tutorial writes it."""
+    """The model of the floor as a LightningModule, as tutorials write it."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -101,7 +101,7 @@ def test_an_augmentation_that_does_not_return_images_is_refused(
 
 def test_an_augmentation_of_data_with_views_is_refused() -> None:
     x = torch.rand(2, 1, 4, 4)
-    with pytest.raises(ValueError, match="changes `x` alone, but these data also have 'v1', 'v2' made from it"):
+    with pytest.raises(ValueError, match="changes only `x`, but the data also have 'v1', 'v2'"):
         augment({"x": x, "v1": x.clone(), "v2": x.clone(), "y": torch.zeros(2)}, RandomShift(1))
 
 

@@ -13,7 +13,7 @@ def make_stack(sizes: Sequence[int], activation: Callable[[], nn.Module] = nn.Re
     """Make a stack of linear layers, each followed by an activation.
 
     Args:
-        sizes: Number of features before the first layer and after each layer. A single size makes the identity.
+        sizes: Number of features before the first layer and after each layer. With a single size, the stack is empty.
         activation: Class or factory of the module after each linear layer.
 
     Returns:

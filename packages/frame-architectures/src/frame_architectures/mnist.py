@@ -83,7 +83,7 @@ class ConvEncoder(ConditionalDistribution):
     Args:
         z_dim: Number of dimensions of the representation.
         channels: Number of channels after each convolution, such as [32, 64]. Each convolution halves the image;
-            there may be at most four.
+            at most four are possible.
         posterior: ``Normal``, ``Laplace`` or, for a deterministic representation, ``Delta``.
         scale_offset: Offset of the scale before its softplus: softplus(s + scale_offset).
 
@@ -109,7 +109,7 @@ class ConvDecoder(ConditionalDistribution):
     Args:
         z_dim: Number of dimensions of the representation.
         channels: Number of channels before each transposed convolution, such as [64, 32]. Each transposed
-            convolution doubles the image; there may be at most four.
+            convolution doubles the image; at most four are possible.
 
     Raises:
         TypeError: A size is not an integer.

@@ -16,7 +16,7 @@ def check_choice(name: str, choice: str, choices: Iterable[str]) -> str:
     """Return ``choice`` if it is one of the choices.
 
     Raises:
-        ValueError: It is not one of the choices. The message lists them and suggests the nearest.
+        ValueError: ``choice`` is not one of the choices. The message lists them and suggests the nearest.
     """
     known = list(choices)
     if choice not in known:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 N_ANNOTATED = 20
-"""Maximum number of labels for which there is room for numbers in the cells."""
+"""Maximum number of labels for which numbers fit into the cells."""
 
 
 class ConfusionMatrixEvaluation(Evaluation):

@@ -13,8 +13,8 @@ from frame_eval.device import get_device
 class ELBOEvaluation(Evaluation):
     """Evidence lower bound E_q[log p(x | z)] - KL(q(z | x) || p(z)), in nats, averaged over a split.
 
-    It does not depend on the weight of the regularization term in the loss. Models trained with different
-    weights can therefore be compared.
+    It does not depend on the weight of the regularization term in the loss. So models that were trained with different
+    weights can be compared.
 
     Args:
         evaluate_on: Name of the split.

@@ -30,7 +30,7 @@ def make_grid_entry(images: Tensor, n_columns: int) -> LogEntry:
 
 
 def _make_grid(images: Tensor, n_columns: int) -> Tensor:
-    """Arrange images in rows on a black ground, as `torchvision.utils.make_grid` does, which is slow to import."""
+    """Arrange images in rows on black, like `torchvision.utils.make_grid`, whose import is slow."""
     if len(images) == 1:
         return images[0].expand(3, -1, -1)
     n_columns = min(n_columns, len(images))

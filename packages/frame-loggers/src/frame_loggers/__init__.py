@@ -1,6 +1,6 @@
 """Loggers for Weights & Biases, TensorBoard and files.
 
-Each is imported on first access, so that none requires the libraries of another.
+Each is imported on first access, so that a logger does not require the libraries of the others.
 """
 
 from importlib import import_module

@@ -43,7 +43,7 @@ def make_bins(values: Tensor, n_bins: int = 64) -> Bins:
     finite = values[values.isfinite()].double()
     low, high = (bound.item() for bound in finite.aminmax()) if len(finite) else (0.0, 0.0)
     if low == high:
-        margin = max(0.5, abs(low) * 1e-6)  # wide enough that the edges of a huge value differ
+        margin = max(0.5, abs(low) * 1e-6)  # wide enough for distinct edges, even of a huge value
         low, high = low - margin, high + margin
     counts, edges = torch.histogram(finite, bins=n_bins, range=(low, high))
     return Bins(edges, counts.long(), len(values) - len(finite))

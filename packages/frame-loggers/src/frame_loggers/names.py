@@ -10,5 +10,5 @@ COUNTERS = "counters/"
 
 
 def prefix_counters(counters: Mapping[str, int] | None) -> dict[str, int]:
-    """Return the counters under the names under which they are logged."""
+    """Return the counters by the names under which they are logged."""
     return {f"{COUNTERS}{name}": count for name, count in (counters or {}).items()}

@@ -102,7 +102,7 @@ class WandbLogger(LightningWandbLogger):
         self._n_entries: int | None = None
         self._lines: list[MetricsLine] = []
         self._uploaded_lines: list[MetricsLine] = []
-        del self._wandb_init["anonymous"]  # wandb warns about any value of it
+        del self._wandb_init["anonymous"]  # wandb warns about any value of this variable
         self._in_sweep = wandb_setup.singleton().settings.sweep_id is not None
         if self._in_sweep:  # the agent sets them
             del self._wandb_init["project"], self._wandb_init["id"]

@@ -9,7 +9,7 @@ import wandb
 from wandb.sdk import wandb_setup
 
 CLOSE_TIMEOUT = 30.0
-"""Seconds that the service gets to exit. Finishing a run has already waited for its upload."""
+"""Seconds that the service gets to exit. Uploads are complete by then, because the end of a run waits for them."""
 
 
 def close_wandb(timeout: float = CLOSE_TIMEOUT) -> None:

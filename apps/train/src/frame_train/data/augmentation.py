@@ -1,4 +1,4 @@
-"""Augmentation of whole batches of training images, on the device of the model."""
+"""Augmentation of batches of training images, on the device of the model."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ from torch.nn.functional import pad
 from frame_core import check_count, get_tensor
 
 Augmentation = Callable[[Tensor], Tensor]
-"""Maps images of shape (batch, channels, height, width) to as many images.
+"""Function from images of shape (batch, channels, height, width) to as many images.
 
 It draws from torch's global generators, which are seeded before each batch.
 """
@@ -20,14 +20,14 @@ def augment(batch: dict[str, Tensor], augmentation: Augmentation) -> None:
     """Replace the images ``x`` of a batch by augmented ones.
 
     Raises:
-        ValueError: The batch has no ``x``, or it has views of it; or the augmentation returns another number of images.
+        ValueError: The batch has no ``x``, it has views of ``x``, or the augmentation returns another number of images.
     """
     x = get_tensor(batch, "x")
     others = [name for name, value in batch.items() if name != "x" and value.shape == x.shape]
     if others:
         raise ValueError(
-            f"`augmentation` changes `x` alone, but these data also have {', '.join(map(repr, others))} made from it: "
-            "augment in the data set instead, or leave `augmentation` out."
+            f"`augmentation` changes only `x`, but the data also have {', '.join(map(repr, others))} of its shape. "
+            "Augment in the data set, or remove `augmentation`."
         )
     augmented: Any = augmentation(x)
     if not isinstance(augmented, Tensor) or len(augmented) != len(x):

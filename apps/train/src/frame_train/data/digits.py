@@ -21,7 +21,7 @@ class Digits(InMemoryDataset):
         split: ``train``, ``valid`` or ``test``, each a range of the data set in its original order.
 
     Raises:
-        ValueError: There is no such split.
+        ValueError: The split does not exist.
 
     References:
         Optical Recognition of Handwritten Digits (Alpaydin & Kaynak, 1998), https://doi.org/10.24432/C50P49

@@ -8,7 +8,7 @@ from torch.utils.data import Dataset
 
 
 class InMemoryDataset(Dataset[dict[str, Tensor]]):
-    """Tensors of equal length, from which whole batches are indexed at once.
+    """Tensors of equal length, whose batches are indexed at once.
 
     Tensors of bytes are images: they are stored as bytes and returned as floats in [0, 1].
 
@@ -38,7 +38,7 @@ class InMemoryDataset(Dataset[dict[str, Tensor]]):
         return sum(tensor.nbytes for tensor in self._tensors.values())
 
     def to(self, device: torch.device) -> "InMemoryDataset":
-        """Return a copy on a device, where batches are then indexed and converted to floats."""
+        """Return a copy on a device, on which batches are then indexed and converted to floats."""
         return InMemoryDataset({name: tensor.to(device) for name, tensor in self._tensors.items()})
 
     def get_batch(self, indices: Tensor) -> dict[str, Tensor]:

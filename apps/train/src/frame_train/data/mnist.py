@@ -101,7 +101,7 @@ def _load(name: str, root: Path, split: str, download: bool) -> dict[str, Tensor
 
 
 def _provide(name: str, root: Path, download: bool) -> None:
-    """Download the four files if one is missing and this is allowed; raise an error if one stays missing."""
+    """Download the four files if one is missing and a download is allowed; raise an error if one is still missing."""
     folder = root / name / "raw"
     missing = [file for file in FILES if not (folder / file).is_file()]
     if not missing:
@@ -119,7 +119,7 @@ def _provide(name: str, root: Path, download: bool) -> None:
 
 
 def _download(name: str, root: Path) -> str | None:
-    """Download the files, and move them to their folder when all are complete; return why that failed, or None."""
+    """Download the files, and move them to their folder when all are complete; return why it failed, or None."""
     from torchvision import datasets  # takes seconds to import, and only a download needs it
 
     folder = root / name / "raw"

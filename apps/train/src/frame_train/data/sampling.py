@@ -1,4 +1,4 @@
-"""Samplers of training batches, in an order that depends on the seed and the epoch alone."""
+"""Samplers of training batches, in an order that depends only on the seed and the epoch."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -13,7 +13,7 @@ from frame_train.data.seeding import derive_seed
 
 
 class Batch(NamedTuple):
-    """The examples of a batch by index, and the seed of what is random in reading them, such as augmentations."""
+    """The indices of the examples in a batch, and the seed for reading them, for example for random views."""
 
     indices: Tensor
     seed: int
@@ -22,12 +22,12 @@ class Batch(NamedTuple):
 class ShuffledBatches(Sampler[Batch]):
     """The batches of an epoch, in a permutation that is a function of (seed, epoch).
 
-    Each of several processes has its own share of the examples. The batches that the processes have at one step
-    make up the batch that a single process with as many times the batch size has. Examples that do not divide evenly
-    across the processes are dropped; the choice changes every epoch.
+    Each of several processes has its own share of the examples. At each step, their batches together are the batch of
+    a single process with a batch size larger by the number of processes. Examples that do not divide evenly across the
+    processes are dropped; the choice changes every epoch.
 
-    The last batch may be smaller than the others. A single example that would be left for it joins the batch before,
-    because one example can neither be normalized over nor be told from others.
+    The last batch may be smaller than the others. If it had a single example, that example joins the batch before it,
+    because batch normalization and contrastive losses need at least two.
 
     Args:
         n_examples: Number of examples.
@@ -43,7 +43,7 @@ class ShuffledBatches(Sampler[Batch]):
         self.n_examples = n_examples
         self.batch_size = check_count("batch_size", batch_size)
         self.seed = seed
-        self.device = torch.device("cpu")  # of the indices; the permutation is the same on every device
+        self.device = torch.device("cpu")  # of the indices; the permutation does not depend on the device
         self.epoch = 0
         self.first_batch = 0
         self._n_processes = 1
@@ -87,11 +87,11 @@ class ShuffledBatches(Sampler[Batch]):
 
 
 class StepGroups(Sampler[list[Batch]]):
-    """The batches of an epoch in step groups: the Trainer's loop runs once for all steps of a group.
+    """The batches of an epoch in step groups. The Trainer's loop runs once for all steps of a group.
 
-    A group ends wherever the number of steps since the training began is a multiple of `n_steps`, and at the end of an
-    epoch, so that what is due every `n_steps` steps is on time in every epoch. Lightning asks for the number of groups
-    only once. An epoch that would have one group fewer than others therefore starts with a group of one step.
+    A group ends when the number of steps since training began is a multiple of `n_steps`, and at the end of an epoch.
+    So an event after every `n_steps` steps is on time in every epoch. Lightning reads the number of groups only once.
+    So an epoch that would have one group fewer than others starts with a group of one step.
 
     Args:
         batches: The batches.
@@ -114,7 +114,7 @@ class StepGroups(Sampler[list[Batch]]):
         return len(self.batches) if self._limit is None else min(len(self.batches), self._limit)
 
     def find(self, batch: int) -> int:
-        """Return the position in the epoch of the group that holds a batch; behind the epoch, the number of groups."""
+        """Return the position in the epoch of the group with a batch, or the number of groups after the last batch."""
         if batch >= self.n_batches:
             return len(self)
         if batch < self._first_end:
@@ -146,6 +146,6 @@ class StepGroups(Sampler[list[Batch]]):
         return len(range(start, self.n_batches, self.n_steps))
 
     def _get_end(self, group: int) -> int:
-        """Return the position, in the epoch, of the batch behind a group."""
+        """Return the position in the epoch of the first batch after a group."""
         n_behind = group + 1 - self._n_early
         return 1 if n_behind < 0 else min(self._first_end + n_behind * self.n_steps, self.n_batches)

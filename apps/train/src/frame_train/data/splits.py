@@ -24,7 +24,7 @@ class Splits:
         """Return the indices of the examples of a split.
 
         Raises:
-            ValueError: There is no such split.
+            ValueError: The split does not exist.
         """
         if split not in self.ranges:
             raise ValueError(f"`split` must be one of {', '.join(map(repr, self.ranges))}, got {split!r}.")
@@ -34,6 +34,6 @@ class Splits:
         """Return as many synthetic examples as the split has, of the same form.
 
         Raises:
-            ValueError: There is no such split.
+            ValueError: The split does not exist.
         """
         return SyntheticDataset(len(self.get_range(split)), self.x_shape, self.n_labels)

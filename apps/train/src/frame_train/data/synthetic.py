@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class SyntheticDataset:
-    """Random examples, each a function of its index, on which a config is tried without reading files.
+    """Random examples, each a function of its index, for a dry run without files.
 
     ``x`` is uniform in [0, 1); ``y``, if there are labels, cycles through them.
 
