@@ -1,4 +1,4 @@
-"""What a run does when something breaks: docs/reliability.md says what is promised."""
+"""Promises of docs/reliability.md: what a run does when something fails."""
 
 import contextlib
 import errno
@@ -11,23 +11,23 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from pytorch_lightning import Trainer
+from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from frame_core import SCALAR_ENTRY, LogEntry
-from frame_core.testing import TinyModel
 from frame_loggers import FileLogger, WandbLogger
 from frame_loggers.wandb_service import close_wandb
 from frame_train.callbacks import CumulativeLogCallback, PeriodicCheckpoint
-from frame_train.optimization import AdamBatchOptimization
 from frame_train.runs.checkpoint_files import find_newest
+from trainers import fit, ignore_lightning_warnings, make_tiny_optimization
 from wandb_server import WandbServer
 
 SMALL = (
@@ -47,8 +47,8 @@ def find_run(root: Path) -> Path:
     return description.parent
 
 
-def assert_told(result: Any, *parts: str) -> None:
-    """Hold a command to a message of a few lines, and to exit code 1."""
+def assert_reported(result: Any, *parts: str) -> None:
+    """Check that a command failed with exit code 1 and a message of a few lines."""
     assert result.code == 1, result
     assert "Traceback" not in result.errors
     assert len(result.errors.strip().splitlines()) <= 3, result.errors
@@ -73,7 +73,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_finite_checkp
     monkeypatch.setattr(torch.optim.Adam, "step", spoil)
     result = train(*SMALL)
     run = find_run(tmp_path)
-    assert_told(
+    assert_reported(
         result,
         "The loss is not finite between the global steps 5 and 10: `loss` is nan, `reconstruction` is nan",
         "The first parameter that is not finite: `model.encoder.network",
@@ -91,13 +91,13 @@ def test_checking_for_finite_losses_does_not_make_each_step_wait_for_the_device(
     optimization = SimpleNamespace(automatic_optimization=False, counters={"iteration": 0})
     options = {"global_step": 0, "accumulate_grad_batches": 1, "num_training_batches": 5}
     trainer = SimpleNamespace(lightning_module=optimization, **options)
-    outputs = {"loss": torch.empty((), device="meta")}  # whoever looks at its value raises
+    outputs = {"loss": torch.empty((), device="meta")}  # reading its value raises
     callback.on_train_batch_start(trainer, optimization, None, 0)
     for index in range(4):
         optimization.counters["iteration"] += 1
         callback.on_train_batch_end(trainer, optimization, outputs, None, index)
     optimization.counters["iteration"] += 1
-    with pytest.raises(NotImplementedError):  # torch's, of a tensor without a value: it is read to be logged
+    with pytest.raises(NotImplementedError):  # the value is read to be logged
         callback.on_train_batch_end(trainer, optimization, outputs, None, 4)
 
 
@@ -116,7 +116,7 @@ def test_a_disk_that_cannot_be_written_ends_the_run_and_keeps_the_last_checkpoin
     monkeypatch.setattr(Trainer, "save_checkpoint", save_half)
     result = train(*SMALL)
     run = find_run(tmp_path)
-    assert_told(
+    assert_reported(
         result, f"{str(run)!r} can't be written: {os.strerror(number)}", "The last checkpoint has global step 6."
     )
     monkeypatch.undo()
@@ -125,11 +125,11 @@ def test_a_disk_that_cannot_be_written_ends_the_run_and_keeps_the_last_checkpoin
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Give a disk of its own, which only root can mount."""
+    """Mount a small disk, which only root can do."""
     disk = tmp_path / "disk"
     disk.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], capture_output=True).returncode:
-        pytest.skip("no disk can be mounted here")
+        pytest.skip("mounting a disk is not permitted")
     yield disk
     subprocess.run(["umount", "-l", disk], check=True)
 
@@ -146,7 +146,7 @@ def test_a_full_disk_ends_the_run(train: Train, small_disk: Path, monkeypatch: p
 
     monkeypatch.setattr(Trainer, "save_checkpoint", fill_and_save)
     result = train(*SMALL, f"device.experiments_root={small_disk}")
-    assert_told(result, "can't be written: No space left on device", "The last checkpoint has global step 6.")
+    assert_reported(result, "can't be written: No space left on device", "The last checkpoint has global step 6.")
     monkeypatch.undo()
     (small_disk / "filling").unlink()
     assert train(f"resume={find_run(small_disk)}").code == 0
@@ -169,7 +169,7 @@ def test_the_log_never_ends_in_half_a_line(tmp_path: Path) -> None:
 
 
 class Deadly(Dataset[Mapping[str, Tensor]]):
-    """Kills the worker that reads one of its data, as long as a file is there."""
+    """Kills the worker that reads one of its examples, as long as a file exists."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -183,31 +183,23 @@ class Deadly(Dataset[Mapping[str, Tensor]]):
         return {"x": torch.full((1, 4, 4), index / 100), "y": torch.tensor(index % 3)}
 
 
-def fit(directory: Path, data: Deadly, resumes: bool = False) -> Trainer:
-    torch.manual_seed(0)
-    trainer = Trainer(
-        max_epochs=2,
-        accelerator="cpu",
-        logger=False,
-        callbacks=[PeriodicCheckpoint(str(directory), "1 iteration")],
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    checkpoint, _ = find_newest(directory) if resumes else (None, None)
-    path = checkpoint.path if checkpoint is not None else None
-    trainer.fit(AdamBatchOptimization(TinyModel(), {"train": data}, 2, 5, lr=0.01), ckpt_path=path, weights_only=True)
-    return trainer
+def fit_deadly(directory: Path, data: Deadly, resume_from: Path | None = None) -> LightningModule:
+    make = partial(make_tiny_optimization, data={"train": data}, num_workers=2, batch_size=5)
+    checkpoint = PeriodicCheckpoint(str(directory), "1 iteration")
+    return fit(make, checkpoint, resume_from=resume_from, max_epochs=2).lightning_module
 
 
-@pytest.mark.filterwarnings("ignore:.*your dataloader is not resumable", "ignore::FutureWarning:pytorch_lightning")
+@ignore_lightning_warnings
 def test_a_dead_data_worker_is_an_error_and_the_run_resumes_from_its_last_step(tmp_path: Path) -> None:
     data = Deadly(tmp_path / "deadly")
-    expected = fit(tmp_path / "whole", data).lightning_module.state_dict()
+    expected = fit_deadly(tmp_path / "undisturbed", data).state_dict()
     data.file.touch()
     with pytest.raises((RuntimeError, ConnectionError, EOFError)):
-        fit(tmp_path / "broken", data)
+        fit_deadly(tmp_path / "broken", data)
     data.file.unlink()
-    state = fit(tmp_path / "broken", data, resumes=True).lightning_module.state_dict()
+    checkpoint, _ = find_newest(tmp_path / "broken")
+    assert checkpoint is not None
+    state = fit_deadly(tmp_path / "broken", data, checkpoint.path).state_dict()
     torch.testing.assert_close(state, expected, rtol=0, atol=0)
 
 
@@ -226,7 +218,7 @@ def test_a_system_clock_that_jumps_back_changes_nothing(
 
 @pytest.fixture
 def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Give a home of its own, and a wandb that knows no other server before or after."""
+    """Use a home of its own, and a wandb service that has no other server before or after."""
     for name in [name for name in os.environ if name.startswith("WANDB_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -1,4 +1,4 @@
-"""Every model that is shipped trains in its procedure in each precision of the trainer, and is evaluated there."""
+"""Every shipped model is trained and evaluated in every precision of the trainer."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from pytorch_lightning import Callback, Trainer
+from pytorch_lightning import Callback
 
 from frame_architectures import DiagonalNormal, PairCritic
 from frame_architectures.mnist import Decoder, Discriminator, Encoder, Generator, LabelClassifier, LabelPredictor
@@ -40,12 +40,9 @@ from frame_train.optimization import (
     BatchOptimization,
     OptimizationModule,
 )
+from trainers import ignore_lightning_warnings, make_trainer
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:.*does not have many workers",
-    "ignore:.*smaller than the logging interval",
-    "ignore:.*LeafSpec.*:FutureWarning",
-)
+pytestmark = ignore_lightning_warnings
 
 
 def make_vae() -> VariationalAutoencoder:
@@ -80,7 +77,7 @@ EVALUATIONS: list[Evaluation] = [
 ]
 
 
-def make_procedure(model: Model) -> OptimizationModule:
+def make_optimization(model: Model) -> OptimizationModule:
     data = {"train": TwoViews(SyntheticDataset(20, (1, 28, 28), 10)), "valid": SyntheticDataset(6, (1, 28, 28), 10)}
     options: dict[str, Any] = {"data": data, "num_workers": 0, "batch_size": 10}
     adam = partial(torch.optim.Adam, lr=1e-3)
@@ -95,23 +92,14 @@ def make_procedure(model: Model) -> OptimizationModule:
 @pytest.mark.parametrize("precision", ["bf16-mixed", "64-true", "bf16-true"])
 def test_every_model_is_trained_and_evaluated_in_every_precision(precision: Any, name: str) -> None:
     torch.manual_seed(0)
-    procedure = make_procedure(MODELS[name]())
-    before = [parameter.detach().clone() for parameter in procedure.parameters()]
-    evaluations = [evaluation for evaluation in EVALUATIONS if isinstance(procedure.model, evaluation.requires)]
+    optimization = make_optimization(MODELS[name]())
+    before = [parameter.detach().clone() for parameter in optimization.parameters()]
+    evaluations = [evaluation for evaluation in EVALUATIONS if isinstance(optimization.model, evaluation.requires)]
     callbacks: list[Callback] = [EvaluationCallback(str(i), "1 epoch", part) for i, part in enumerate(evaluations)]
-    trainer = Trainer(
-        accelerator="cpu",
-        precision=precision,
-        callbacks=callbacks,
-        max_epochs=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    procedure.check_trainer(trainer)
-    trainer.fit(procedure)
-    assert procedure.counters["iteration"] == 2
-    assert all(parameter.isfinite().all() for parameter in procedure.parameters())
-    after = [parameter.to(old.dtype) for old, parameter in zip(before, procedure.parameters())]
+    trainer = make_trainer(*callbacks, precision=precision, max_epochs=1)
+    optimization.check_trainer(trainer)
+    trainer.fit(optimization)
+    assert optimization.counters["iteration"] == 2
+    assert all(parameter.isfinite().all() for parameter in optimization.parameters())
+    after = [parameter.to(old.dtype) for old, parameter in zip(before, optimization.parameters())]
     assert any(not torch.equal(old, new) for old, new in zip(before, after))

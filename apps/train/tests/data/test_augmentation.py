@@ -1,40 +1,36 @@
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
-from pytorch_lightning import Trainer
 from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.utils.data import default_collate
 from torchvision.transforms import v2
 
+from frame_core import SizedDataset
 from frame_core.testing import TinyModel, make_tiny_data
-from frame_train.data import InMemoryDataset
 from frame_train.data.augmentation import RandomShift, augment
-from frame_train.optimization import AdamBatchOptimization
+from trainers import fit, ignore_lightning_warnings, make_tiny_optimization, make_tiny_split
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:.*does not have many workers",
-    "ignore:.*smaller than the logging interval",
-    "ignore:.*LeafSpec.*:FutureWarning",
-)
+pytestmark = ignore_lightning_warnings
 SHIFTS = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
 
 
-def shift(picture: Tensor, down: int, right: int) -> Tensor:
-    return pad(picture, [1 + right, 1 - right, 1 + down, 1 - down])[..., 1:-1, 1:-1]
+def shift(image: Tensor, down: int, right: int) -> Tensor:
+    return pad(image, [1 + right, 1 - right, 1 + down, 1 - down])[..., 1:-1, 1:-1]
 
 
 def test_images_are_shifted_independently_and_uniformly() -> None:
     torch.manual_seed(0)
     x = torch.rand(900, 2, 5, 7)
     counts = Counter(
-        next(way for way in SHIFTS if torch.equal(shift(before, *way), after))
+        next(offset for offset in SHIFTS if torch.equal(shift(before, *offset), after))
         for before, after in zip(x, RandomShift(1)(x), strict=True)
     )
-    assert all(abs(counts[way] - 100) < 40 for way in SHIFTS)  # four standard errors
+    assert all(abs(counts[offset] - 100) < 40 for offset in SHIFTS)  # four standard errors
 
 
 def test_a_shift_by_zero_pixels_is_refused() -> None:
@@ -43,7 +39,7 @@ def test_a_shift_by_zero_pixels_is_refused() -> None:
 
 
 class Recording(TinyModel):
-    """A tiny model that keeps the pictures that its loss was asked for."""
+    """A tiny model that records the images of its batches."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,33 +50,31 @@ class Recording(TinyModel):
         return super().compute_loss(data, data_idx)
 
 
-def train(augmentation: Any, in_memory: bool = True) -> Tensor:
-    """Train two epochs, and give the pictures that the model has seen."""
-    torch.manual_seed(0)
-    model, data = Recording(), make_tiny_data(24)
-    train_data = InMemoryDataset(default_collate(data)) if in_memory else data
-    optimization = AdamBatchOptimization(model, {"train": train_data}, 0, 8, 0.01, augmentation=augmentation)
-    options: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    Trainer(accelerator="cpu", max_epochs=2, enable_model_summary=False, **options).fit(optimization)
+def record(augmentation: Any, data: SizedDataset | None = None) -> Tensor:
+    """Train two epochs of 24 images, and return the images that the model received."""
+    model = Recording()
+    arguments = {"data": {"train": data or make_tiny_split(24)}, "batch_size": 8, "augmentation": augmentation}
+    fit(partial(make_tiny_optimization, model, **arguments), max_epochs=2)
     return torch.cat(model.seen)
 
 
 def test_augmentation_differs_between_epochs_and_is_equal_in_every_run() -> None:
-    plain, shifted = train(None), train(RandomShift(1))
+    plain, shifted = record(None), record(RandomShift(1))
     assert not torch.equal(plain, shifted)
-    ways = [
-        next(way for way in SHIFTS if torch.equal(shift(before, *way), after)) for before, after in zip(plain, shifted)
+    shifts = [
+        next(offset for offset in SHIFTS if torch.equal(shift(before, *offset), after))
+        for before, after in zip(plain, shifted)
     ]
-    assert len(set(ways[:24])) > 1
-    assert ways[:24] != ways[24:]
-    assert torch.equal(train(RandomShift(1)), shifted)
-    assert torch.equal(train(RandomShift(1), in_memory=False), shifted)
+    assert len(set(shifts[:24])) > 1
+    assert shifts[:24] != shifts[24:]
+    assert torch.equal(record(RandomShift(1)), shifted)
+    assert torch.equal(record(RandomShift(1), data=make_tiny_data(24)), shifted)
 
 
 def test_a_transform_of_torchvision_is_accepted() -> None:
     augmentation = v2.Compose([v2.RandomHorizontalFlip(p=1.0), v2.RandomCrop(4, padding=1)])
-    torch.testing.assert_close(train(v2.RandomHorizontalFlip(p=1.0)), train(None).flip(-1))
-    assert torch.equal(train(augmentation), train(augmentation))
+    torch.testing.assert_close(record(v2.RandomHorizontalFlip(p=1.0)), record(None).flip(-1))
+    assert torch.equal(record(augmentation), record(augmentation))
 
 
 @pytest.mark.parametrize(
@@ -109,11 +103,11 @@ def test_an_augmentation_that_is_not_callable_is_refused() -> None:
     with pytest.raises(
         TypeError, match=r"`augmentation` must be a function of a batch of images, .* got \{'n_pixels': 2\}"
     ):
-        train({"n_pixels": 2})
+        record({"n_pixels": 2})
 
 
 class Halves(nn.Module):
-    """Gives half of the batch."""
+    """Returns half of the batch."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x[: len(x) // 2]

@@ -14,16 +14,12 @@ from typing import Any
 import pytest
 import torch
 from omegaconf import OmegaConf
-from pytorch_lightning import Trainer
 from torch.utils._pytree import keystr, tree_leaves_with_path
-from torch.utils.data import default_collate
 
-from frame_core.testing import TinyModel, make_tiny_data
-from frame_train.data import InMemoryDataset
 from frame_train.distributed.launcher import check_processes
 from frame_train.errors import CompositionError
-from frame_train.optimization import AdamBatchOptimization
 from processes import Commands
+from trainers import make_tiny_optimization, make_tiny_split, make_trainer
 
 Train = Callable[..., Any]
 N_STEPS = 3 * 18
@@ -237,19 +233,17 @@ def test_an_evaluation_that_raises_stops_both_ranks(commands: Commands, tmp_path
 
 
 def test_more_ranks_than_training_examples_are_refused() -> None:
-    data = {"train": InMemoryDataset(default_collate(make_tiny_data(1)))}
-    procedure = AdamBatchOptimization(TinyModel(), data, num_workers=0, batch_size=1, lr=0.1)
-    trainer = Trainer(accelerator="cpu", devices=2, strategy="ddp", logger=False, enable_checkpointing=False)
+    optimization = make_tiny_optimization(data={"train": make_tiny_split(1)})
+    trainer = make_trainer(devices=2, strategy="ddp")
     with pytest.raises(ValueError, match=r"`trainer.devices=2` needs at least 2 training examples, got 1"):
-        procedure.check_trainer(trainer)
+        optimization.check_trainer(trainer)
 
 
 def test_restarts_on_several_machines_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     start = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0", "TORCHELASTIC_RUN_ID": "none"}
     for name, value in {**start, "TORCHELASTIC_MAX_RESTARTS": "1"}.items():
         monkeypatch.setenv(name, value)
-    options: dict[str, Any] = {"logger": False, "enable_checkpointing": False}
-    trainer = Trainer(accelerator="cpu", devices=1, num_nodes=2, strategy="ddp", **options)
+    trainer = make_trainer(devices=1, num_nodes=2, strategy="ddp")
     with pytest.raises(CompositionError, match=r"`torchrun --max-restarts` needs one machine, got 2"):
         check_processes(trainer)
     monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "0")

@@ -1,4 +1,4 @@
-"""Small trainings in this process, and a Trainer that neither logs, saves nor prints anything by itself."""
+"""Small trainings in this process, and a Trainer that logs, saves and prints nothing by default."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,21 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from pytorch_lightning import Callback, LightningModule, Trainer, seed_everything
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.callbacks import ProgressBar as LightningProgressBar
 from torch.utils.data import default_collate
 
 from frame_architectures import DiagonalNormal, digits
-from frame_core import Model
+from frame_core import LinearWarmup, Model
 from frame_core.testing import TinyModel, make_tiny_data
 from frame_models import VariationalAutoencoder
 from frame_train.data import Digits, InMemoryDataset
-from frame_train.optimization import AdamBatchOptimization
+from frame_train.optimization import AdamBatchOptimization, BatchOptimization
 
 DIGITS = {"train": Digits("train")}
 BATCH_SIZE = 300
 N_BATCHES = 5  # of an epoch of digits; the last one has 97
+Adam = partial(torch.optim.Adam, lr=1e-3)
 
 ignore_lightning_warnings = pytest.mark.filterwarnings(
     "ignore:.*does not have many workers",
@@ -33,6 +35,15 @@ ignore_lightning_warnings = pytest.mark.filterwarnings(
 
 def make_vae(beta: Any = 1.0) -> VariationalAutoencoder:
     return VariationalAutoencoder(digits.Encoder(2, [8]), digits.Decoder(2, [8]), DiagonalNormal(2), beta)
+
+
+def make_adam(over: str = "12 iterations", **options: Any) -> AdamBatchOptimization:
+    """Build the optimization of a VAE on digits whose beta is a schedule."""
+    return AdamBatchOptimization(make_vae(LinearWarmup(0.0, 1.0, over)), DIGITS, 0, BATCH_SIZE, 1e-3, **options)
+
+
+def make_batch(scheduler: Any = None, optimizer: Any = Adam, **options: Any) -> BatchOptimization:
+    return BatchOptimization(make_vae(), DIGITS, 0, BATCH_SIZE, optimizer, scheduler, **options)
 
 
 def make_tiny_split(n_examples: int) -> InMemoryDataset:
@@ -53,7 +64,7 @@ def make_trainer(*callbacks: Callback, **options: Any) -> Trainer:
 def fit(
     make: Callable[[], LightningModule], *callbacks: Callback, resume_from: Path | None = None, **options: Any
 ) -> Trainer:
-    """Build an optimization from a fixed seed and train it, from a checkpoint if there is one."""
+    """Build an optimization from a fixed seed, and train it from its start or from a checkpoint."""
     seed_everything(0, verbose=False)
     optimization = make()
     trainer = make_trainer(*callbacks, **options)
@@ -62,17 +73,21 @@ def fit(
 
 
 class Losses(Callback):
-    """Records the loss of each step."""
+    """Records the loss of each step, and the global step and the iteration after each step group."""
 
     call_every = 0
 
     def __init__(self) -> None:
         self.losses: list[float] = []
+        self.steps: list[int] = []
+        self.iterations: list[int] = []
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self.losses += outputs["loss"].flatten().tolist()
+        self.steps.append(trainer.global_step)
+        self.iterations.append(pl_module.counters["iteration"])
 
 
 def make_tiny_optimization(model: Model | None = None, **options: Any) -> AdamBatchOptimization:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from pytorch_lightning import Callback, Trainer
+from pytorch_lightning import Callback
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
@@ -14,7 +14,6 @@ from frame_core import AdversarialModel, JointModel, LinearWarmup, Model, Optimi
 from frame_core.testing import TinyModel, check_evaluation, check_model, make_tiny_data
 from frame_eval import ELBOEvaluation, ImageSampleEvaluation, LinearProbeEvaluation, PartEvaluation
 from frame_train.callbacks import ProgressBar
-from frame_train.data import InMemoryDataset
 from frame_train.data.seeding import derive_seed, seed_generators
 from frame_train.optimization import (
     AdamBatchOptimization,
@@ -22,17 +21,14 @@ from frame_train.optimization import (
     BatchOptimization,
     OptimizationModule,
 )
+from trainers import ignore_lightning_warnings, make_tiny_split, make_trainer
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:.*does not have many workers",
-    "ignore:.*smaller than the logging interval",
-    "ignore:.*LeafSpec.*:FutureWarning",
-)
+pytestmark = ignore_lightning_warnings
 SGD = partial(torch.optim.SGD, lr=0.01)
 
 
 class TinyAdversary(AdversarialModel):
-    """The generator is a shift of noise, the discriminator a weighted sum of pixels."""
+    """Generates by a linear map of noise, and discriminates by a weighted sum of pixels."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,7 +55,7 @@ class TinyAdversary(AdversarialModel):
 
 
 class SharedParts(TinyModel):
-    """A tiny model whose shift is given."""
+    """A tiny model with a given shift."""
 
     def __init__(self, shift: nn.Parameter) -> None:
         super().__init__()
@@ -80,7 +76,7 @@ class Warmed(TinyModel):
 
 
 def make_data() -> dict[str, SizedDataset]:
-    return {"train": InMemoryDataset(default_collate(make_tiny_data(25))), "valid": make_tiny_data(7)}
+    return {"train": make_tiny_split(25), "valid": make_tiny_data(7)}
 
 
 def make_arguments(**options: Any) -> dict[str, Any]:
@@ -102,16 +98,6 @@ def make_joint() -> BatchOptimization:
     shift = nn.Parameter(torch.full((1, 4, 4), 0.5))
     models = {"one": SharedParts(shift), "two": SharedParts(shift)}
     return BatchOptimization(JointModel(models), make_data(), num_workers=0, batch_size=10, optimizer=SGD)
-
-
-def make_trainer(**options: Any) -> Trainer:
-    return Trainer(
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        **{"enable_progress_bar": False, **options},
-    )
 
 
 def train_by_hand(model: Model, optimizer: torch.optim.Optimizer, n_epochs: int) -> None:
@@ -159,10 +145,7 @@ def test_a_scheduler_changes_the_learning_rate(interval: Any, expected: float) -
     assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(
-    ("interval", "n_watched"),
-    [("epoch", 2), ("step", 6)],
-)
+@pytest.mark.parametrize(("interval", "n_watched"), [("epoch", 2), ("step", 6)])
 def test_a_plateau_scheduler_receives_the_training_loss(interval: Any, n_watched: int) -> None:
     watched: list[float] = []
 
@@ -177,9 +160,9 @@ def test_a_plateau_scheduler_receives_the_training_loss(interval: Any, n_watched
         def on_train_batch_end(self, *arguments: Any) -> None:
             losses.append((len(arguments[3]["x"]), arguments[2]["loss"].item()))
 
-    scheduler = partial(Plateau, factor=0.5, patience=0, threshold=1e9)  # nothing is better by so much
+    scheduler = partial(Plateau, factor=0.5, patience=0, threshold=1e9)  # no loss improves by so much
     optimization = BatchOptimization(**make_arguments(optimizer=SGD, scheduler=scheduler, scheduler_interval=interval))
-    trainer = make_trainer(max_epochs=2, callbacks=[Recorder()])
+    trainer = make_trainer(Recorder(), max_epochs=2)
     trainer.fit(optimization)
     epochs = [losses[:3], losses[3:]]
     means = [sum(n * loss for n, loss in epoch) / 25 for epoch in epochs]
@@ -223,10 +206,7 @@ def test_trainer_options_work_and_adam_is_fused_where_possible(options: dict[str
     assert not torch.equal(optimization.model.shift, before.shift)
 
 
-@pytest.mark.parametrize(
-    "make",
-    [make_optimization, make_adversarial, make_joint],
-)
+@pytest.mark.parametrize("make", [make_optimization, make_adversarial, make_joint])
 def test_every_optimization_module_satisfies_the_contract(make: Callable[[], object]) -> None:
     optimization = make()
     assert isinstance(optimization, Optimization)
@@ -299,8 +279,7 @@ def test_the_progress_bar_ends_with_the_last_batch_of_adversarial_training(
     n_critic: int, max_steps: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     optimization = make_adversarial(n_critic=n_critic)
-    options: dict[str, Any] = {"enable_progress_bar": True, "callbacks": [ProgressBar()]}
-    make_trainer(max_epochs=-1, max_steps=max_steps, **options).fit(optimization)
+    make_trainer(ProgressBar(), max_epochs=-1, max_steps=max_steps).fit(optimization)
     n_batches = optimization.counters["iteration"]
     assert f"{n_batches}/{n_batches} " in capsys.readouterr().out
 
@@ -378,7 +357,7 @@ def test_one_part_of_a_joint_model_can_be_evaluated() -> None:
     joint = make_joint()
     evaluation = PartEvaluation("two", ELBOEvaluation("valid"))
     entry = check_evaluation(evaluation, joint)
-    x = torch.stack([datum["x"] for datum in make_tiny_data(7)])
+    x = torch.stack([example["x"] for example in make_tiny_data(7)])
     expected = joint.model.models["two"].log_evidence(x).mean().item()
     assert entry.value == pytest.approx(expected, rel=1e-5)
 

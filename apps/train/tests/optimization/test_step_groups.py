@@ -1,23 +1,20 @@
-"""Step groups: the same training as with single steps, to the bit."""
+"""Training in step groups equals training in single steps, bit by bit."""
 
 import json
 import os
 import signal
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from pytorch_lightning import Callback, Trainer, seed_everything
+from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import EMAWeightAveraging, Timer
 from torch import Tensor
 
-from frame_architectures import DiagonalNormal, digits
-from frame_core import LinearWarmup
 from frame_loggers import FileLogger
-from frame_models import VariationalAutoencoder
 from frame_train.callbacks import (
     CumulativeLogCallback,
     PeriodicCheckpoint,
@@ -27,32 +24,20 @@ from frame_train.callbacks import (
 )
 from frame_train.data import Digits
 from frame_train.data.augmentation import RandomShift
-from frame_train.optimization import AdamBatchOptimization, BatchOptimization, OptimizationModule
+from frame_train.optimization import AdamBatchOptimization, OptimizationModule
+from trainers import (
+    BATCH_SIZE,
+    DIGITS,
+    N_BATCHES,
+    Losses,
+    fit,
+    ignore_lightning_warnings,
+    make_adam,
+    make_batch,
+    make_vae,
+)
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*smaller than the logging interval"),
-    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
-    pytest.mark.filterwarnings("ignore:.*your dataloader is not resumable"),
-    pytest.mark.filterwarnings("ignore::FutureWarning:pytorch_lightning"),
-]
-N_BATCHES = 5  # of an epoch
-DATA = {"train": Digits("train")}
-SGD = partial(torch.optim.SGD, lr=1e-3)
-
-
-def make_model(beta: Any = 1.0) -> VariationalAutoencoder:
-    return VariationalAutoencoder(digits.Encoder(2, [8]), digits.Decoder(2, [8]), DiagonalNormal(2), beta)
-
-
-def make_adam(over: str = "12 iterations", **options: Any) -> AdamBatchOptimization:
-    return AdamBatchOptimization(make_model(LinearWarmup(0.0, 1.0, over)), DATA, 0, 300, 1e-3, **options)
-
-
-def make_batch(scheduler: Any, interval: Any, **options: Any) -> BatchOptimization:
-    return BatchOptimization(
-        make_model(), DATA, 0, 300, SGD, scheduler=scheduler, scheduler_interval=interval, **options
-    )
-
+pytestmark = ignore_lightning_warnings
 
 StepLR = partial(torch.optim.lr_scheduler.StepLR, step_size=2, gamma=0.5)
 Plateau = partial(torch.optim.lr_scheduler.ReduceLROnPlateau, patience=0, threshold=10.0)
@@ -61,10 +46,10 @@ MAKERS: dict[str, Any] = {
     "epochs": partial(make_adam, "3 epochs"),
     "global_steps": partial(make_adam, "11 global_steps"),
     "augmentation": partial(make_adam, augmentation=RandomShift(1)),
-    "step": partial(make_batch, StepLR, "step"),
-    "epoch": partial(make_batch, StepLR, "epoch"),
-    "plateau of steps": partial(make_batch, Plateau, "step"),
-    "plateau of epochs": partial(make_batch, Plateau, "epoch"),
+    "step": partial(make_batch, StepLR, scheduler_interval="step"),
+    "epoch": partial(make_batch, StepLR),
+    "plateau of steps": partial(make_batch, Plateau, scheduler_interval="step"),
+    "plateau of epochs": partial(make_batch, Plateau),
 }
 
 
@@ -81,42 +66,19 @@ class Interrupted(Callback):
             os.kill(os.getpid(), signal.SIGTERM)
 
 
-class Losses(Callback):
-    """Keeps the loss of each step, and the global step and the counter after each step group."""
-
-    call_every = 0
-
-    def __init__(self) -> None:
-        self.losses: list[float] = []
-        self.steps: list[int] = []
-        self.iterations: list[int] = []
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: Any, outputs: Mapping[str, Tensor], *arguments: Any
-    ) -> None:
-        self.losses += outputs["loss"].flatten().tolist()
-        self.steps.append(trainer.global_step)
-        self.iterations.append(pl_module.counters["iteration"])
-
-
-def make_trainer(*callbacks: Callback, **options: Any) -> Trainer:
-    return Trainer(
-        accelerator="cpu",
-        callbacks=list(callbacks),
-        enable_model_summary=False,
-        **{"max_epochs": 3, "logger": False, "enable_progress_bar": False, "enable_checkpointing": False, **options},
-    )
-
-
-def fit(
-    make: Any, *callbacks: Callback, path: Path | None = None, n: int | None = 1, **options: Any
+def fit_groups(
+    make: Callable[..., OptimizationModule], *callbacks: Callback, n: int | None = 1, **options: Any
 ) -> tuple[Any, Losses]:
-    seed_everything(0, verbose=False)
-    optimization: OptimizationModule = make(steps_per_execution=n)
+    """Train in groups of n steps, for three epochs by default."""
     losses = Losses()
-    trainer = make_trainer(*callbacks, losses, **options)
-    trainer.fit(optimization, ckpt_path=path, weights_only=True)
-    return optimization, losses
+    trainer = fit(partial(make, steps_per_execution=n), *callbacks, losses, **{"max_epochs": 3, **options})
+    return trainer.lightning_module, losses
+
+
+@cache
+def fit_singly(make: Callable[..., OptimizationModule], **options: Any) -> tuple[Any, Losses]:
+    """Train in single steps, once for all tests."""
+    return fit_groups(make, **options)
 
 
 def assert_equal(optimization: OptimizationModule, expected: OptimizationModule) -> None:
@@ -132,7 +94,7 @@ def assert_equal(optimization: OptimizationModule, expected: OptimizationModule)
     ("n", "steps"), [(2, [2, 4, 5, 6, 8, 10, 12, 14, 15]), (4, [4, 5, 8, 10, 12, 15]), (8, [1, 5, 8, 10, 11, 15])]
 )
 def test_weights_and_losses_equal_those_of_single_steps(name: str, n: int, steps: list[int]) -> None:
-    (optimization, losses), (expected, singles) = fit(MAKERS[name], n=n), fit(MAKERS[name])
+    (optimization, losses), (expected, singles) = fit_groups(MAKERS[name], n=n), fit_singly(MAKERS[name])
     assert_equal(optimization, expected)
     assert losses.losses == singles.losses
     assert losses.steps == losses.iterations
@@ -152,7 +114,10 @@ def test_weights_and_losses_equal_those_of_single_steps(name: str, n: int, steps
     ids=str,
 )
 def test_limits_and_precision_of_the_trainer_are_respected(options: dict[str, Any]) -> None:
-    (optimization, losses), (expected, singles) = fit(make_adam, n=2, **options), fit(make_adam, **options)
+    (optimization, losses), (expected, singles) = (
+        fit_groups(make_adam, n=2, **options),
+        fit_groups(make_adam, **options),
+    )
     assert optimization.trainer.global_step == expected.trainer.global_step
     assert optimization.trainer.current_epoch == expected.trainer.current_epoch
     assert losses.losses == singles.losses
@@ -162,10 +127,10 @@ def test_limits_and_precision_of_the_trainer_are_respected(options: dict[str, An
 @pytest.mark.parametrize("n_steps", [1, 4, 5, 7, 14])
 @pytest.mark.parametrize(("n", "n_after"), [(2, 2), (3, 3), (3, 1), (1, 3), (2, 3)])
 def test_a_training_resumes_at_any_step_with_any_group_size(n_steps: int, n: int, n_after: int, tmp_path: Path) -> None:
-    optimization, losses = fit(make_adam, n=n, max_steps=n_steps)
+    optimization, losses = fit_groups(make_adam, n=n, max_steps=n_steps)
     optimization.trainer.save_checkpoint(tmp_path / "a.ckpt")
-    resumed, others = fit(make_adam, n=n_after, path=tmp_path / "a.ckpt")
-    expected, singles = fit(make_adam)
+    resumed, others = fit_groups(make_adam, n=n_after, resume_from=tmp_path / "a.ckpt")
+    expected, singles = fit_singly(make_adam)
     assert losses.losses + others.losses == singles.losses
     assert resumed.trainer.global_step == 3 * N_BATCHES
     assert_equal(resumed, expected)
@@ -185,7 +150,7 @@ def test_logs_and_checkpoints_are_written_at_their_steps(tmp_path: Path) -> None
         checkpoint = PeriodicCheckpoint(str(directory / "checkpoints"), "4 iterations", keep_all=True)
         log, often = CumulativeLogCallback("1 epoch"), CumulativeLogCallback("6 global_steps")
         logger = FileLogger(directory)
-        fit(make_adam, log, often, checkpoint, n=n, logger=logger, enable_checkpointing=True)
+        fit_groups(make_adam, log, often, checkpoint, n=n, logger=logger)
     entries, expected = read_entries(tmp_path / "8"), read_entries(tmp_path / "1")
     for entry, other in zip(entries, expected, strict=True):
         assert entry["trainer/global_step"] == other["trainer/global_step"]
@@ -216,16 +181,16 @@ def test_a_clock_resumes_in_the_middle_of_an_epoch_with_another_group_size(
     first: str, n: int, n_after: int, tmp_path: Path
 ) -> None:
     for n_steps in (7, 8):
-        duration = TrainDurationCallback("2 epochs")
-        optimization, _ = fit(make_adam, duration, CumulativeLogCallback(first), n=n, max_steps=n_steps)
+        callbacks = TrainDurationCallback("2 epochs"), CumulativeLogCallback(first)
+        optimization, _ = fit_groups(make_adam, *callbacks, n=n, max_steps=n_steps)
         optimization.trainer.save_checkpoint(tmp_path / "a.ckpt")
-        duration = TrainDurationCallback("2 epochs")
-        resumed, _ = fit(make_adam, duration, CumulativeLogCallback(first), path=tmp_path / "a.ckpt", n=n_after)
+        callbacks = TrainDurationCallback("2 epochs"), CumulativeLogCallback(first)
+        resumed, _ = fit_groups(make_adam, *callbacks, resume_from=tmp_path / "a.ckpt", n=n_after)
         assert resumed.trainer.global_step == 2 * N_BATCHES
 
 
 def test_the_progress_bar_counts_steps(capsys: pytest.CaptureFixture[str]) -> None:
-    fit(make_adam, ProgressBar(), n=2, enable_progress_bar=True)
+    fit_groups(make_adam, ProgressBar(), n=2)
     assert "15/15 " in capsys.readouterr().out
 
 
@@ -244,29 +209,27 @@ def test_the_progress_bar_counts_steps(capsys: pytest.CaptureFixture[str]) -> No
 def test_whatever_acts_on_every_step_makes_groups_of_one_step(options: dict[str, Any]) -> None:
     make_callbacks = options.get("callbacks", list)
     others = {key: value for key, value in options.items() if key != "callbacks"}
-    optimization, losses = fit(make_adam, *make_callbacks(), n=4, **others)
-    expected, singles = fit(make_adam, *make_callbacks(), **others)
+    optimization, losses = fit_groups(make_adam, *make_callbacks(), n=4, **others)
+    expected, singles = fit_groups(make_adam, *make_callbacks(), **others)
     assert losses.losses == singles.losses
     assert losses.iterations == singles.iterations == list(range(1, len(singles.iterations) + 1))
     assert_equal(optimization, expected)
 
 
 def test_max_steps_holds_after_a_resume_with_shorter_epochs(tmp_path: Path) -> None:
-    optimization, _ = fit(make_adam, n=4, max_steps=7)
+    optimization, _ = fit_groups(make_adam, n=4, max_steps=7)
     optimization.trainer.save_checkpoint(tmp_path / "a.ckpt")
-    options = {"path": tmp_path / "a.ckpt", "limit_train_batches": 4, "max_steps": 12, "max_epochs": -1}
-    (resumed, losses), (expected, singles) = fit(make_adam, n=4, **options), fit(make_adam, **options)
+    options = {"resume_from": tmp_path / "a.ckpt", "limit_train_batches": 4, "max_steps": 12, "max_epochs": -1}
+    (resumed, losses), (expected, singles) = fit_groups(make_adam, n=4, **options), fit_groups(make_adam, **options)
     assert resumed.trainer.global_step == 12
     assert losses.losses == singles.losses
     assert_equal(resumed, expected)
 
 
 def test_an_optimizer_that_computes_the_loss_several_times_takes_its_steps_in_groups() -> None:
-    def make(**options: Any) -> BatchOptimization:
-        lbfgs = partial(torch.optim.LBFGS, lr=0.1, max_iter=3)
-        return BatchOptimization(make_model(), DATA, 0, 300, lbfgs, **options)
+    make = partial(make_batch, optimizer=partial(torch.optim.LBFGS, lr=0.1, max_iter=3))
 
-    (optimization, losses), (expected, singles) = fit(make, n=4, max_steps=6), fit(make, max_steps=6)
+    (optimization, losses), (expected, singles) = fit_groups(make, n=4, max_steps=6), fit_groups(make, max_steps=6)
     assert losses.steps == [4, 5, 6]
     assert losses.losses == singles.losses
     assert_equal(optimization, expected)
@@ -279,11 +242,11 @@ def test_an_optimizer_that_computes_the_loss_several_times_takes_its_steps_in_gr
 def test_a_signal_ends_a_group_after_the_current_step(step: int, stopped_at: int, tmp_path: Path) -> None:
     stop = StopOnSignal()
     with stop.listening():
-        optimization, losses = fit(make_adam, stop, Interrupted(step), n=4, min_epochs=3)
+        optimization, losses = fit_groups(make_adam, stop, Interrupted(step), n=4, min_epochs=3)
     assert optimization.trainer.global_step == stopped_at
     optimization.trainer.save_checkpoint(tmp_path / "a.ckpt")
-    resumed, others = fit(make_adam, n=4, path=tmp_path / "a.ckpt")
-    expected, singles = fit(make_adam)
+    resumed, others = fit_groups(make_adam, n=4, resume_from=tmp_path / "a.ckpt")
+    expected, singles = fit_singly(make_adam)
     assert losses.losses + others.losses == singles.losses
     assert_equal(resumed, expected)
 
@@ -302,17 +265,17 @@ class Failing(Digits):
 
 @pytest.mark.parametrize("n", [1, 4])
 def test_a_checkpoint_after_a_failed_start_of_an_epoch_is_at_its_beginning(n: int, tmp_path: Path) -> None:
-    make = partial(AdamBatchOptimization, make_model(), {"train": Failing("train")}, 0, 300, 1e-3)
+    make = partial(AdamBatchOptimization, make_vae(), {"train": Failing("train")}, 0, BATCH_SIZE, 1e-3)
     checkpoint = PeriodicCheckpoint(str(tmp_path), "1 minute")
     with pytest.raises(OSError, match="The disk is gone"):
-        fit(make, checkpoint, n=n, enable_checkpointing=True)
+        fit_groups(make, checkpoint, n=n)
     assert torch.load(tmp_path / "last.ckpt", weights_only=True)["position"] == {"epoch": 1, "batch": 0}
 
 
 @pytest.mark.parametrize(
-    ("data_set", "steps"), [(DATA["train"], [1, 5, 6, 10, 11, 15]), (list(DATA["train"]), range(1, 16))]
+    ("data_set", "steps"), [(DIGITS["train"], [1, 5, 6, 10, 11, 15]), (list(DIGITS["train"]), range(1, 16))]
 )
 def test_in_memory_data_are_trained_on_in_groups_of_ten_steps(data_set: Any, steps: Sequence[int]) -> None:
-    make = partial(AdamBatchOptimization, make_model(), {"train": data_set}, 0, 300, 1e-3)
-    _, losses = fit(make, n=None)
+    make = partial(AdamBatchOptimization, make_vae(), {"train": data_set}, 0, BATCH_SIZE, 1e-3)
+    _, losses = fit_groups(make, n=None)
     assert losses.steps == list(steps)
