@@ -4,22 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from frame_train.composition.objects import Composition, find_target
-from frame_train.composition.settings import config_directory, register_resolvers
+from frame_train.composition.objects import find_target
+from frame_train.composition.settings import config_directory
+from runs import compose_train
 
 
 def options(group: str) -> list[str]:
     return sorted(path.stem for path in (config_directory() / group).glob("*.yaml"))
-
-
-def compose_train(*overrides: str) -> DictConfig:
-    register_resolvers()
-    with initialize_config_dir(str(config_directory()), version_base="1.3"):
-        return compose("train", list(overrides))
 
 
 def iterate_targets(node: Any, key: str = "") -> Iterator[tuple[str, DictConfig]]:

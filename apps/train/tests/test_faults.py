@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import itertools
-import json
 import os
 import resource
 import signal
@@ -27,24 +26,18 @@ from frame_loggers import FileLogger, WandbLogger
 from frame_loggers.wandb_service import close_wandb
 from frame_train.callbacks import CumulativeLogCallback, PeriodicCheckpoint
 from frame_train.runs.checkpoint_files import find_newest
+from runs import SMALL_VAE, find_run, read_entries
 from trainers import fit, ignore_lightning_warnings, make_tiny_optimization
 from wandb_server import WandbServer
 
-SMALL = (
-    "+experiment=DIGITS_VAE",
+RUN = (
+    *SMALL_VAE,
     "logging=none",
-    "params.encoder_layers=[8]",
-    "params.decoder_layers=[8]",
     "callbacks.last_checkpoint.save_every=3 iterations",
     "callbacks.training_log.log_every=5 iterations",
     "trainer.max_epochs=2",
 )
 Train = Callable[..., Any]
-
-
-def find_run(root: Path) -> Path:
-    (description,) = root.rglob("run.json")
-    return description.parent
 
 
 def assert_reported(result: Any, *parts: str) -> None:
@@ -71,7 +64,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_finite_checkp
         return loss
 
     monkeypatch.setattr(torch.optim.Adam, "step", spoil)
-    result = train(*SMALL)
+    result = train(*RUN)
     run = find_run(tmp_path)
     assert_reported(
         result,
@@ -114,7 +107,7 @@ def test_a_disk_that_cannot_be_written_ends_the_run_and_keeps_the_last_checkpoin
             raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(Trainer, "save_checkpoint", save_half)
-    result = train(*SMALL)
+    result = train(*RUN)
     run = find_run(tmp_path)
     assert_reported(
         result, f"{str(run)!r} can't be written: {os.strerror(number)}", "The last checkpoint has global step 6."
@@ -145,7 +138,7 @@ def test_a_full_disk_ends_the_run(train: Train, small_disk: Path, monkeypatch: p
         save(trainer, *arguments)
 
     monkeypatch.setattr(Trainer, "save_checkpoint", fill_and_save)
-    result = train(*SMALL, f"device.experiments_root={small_disk}")
+    result = train(*RUN, f"device.experiments_root={small_disk}")
     assert_reported(result, "can't be written: No space left on device", "The last checkpoint has global step 6.")
     monkeypatch.undo()
     (small_disk / "filling").unlink()
@@ -209,9 +202,9 @@ def test_a_system_clock_that_jumps_back_changes_nothing(
     now = time.time()
     hours = itertools.count()
     monkeypatch.setattr(time, "time", lambda: now - 3600 * next(hours))
-    result = train(*SMALL, "evaluation.elbo_validation.evaluate_every=0.000001 seconds")
+    result = train(*RUN, "evaluation.elbo_validation.evaluate_every=0.000001 seconds")
     assert result.code == 0, result
-    entries = [json.loads(line) for line in (find_run(tmp_path) / "metrics.jsonl").read_text().splitlines()]
+    entries = read_entries(find_run(tmp_path))
     steps = [entry["trainer/global_step"] for entry in entries if "ELBO/Validation" in entry]
     assert steps == list(range(1, 43))
 

@@ -23,15 +23,10 @@ from frame_train.errors import CompositionError
 from frame_train.runs.checkpoint_files import write_checkpoint
 from frame_train.runs.directory import make_run_directory
 from processes import Commands, ForkServer
+from runs import SMALL_VAE, TWO_STEPS
 
 Train = Callable[..., Any]
-SMALL = (
-    "+experiment=DIGITS_VAE",
-    "params.encoder_layers=[8]",
-    "params.decoder_layers=[8]",
-    "trainer.max_epochs=1",
-    "trainer.limit_train_batches=2",
-)
+RUN = (*SMALL_VAE, *TWO_STEPS)
 
 
 def log_picture(name: str, directory: Path) -> None:
@@ -47,7 +42,7 @@ def log_picture(name: str, directory: Path) -> None:
 def test_the_umask_determines_the_mode_of_every_file_of_a_run(train: Train, tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
-        result = train(*SMALL, "logging=tensorboard", "callbacks/checkpoint@callbacks=[last,best]")
+        result = train(*RUN, "logging=tensorboard", "callbacks/checkpoint@callbacks=[last,best]")
     finally:
         os.umask(before)
     assert result.code == 0, result
@@ -117,7 +112,7 @@ def secretive(fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory)
     (folder / "failing.py").write_text(FAILING)
     failing = "+evaluation.failing={_target_:frame_train.callbacks.EvaluationCallback,name:Failing,"
     failing += "evaluate_every:1 epoch,on_error:continue,evaluator:{_target_:failing.Failing}}"
-    arguments = (*SMALL, *SECRETIVE, f"device.experiments_root={folder / 'runs'}")
+    arguments = (*RUN, *SECRETIVE, f"device.experiments_root={folder / 'runs'}")
     commands = Commands(fork_server, folder, SECRETS)
     for logging in ("wandb", "tensorboard"):
         command = commands.run(*arguments, f"logging={logging}", failing, WANDB_MODE="offline")

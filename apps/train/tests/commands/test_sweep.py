@@ -8,20 +8,19 @@ from typing import Any
 
 import pytest
 import yaml
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 from wandb.sdk.lib.config_util import save_config_file_from_dict
 
 from frame_train.composition.overrides import normalize_overrides
-from frame_train.composition.settings import config_directory, register_resolvers, workspace
+from frame_train.composition.settings import workspace
+from runs import TWO_STEPS, compose_train
 from wandb_server import WandbServer
 
 APP = Path(__file__).parents[2]
 SWEEPS = sorted((APP / "sweeps").glob("*.yaml"))
 
 VALUES = ({"params.beta": 0.1, "seed": 3}, {"params.beta": 2.5e-05, "seed": 3})
-TWO_STEPS = ("trainer.max_epochs=1", "trainer.limit_train_batches=2")
 
 
 @pytest.fixture
@@ -45,12 +44,6 @@ def wandb(server: Any, tmp_path: Path) -> Callable[..., str]:
         return result.stdout + result.stderr
 
     return run
-
-
-def compose_train(*overrides: str) -> DictConfig:
-    register_resolvers()
-    with initialize_config_dir(str(config_directory()), version_base="1.3"):
-        return compose("train", list(overrides))
 
 
 @pytest.mark.parametrize("folder", [workspace(), APP], ids=["root", "app"])

@@ -1,4 +1,3 @@
-import json
 import os
 import pty
 import signal
@@ -17,21 +16,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from frame_train.composition.settings import workspace
 from processes import Commands, ForkServer
+from runs import TWO_STEPS, find_run, read_entries
 
 Train = Callable[..., Any]
-TWO_STEPS = ("trainer.max_epochs=1", "trainer.limit_train_batches=2")
 METRICS = {"ELBO/Validation", "ELBO/Train", "Train/loss", "Train/reconstruction", "Train/regularization"}
 IMAGES = {"Images/Reconstructions", "Images/Samples"}
-
-
-def find_run(tmp_path: Path) -> Path:
-    """Give the one run directory that a test made."""
-    (directory,) = (path.parent for path in tmp_path.rglob("run.json") if "wandb" not in path.parts)
-    return directory
-
-
-def read_entries(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
 @pytest.mark.parametrize("logging", ["none", "tensorboard", "wandb"])
@@ -65,7 +54,7 @@ def test_mnist_vae_trains_on_real_mnist(train: Train, tmp_path: Path, data_root:
     result = train("experiment=MNIST_VAE", "logging=none", f"device.data_root={data_root}", *limits)
     assert result.code == 0, result
     (elbo,) = (entry["ELBO/Validation"] for entry in read_entries(find_run(tmp_path)) if "ELBO/Validation" in entry)
-    assert -250 < elbo < -180  # the mean picture for all gives -204.7, untrained networks -550
+    assert -250 < elbo < -180  # the mean image has -204.7, untrained networks -550
 
 
 def test_the_run_directory_contains_the_config_the_overrides_and_the_weights(train: Train, tmp_path: Path) -> None:
@@ -89,7 +78,7 @@ def test_runs_with_one_seed_are_equal_and_another_seed_differs(train: Train, tmp
 
 
 def test_evaluations_use_the_model_that_is_trained(train: Train, tmp_path: Path) -> None:
-    """The evaluations see the weights that are trained: a copy of the model would stay at its first value."""
+    """A copy of the model would stay at its first value."""
     arguments = ("logging=none", "trainer.max_epochs=4", "evaluation.elbo_train.evaluate_every=2 epochs")
     train("+experiment=DIGITS_VAE", *arguments)
     first, last = (entry["ELBO/Train"] for entry in read_entries(find_run(tmp_path)) if "ELBO/Train" in entry)
@@ -98,8 +87,8 @@ def test_evaluations_use_the_model_that_is_trained(train: Train, tmp_path: Path)
 
 def test_logged_images_have_dark_and_bright_pixels(train: Train, tmp_path: Path) -> None:
     train("+experiment=DIGITS_VAE", "logging=none", *TWO_STEPS)
-    (picture,) = (find_run(tmp_path) / "images").glob("*Reconstructions*.png")
-    pixels = torch.tensor(list(Image.open(picture).convert("L").tobytes()))
+    (image,) = (find_run(tmp_path) / "images").glob("*Reconstructions*.png")
+    pixels = torch.tensor(list(Image.open(image).convert("L").tobytes()))
     assert pixels.min() < 30
     assert pixels.max() > 220
 
@@ -124,7 +113,7 @@ def test_a_folder_that_cannot_be_written_is_refused(train: Train, tmp_path: Path
 
 
 def run_on_terminal(commands: Commands, *arguments: str, **variables: str) -> str:
-    """Run `train` on a terminal, and return what a person sees."""
+    """Run `train` on a terminal, and return its output."""
     terminal, child = pty.openpty()
     name = os.ttyname(child)
     command = commands.start(*arguments, terminal=name, **variables)
@@ -166,7 +155,7 @@ def test_without_an_account_a_run_logs_offline_and_prints_only_how_to_sync(
 
 
 def test_the_config_is_the_same_from_every_directory(fork_server: ForkServer) -> None:
-    """From the root and from apps/train: the default device keeps runs/ in the workspace."""
+    """The default device keeps runs/ in the workspace."""
     arguments = ("--cfg", "job", "-p", "device", "--resolve", "+experiment=DIGITS_VAE")
     outputs = [
         run_on_terminal(Commands(fork_server, folder), *arguments)
@@ -223,7 +212,7 @@ def test_a_schedule_may_replace_a_number(train: Train, tmp_path: Path) -> None:
     result = train("+experiment=DIGITS_VAE", "logging=none", schedule, *TWO_STEPS)
     assert result.code == 0, result
     checkpoint = torch.load(find_run(tmp_path) / "checkpoints" / "last.ckpt", weights_only=True)
-    assert checkpoint["state_dict"]["model.beta.value"] == 0.25  # what the second of four steps was taken with
+    assert checkpoint["state_dict"]["model.beta.value"] == 0.25  # at the second of four steps
 
 
 def test_environment_values_are_not_logged(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

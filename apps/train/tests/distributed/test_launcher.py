@@ -1,6 +1,5 @@
-"""Several processes train one run: what they come to, what is written of it, and what ends them all."""
+"""Training with two ranks: its results, its files, and how it ends."""
 
-import json
 import os
 import shutil
 import signal
@@ -14,17 +13,17 @@ from typing import Any
 import pytest
 import torch
 from omegaconf import OmegaConf
-from torch.utils._pytree import keystr, tree_leaves_with_path
 
 from frame_train.distributed.launcher import check_processes
 from frame_train.errors import CompositionError
-from processes import Commands
+from processes import ENVIRONMENT, Commands
+from runs import find_run, has_saved, read_description, read_entries, read_saved_step, read_weights
 from trainers import make_tiny_optimization, make_tiny_split, make_trainer
 
 Train = Callable[..., Any]
 N_STEPS = 3 * 18
 RUN = (
-    "+experiment=DIGITS_Classifier",  # nothing in it is random but the order of the data
+    "+experiment=DIGITS_Classifier",  # only the order of its data is random
     "logging=none",
     "trainer.accelerator=cpu",
     "trainer.max_epochs=3",
@@ -68,65 +67,30 @@ class Broken(Evaluation):
 WITNESSED = "+callbacks.witness._target_=witness.Witness"
 
 
-def make_environment(folder: Path) -> dict[str, str]:
-    return {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        "WANDB_MODE": "disabled",
-        "OMP_NUM_THREADS": "1",
-        "GLOO_SOCKET_IFNAME": "lo",
-    }
-
-
 @pytest.fixture(scope="module", autouse=True)
 def _witness(commands: Commands) -> None:
-    (commands.folder / "witness.py").write_text(WITNESS)  # in the working directory, where each process finds it
+    (commands.folder / "witness.py").write_text(WITNESS)  # in the working directory of every rank
 
 
 @pytest.fixture(scope="module")
 def pair(commands: Commands, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Give the directory of a run of two processes, and what it has said."""
+    """Return the directory of a run of two ranks, and its output."""
     root = tmp_path_factory.mktemp("pair")
     command = commands.run(*RUN, *TWO, WITNESSED, f"device.experiments_root={root}")
     assert command.code == 0, command.output
     return find_run(root), command.output
 
 
-def find_run(root: Path) -> Path:
-    (description,) = root.glob("*/*/*/run.json")
-    return description.parent
-
-
-def read_description(directory: Path) -> dict[str, Any]:
-    return json.loads((directory / "run.json").read_text())
-
-
-def read_entries(directory: Path) -> list[dict[str, Any]]:
-    """Read what was logged, but for the times, and what time has decided."""
-    lines = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
-    return [
-        {name: value for name, value in line.items() if name not in ("time", "seconds")}
-        for line in lines
-        if not any(name.startswith("Often") for name in line)
-    ]
-
-
-def read_weights(directory: Path) -> dict[str, Any]:
-    """Read the weights and the state of the optimizers."""
-    checkpoint = torch.load(directory / "checkpoints" / "last.ckpt", weights_only=True)
-    leaves = tree_leaves_with_path([checkpoint["state_dict"], checkpoint["optimizer_states"]])
-    return {keystr(path): leaf.tolist() if isinstance(leaf, torch.Tensor) else leaf for path, leaf in leaves}
-
-
-def has_come(root: Path, n_steps: int) -> bool:
-    return any(json.loads(path.read_text())["global_step"] >= n_steps for path in root.rglob("last.ckpt.json"))
+def read_lasting_entries(directory: Path) -> list[dict[str, Any]]:
+    """Read what was logged, except what depends on the clock."""
+    return [entry for entry in read_entries(directory) if not any(name.startswith("Often") for name in entry)]
 
 
 def find_children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def is_there(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     status = Path(f"/proc/{pid}/status")
     return status.exists() and "zombie" not in status.read_text()
 
@@ -136,7 +100,7 @@ def test_two_ranks_have_the_losses_of_one_with_twice_the_batch_size(
 ) -> None:
     command = commands.run(*RUN, *ONE, f"device.experiments_root={tmp_path}")
     assert command.code == 0, command.output
-    entries, expected = read_entries(pair[0]), read_entries(find_run(tmp_path))
+    entries, expected = read_lasting_entries(pair[0]), read_lasting_entries(find_run(tmp_path))
     assert len(entries) == len(expected) > N_STEPS // 5
     for entry, other in zip(entries, expected):
         assert entry.keys() == other.keys()
@@ -148,16 +112,16 @@ def test_two_ranks_write_one_run_directory_and_print_each_line_once(pair: tuple[
     directory, output = pair
     assert [path.name for path in directory.parent.iterdir()] == [directory.name]
     assert read_description(directory)["complete"]
-    entries = [(entry["trainer/global_step"], *entry) for entry in read_entries(directory)]
+    entries = [(entry["trainer/global_step"], *entry) for entry in read_lasting_entries(directory)]
     assert len(set(entries)) == len(entries)
     assert output.count("Run directory:") == output.count("DIGITS / Classifier") == 1
     assert "Warning" not in output
     lines = (directory / "metrics.jsonl").read_text().splitlines()
-    assert sum('"Often' in line for line in lines) > 3  # by the clock of the first process
+    assert sum('"Often' in line for line in lines) > 3  # by the clock of rank zero
 
 
 def assert_same_weights(directory: Path) -> None:
-    """Hold both processes to the same weights, and to seeds of which they never had the same."""
+    """Check that both ranks had equal weights at the end, and different seeds in every step."""
     first, second = (torch.load(directory / f"seen-{rank}.pt", weights_only=True) for rank in (0, 1))
     torch.testing.assert_close(first["parameters"], second["parameters"], rtol=0, atol=0)
     assert len({*first["seeds"], *second["seeds"]}) == 2 * len(first["seeds"]) > 0
@@ -171,9 +135,9 @@ def test_a_run_that_lost_a_rank_resumes_to_the_result_of_an_undisturbed_run(
     commands: Commands, pair: tuple[Path, str], tmp_path: Path
 ) -> None:
     command = commands.start(*RUN, *TWO, WITNESSED, f"device.experiments_root={tmp_path}")
-    command.wait_until(lambda: has_come(tmp_path, 8))
-    (follower,) = find_children(command.pid)
-    os.kill(follower, signal.SIGKILL)
+    command.wait_until(lambda: has_saved(tmp_path, 8))
+    (worker,) = find_children(command.pid)
+    os.kill(worker, signal.SIGKILL)
     assert command.wait() == 1, command.output
     directory = find_run(tmp_path)
     assert "Rank 1 of 2 exited with code -9." in command.output
@@ -181,34 +145,34 @@ def test_a_run_that_lost_a_rank_resumes_to_the_result_of_an_undisturbed_run(
     assert "Traceback" not in command.output
     assert not read_description(directory)["complete"]
 
-    assert_resumed_as(commands, directory, pair[0])
+    assert_resumes_to(commands, directory, pair[0])
 
 
-def assert_resumed_as(commands: Commands, directory: Path, expected: Path) -> None:
-    """Go on with a run, and hold it to one that was never stopped, to the bit."""
+def assert_resumes_to(commands: Commands, directory: Path, expected: Path) -> None:
+    """Resume a run, and check that it ends like one that was never stopped, bit by bit."""
     command = commands.run(f"resume={directory}")
     assert command.code == 0, command.output
     assert read_weights(directory) == read_weights(expected)
-    assert read_entries(directory) == read_entries(expected)
+    assert read_lasting_entries(directory) == read_lasting_entries(expected)
     assert read_description(directory)["complete"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("receiver", ["first", "second"])
+@pytest.mark.parametrize("receiver", ["rank_zero", "rank_one"])
 def test_a_signal_to_one_rank_stops_all_ranks_at_the_same_step(
     commands: Commands, pair: tuple[Path, str], tmp_path: Path, receiver: str
 ) -> None:
     command = commands.start(*RUN, *TWO, WITNESSED, f"device.experiments_root={tmp_path}")
-    command.wait_until(lambda: has_come(tmp_path, 8))
-    (follower,) = find_children(command.pid)
-    os.kill(command.pid if receiver == "first" else follower, signal.SIGTERM)
+    command.wait_until(lambda: has_saved(tmp_path, 8))
+    (worker,) = find_children(command.pid)
+    os.kill(command.pid if receiver == "rank_zero" else worker, signal.SIGTERM)
     assert command.wait() == 143, command.output
     directory = find_run(tmp_path)
-    step = json.loads((directory / "checkpoints" / "last.ckpt.json").read_text())["global_step"]
+    step = read_saved_step(directory)
     assert command.output.count(f"stopped by SIGTERM at global step {step};") == 1
-    assert not is_there(follower)
+    assert not is_alive(worker)
     assert not read_description(directory)["complete"]
-    assert_resumed_as(commands, directory, pair[0])
+    assert_resumes_to(commands, directory, pair[0])
 
 
 @pytest.mark.slow
@@ -225,7 +189,7 @@ def test_an_evaluation_that_raises_stops_both_ranks(commands: Commands, tmp_path
         "+evaluation.broken={_target_:frame_train.callbacks.EvaluationCallback,name:Broken,"
         "evaluate_every:10 iterations,evaluator:{_target_:witness.Broken}}"
     )
-    due_at_once = "evaluation.accuracy_validation.evaluate_every=10 iterations"  # and with it a best checkpoint
+    due_at_once = "evaluation.accuracy_validation.evaluate_every=10 iterations"  # together with a best checkpoint
     command = commands.run(*RUN, *TWO, due_at_once, evaluation, f"device.experiments_root={tmp_path}")
     assert command.code == 1, command.output
     assert command.output.count("RuntimeError: nothing to see") == 1
@@ -255,7 +219,7 @@ def test_a_rank_whose_parent_exited_before_it_started_exits() -> None:
     script = (
         "import time; from frame_train.distributed.launcher import end_with_parent; end_with_parent(); time.sleep(60)"
     )
-    other = str(os.getppid())  # not this process, which starts it
+    other = str(os.getppid())  # not the parent of the started process
     environment = {**os.environ, "FRAME_FIRST_PROCESS": other}
     assert subprocess.run([sys.executable, "-c", script], env=environment, timeout=50).returncode == 1
 
@@ -267,7 +231,7 @@ def test_resuming_with_another_number_of_processes_is_refused(
     result = train(f"resume={copied}", "~callbacks.witness", "trainer.max_epochs=4", "trainer.devices=1")
     assert result.code == 2, result
     assert "`trainer.devices`: a resumed run keeps its number of processes, expected 2, got 1." in result.errors
-    assert read_entries(copied) == read_entries(pair[0])
+    assert read_lasting_entries(copied) == read_lasting_entries(pair[0])
 
 
 @pytest.mark.slow
@@ -291,7 +255,7 @@ def test_adversarial_training_has_equal_weights_in_both_ranks(
     assert command.code == 0, command.output
     directory = find_run(tmp_path)
     assert_same_weights(directory)
-    assert json.loads((directory / "checkpoints" / "last.ckpt.json").read_text())["global_step"] == 10
+    assert read_saved_step(directory) == 10
 
 
 @pytest.mark.slow
@@ -322,11 +286,11 @@ def test_each_job_of_a_grid_has_its_own_ranks_and_directory(commands: Commands, 
 @pytest.mark.slow
 def test_worker_ranks_exit_with_rank_zero(commands: Commands, tmp_path: Path) -> None:
     command = commands.start(*RUN, *TWO, f"device.experiments_root={tmp_path}", "trainer.max_epochs=10000")
-    command.wait_until(lambda: has_come(tmp_path, 4))
-    (follower,) = find_children(command.pid)
+    command.wait_until(lambda: has_saved(tmp_path, 4))
+    (worker,) = find_children(command.pid)
     os.kill(command.pid, signal.SIGKILL)
     assert command.wait() == -signal.SIGKILL
-    wait_until(lambda: not is_there(follower))
+    wait_until(lambda: not is_alive(worker))
 
 
 @pytest.mark.slow
@@ -336,9 +300,9 @@ def test_losing_a_rank_during_a_long_evaluation_stops_the_run(commands: Commands
         "evaluate_every:10 iterations,evaluator:{_target_:witness.Long}}"
     )
     command = commands.start(*RUN, *TWO, evaluation, f"device.experiments_root={tmp_path}")
-    command.wait_until(lambda: has_come(tmp_path, 8))
-    (follower,) = find_children(command.pid)
-    os.kill(follower, signal.SIGKILL)
+    command.wait_until(lambda: has_saved(tmp_path, 8))
+    (worker,) = find_children(command.pid)
+    os.kill(worker, signal.SIGKILL)
     assert command.wait() == 1, command.output
     assert "Rank 1 of 2 exited with code -9." in command.output
     assert not read_description(find_run(tmp_path))["complete"]
@@ -346,7 +310,7 @@ def test_losing_a_rank_during_a_long_evaluation_stops_the_run(commands: Commands
 
 @pytest.fixture
 def torchrun(tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
-    """Give what starts two processes of `train` by torch's own command; what is left of them ends with the test."""
+    """Start two ranks of `train` by torchrun; the end of the test kills the remaining ones."""
     started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str) -> "subprocess.Popen[str]":
@@ -354,7 +318,7 @@ def torchrun(tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]
         address = ["--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0", "--local-addr=127.0.0.1"]
         command = [sys.executable, "-m", "torch.distributed.run", *options, *address, "-m", "frame_train", *arguments]
         pipe = subprocess.PIPE
-        environment = make_environment(tmp_path)
+        environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **ENVIRONMENT}
         process = subprocess.Popen(
             command, env=environment, cwd=tmp_path, stdout=pipe, stderr=subprocess.STDOUT, text=True, process_group=0
         )
@@ -370,17 +334,19 @@ def torchrun(tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]
         process.wait()
 
 
-def wait_until(is_so: Callable[[], object], seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
-    while not is_so():
+    while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
 
 
-def find_second(pid: int) -> int:
-    """Find the second of the processes that torchrun has started."""
-    (second,) = [child for child in find_children(pid) if b"\0RANK=1\0" in Path(f"/proc/{child}/environ").read_bytes()]
-    return second
+def find_rank_one(pid: int) -> int:
+    """Return the process id of rank one of torchrun."""
+    (rank_one,) = [
+        child for child in find_children(pid) if b"\0RANK=1\0" in Path(f"/proc/{child}/environ").read_bytes()
+    ]
+    return rank_one
 
 
 @pytest.mark.slow
@@ -388,15 +354,15 @@ def test_torchrun_restarts_both_ranks_and_they_resume_the_run(
     torchrun: Callable[..., "subprocess.Popen[str]"], pair: tuple[Path, str], tmp_path: Path
 ) -> None:
     process = torchrun(*RUN, "params.batch_size=16", f"device.experiments_root={tmp_path / 'runs'}")
-    wait_until(lambda: has_come(tmp_path, 8))
-    os.kill(find_second(process.pid), signal.SIGKILL)
+    wait_until(lambda: has_saved(tmp_path, 8))
+    os.kill(find_rank_one(process.pid), signal.SIGKILL)
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
     assert output.count("resumed at global step") == 1
     directory = find_run(tmp_path / "runs")
     assert read_description(directory)["complete"]
     assert read_weights(directory) == read_weights(pair[0])
-    assert read_entries(directory) == read_entries(pair[0])
+    assert read_lasting_entries(directory) == read_lasting_entries(pair[0])
 
 
 @pytest.mark.slow
@@ -404,12 +370,12 @@ def test_a_signal_to_torchrun_leaves_a_checkpoint(
     torchrun: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
 ) -> None:
     process = torchrun(*RUN, "params.batch_size=16", "trainer.max_epochs=10000", f"device.experiments_root={tmp_path}")
-    wait_until(lambda: has_come(tmp_path, 8))
+    wait_until(lambda: has_saved(tmp_path, 8))
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=120)
     assert process.returncode != 0
     assert output.count("stopped by SIGTERM at global step") == 1
-    step = json.loads((find_run(tmp_path) / "checkpoints" / "last.ckpt.json").read_text())["global_step"]
+    step = read_saved_step(tmp_path)
     assert f"stopped by SIGTERM at global step {step};" in output
     assert not read_description(find_run(tmp_path))["complete"]
 

@@ -1,6 +1,5 @@
-"""A job of SLURM, with stand-ins for the commands of a cluster."""
+"""Jobs of SLURM, with stand-ins for the commands of a cluster."""
 
-import json
 import os
 import shlex
 import signal
@@ -10,32 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
-from omegaconf import DictConfig
-from torch import Tensor
-from torch.utils._pytree import keystr, tree_leaves_with_path
 
-from frame_train.composition.settings import config_directory, register_resolvers
 from processes import Commands, ForkServer
+from runs import SMALL_VAE, TWO_STEPS, assert_equal_runs, compose_train, find_run, read_description, read_saved_step
 
 SCRIPTS = Path(__file__).parents[2] / "slurm"
 RUN = (
     "resume=auto",
     "device=slurm",
-    "+experiment=DIGITS_VAE",
+    *SMALL_VAE,
     "logging=none",
     "callbacks/checkpoint@callbacks=[last,best]",
     "callbacks.last_checkpoint.save_every=7 iterations",
     "callbacks.training_log.log_every=5 iterations",
     "evaluation.elbo_validation.evaluate_every=9 iterations",
-    "params.encoder_layers=[8]",
-    "params.decoder_layers=[8]",
     "trainer.max_epochs=5",
 )
-JOB = {  # what `srun` tells a task
+JOB = {  # set by `srun`
     "SLURM_JOB_ID": "4242",
     "SLURM_JOB_NAME": "frame",
     "SLURM_NTASKS": "1",
@@ -56,21 +48,21 @@ def write_command(folder: Path, name: str, *lines: str) -> None:
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Path:
-    """Give a folder of commands whose `scontrol` writes down what it is asked for."""
-    write_command(tmp_path / "bin", "scontrol", f'echo "$@" >> {shlex.quote(str(tmp_path))}/asked')
+    """Return a folder of commands whose `scontrol` records its arguments."""
+    write_command(tmp_path / "bin", "scontrol", f'echo "$@" >> {shlex.quote(str(tmp_path))}/scontrol-arguments')
     return tmp_path / "bin"
 
 
 @pytest.fixture(scope="module")
 def commands(fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Commands:
-    """Return what starts commands as tasks of a job."""
+    """Start commands as tasks of a job."""
     return Commands(fork_server, tmp_path_factory.mktemp("commands"), JOB)
 
 
 def stop(commands: Commands, root: Path, *arguments: str, **variables: str) -> Any:
-    """Start a run, send it SLURM's warning when it has a checkpoint, and wait for its end."""
+    """Start a run, send it the signal of SLURM after its first checkpoint, and wait for its end."""
     command = commands.start(*RUN, f"device.experiments_root={root}", *arguments, **variables)
-    command.wait_until(lambda: list(root.rglob("last.ckpt.json")))
+    command.wait_until(lambda: read_saved_step(root))
     command.send(signal.SIGUSR1)
     command.wait()
     assert "stopped by SIGUSR1" in command.output
@@ -78,46 +70,28 @@ def stop(commands: Commands, root: Path, *arguments: str, **variables: str) -> A
     return command
 
 
-def read_run(root: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Read what a run has logged, but for the times, and all that is in its last checkpoint but where its logs end."""
-    (log,) = root.rglob("metrics.jsonl")
-    entries = [json.loads(line) for line in log.read_text().splitlines()]
-    state = torch.load(log.parent / "checkpoints" / "last.ckpt", weights_only=True)
-    for name in ("logs", "loops", "epoch"):
-        del state[name]
-    return [{name: value for name, value in entry.items() if name not in ("time", "seconds")} for entry in entries], {
-        keystr(path): leaf for path, leaf in tree_leaves_with_path(state)
-    }
-
-
 def test_a_requeued_job_resumes_its_run_to_the_same_result(commands: Commands, cluster: Path, tmp_path: Path) -> None:
     path = f"{cluster}:{os.environ['PATH']}"
     command = stop(commands, tmp_path / "runs", PATH=path)
     assert command.code == 0, command.output
     assert "SLURM requeues the job" in command.output
-    assert (tmp_path / "asked").read_text() == "requeue 4242\n"
-    (description,) = (tmp_path / "runs").rglob("run.json")
-    assert json.loads(description.read_text())["complete"] is False
-    assert not list((tmp_path / "runs").rglob("hpc_ckpt*"))  # Lightning's own
+    assert (tmp_path / "scontrol-arguments").read_text() == "requeue 4242\n"
+    assert read_description(find_run(tmp_path / "runs"))["complete"] is False
+    assert not list((tmp_path / "runs").rglob("hpc_ckpt*"))  # of Lightning
 
     command = commands.run(*RUN, f"device.experiments_root={tmp_path / 'runs'}", PATH=path, SLURM_RESTART_COUNT="1")
     assert command.code == 0, command.output
     assert "resumed at global step" in command.output
-    assert (tmp_path / "asked").read_text() == "requeue 4242\n"
-    command = commands.run(*RUN, f"device.experiments_root={tmp_path / 'whole'}", PATH=path)
+    assert (tmp_path / "scontrol-arguments").read_text() == "requeue 4242\n"
+    command = commands.run(*RUN, f"device.experiments_root={tmp_path / 'undisturbed'}", PATH=path)
     assert command.code == 0, command.output
-    (entries, state), (expected_entries, expected_state) = (read_run(tmp_path / name) for name in ("runs", "whole"))
-    assert entries == expected_entries
-    assert state.keys() == expected_state.keys()
-    for name, leaf in state.items():
-        other = expected_state[name]
-        assert torch.equal(leaf, other) if isinstance(leaf, Tensor) else leaf == other, name
+    assert_equal_runs(find_run(tmp_path / "runs"), find_run(tmp_path / "undisturbed"))
 
 
 def test_a_task_of_an_array_is_requeued_by_its_own_id(commands: Commands, cluster: Path, tmp_path: Path) -> None:
     array = {"SLURM_ARRAY_JOB_ID": "4240", "SLURM_ARRAY_TASK_ID": "3", "PATH": f"{cluster}:{os.environ['PATH']}"}
     assert stop(commands, tmp_path / "runs", **array).code == 0
-    assert (tmp_path / "asked").read_text() == "requeue 4240_3\n"
+    assert (tmp_path / "scontrol-arguments").read_text() == "requeue 4240_3\n"
 
 
 NEVER = "+trainer.plugins=[{_target_:pytorch_lightning.plugins.environments.SLURMEnvironment,auto_requeue:false}]"
@@ -127,14 +101,14 @@ NEVER = "+trainer.plugins=[{_target_:pytorch_lightning.plugins.environments.SLUR
 @pytest.mark.parametrize(
     ("arguments", "variables"),
     [([], {"SLURM_JOB_NAME": "bash"}), ([NEVER], {})],
-    ids=["in an interactive job", "told not to"],
+    ids=["interactive", "without auto-requeue"],
 )
 def test_an_interactive_job_and_one_without_auto_requeue_are_not_requeued(
     commands: Commands, cluster: Path, tmp_path: Path, arguments: list[str], variables: Mapping[str, str]
 ) -> None:
     variables = {**variables, "PATH": f"{cluster}:{os.environ['PATH']}"}
     assert stop(commands, tmp_path / "runs", *arguments, **variables).code == 143
-    assert not (tmp_path / "asked").exists()
+    assert not (tmp_path / "scontrol-arguments").exists()
 
 
 def test_a_refused_requeue_is_reported_and_the_exit_code_is_that_of_the_signal(
@@ -154,7 +128,7 @@ def test_a_missing_scontrol_is_reported(commands: Commands, tmp_path: Path) -> N
 
 
 def run_script(name: str, folder: Path, *arguments: str) -> list[str]:
-    """Run a script for `sbatch`, and give the command that `srun` would start."""
+    """Run a script for `sbatch`, and return the command that `srun` would start."""
     write_command(folder, "srun", 'printf "%s\\n" "DEVICE_NAME=$DEVICE_NAME" "$@"')
     environment = {"PATH": f"{folder}:{os.environ['PATH']}"}
     command = ["bash", str(SCRIPTS / name), *arguments]
@@ -191,9 +165,7 @@ def test_the_slurm_device_has_the_workers_of_the_job(
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    register_resolvers()
-    with initialize_config_dir(str(config_directory()), version_base="1.3"):
-        config: DictConfig = compose("train", ["+experiment=DIGITS_VAE", "device=slurm"])
+    config = compose_train("+experiment=DIGITS_VAE", "device=slurm")
     assert config.device.num_workers == n_workers
 
 
@@ -202,10 +174,7 @@ def test_the_slurm_device_can_be_checked_without_slurm(train: Callable[..., Any]
     assert result.code == 0, result
 
 
-GRID = (
-    *["-m", "+experiment=DIGITS_VAE", "logging=none", "trainer.max_epochs=1", "trainer.limit_train_batches=2"],
-    *["params.encoder_layers=[8]", "params.decoder_layers=[8]"],
-)
+GRID = ("-m", *SMALL_VAE, *TWO_STEPS, "logging=none")
 
 
 @pytest.mark.slow
@@ -219,10 +188,10 @@ def test_a_submitted_grid_ends_with_a_table_and_writes_only_to_its_folders(
     assert "params.beta=0.5" in result.output
     assert "failed" not in result.output
     runs = list((tmp_path / "runs" / "DIGITS" / "VAE").iterdir())
-    assert [json.loads((run / "run.json").read_text())["complete"] for run in runs] == [True, True]
+    assert [read_description(run)["complete"] for run in runs] == [True, True]
     (grid,) = (tmp_path / "runs" / "grids").iterdir()
     assert {path.name for path in grid.iterdir()} == {"multirun.yaml", ".submitit", "job-0.json", "job-1.json"}
-    assert [path.name for path in tmp_path.iterdir()] == ["runs"]  # which is the working directory
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]  # the working directory
 
 
 @pytest.mark.slow
@@ -262,7 +231,7 @@ def test_a_missing_cluster_is_reported(train: Callable[..., Any]) -> None:
 def test_a_missing_launcher_is_reported_with_the_extra_to_install(
     train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Plugins.instance()  # which stores the options of those that are installed
+    Plugins.instance()  # registers the installed launchers
     monkeypatch.delitem(ConfigStore.instance().repo["hydra"]["launcher"], "submitit_slurm.yaml", raising=False)
     result = train(*GRID, "params.beta=0.1,0.5", "hydra/launcher=submitit_slurm")
     assert result.code == 2, result

@@ -1,4 +1,4 @@
-"""Commands in processes of their own, forked from one process that has imported their libraries already."""
+"""Commands in processes of their own, forked from a server that has already imported their libraries."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 from runpy import run_path
 from typing import Any, Self
 
-_IMPORTED = (  # not wandb: at its end, a process deletes what the import of wandb has made for all
+_IMPORTED = (  # not wandb: a process that ends deletes the files that its import has created
     "sklearn.datasets",
     "frame_architectures.digits",
     "frame_eval",
@@ -23,7 +23,7 @@ _IMPORTED = (  # not wandb: at its end, a process deletes what the import of wan
     "frame_train.evaluating",
     "frame_train.training",
 )
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "GLOO_SOCKET_IFNAME": "lo",
     "OMP_NUM_THREADS": "1",
     "WANDB_ERROR_REPORTING": "false",
@@ -32,12 +32,12 @@ _ENVIRONMENT = {
 
 
 class ForkServer:
-    """Forks processes on request while it is entered."""
+    """Forks processes on request inside a `with` block."""
 
     def __enter__(self) -> Self:
         command = [sys.executable, __file__]
         pipe = subprocess.PIPE
-        environment = {**os.environ, **_ENVIRONMENT}
+        environment = {**os.environ, **ENVIRONMENT}
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
         return self
 
@@ -45,7 +45,7 @@ class ForkServer:
         self._process.communicate()
 
     def ask(self, **request: Any) -> int:
-        """Return the answer to a request."""
+        """Send a request, and return its answer."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         print(json.dumps(request), file=self._process.stdin, flush=True)
@@ -53,28 +53,28 @@ class ForkServer:
 
 
 class Commands:
-    """Starts commands in one folder. By default they log to no service and know no other home.
+    """Starts commands in one folder, which is also their home. By default they log to no service.
 
     Args:
-        server: Forks them.
-        folder: Their working directory, to which their output is written.
-        environment: Added to their environment.
+        server: Server that forks their processes.
+        folder: Their working directory, which receives their output too.
+        environment: Further variables of their environment.
     """
 
     def __init__(self, server: ForkServer, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self._server = server
-        self._environment = {"PATH": os.environ["PATH"], "HOME": str(folder), **_ENVIRONMENT, **(environment or {})}
+        self._environment = {"PATH": os.environ["PATH"], "HOME": str(folder), **ENVIRONMENT, **(environment or {})}
         self._n_started = 0
 
     def start(self, *arguments: str, program: str = "train", terminal: str = "", **variables: str) -> "Command":
         """Start a command in a process group of its own.
 
         Args:
-            arguments: Its arguments.
-            program: The command: a module of `frame_train.commands`, or the path of a script.
-            terminal: The path of a terminal to run in.
-            variables: Added to its environment.
+            arguments: Arguments of the command.
+            program: A module of `frame_train.commands`, or the path of a script.
+            terminal: Path of a terminal to run in.
+            variables: Further variables of its environment.
         """
         self._n_started += 1
         output = terminal or str(self.folder / f"output-{self._n_started}.txt")
@@ -90,7 +90,7 @@ class Commands:
 
 
 class Command:
-    """A command that was started."""
+    """A started command."""
 
     def __init__(self, server: ForkServer, pid: int, output: Path) -> None:
         self._server = server
@@ -100,23 +100,23 @@ class Command:
 
     @property
     def output(self) -> str:
-        """What it has printed so far."""
+        """Output so far."""
         return self._output.read_text()
 
     def wait(self) -> int:
-        """Wait for its end, and return its exit code, which is negative for a signal."""
+        """Wait for its end, and return its exit code: a negative one is a signal."""
         self.code = self._server.ask(wait=self.pid)
         return self.code
 
-    def wait_until(self, is_so: Callable[[], object]) -> None:
-        """Wait for a condition, which must occur before the end."""
-        while not is_so():
+    def wait_until(self, condition: Callable[[], object]) -> None:
+        """Wait for a condition that must hold before the command ends."""
+        while not condition():
             os.kill(self.pid, 0)
             assert not Path(f"/proc/{self.pid}/status").read_text().count("zombie"), self.output
             time.sleep(0.01)
 
     def send(self, *signals: signal.Signals) -> None:
-        """Send it some signals."""
+        """Send signals, one after another."""
         for number in signals:
             os.kill(self.pid, number)
 
@@ -140,7 +140,7 @@ def _become(program: str, arguments: list[str], folder: str, output: str, enviro
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    written = os.open(output, os.O_RDWR | os.O_CREAT)  # a terminal becomes that of the session
+    written = os.open(output, os.O_RDWR | os.O_CREAT)  # a terminal becomes the controlling one
     read = written if os.isatty(written) else os.open(os.devnull, os.O_RDONLY)
     for opened, descriptor in ((read, 0), (written, 1), (written, 2)):
         os.dup2(opened, descriptor)

@@ -1,6 +1,5 @@
 """Training in step groups equals training in single steps, bit by bit."""
 
-import json
 import os
 import signal
 from collections.abc import Callable, Sequence
@@ -25,6 +24,7 @@ from frame_train.callbacks import (
 from frame_train.data import Digits
 from frame_train.data.augmentation import RandomShift
 from frame_train.optimization import AdamBatchOptimization, OptimizationModule
+from runs import read_entries
 from trainers import (
     BATCH_SIZE,
     DIGITS,
@@ -134,10 +134,6 @@ def test_a_training_resumes_at_any_step_with_any_group_size(n_steps: int, n: int
     assert losses.losses + others.losses == singles.losses
     assert resumed.trainer.global_step == 3 * N_BATCHES
     assert_equal(resumed, expected)
-
-
-def read_entries(directory: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
 
 
 def read_steps(directory: Path) -> list[int]:

@@ -1,4 +1,4 @@
-"""A run that is stopped and gone on with is the run that was never stopped: to the bit, and to the last entry."""
+"""A resumed run equals a run that was never stopped: every bit of its weights, every entry of its logs."""
 
 import contextlib
 import json
@@ -17,18 +17,17 @@ import numpy as np
 import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning import Callback, LightningModule, Trainer, seed_everything
+from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
-from torch.utils._pytree import keystr, tree_leaves_with_path
 from torch.utils.data import Dataset
 
 from chaos import run_chaos
 from frame_architectures import DiagonalNormal, digits
-from frame_core import SCALAR_ENTRY, Evaluation, LinearWarmup, LogEntry, Optimization
+from frame_core import SCALAR_ENTRY, Evaluation, LogEntry, Optimization
 from frame_loggers import FileLogger
-from frame_models import GenerativeAdversarialNetwork, VariationalAutoencoder
+from frame_models import GenerativeAdversarialNetwork
 from frame_train.callbacks import (
     BestCheckpoint,
     CumulativeLogCallback,
@@ -37,47 +36,51 @@ from frame_train.callbacks import (
     StopOnSignal,
     TrainDurationCallback,
 )
-from frame_train.data import Digits
 from frame_train.data.augmentation import RandomShift
 from frame_train.data.loaders import make_train_loader
 from frame_train.data.sampling import ShuffledBatches, StepGroups
-from frame_train.optimization import AdamBatchOptimization, AdversarialOptimization, BatchOptimization
+from frame_train.optimization import AdamBatchOptimization, AdversarialOptimization
 from frame_train.optimization.logs import truncate_logs
 from frame_train.runs.checkpoint import read_training_state
 from frame_train.runs.checkpoint_files import find_newest, restore, write_checkpoint
 from frame_train.runs.directory import claimed, write_resumption
 from frame_train.runs.resumption import find_unfinished
 from processes import Commands, ForkServer
+from runs import SMALL_VAE, assert_equal_runs, find_run, has_saved, read_description, read_entries, read_saved_step
+from trainers import (
+    BATCH_SIZE,
+    DIGITS,
+    N_BATCHES,
+    Adam,
+    fit,
+    ignore_lightning_warnings,
+    make_adam,
+    make_batch,
+    make_vae,
+)
 from wandb_server import WandbServer
 
 N_EPOCHS = 3
-N_BATCHES = 5  # of an epoch
-DATA = {"train": Digits("train")}
-Adam = partial(torch.optim.Adam, lr=1e-3)
 
 
 class NoisyDigits(Dataset[Mapping[str, Tensor]]):
-    """Digits that are read one by one, each with noise from every generator that there is."""
+    """Digits that are read one by one, with noise from every random number generator."""
 
     def __len__(self) -> int:
         return 100
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        datum = DATA["train"][index]
+        example = DIGITS["train"][index]
         noise = torch.rand(1, 8, 8) + random.random() + np.random.rand()
-        return {"x": datum["x"] + 0.1 * noise.float(), "y": datum["y"]}
+        return {"x": example["x"] + 0.1 * noise.float(), "y": example["y"]}
 
 
 class Noise(Evaluation):
-    """Evaluates to a number that depends on the weights and on chance."""
+    """Evaluates to a random number that depends on the weights."""
 
     def evaluate(self, optimization: Optimization) -> LogEntry:
         weights = sum(parameter.sum() for parameter in optimization.model.parameters())
         return LogEntry(SCALAR_ENTRY, (weights + torch.rand(())).item())
-
-
-def make_vae(beta: Any = 1.0) -> VariationalAutoencoder:
-    return VariationalAutoencoder(digits.Encoder(2, [8]), digits.Decoder(2, [8]), DiagonalNormal(2), beta)
 
 
 def make_gan() -> GenerativeAdversarialNetwork:
@@ -86,15 +89,11 @@ def make_gan() -> GenerativeAdversarialNetwork:
 
 
 def make_adversarial() -> AdversarialOptimization:
-    return AdversarialOptimization(make_gan(), DATA, 0, 300, Adam, Adam, n_critic=2)
-
-
-def make_batch(scheduler: Any = None, **options: Any) -> BatchOptimization:
-    return BatchOptimization(make_vae(), DATA, 0, 300, Adam, scheduler, **options)
+    return AdversarialOptimization(make_gan(), DIGITS, 0, BATCH_SIZE, Adam, Adam, n_critic=2)
 
 
 class Kind(NamedTuple):
-    """A kind of training: what makes the procedure, and what else is given to the Trainer."""
+    """A kind of training: its optimization, options of the Trainer and further callbacks."""
 
     make: Callable[[], LightningModule]
     options: Mapping[str, Any] = {}
@@ -102,9 +101,7 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "schedule": Kind(
-        lambda: AdamBatchOptimization(make_vae(LinearWarmup(0.0, 1.0, "12 iterations")), DATA, 0, 300, 1e-3)
-    ),
+    "schedule": Kind(make_adam),
     "step_groups": Kind(lambda: make_batch(steps_per_execution=2, augmentation=RandomShift(1))),
     "step_lr": Kind(lambda: make_batch(partial(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=0.5))),
     "plateau": Kind(
@@ -121,7 +118,7 @@ KINDS = {
 
 
 class At(Callback):
-    """Does something when a hook is called for the n-th time."""
+    """Calls a function when a hook runs for the n-th time."""
 
     def __init__(self, hook: str, n: int, action: Callable[[], object]) -> None:
         self._n_left = n
@@ -134,74 +131,34 @@ class At(Callback):
             self._action()
 
 
-def fit(kind: Kind, directory: Path, *callbacks: Callback, resumes: bool = False) -> Trainer:
-    """Train, or go on with the training of a directory, as `train` does."""
-    seed_everything(0, verbose=False)
-    optimization = kind.make()
+def fit_kind(kind: Kind, directory: Path, *callbacks: Callback, resumes: bool = False) -> Trainer:
+    """Train, or resume the training of a directory, as `train` does."""
     checkpoints = str(directory / "checkpoints")
     logger = FileLogger(directory)
-    trainer = Trainer(
-        **{"max_epochs": N_EPOCHS, **kind.options},
-        accelerator="cpu",
-        logger=logger,
-        callbacks=[
-            *callbacks,
-            StopOnSignal(),
-            *kind.callbacks(),
-            CumulativeLogCallback("3 iterations"),
-            EvaluationCallback("Noise", "4 iterations", Noise()),
-            PeriodicCheckpoint(checkpoints, "2 iterations"),
-            BestCheckpoint(checkpoints, "Noise"),
-        ],
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-    )
-    path = None
+    resume_from = None
     if resumes:
         checkpoint, _ = find_newest(directory / "checkpoints")
         assert checkpoint is not None
-        path = restore(checkpoint).path
-        truncate_logs(trainer.loggers, read_training_state(path).logs)
-    trainer.fit(optimization, ckpt_path=path, weights_only=True)
-    return trainer
+        resume_from = restore(checkpoint).path
+        truncate_logs([logger], read_training_state(resume_from).logs)
+    return fit(
+        kind.make,
+        *callbacks,
+        StopOnSignal(),
+        *kind.callbacks(),
+        CumulativeLogCallback("3 iterations"),
+        EvaluationCallback("Noise", "4 iterations", Noise()),
+        PeriodicCheckpoint(checkpoints, "2 iterations"),
+        BestCheckpoint(checkpoints, "Noise"),
+        resume_from=resume_from,
+        logger=logger,
+        **{"max_epochs": N_EPOCHS, **kind.options},
+    )
 
 
-def read_entries(directory: Path) -> list[dict[str, Any]]:
-    """Read what was logged, but for the time."""
-    lines = (directory / "metrics.jsonl").read_text().splitlines()
-    return [
-        {name: value for name, value in json.loads(line).items() if name not in ("time", "seconds")} for line in lines
-    ]
-
-
-def assert_equal(directory: Path, expected: Path) -> None:
-    """Hold what a training has left to what another has: weights, optimizers, schedules, clocks, counters, entries."""
-    assert read_entries(directory) == read_entries(expected)
-    for name in ("last", "best"):
-        states = [
-            torch.load(path / "checkpoints" / f"{name}.ckpt", weights_only=True) for path in (directory, expected)
-        ]
-        for state in states:
-            del state["logs"]  # in bytes, and the times in a log differ in length
-            del state["loops"], state["epoch"]  # Lightning's own; the position stands beside them
-        leaves, expected_leaves = (
-            {keystr(path): leaf for path, leaf in tree_leaves_with_path(state)} for state in states
-        )
-        assert leaves.keys() == expected_leaves.keys()
-        for path, leaf in leaves.items():
-            other = expected_leaves[path]
-            assert torch.equal(leaf, other) if isinstance(leaf, Tensor) else leaf == other, (name, path, leaf, other)
-
-
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*smaller than the logging interval"),
-    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
-    pytest.mark.filterwarnings("ignore:.*your dataloader is not resumable"),
-    pytest.mark.filterwarnings("ignore::FutureWarning:pytorch_lightning"),
-]
-KILLS = (  # hook, the how-manieth call of it
-    ("on_train_batch_start", 8),  # in the middle of an epoch, a step after a checkpoint
+pytestmark = ignore_lightning_warnings
+KILLS = (  # hook, and which of its calls
+    ("on_train_batch_start", 8),  # mid-epoch, one step after a checkpoint
     ("on_before_optimizer_step", 6),
     ("on_train_epoch_end", 2),
     ("on_train_epoch_start", 3),
@@ -213,18 +170,20 @@ KILLS = (  # hook, the how-manieth call of it
 def test_a_killed_training_resumes_to_the_result_of_an_undisturbed_one(name: str, tmp_path: Path) -> None:
     kind = KINDS[name]
     copies = {(hook, n): tmp_path / f"{hook}-{n}" for hook, n in KILLS}
-    killers = [At(hook, n, partial(shutil.copytree, tmp_path / "whole", copy)) for (hook, n), copy in copies.items()]
-    fit(kind, tmp_path / "whole", *killers)
+    killers = [
+        At(hook, n, partial(shutil.copytree, tmp_path / "undisturbed", copy)) for (hook, n), copy in copies.items()
+    ]
+    fit_kind(kind, tmp_path / "undisturbed", *killers)
     for copy in copies.values():
-        fit(kind, copy, resumes=True)
-        assert_equal(copy, tmp_path / "whole")
+        fit_kind(kind, copy, resumes=True)
+        assert_equal_runs(copy, tmp_path / "undisturbed")
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_a_training_stopped_by_a_signal_resumes_to_the_result_of_an_undisturbed_one(name: str, tmp_path: Path) -> None:
     kind = KINDS[name]
-    fit(kind, tmp_path / "whole")
-    for n, number in (  # in an epoch, at the end of one, in the last, at the last step
+    fit_kind(kind, tmp_path / "undisturbed")
+    for n, number in (  # mid-epoch, at the end of an epoch, in the last one, at the last step
         (7, signal.SIGTERM),
         (2 * N_BATCHES, signal.SIGUSR1),
         (13, signal.SIGINT),
@@ -232,13 +191,13 @@ def test_a_training_stopped_by_a_signal_resumes_to_the_result_of_an_undisturbed_
     ):
         directory = tmp_path / str(n)
         killer = At("on_train_batch_start", n, partial(os.kill, os.getpid(), number))
-        fit(kind, directory, killer)
-        fit(kind, directory, resumes=True)
-        assert_equal(directory, tmp_path / "whole")
+        fit_kind(kind, directory, killer)
+        fit_kind(kind, directory, resumes=True)
+        assert_equal_runs(directory, tmp_path / "undisturbed")
 
 
 def signal_each(number: signal.Signals) -> None:
-    """Send a signal to this process and to each worker that it has started, as a cluster does."""
+    """Send a signal to this process and its data workers, as a cluster does."""
     workers = multiprocessing.active_children()
     assert len(workers) == 2
     for process in (*workers, multiprocessing.current_process()):
@@ -247,13 +206,13 @@ def signal_each(number: signal.Signals) -> None:
 
 
 def test_a_signal_to_every_process_lets_data_workers_finish_the_step(tmp_path: Path) -> None:
-    fit(KINDS["workers"], tmp_path / "whole")
+    fit_kind(KINDS["workers"], tmp_path / "undisturbed")
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
         directory = tmp_path / number.name
-        stopped = fit(KINDS["workers"], directory, At("on_train_batch_start", 7, partial(signal_each, number)))
+        stopped = fit_kind(KINDS["workers"], directory, At("on_train_batch_start", 7, partial(signal_each, number)))
         assert stopped.global_step == 7
-        fit(KINDS["workers"], directory, resumes=True)
-        assert_equal(directory, tmp_path / "whole")
+        fit_kind(KINDS["workers"], directory, resumes=True)
+        assert_equal_runs(directory, tmp_path / "undisturbed")
 
 
 def test_a_data_worker_ends_only_when_the_trainer_terminates_it() -> None:
@@ -270,16 +229,14 @@ def test_a_data_worker_ends_only_when_the_trainer_terminates_it() -> None:
     assert worker.exitcode == 0
 
 
-# From here on with processes, and the command that a person types.
+# Runs of the command
 
 RUN = (
-    "+experiment=DIGITS_VAE",
+    *SMALL_VAE,
     "logging=tensorboard",
     "callbacks/checkpoint@callbacks=[last,best,periodic]",
     "callbacks.periodic_checkpoint.save_every=2 epochs",
     "trainer.max_epochs=6",
-    "params.encoder_layers=[8]",
-    "params.decoder_layers=[8]",
     "callbacks.last_checkpoint.save_every=7 iterations",
     "callbacks.training_log.log_every=5 iterations",
     "evaluation.samples.evaluate_every=2 epochs",
@@ -288,47 +245,36 @@ RUN = (
 
 
 @pytest.fixture(scope="module")
-def whole(commands: Commands, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the directory of a run that was never stopped."""
-    return run_to_end(commands, tmp_path_factory.mktemp("whole"), *RUN)
-
-
-def run_to_end(commands: Commands, root: Path, *arguments: str) -> Path:
-    command = commands.run(*arguments, f"device.experiments_root={root}")
+def undisturbed(commands: Commands, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of a run that was never stopped."""
+    root = tmp_path_factory.mktemp("undisturbed")
+    command = commands.run(*RUN, f"device.experiments_root={root}")
     assert command.code == 0, command.output
     return find_run(root)
 
 
-def find_run(root: Path) -> Path:
-    (description,) = root.glob("*/*/*/run.json")
-    return description.parent
-
-
-def has_checkpoint(root: Path, n_steps: int = 1) -> bool:
-    return any(json.loads(path.read_text())["global_step"] >= n_steps for path in root.rglob("last.ckpt.json"))
-
-
 def read_events(directory: Path) -> dict[str, list[Any]]:
-    """Read what TensorBoard shows: the steps and the numbers, and the steps of the pictures."""
+    """Read the steps and values of all curves of TensorBoard, and the steps of its images."""
     events = EventAccumulator(str(directory / "tensorboard"), size_guidance={"scalars": 0, "images": 0}).Reload()
     numbers = {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
     return numbers | {tag: [event.step for event in events.Images(tag)] for tag in events.Tags()["images"]}
 
 
-def assert_same_run(directory: Path, expected: Path) -> None:
-    assert_equal(directory, expected)
+def assert_equal_files(directory: Path, expected: Path) -> None:
+    """Check that two runs are complete and equal, including the events and images."""
+    assert_equal_runs(directory, expected)
     assert read_events(directory) == read_events(expected)
-    pictures = [{path.name: path.read_bytes() for path in (run / "images").iterdir()} for run in (directory, expected)]
-    assert pictures[0] == pictures[1]
-    assert json.loads((directory / "run.json").read_text())["complete"]
+    images = [{path.name: path.read_bytes() for path in (run / "images").iterdir()} for run in (directory, expected)]
+    assert images[0] == images[1]
+    assert read_description(directory)["complete"]
 
 
 def test_a_run_that_was_killed_and_stopped_by_signals_equals_an_undisturbed_one(
-    commands: Commands, whole: Path, tmp_path: Path
+    commands: Commands, undisturbed: Path, tmp_path: Path
 ) -> None:
     command = commands.start("resume=auto", *RUN, f"device.experiments_root={tmp_path}")
-    command.wait_until(lambda: has_checkpoint(tmp_path))
-    time.sleep(random.random() / 10)  # a moment that nobody chose
+    command.wait_until(lambda: read_saved_step(tmp_path))
+    time.sleep(random.random() / 10)  # at an arbitrary moment
     command.send(signal.SIGKILL)
     assert command.wait() == -signal.SIGKILL
     directory = find_run(tmp_path)
@@ -338,38 +284,30 @@ def test_a_run_that_was_killed_and_stopped_by_signals_equals_an_undisturbed_one(
         (again, [signal.SIGTERM], 143),
         ([f"resume={directory}"], [signal.SIGINT, signal.SIGTERM, signal.SIGINT], 130),  # the first one counts
     ):
-        n_steps = read_step(directory) + 15
+        n_steps = read_saved_step(directory) + 15
         command = commands.start(*arguments)
-        command.wait_until(partial(has_checkpoint, tmp_path, n_steps))
+        command.wait_until(partial(has_saved, tmp_path, n_steps))
         command.send(*signals)
         assert command.wait() == code, command.output
-        assert f"stopped by {signals[0].name} at global step {read_step(directory)}" in command.output
+        assert f"stopped by {signals[0].name} at global step {read_saved_step(directory)}" in command.output
         assert "Traceback" not in command.output
-        assert not json.loads((directory / "run.json").read_text())["complete"]
+        assert not read_description(directory)["complete"]
 
     command = commands.run(f"resume={directory}")
     assert command.code == 0, command.output
     assert "resumed at global step" in command.output
-    assert_same_run(directory, whole)
-
-
-def read_step(directory: Path) -> int:
-    return json.loads((directory / "checkpoints" / "last.ckpt.json").read_text())["global_step"]
-
-
-def read_description(directory: Path) -> dict[str, Any]:
-    return json.loads((directory / "run.json").read_text())
+    assert_equal_files(directory, undisturbed)
 
 
 @pytest.fixture
-def copied(whole: Path, tmp_path: Path) -> Path:
-    """Give a copy of a run that is complete."""
-    return shutil.copytree(whole, tmp_path / "copied")
+def copied(undisturbed: Path, tmp_path: Path) -> Path:
+    """Return a copy of a complete run."""
+    return shutil.copytree(undisturbed, tmp_path / "copied")
 
 
 @pytest.fixture
 def unfinished(copied: Path) -> Path:
-    """Give a run that was killed after its last checkpoint."""
+    """Return a run that was killed after its last checkpoint."""
     description = read_description(copied)
     del description["ended"], description["complete"]
     (copied / "run.json").write_text(json.dumps(description))
@@ -388,7 +326,7 @@ def test_a_complete_run_can_be_lengthened(train: Callable[..., Any], copied: Pat
     result = train(f"resume={copied}", "trainer.max_epochs=7")
     assert result.code == 0, result
     assert "trainer.max_epochs: 6 → 7" in result.errors
-    assert read_step(copied) == 7 * 21
+    assert read_saved_step(copied) == 7 * 21
     (resumed,) = read_description(copied)["resumed"]
     assert (resumed["global_step"], resumed["changes"][-1]) == (6 * 21, "trainer.max_epochs: 6 → 7")
     assert OmegaConf.load(copied / "config.yaml").trainer.max_epochs == 7
@@ -462,23 +400,23 @@ def truncate(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [flip_a_byte, truncate, Path.unlink])
 def test_a_damaged_checkpoint_is_skipped(
-    train: Callable[..., Any], unfinished: Path, whole: Path, damage: Callable[[Path], None]
+    train: Callable[..., Any], unfinished: Path, undisturbed: Path, damage: Callable[[Path], None]
 ) -> None:
     for name in ("last", "step-00000126"):
         damage(unfinished / "checkpoints" / f"{name}.ckpt")
-    leftover = unfinished / "checkpoints" / ".last.ckpt.0123456789abcdef.tmp"  # of a process that was killed
+    leftover = unfinished / "checkpoints" / ".last.ckpt.0123456789abcdef.tmp"  # of a killed process
     leftover.touch()
     result = train(f"resume={unfinished}")
     assert result.code == 0, result
     assert result.errors.count("its checksum does not match the manifest") == 2
     assert "resumed at global step 84" in result.errors
     assert not leftover.exists()
-    assert_same_run(unfinished, whole)
+    assert_equal_files(unfinished, undisturbed)
 
 
 def test_a_run_without_an_intact_checkpoint_is_refused(train: Callable[..., Any], unfinished: Path) -> None:
     for path in (unfinished / "checkpoints").glob("*.ckpt"):
-        if path.name != "best.ckpt":  # which is no place to go on from
+        if path.name != "best.ckpt":  # resuming never starts from the best one
             flip_a_byte(path)
     result = train(f"resume={unfinished}")
     assert result.code == 2, result
@@ -487,14 +425,14 @@ def test_a_run_without_an_intact_checkpoint_is_refused(train: Callable[..., Any]
 
 
 class CrashError(BaseException):
-    """A process that is killed."""
+    """Stands for a kill of the process."""
 
 
 @pytest.mark.parametrize("n_before", range(10))
 def test_a_crash_while_a_checkpoint_is_written_leaves_an_intact_one(
     n_before: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three are written; the second breaks off at some operation, and the third at any other."""
+    """Write three checkpoints: the second crashes at one file operation, the third at any other."""
     path = tmp_path / "last.ckpt"
 
     def write(step: int, n_operations: int) -> None:
@@ -535,21 +473,21 @@ def test_a_crash_while_a_checkpoint_is_written_leaves_an_intact_one(
 
 
 def read_history(run: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Read what a stand-in for the server of W&B has of a run, but for the times and the contents of pictures."""
+    """Read the history of a run on the stand-in for W&B, except times and images."""
     lines = [{name: value for name, value in line.items() if not name.startswith("_")} for line in run["history"]]
     return [{name: value if isinstance(value, int | float) else "" for name, value in line.items()} for line in lines]
 
 
 @pytest.mark.slow
 def test_a_resumed_run_continues_on_wandb_with_every_entry_once(fork_server: ForkServer, tmp_path: Path) -> None:
-    """Where the server had not been sent all, and where it had been sent more than what the checkpoint knows of."""
+    """The server has fewer entries than the checkpoint at first, and then more."""
     arguments = [argument for argument in RUN if not argument.startswith(("logging", "trainer"))]
     arguments += ["trainer.max_epochs=3", f"device.experiments_root={tmp_path}"]
     (tmp_path / "home").mkdir()
     with WandbServer() as server:
         commands = Commands(fork_server, tmp_path, server.make_environment(tmp_path / "home"))
         command = commands.start(*arguments)
-        command.wait_until(partial(has_checkpoint, tmp_path, 21))
+        command.wait_until(partial(has_saved, tmp_path, 21))
         command.send(signal.SIGKILL)
         assert command.wait() == -signal.SIGKILL
         directory = find_run(tmp_path)
@@ -571,5 +509,4 @@ def test_a_resumed_run_continues_on_wandb_with_every_entry_once(fork_server: For
 
 @pytest.mark.slow
 def test_a_run_that_is_killed_twenty_times_equals_an_undisturbed_one(tmp_path: Path) -> None:
-    told = run_chaos(tmp_path, seed=0)
-    assert len(told) == 20
+    assert len(run_chaos(tmp_path, seed=0)) == 20
