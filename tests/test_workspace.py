@@ -1,4 +1,4 @@
-"""What holds for every member of the workspace, and for the commands that check it."""
+"""Rules for every member of the workspace, and for the commands that check it."""
 
 import os
 import re
@@ -170,7 +170,7 @@ def test_the_architecture_page_names_every_member() -> None:
 
 
 def read_commands(path: str) -> list[str]:
-    """Give the lines of a file that begin with `uv run`, whatever YAML stands before them."""
+    """Return the lines of a file that begin with `uv run`, after any YAML."""
     text = (ROOT / path).read_text(encoding="utf-8")
     return re.findall(r"^(?:\s*(?:- run|entry): )?(uv run .+)$", text, re.MULTILINE)
 
@@ -215,11 +215,11 @@ def test_each_recipe_ends_with_the_command_that_tests_it() -> None:
         assert re.search(r"```\nuv run [^\n]*pytest[^\n]*\n```$", recipe.strip())
 
 
-# What is tracked
+# Tracked files
 
 
 def read_tracked_files() -> dict[str, str]:
-    """Give the text of each tracked file but the lock, by its path."""
+    """Return the text of each tracked file except the lock file, by path."""
     listing = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     paths = [path for path in listing.splitlines() if path != "uv.lock" and (ROOT / path).is_file()]
     return {path: (ROOT / path).read_text(encoding="utf-8", errors="ignore") for path in paths}

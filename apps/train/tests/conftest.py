@@ -1,4 +1,4 @@
-"""Real data, and the command `train` run in this process."""
+"""Real data, commands in this process and in others, and one trained run."""
 
 import os
 import sys
@@ -18,9 +18,9 @@ from frame_train.composition.settings import workspace
 from frame_train.data.mnist import FILES
 from processes import Commands, ForkServer
 
-torch.set_num_threads(1)  # the networks are small, and every core has a test: threads would wait for one another
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes that tests start
-settings.register_profile("unhurried", deadline=None)  # a busy machine is no fault
+torch.set_num_threads(1)  # the networks are small, and every core runs a test
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start
+settings.register_profile("unhurried", deadline=None)  # a busy machine is slow
 settings.load_profile("unhurried")
 
 _DATA_ROOT = Path(os.environ.get("FRAME_DATA_ROOT", workspace() / ".." / "shared" / "data")).resolve()
@@ -28,29 +28,29 @@ _DATA_ROOT = Path(os.environ.get("FRAME_DATA_ROOT", workspace() / ".." / "shared
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("gpu") is not None and not torch.cuda.is_available():
-        pytest.skip("there is no GPU")
+        pytest.skip("needs a GPU")
 
 
 @pytest.fixture(scope="session")
 def data_root() -> Path:
-    """Give the folder of the real MNIST: FRAME_DATA_ROOT, by default ../shared/data beside the workspace."""
+    """Return the folder of the real MNIST: FRAME_DATA_ROOT, by default ../shared/data beside the workspace."""
     if not all((_DATA_ROOT / "MNIST" / "raw" / name).is_file() for name in FILES):
         pytest.skip(f"MNIST is not in {_DATA_ROOT}: FRAME_DATA_ROOT names its folder")
     return _DATA_ROOT
 
 
 @pytest.fixture(autouse=True)
-def _forget_wandb_settings() -> Iterator[None]:
-    """Let the next test in this process begin with wandb's settings unread: a mode is kept once it was read."""
+def _close_wandb() -> Iterator[None]:
+    """Close the wandb service after each test, because wandb reads its settings only once."""
     yield
     if "wandb" in sys.modules:
-        from frame_loggers.wandb_service import close_wandb  # most tests need no wandb
+        from frame_loggers.wandb_service import close_wandb  # imported late, because most tests need no wandb
 
         close_wandb()
 
 
 class Result(NamedTuple):
-    """What a command came to."""
+    """Exit code and output of a command."""
 
     code: int
     output: str
@@ -84,14 +84,14 @@ def _make_command(
 
 @pytest.fixture
 def train(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Command]:
-    """Run `train` with some arguments; it writes to ``tmp_path / "runs"`` and logs to no service."""
+    """Run `train` in this process; it writes to ``tmp_path / "runs"`` and logs to no service."""
     for run in _make_command(train_main, monkeypatch, tmp_path, capfd):
         yield partial(run, f"device.experiments_root={tmp_path / 'runs'}")
 
 
 @pytest.fixture
 def evaluate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Command]:
-    """Run `evaluate` with some arguments."""
+    """Run `evaluate` in this process."""
     yield from _make_command(evaluate_main, monkeypatch, tmp_path, capfd)
 
 
@@ -103,13 +103,13 @@ def fork_server() -> Iterator[ForkServer]:
 
 @pytest.fixture(scope="module")
 def commands(fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Commands:
-    """Return what starts commands in processes of their own, which log to no service."""
+    """Start commands in processes of their own, which log to no service."""
     return Commands(fork_server, tmp_path_factory.mktemp("commands"))
 
 
 @pytest.fixture(scope="session")
 def trained(fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the directory of a run of two epochs that another process has trained; no test may write to it."""
+    """Return the directory of a run of two epochs that another process has trained. Tests must not write to it."""
     root = tmp_path_factory.mktemp("trained")
     command = Commands(fork_server, root).run(
         "+experiment=DIGITS_VAE",

@@ -15,7 +15,7 @@ BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
 
 
 def insert_times(text: str, folder: Path) -> str:
-    """Put the times at which runs began into the paths of the guide."""
+    """Insert the start times of the runs into the paths of the guide."""
 
     def find(match: re.Match[str]) -> str:
         (run,) = (folder / match[1]).iterdir()
@@ -25,7 +25,7 @@ def insert_times(text: str, folder: Path) -> str:
 
 
 def run_lines(block: str, commands: dict[str, Command], folder: Path) -> str:
-    """Run the command lines of a block, and give their output."""
+    """Run the command lines of a block, and return their output."""
     output = ""
     for line in block.replace("\\\n", "").strip().splitlines():
         _, _, command, *arguments = shlex.split(insert_times(line, folder))
@@ -43,7 +43,7 @@ def test_the_guide_runs_as_written(
     names: dict[str, Any] = {}
     output = ""
     for kind, block in BLOCKS:
-        if kind == "text":  # numbers differ between machines, and tables have frames
+        if kind == "text":  # numbers and table frames differ between machines
             assert set(re.findall(r"[A-Za-z_/.]{2,}", block)) <= set(re.findall(r"[A-Za-z_/.]{2,}", output))
         elif kind == "python":
             exec(insert_times(block, tmp_path), names)

@@ -1,4 +1,4 @@
-"""Every experiment that is shipped trains two steps on real pictures, and all of its evaluations run."""
+"""Every shipped experiment trains two steps on real images, and all of its evaluations run."""
 
 import json
 import sys
@@ -25,15 +25,15 @@ BLOCKS = """
 import torch
 from frame_train.data import InMemoryDataset, TwoViews
 
-def take(data_set, n_data):
-    "The first data of a data set, each with two views."
-    batch = TwoViews(data_set).get_batch(torch.arange(n_data))
+def take(data_set, n_examples):
+    "Return the first examples of a data set, each with two views."
+    batch = TwoViews(data_set).get_batch(torch.arange(n_examples))
     return InMemoryDataset(batch)
 """
 SPLIT = """
 {split}:
   _target_: few_blocks.take
-  n_data: 300
+  n_examples: 300
   data_set:
     _target_: frame_train.data.{name}
     root: {root}
@@ -42,8 +42,8 @@ SPLIT = """
 
 
 @pytest.fixture
-def few_data(tmp_path: Path, data_root: Path) -> Iterator[Callable[[str], str]]:
-    """An option of the group `data` with few of the real pictures, and the folder that holds it."""
+def few_examples(tmp_path: Path, data_root: Path) -> Iterator[Callable[[str], str]]:
+    """Write an option of the group `data` with few of the real images."""
     (tmp_path / "few_blocks.py").write_text(BLOCKS)
     (tmp_path / "few" / "data").mkdir(parents=True)
 
@@ -58,12 +58,12 @@ def few_data(tmp_path: Path, data_root: Path) -> Iterator[Callable[[str], str]]:
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_an_experiment_trains_two_steps_and_runs_all_its_evaluations(
-    experiment: str, train: Callable[..., Any], few_data: Callable[[str], str], tmp_path: Path
+    experiment: str, train: Callable[..., Any], few_examples: Callable[[str], str], tmp_path: Path
 ) -> None:
     data, _, kind = experiment.partition("_")
     arguments = [f"+experiment={experiment}", "logging=none", "trainer.max_epochs=1", "trainer.limit_train_batches=2"]
     if data != "DIGITS":
-        arguments += ["--config-dir", "few", f"data={few_data(data)}"]
+        arguments += ["--config-dir", "few", f"data={few_examples(data)}"]
     result = train(*arguments)
     assert result.code == 0, result
     assert result.errors == ""

@@ -11,7 +11,7 @@ from frame_train.composition.settings import workspace
 GUIDE = (workspace() / "docs" / "extending.md").read_text()
 
 UNWRAPPED = """# @package _global_
-# The VAE on a data set of torchvision's own class.
+# The VAE on a data set of torchvision.
 defaults:
   - MNIST_VAE
   - override /data: null
@@ -37,7 +37,7 @@ trainer:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Path]:
-    """The project of the guide, in a folder outside of the workspace."""
+    """Write the project of the guide to a folder outside the workspace."""
     code = "\n\n".join(re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL))
     (config,) = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
     (tmp_path / "my_blocks.py").write_text(code)

@@ -1,4 +1,4 @@
-"""What a tired person types: each mistake is told in a few lines, and leaves nothing behind."""
+"""Mistakes that a tired user makes: each is reported in a few lines, and leaves no files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +10,7 @@ from frame_train.composition.settings import workspace
 from frame_train.data.mnist import FILES
 
 DIGITS = "+experiment=DIGITS_VAE"
-OWN_EXPERIMENTS = {
+USER_EXPERIMENTS = {
     "listed": "callbacks: [{_target_: builtins.dict}]",
     "broken": "a: [1\nb: {",
     "misspelt": "params: {bta: 0.1}",
@@ -77,7 +77,7 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
         ["nowhere/MNIST/raw'", *FILES, "DIGITS_VAE"],
     ),
     (["--config-dir=nowhere", DIGITS], ["nowhere", "not found"]),
-    # What to train, and with what
+    # What to train
     ([DIGITS, "model=VEA"], ["`VEA`", "VAE"]),
     ([DIGITS, "experiment=MNIST_VAE"], ["`experiment=` is set twice"]),
     ([DIGITS, "+evaluation=elbow"], ["`elbow`", "Did you mean `elbo`?"]),
@@ -140,7 +140,7 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     (["--config-dir=my", "+experiment=nowhere"], ["`experiment`", "# @package _global_", "nowhere.yaml"]),
     ([DIGITS, "hydra/launcher=basic"], ["`hydra/launcher` needs a grid"]),
     ([DIGITS, "trainer.devices=0"], ["`trainer.devices` must be a positive number", "got 0"]),
-    # What does not fit the rest
+    # Values that do not fit together
     ([DIGITS, "architectures.decoder.z_dim=5"], ["`architectures.decoder` was given (2, 16)", "5x"]),
     ([DIGITS, "architectures=MNIST"], ["`architectures.encoder`", "(1, 28, 28)", "(2, 1, 8, 8)"]),
     ([DIGITS, "model=GAN"], ["`model.generator`", "'architectures.generator' not found"]),
@@ -154,7 +154,7 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     (["--config-dir=my", "+experiment=listed"], ["experiment/listed", "`callbacks`", "mapping"]),
     (["--config-dir=my", "+experiment=misspelt"], ["`params.bta`", "`params.beta`?", "misspelt.yaml"]),
     (["--config-dir=my", "+experiment=broken"], ["broken.yaml"]),
-    # How long, how often, on what
+    # Durations, intervals and devices
     ([DIGITS, "evaluation.samples.evaluate_every=3"], ["'60 seconds'", "got 3"]),
     ([DIGITS, "evaluation.samples.evaluate_every='-3 epochs'"], ["`evaluation.samples`", "'-3 epochs'"]),
     ([DIGITS, "evaluation.samples.evaluate_every='3 generator_steps'"], ["'generator_steps'", "iterations"]),
@@ -177,14 +177,14 @@ OF_A_MACHINE = (
     "--list",
     "--compatible",
 )
-"""What is not looked at without that machine, or is no config."""
+"""Arguments that only that machine can check, or that are not part of a config."""
 
 
 @pytest.fixture(autouse=True)
-def own_options(tmp_path: Path) -> None:
-    """Experiments of one's own that are wrong in themselves."""
+def user_options(tmp_path: Path) -> None:
+    """Write experiments of the user that are wrong in themselves."""
     (tmp_path / "my" / "experiment").mkdir(parents=True)
-    for name, text in OWN_EXPERIMENTS.items():
+    for name, text in USER_EXPERIMENTS.items():
         head = "# @package _global_\ndefaults: [DIGITS_VAE, _self_]\n"
         (tmp_path / "my" / "experiment" / f"{name}.yaml").write_text(head + text)
     (tmp_path / "my" / "experiment" / "nowhere.yaml").write_text("defaults: [DIGITS_VAE]\nparams: {z_dim: 3}\n")
@@ -211,7 +211,7 @@ def test_check_reports_each_mistake_too(
 ) -> None:
     result = train("--check", "logging=none", *arguments)
     assert "Traceback" not in result.errors
-    assert all(len(told.splitlines()) <= 10 for told in result.errors.split("error: "))
+    assert all(len(problem.splitlines()) <= 10 for problem in result.errors.split("error: "))
     if not any(word in " ".join(arguments) for word in OF_A_MACHINE):
         assert result.code == 2
         assert any(message in result.errors for message in messages)

@@ -1,4 +1,4 @@
-"""Who may read a run, what it tells of the environment, and that nothing of it leads elsewhere."""
+"""File modes, environment values, names that leave their folder, and foreign checkpoints."""
 
 import json
 import os
@@ -13,6 +13,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from doubles import Planted
 from frame_core import IMAGE_ENTRY, SCALAR_ENTRY, LogEntry
 from frame_eval import ImageSampleEvaluation
 from frame_loggers import FileLogger, TensorBoardLogger, WandbLogger
@@ -29,13 +30,13 @@ Train = Callable[..., Any]
 RUN = (*SMALL_VAE, *TWO_STEPS)
 
 
-def log_picture(name: str, directory: Path) -> None:
+def log_image(name: str, directory: Path) -> None:
     logger = WandbLogger("project", "name", directory)
     logger.log(name, LogEntry(IMAGE_ENTRY, torch.zeros(1, 4, 4)), 1)
     logger.finalize("success")
 
 
-# Who may read it.
+# File modes
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o027, 0o077], ids=oct)
@@ -55,14 +56,14 @@ def test_the_umask_determines_the_mode_of_every_file_of_a_run(train: Train, tmp_
 def test_files_of_wandb_are_not_more_open_than_the_umask_allows(tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:
-        log_picture("Samples", tmp_path)
+        log_image("Samples", tmp_path)
     finally:
         os.umask(before)
     for path in (tmp_path / "wandb").rglob("*"):
         assert stat.S_IMODE(path.lstat().st_mode) & 0o077 == 0 or path.is_symlink(), path
 
 
-# What it tells of the environment.
+# Environment values
 
 SECRETS = {
     "WANDB_API_KEY": "c0ffee" * 6 + "beef",
@@ -95,7 +96,7 @@ def find_secrets(content: bytes) -> list[str]:
 
 
 def iterate_contents(root: Path) -> Iterator[tuple[str, bytes]]:
-    """Go through all files below a folder, and what is in those that are archives."""
+    """Iterate over the names and contents of all files below a folder, including those in archives."""
     for path in root.rglob("*"):
         yield str(path), str(path).encode()
         if path.is_file():
@@ -107,7 +108,7 @@ def iterate_contents(root: Path) -> Iterator[tuple[str, bytes]]:
 
 @pytest.fixture(scope="module")
 def secretive(fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the folder of runs, of their processes' output too, that had secrets in their environment."""
+    """Return a folder of runs with secrets in their environment, and of their output."""
     folder = tmp_path_factory.mktemp("secretive")
     (folder / "failing.py").write_text(FAILING)
     failing = "+evaluation.failing={_target_:frame_train.callbacks.EvaluationCallback,name:Failing,"
@@ -176,9 +177,9 @@ def test_a_config_is_resolved_without_environment_values(reference: str, monkeyp
     assert resolved["params"] == {**params, "same": 3}
 
 
-# Nothing leads elsewhere.
+# Names that leave their folder
 
-LEADING = ("../" * 12 + "evil", "/evil", "~/evil", "..")
+LEAVING = ("../" * 12 + "evil", "/evil", "~/evil", "..")
 UNFIT = ("a\0b", "x" * 300)
 
 
@@ -187,7 +188,7 @@ def list_files(root: Path) -> set[Path]:
 
 
 @pytest.mark.parametrize("key", ["run.name", "run.project"])
-@pytest.mark.parametrize("name", [*LEADING, *UNFIT])
+@pytest.mark.parametrize("name", [*LEAVING, *UNFIT])
 def test_a_run_name_that_leaves_its_folder_is_refused(tmp_path: Path, key: str, name: str) -> None:
     names = {"project": "project", "name": "name", key.removeprefix("run."): name}
     config = OmegaConf.create({"run": names, "device": {"experiments_root": str(tmp_path / "runs")}})
@@ -196,18 +197,18 @@ def test_a_run_name_that_leaves_its_folder_is_refused(tmp_path: Path, key: str, 
     assert list_files(tmp_path) == set()
 
 
-@pytest.mark.parametrize("name", [*LEADING, *UNFIT])
+@pytest.mark.parametrize("name", [*LEAVING, *UNFIT])
 def test_a_checkpoint_name_that_leaves_its_folder_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="`filename` must be a file name"):
         BestCheckpoint(str(tmp_path), "ELBO", filename=name)
 
 
-@pytest.mark.parametrize("name", LEADING)
+@pytest.mark.parametrize("name", LEAVING)
 def test_an_entry_of_any_name_stays_in_the_run_directory(tmp_path: Path, name: str) -> None:
     directory = tmp_path / "a" / "b" / "run"
-    picture, number = LogEntry(IMAGE_ENTRY, torch.zeros(1, 4, 4)), LogEntry(SCALAR_ENTRY, 1.0)
+    image, number = LogEntry(IMAGE_ENTRY, torch.zeros(1, 4, 4)), LogEntry(SCALAR_ENTRY, 1.0)
     for logger in (FileLogger(directory), TensorBoardLogger(directory), WandbLogger("project", "name", directory)):
-        for entry_name, entry in ((name, picture), (f"{name}/number", number)):
+        for entry_name, entry in ((name, image), (f"{name}/number", number)):
             logger.log(entry_name, entry, 1)
         logger.finalize("success")
     assert {path.parts[:3] for path in list_files(tmp_path) if len(path.parts) > 3} == {("a", "b", "run")}
@@ -222,22 +223,12 @@ def test_an_evaluation_name_that_cannot_be_a_file_name_is_refused(name: str) -> 
         EvaluationCallback(name, "1 epoch", ImageSampleEvaluation(1))
 
 
-# Checkpoints from elsewhere run nothing.
-
-
-class Planted:
-    """Touches a file, where it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __reduce__(self) -> Any:
-        return Path.touch, (self._path,)
+# Foreign checkpoints
 
 
 @pytest.fixture
 def planted(trained: Path, tmp_path: Path) -> Path:
-    """Give a run that came from elsewhere and is not over, with a manifest that fits its checkpoint."""
+    """Return an unfinished foreign run with a manifest that fits its checkpoint."""
     directory = shutil.copytree(trained, tmp_path / "planted")
     content = {"state_dict": {}, "global_step": 4, "more": Planted(tmp_path / "ran")}
     for path in (directory / "checkpoints").glob("*.ckpt"):

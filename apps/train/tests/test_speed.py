@@ -1,4 +1,4 @@
-"""What a command imports and what a step does: counts, never seconds."""
+"""Imports of a command and operations of a step: counts, never seconds."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ LIBRARIES = {
     "sklearn",
     "wandb",
     "tensorboard",
-    "wandb.apis.public",  # of its launch
+    "wandb.apis.public",  # of W&B Launch
     "sympy",  # of the compiler
     "triton",
 }
@@ -41,7 +41,7 @@ main()
 
 
 def find_imports(directory: Path, *arguments: str) -> set[str]:
-    """Run `train` in a process of its own, and tell which large libraries it has imported."""
+    """Run `train` in a process of its own, and return the large libraries that it imported."""
     modules = directory / "modules"
     command = [sys.executable, "-c", SCRIPT, str(modules), *arguments]
     environment = {**os.environ, "WANDB_MODE": "offline", "HYDRA_FULL_ERROR": "0"}
@@ -88,11 +88,11 @@ def test_a_training_imports_only_the_large_libraries_that_it_uses(
     assert find_imports(tmp_path, *arguments, *places) == OF_TRAINING | others
 
 
-# A step
+# Steps
 
 
 class Operations(TorchDispatchMode):
-    """Counts the operations that torch carries out."""
+    """Counts the operations of torch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -132,19 +132,19 @@ SHIFT = "optimization.augmentation={_target_: frame_train.data.RandomShift, n_pi
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 @pytest.mark.parametrize("overrides", [[], [SHIFT], ["optimization.steps_per_execution=2", SHIFT]], ids=len)
 def test_no_step_reads_a_value_from_the_device(overrides: list[str], tmp_path: Path) -> None:
-    experiment = build(tmp_path, "trainer.max_steps=7", *overrides)  # an epoch has more
+    experiment = build(tmp_path, "trainer.max_steps=7", *overrides)  # an epoch has more steps
     window = Window(2, 6)
     experiment.trainer.callbacks.append(window)
     experiment.trainer.fit(experiment.optimization)
     counts = window.operations.counts
-    assert counts["aten.mm.default"] >= 4  # of what a step does, each is counted
-    assert counts["aten.index_select.default"] == 4 * 2  # of pictures and labels, one for a batch
-    assert counts["aten.randint.default"] == (4 * 2 if overrides else 0)  # of a shift down and right
+    assert counts["aten.mm.default"] >= 4  # every operation of a step is counted
+    assert counts["aten.index_select.default"] == 4 * 2  # images and labels of each batch
+    assert counts["aten.randint.default"] == (4 * 2 if overrides else 0)  # shifts down and right
     assert {name for name in counts if "local_scalar" in name or "is_nonzero" in name or "item" in name} == set()
 
 
 class SyncFree(Callback):
-    """Lets any wait for the GPU raise, from the end of one step to the end of another."""
+    """Makes every wait for the GPU an error, from the end of one step to the end of another."""
 
     def __init__(self, first: int, last: int) -> None:
         self._modes = {first: "error", last: "default"}
@@ -164,7 +164,7 @@ def test_no_step_waits_for_the_gpu_and_the_data_are_on_it(
 ) -> None:
     options = [f"optimization.compile={compile_mode}", f"optimization.steps_per_execution={steps_per_execution}", SHIFT]
     experiment = build(tmp_path, "trainer.accelerator=gpu", "trainer.max_steps=14", *options)
-    free = SyncFree(8, 12)  # by then everything is compiled and captured
+    free = SyncFree(8, 12)  # everything is compiled and captured before
     experiment.trainer.callbacks.append(free)
     try:
         experiment.trainer.fit(experiment.optimization)

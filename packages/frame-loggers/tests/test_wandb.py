@@ -1,8 +1,4 @@
 import math
-import os
-import pty
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -245,26 +241,3 @@ def test_a_run_of_another_directory_can_be_resumed(tmp_path: Path, read_wandb: R
     logger.finalize("success")
     (run,) = (record["run"] for record in read_wandb(tmp_path) if record["type"] == "run")
     assert (run["project"], run["run_id"]) == ("project", "abc")
-
-
-SCRIPT = """
-import sys
-from frame_core import SCALAR_ENTRY, LogEntry
-from frame_loggers import WandbLogger
-logger = WandbLogger(project="project", name="run", directory=sys.argv[1])
-logger.log("Loss", LogEntry(SCALAR_ENTRY, 1.0), global_step=1)
-logger.finalize("success")
-assert "tensorboard" not in sys.modules
-"""
-
-
-def test_there_is_no_prompt_on_a_terminal(tmp_path: Path) -> None:
-    main, terminal = pty.openpty()
-    command = [sys.executable, "-W", "error", "-c", SCRIPT, str(tmp_path)]
-    process = subprocess.run(command, stdin=terminal, stdout=terminal, stderr=terminal, check=False)
-    os.close(terminal)
-    shown = os.read(main, 100_000).decode()
-    os.close(main)
-    assert process.returncode == 0, shown
-    (line,) = shown.splitlines()
-    assert line.startswith("W&B: there are no credentials")

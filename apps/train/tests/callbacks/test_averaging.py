@@ -18,7 +18,7 @@ pytestmark = ignore_lightning_warnings
 
 
 class AveragedAtEpochs(WeightAveraging):
-    """Takes in the weights at the end of each epoch, after the last batch."""
+    """Updates the average at the end of each epoch, after the last batch."""
 
     def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
         return epoch_idx is not None
@@ -38,7 +38,7 @@ def test_averaged_weights_are_evaluated_saved_and_kept(
     logger = RecordingLogger()
     callbacks: list[Callback] = [make_averaging(), EvaluationCallback("ELBO", "2 iterations", ELBOEvaluation("train"))]
     saved = [BestCheckpoint(str(tmp_path), "ELBO"), PeriodicCheckpoint(str(tmp_path), "1 iteration")]
-    # 10 steps: the last one is evaluated before the second epoch is over
+    # the last of the 10 steps is evaluated before the second epoch ends
     trainer = fit_tiny(*(callbacks if averaging_first else callbacks[::-1]), *saved, logger=logger, max_epochs=2)
     logged = [value for _, value, _, _ in logger.entries]
     best, last = (torch.load(tmp_path / name, weights_only=True) for name in ("best.ckpt", "last.ckpt"))
@@ -58,7 +58,7 @@ def test_an_evaluation_of_averaged_weights_does_not_change_the_training() -> Non
 
 
 class WeightRecorder(Callback):
-    """Keeps the weights that are trained, as they are at the end of each epoch."""
+    """Records the trained weights at the end of each epoch."""
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
         self.weights = {name: value.clone() for name, value in pl_module.state_dict().items()}

@@ -88,7 +88,7 @@ def test_an_invalid_file_name_is_refused(filename: str) -> None:
 
 
 class Breaker(Callback):
-    """Breaks off the training at some batch."""
+    """Raises an exception at some batch."""
 
     def __init__(
         self, batch_idx: int, exception: BaseException, spoils: bool = False, hook: str = "on_after_backward"
@@ -140,7 +140,7 @@ def test_checkpoints_are_saved_only_after_complete_optimizer_steps(tmp_path: Any
     options: dict[str, Any] = {"max_epochs": 1, "accumulate_grad_batches": 2}
     fit_tiny(PeriodicCheckpoint(str(tmp_path / "every"), "1 iteration", keep_all=True), **options)
     assert sorted(read_step(path) for path in (tmp_path / "every").glob("*.ckpt")) == [1, 2, 3]
-    for hook, steps in (("on_train_batch_start", [1]), ("on_after_backward", [])):  # gradients are gathered by then
+    for hook, steps in (("on_train_batch_start", [1]), ("on_after_backward", [])):  # with accumulated gradients
         place = tmp_path / hook
         breaker = Breaker(2, RuntimeError("broken"), hook=hook)
         with pytest.raises(RuntimeError, match="broken"):

@@ -16,7 +16,7 @@ pytestmark = ignore_lightning_warnings
 
 
 class Recorder(Callback):
-    """Keeps what every training step returns."""
+    """Records what every training step returns."""
 
     def __init__(self) -> None:
         self.outputs: list[dict[str, Tensor]] = []

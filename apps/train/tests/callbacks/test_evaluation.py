@@ -118,7 +118,7 @@ def test_evaluations_do_not_change_the_weights() -> None:
 
 
 class SharingEvaluation(DisturbingEvaluation):
-    """Evaluates to the sum of the weights, computed once for all evaluations of one step."""
+    """Evaluates to the sum of the weights, which the evaluations of one step share."""
 
     n_computed = 0
 
@@ -187,7 +187,7 @@ def test_an_invalid_name_is_refused(name: Any, error: type[Exception]) -> None:
 
 
 class Readers(Dataset[dict[str, Tensor]]):
-    """Yields the process that reads an example."""
+    """Returns the id of the process that reads an example."""
 
     def __len__(self) -> int:
         return 20

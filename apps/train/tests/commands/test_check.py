@@ -1,4 +1,4 @@
-"""`train --check`, `--check-all` and `--list`: all that is wrong at once, without the data."""
+"""`train --check`, `--check-all` and `--list`: all errors at once, without the data."""
 
 import re
 import sys
@@ -27,7 +27,7 @@ def test_every_experiment_passes_the_check_without_its_data(
     experiment: str, train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*arguments: object) -> None:
-        raise AssertionError("a file of the data set was asked for")
+        raise AssertionError("a file of the data set was read")
 
     monkeypatch.setattr("frame_train.data.mnist._load", refuse)
     result = train("--check", f"+experiment={experiment}", "device.data_root=nowhere")
@@ -57,8 +57,8 @@ def test_all_mistakes_are_reported_at_once_with_their_origin(train: Train) -> No
         "evaluation.elbo_train.name=ELBO/Validation",
     )
     assert result.code == 2
-    told = result.errors.split("error: ")[1:]
-    assert len(told) == 6
+    problems = result.errors.split("error: ")[1:]
+    assert len(problems) == 6
     for message, origin in (
         ("Did you mean `params.beta`?", ""),
         ("`optimization.lr` must be of type float, got 'fast'. It comes from `params.lr`", "in the command line"),
@@ -67,20 +67,20 @@ def test_all_mistakes_are_reported_at_once_with_their_origin(train: Train) -> No
         ("nothing logs 'ELBO/Valid'", "It comes from `monitor.metric`.\n  in the command line"),
         ("'ELBO/Validation' is also the name of `evaluation.elbo_validation`", "in the command line"),
     ):
-        (problem,) = [problem for problem in told if message in problem]
+        (problem,) = [problem for problem in problems if message in problem]
         assert origin in problem
     assert "This config: 6 mistakes" in result.output
 
 
-def write_own(tmp_path: Path, experiment: str, blocks: str = "") -> None:
+def write_experiment(tmp_path: Path, experiment: str, blocks: str = "") -> None:
     (tmp_path / "my" / "experiment").mkdir(parents=True)
-    text = f"# @package _global_\n# An experiment of one's own.\ndefaults: [DIGITS_VAE, _self_]\n{experiment}"
+    text = f"# @package _global_\n# An experiment of the user.\ndefaults: [DIGITS_VAE, _self_]\n{experiment}"
     (tmp_path / "my" / "experiment" / "mine.yaml").write_text(text)
     (tmp_path / "check_blocks.py").write_text(blocks)
 
 
 @pytest.fixture
-def own_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def user_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.syspath_prepend(str(tmp_path))
     yield
     sys.modules.pop("check_blocks", None)
@@ -99,14 +99,14 @@ class EncoderWithSpare(digits.Encoder):
         super().__init__(z_dim, layers)
         self.spare = nn.Linear(2, 3)
 
-class TenDataEvaluation(Evaluation):
+class TenExamplesEvaluation(Evaluation):
     evaluate_on = "valid"
 
     def evaluate(self, optimization):
-        n_data = len(get_split(optimization.data, self.evaluate_on))
-        if n_data < 10:
-            raise ValueError(f"needs 10 data, has {n_data}")
-        return LogEntry(SCALAR_ENTRY, n_data)
+        n_examples = len(get_split(optimization.data, self.evaluate_on))
+        if n_examples < 10:
+            raise ValueError(f"needs 10 examples, has {n_examples}")
+        return LogEntry(SCALAR_ENTRY, n_examples)
 
 class TwoEncoders(VariationalAutoencoder):
     def __init__(self, encoder, decoder, prior, beta, other):
@@ -119,17 +119,17 @@ class HalfOptimization(BatchOptimization):
 """
 
 
-@pytest.mark.usefixtures("own_blocks")
+@pytest.mark.usefixtures("user_blocks")
 def test_parameters_without_a_gradient_are_reported(tmp_path: Path, train: Train) -> None:
-    write_own(tmp_path, "architectures: {encoder: {_target_: check_blocks.EncoderWithSpare}}", BLOCKS)
+    write_experiment(tmp_path, "architectures: {encoder: {_target_: check_blocks.EncoderWithSpare}}", BLOCKS)
     result = train("--check", "--config-dir=my", "+experiment=mine")
     assert result.code == 2
     assert "`encoder.spare.weight`, `encoder.spare.bias` get no gradient" in result.errors
 
 
-@pytest.mark.usefixtures("own_blocks")
+@pytest.mark.usefixtures("user_blocks")
 def test_parameters_without_an_optimizer_or_with_two_are_reported(tmp_path: Path, train: Train) -> None:
-    write_own(tmp_path, "", BLOCKS)
+    write_experiment(tmp_path, "", BLOCKS)
     arguments = ("optimization=batch", "optimization._target_=check_blocks.HalfOptimization")
     result = train("--check", "--config-dir=my", "+experiment=mine", *arguments)
     assert result.code == 2
@@ -142,7 +142,7 @@ def test_parameters_without_an_optimizer_or_with_two_are_reported(tmp_path: Path
 
 def test_two_networks_with_equal_configs_cause_a_note_and_no_error(tmp_path: Path, train: Train) -> None:
     twin = "{layers: [256, 128], z_dim: 16, _target_: frame_architectures.digits.Encoder}"
-    write_own(tmp_path, f"model: {{encoder: {twin}}}", BLOCKS)
+    write_experiment(tmp_path, f"model: {{encoder: {twin}}}", BLOCKS)
     arguments = ("model._target_=check_blocks.TwoEncoders", "+model.other=${architectures.encoder}")
     result = train("--check", "--config-dir=my", "+experiment=mine", *arguments)
     assert result.code == 0, result
@@ -153,15 +153,17 @@ def test_two_networks_with_equal_configs_cause_a_note_and_no_error(tmp_path: Pat
 
 
 def test_data_without_a_declared_form_are_reported_and_not_read(tmp_path: Path, train: Train) -> None:
-    write_own(tmp_path, "data: {train: {_target_: torchvision.datasets.MNIST, root: nowhere}}")
+    write_experiment(tmp_path, "data: {train: {_target_: torchvision.datasets.MNIST, root: nowhere}}")
     result = train("--check", "--config-dir=my", "+experiment=mine", "~data.train.split")
     assert result.code == 0, result
     assert "`data.train` do not declare their form" in result.errors
 
 
-@pytest.mark.usefixtures("own_blocks")
+@pytest.mark.usefixtures("user_blocks")
 def test_an_evaluation_that_needs_more_than_two_examples_passes_the_check(tmp_path: Path, train: Train) -> None:
-    write_own(tmp_path, "evaluation: {samples: {evaluator: {_target_: check_blocks.TenDataEvaluation}}}", BLOCKS)
+    write_experiment(
+        tmp_path, "evaluation: {samples: {evaluator: {_target_: check_blocks.TenExamplesEvaluation}}}", BLOCKS
+    )
     removals = ("~evaluation.samples.evaluator.n_pictures", "~evaluation.samples.evaluator.sampling_params")
     result = train("--check", "--config-dir=my", "+experiment=mine", *removals)
     assert result.code == 0, result
@@ -229,10 +231,10 @@ def test_every_option_has_a_one_line_description(train: Train, tmp_path: Path) -
     for group in find_groups([config_directory()]):
         for name, description in read_options(group, [config_directory()]).items():
             assert description, f"{group}/{name}"
-    write_own(tmp_path, "")
+    write_experiment(tmp_path, "")
     result = train("--list", "experiment", "--config-dir", "my")
     assert result.code == 0
-    assert re.search(r"^mine\s+An experiment of one's own\.", result.output, re.MULTILINE)
+    assert re.search(r"^mine\s+An experiment of the user\.", result.output, re.MULTILINE)
     assert re.search(r"^MNIST_VAE\s+A variational autoencoder", result.output, re.MULTILINE)
 
 

@@ -21,7 +21,7 @@ ON_TEST = ("evaluation.elbo_validation.name=ELBO/Test", "evaluation.elbo_validat
 
 @pytest.fixture
 def run(trained: Path, tmp_path: Path) -> Path:
-    """A copy of the trained run, elsewhere."""
+    """Return a copy of the trained run in another folder."""
     return Path(shutil.copytree(trained, tmp_path / "it's a run, a=b" / "1"))
 
 
@@ -30,7 +30,7 @@ def read_lines(run: Path) -> list[dict[str, Any]]:
 
 
 def read_new(run: Path, trained: Path) -> list[dict[str, Any]]:
-    """Give the lines that were added, without the time."""
+    """Read the entries that were added to the trained run, without their times."""
     new = read_lines(run)[len(read_lines(trained)) :]
     return [{name: value for name, value in line.items() if name not in ("time", "seconds")} for line in new]
 
@@ -41,10 +41,10 @@ def test_evaluate_reproduces_the_bound_of_the_training_exactly(
     (tmp_path / "here").mkdir()
     command = Commands(fork_server, tmp_path / "here").run(f"run={run}", program="evaluate")
     assert command.code == 0, command.output
-    at_the_end = {name: line[name] for line in read_lines(trained) for name in line if name.startswith("ELBO/")}
-    assert set(at_the_end) == {"ELBO/Validation", "ELBO/Train"}
+    expected = {name: line[name] for line in read_lines(trained) for name in line if name.startswith("ELBO/")}
+    assert set(expected) == {"ELBO/Validation", "ELBO/Train"}
     found = {name: line[name] for line in read_new(run, trained) for name in line if name.startswith("ELBO/")}
-    assert found == at_the_end
+    assert found == expected
     assert [path.name for path in run.parent.iterdir()] == ["1"]
     assert [path.name for path in (tmp_path / "here").iterdir()] == ["output-1.txt"]
 
@@ -62,9 +62,9 @@ def test_a_new_evaluation_is_appended_to_the_logs_of_the_run(evaluate: Command, 
     events = EventAccumulator(str(run / "tensorboard")).Reload()
     assert [event.step for event in events.Scalars("ELBO/Test")] == [2]
     assert events.Scalars("ELBO/Test")[0].value == pytest.approx(elbo["ELBO/Test"])
-    assert {"ELBO/Validation", "Train/loss"} < set(events.Tags()["scalars"])  # those of the training are still there
+    assert {"ELBO/Validation", "Train/loss"} < set(events.Tags()["scalars"])  # those of the training remain
     assert "ELBO/Test" in (run / "report.html").read_text()
-    description = json.loads((run / "run.json").read_text())  # what is logged now does not lengthen the training
+    description = json.loads((run / "run.json").read_text())  # later entries do not lengthen the training
     (last,) = {line["time"] for line in read_lines(trained)[-1:]}
     assert 0 <= datetime.fromisoformat(description["ended"]).timestamp() - int(last) <= 1
     assert "ELBO/Test" in result.output
@@ -104,7 +104,7 @@ class Weight(Evaluation):
         return LogEntry(SCALAR_ENTRY, self.factor * optimization.counters["iteration"])
 """
 
-OWN_OPTION = """# An evaluation of one's own.
+OWN_OPTION = """# An evaluation of the user.
 weight:
   _target_: frame_train.callbacks.EvaluationCallback
   name: Own
@@ -125,7 +125,7 @@ def test_a_user_evaluation_can_refer_to_the_params_and_the_model_of_the_run(
 
 
 def run_installed(command: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command as it is installed, in a process of its own."""
+    """Run an installed command in a process of its own."""
     path = Path(sys.executable).with_name(command)
     keep = {name: os.environ[name] for name in ("PATH", "LANG", "OMP_NUM_THREADS") if name in os.environ}
     return subprocess.run([path, *arguments], capture_output=True, text=True, env=keep, cwd=folder)
@@ -234,11 +234,11 @@ def test_joint_and_adversarial_runs_are_evaluated(
     assert result.code == 0, result
     assert result.errors == ""
     (new,) = read_lines(run)[len(before) :]
-    at_the_end = [line[name] for line in before if name in line][-1]
-    assert new[name] == at_the_end or name.startswith("Images/")
+    expected = [line[name] for line in before if name in line][-1]
+    assert new[name] == expected or name.startswith("Images/")
 
 
-def spoil_target(run: Path) -> None:
+def set_foreign_target(run: Path) -> None:
     config = OmegaConf.load(run / "config.yaml")
     config.architectures.prior._target_ = "subprocess.Popen"
     OmegaConf.save(config, run / "config.yaml")
@@ -281,7 +281,7 @@ def test_a_mistake_is_reported_in_a_few_lines_and_logs_nothing(
     evaluate: Command, run: Path, trained: Path, tmp_path: Path, arguments: list[str], messages: list[str]
 ) -> None:
     spoiled = shutil.copytree(run, tmp_path / "spoiled")
-    spoil_target(spoiled)
+    set_foreign_target(spoiled)
     result = evaluate(*(argument.format(run=run, spoiled=spoiled) for argument in arguments))
     assert result.code == 2
     assert len(result.errors.splitlines()) <= 5

@@ -1,4 +1,4 @@
-"""Deferred packages behave like packages that are executed at once; each statement runs in its own process."""
+"""Deferred packages behave like imported ones. Each statement runs in its own process."""
 
 import subprocess
 import sys
@@ -33,7 +33,7 @@ assert type(figure).__module__ == "matplotlib.figure"
 import torchmetrics.utilities.plot as plot, matplotlib
 assert plot.plot_confusion_matrix and plot._AX_TYPE is matplotlib.axes.Axes
 """,
-    "a class that derives from a stand-in": """
+    "a subclass of a stand-in": """
 from lightning_fabric.wrappers import OptimizedModule
 class Own(OptimizedModule): pass
 from torch._dynamo import OptimizedModule
@@ -52,7 +52,7 @@ from torch._dynamo import convert_frame
 assert sys.modules["torch._dynamo.utils"] is torch._dynamo.utils is utils and convert_frame.counters is utils.counters
 assert utils.__spec__.name == utils.__name__ and utils.__spec__.origin == utils.__loader__.path == utils.__file__
 """,
-    "what is left out of compiling": """
+    "disabled compilation": """
 def double(x): return 2 * x
 class Doubles:
     def __call__(self, x): return 2 * x
@@ -63,7 +63,7 @@ assert torch.compiler.disable(torch.nn.Linear(2, 2))(torch.zeros(1, 2)).shape ==
 torch._dynamo.graph_break()
 torch._dynamo.graph_break(msg="here")
 """,
-    "a class is asked after": """
+    "a subclass check": """
 from lightning_fabric.wrappers import OptimizedModule
 assert not issubclass(torch.nn.Linear, OptimizedModule)
 assert issubclass(type(torch.compile(torch.nn.Linear(1, 1))), OptimizedModule)
@@ -77,7 +77,7 @@ threads = [Thread(target=lambda: found.append(torch._dynamo.config)) for _ in ra
 assert len(found) == 8 and all(one is torch._dynamo.config for one in found)
 """,
     "an attribute of the compiler": "import torch._dynamo; torch._dynamo.reset()",
-    "a compiled module is told from one that is not": """
+    "a compiled module is recognized": """
 from lightning_fabric.wrappers import OptimizedModule
 from pytorch_lightning.utilities.compile import from_compiled
 linear = torch.nn.Linear(1, 1)
@@ -88,7 +88,7 @@ assert not isinstance(linear, OptimizedModule)
 module = pytorch_lightning.LightningModule()
 assert from_compiled(torch.compile(module)) is module
 """,
-    "an optimizer is left out of what is compiled": """
+    "optimizers are not compiled": """
 weight = torch.nn.Parameter(torch.ones(1))
 optimizer = torch.optim.Adam([weight], fused=True)
 def step():

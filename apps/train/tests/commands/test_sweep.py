@@ -25,7 +25,7 @@ VALUES = ({"params.beta": 0.1, "seed": 3}, {"params.beta": 2.5e-05, "seed": 3})
 
 @pytest.fixture
 def server() -> Iterator[Any]:
-    """Give a stand-in for the server of W&B that has the runs of `VALUES` done."""
+    """Run a stand-in for the server of W&B whose sweep has the values `VALUES`."""
     with WandbServer(VALUES) as server:
         yield server
     assert server.problems == []
@@ -33,8 +33,8 @@ def server() -> Iterator[Any]:
 
 @pytest.fixture
 def wandb(server: Any, tmp_path: Path) -> Callable[..., str]:
-    """Run the command `wandb` as a process that knows the stand-in alone; it gives what the person sees."""
-    # Its files go not to the current directory, which is in the repository here.
+    """Run the command `wandb` with the stand-in as its only server, and return its output."""
+    # Without WANDB_DIR, it would write to the current directory, which is in the repository.
     environment = server.make_environment(tmp_path / "home") | {"WANDB_DIR": str(tmp_path)}
 
     def run(*arguments: str, cwd: Path) -> str:
@@ -55,7 +55,7 @@ def test_wandb_creates_the_sweep_that_the_file_describes(server: Any, wandb: Cal
 
 
 def test_an_agent_trains_the_runs_of_a_sweep(server: Any, wandb: Callable[..., str], tmp_path: Path) -> None:
-    """The shipped sweep, but of two steps on DIGITS_VAE in this environment: made at the root, run in apps/train."""
+    """The shipped sweep with two steps on DIGITS_VAE, created at the root and run in apps/train."""
     sweep = yaml.safe_load((APP / "sweeps" / "MNIST_VAE.yaml").read_text())
     train = [sys.executable, "-m", "frame_train", "+experiment=DIGITS_VAE", *TWO_STEPS]
     assert sweep["command"] == ["uv", "run", "train", "+experiment=MNIST_VAE", "${args_no_hyphens}"]
@@ -69,7 +69,7 @@ def test_an_agent_trains_the_runs_of_a_sweep(server: Any, wandb: Callable[..., s
     assert len(server.runs) == len(VALUES), output
     for run, values in zip(server.runs.values(), VALUES):
         assert run["exit_code"] == 0, output
-        assert (run["project"], run["sweep"]) == ("MNIST", "sweep")  # the sweep's, not those of the config
+        assert (run["project"], run["sweep"]) == ("MNIST", "sweep")  # of the sweep, not of the config
         assert run["config"].items() >= values.items()
         assert run["config"]["params"]["beta"] == values["params.beta"]
         (entry,) = (entry for entry in run["history"] if "ELBO/Validation" in entry)
@@ -80,8 +80,8 @@ def test_an_agent_trains_the_runs_of_a_sweep(server: Any, wandb: Callable[..., s
     assert betas == [values["params.beta"] for values in VALUES]
 
 
-def hand_out(values: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
-    """Do what an agent does before it starts a run, and give the arguments of the command."""
+def prepare_run(values: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """Prepare a run as an agent does, and return the arguments of its command."""
     arguments = {key: {"value": value} for key, value in values.items()}
     path = tmp_path / "config-run.yaml"
     save_config_file_from_dict(str(path), arguments)
@@ -141,7 +141,7 @@ def hand_out(values: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: 
 def test_a_swept_value_reaches_the_config_unchanged(
     value: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    arguments = ["+experiment=DIGITS_VAE", *hand_out({"params.beta": value}, monkeypatch, tmp_path)]
+    arguments = ["+experiment=DIGITS_VAE", *prepare_run({"params.beta": value}, monkeypatch, tmp_path)]
     params = OmegaConf.to_container(compose_train(*normalize_overrides(arguments)).params, resolve=False)
     assert isinstance(params, dict)
     assert params["beta"] == value
@@ -151,7 +151,7 @@ def test_a_swept_value_reaches_the_config_unchanged(
 
 def test_a_swept_value_is_read_as_in_a_config_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     values = {"params.beta": "1e-3", "params.lr": "${params.beta}", "evaluation": "samples", "logging": "none"}
-    arguments = ["+experiment=DIGITS_VAE", *hand_out(values, monkeypatch, tmp_path)]
+    arguments = ["+experiment=DIGITS_VAE", *prepare_run(values, monkeypatch, tmp_path)]
     config = compose_train(*normalize_overrides(arguments))
     assert (config.params.beta, config.params.lr) == (1e-3, 1e-3)
     assert config.logger == {}
@@ -161,13 +161,13 @@ def test_a_swept_value_is_read_as_in_a_config_file(monkeypatch: pytest.MonkeyPat
 def test_every_argument_format_of_an_agent_for_hydra_works(
     prefix: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (argument,) = hand_out({"params.beta": "a,b"}, monkeypatch, tmp_path)
+    (argument,) = prepare_run({"params.beta": "a,b"}, monkeypatch, tmp_path)
     config = compose_train("+experiment=DIGITS_VAE", *normalize_overrides([prefix + argument]))
     assert config.params.beta == "a,b"
 
 
 def test_arguments_that_are_not_swept_are_unchanged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    hand_out({"params.beta": "a,b"}, monkeypatch, tmp_path)
+    prepare_run({"params.beta": "a,b"}, monkeypatch, tmp_path)
     arguments = ["--package", "params.beta", "seed=1,2", "params.beta2=(x)"]
     assert normalize_overrides(arguments) == arguments
 
@@ -175,7 +175,7 @@ def test_arguments_that_are_not_swept_are_unchanged(monkeypatch: pytest.MonkeyPa
 def test_an_unknown_swept_key_is_reported_before_training(
     train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    result = train("+experiment=DIGITS_VAE", *hand_out({"params.beat": "a,b"}, monkeypatch, tmp_path))
+    result = train("+experiment=DIGITS_VAE", *prepare_run({"params.beat": "a,b"}, monkeypatch, tmp_path))
     assert result.code == 2
     assert "Did you mean `params.beta`" in result.errors
     assert len(result.errors.splitlines()) == 1
@@ -198,6 +198,6 @@ def test_a_sweep_file_names_existing_keys_and_a_logged_metric(path: Path) -> Non
     config = compose_train(*normalize_overrides(program[3:]))
     assert config.run.project == sweep["project"]
     for key, choice in sweep["parameters"].items():
-        assert "parameters" not in choice, f"`{key}`: a nested key is told to Hydra by its dots"
-        assert OmegaConf.select(config, key) is not None, f"`{key}` is no key of the config"
+        assert "parameters" not in choice, f"`{key}`: write a nested key with dots"
+        assert OmegaConf.select(config, key) is not None, f"`{key}` is not a key of the config"
     assert sweep["metric"]["name"] in [evaluation.name for evaluation in config.evaluation.values()]

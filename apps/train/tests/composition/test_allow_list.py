@@ -11,7 +11,7 @@ from frame_train.errors import CompositionError
 
 
 def build(target: str, *allow: str) -> object:
-    """Find a target as a composition of a config from elsewhere does; nothing is called."""
+    """Resolve a target as the composition of a foreign config does, without calling it."""
     config = OmegaConf.create({"part": {"_target_": target, "_partial_": True}})
     built = Composition(allowed=AllowList(allow)).instantiate(config.part)
     assert isinstance(built, functools.partial)
@@ -54,7 +54,7 @@ def test_classes_of_our_packages_and_of_torch_are_allowed(target: str) -> None:
         "frame_train.composition.objects.find_target",
         "frame_train.report.write_report",
         "frame_models_of_another.Model",
-        # walks along attributes, from an allowed name to something else
+        # attributes of allowed names that lead elsewhere
         "torch.nn.functional.torch.load",
         "torch.nn.functional.warnings.warn",
         "torch.nn.modules.module.torch.hub.load",
@@ -63,15 +63,15 @@ def test_classes_of_our_packages_and_of_torch_are_allowed(target: str) -> None:
         "torchvision.datasets.utils.tarfile.TarFile",
         "frame_train.data.mnist.tempfile.TemporaryDirectory",
         "frame_core.Model.__class__",
-        # functions below an allowed name
+        # functions in allowed modules
         "torchvision.datasets.utils.download_url",
         "frame_train.callbacks.checkpoints.save_checkpoint",
         "torch.nn.Module.load_state_dict",
-        # names of our modules that are not public
+        # names of ours that are not public
         "frame_train.data.splits.Splits",
         "frame_train.optimization.lightning_internals.NoProfiler",
         "frame_core.testing.TinyModel",
-        # a class that unpickles a file of its folder
+        # a class that unpickles a file
         "torchvision.datasets.LSUN",
     ],
 )

@@ -1,4 +1,4 @@
-"""Of any config: the values are Hydra's, and what is one node is one object."""
+"""For any config, values equal those of Hydra, and each node becomes one object."""
 
 import functools
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from frame_train.composition.objects import Composition
 
 
 class Part:
-    """Keeps its arguments; equal to one with equal arguments."""
+    """Stores its arguments, and compares by them."""
 
     def __init__(self, *positional: Any, **named: Any) -> None:
         self.positional = positional
@@ -32,7 +32,7 @@ PLAIN = st.none() | st.booleans() | st.integers(-5, 5) | st.floats(-1, 1) | st.t
 
 @st.composite
 def configs(draw: st.DrawFn) -> dict[str, Any]:
-    """A config of a few named nodes, each of which may refer to those before it, to any depth and twice."""
+    """Draw a config of a few named nodes, which may refer to earlier ones at any depth and repeatedly."""
     config: dict[str, Any] = {}
     for index in range(draw(st.integers(1, 5))):
         references = st.sampled_from([f"${{{name}}}" for name in config]) if config else st.nothing()
@@ -91,7 +91,7 @@ def test_each_reference_to_a_node_with_copy_is_a_new_object(content: dict[str, A
 
 
 def iterate_pairs(node: Any, value: Any) -> Iterator[tuple[Any, Any]]:
-    """Go through the nodes of a config, references followed, each with what was built of it."""
+    """Iterate over the nodes of a config, following references, each with the object built from it."""
     if not isinstance(node, DictConfig | ListConfig):
         return
     yield node, value
@@ -114,7 +114,7 @@ def iterate_pairs(node: Any, value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def make_plain(value: Any) -> Any:
-    """Give a value as containers that compare by what is in them."""
+    """Convert a value to containers that compare by their contents."""
     if isinstance(value, functools.partial):
         return "partial", make_plain(list(value.args)), make_plain(value.keywords)
     if isinstance(value, Part):

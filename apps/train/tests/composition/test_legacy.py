@@ -43,7 +43,7 @@ def test_an_old_key_is_renamed_with_its_value() -> None:
     assert config.optimization.steps_per_execution == 6
     config = OmegaConf.create({"optimization": {"steps_per_trip": 2, "steps_per_execution": None}})
     rename_old_words(config)
-    assert config.optimization == {"steps_per_execution": 2}  # the config of a user over a shipped one
+    assert config.optimization == {"steps_per_execution": 2}  # a user's config over a shipped one
 
 
 def test_a_reference_to_an_old_key_leads_to_the_new_one() -> None:
@@ -83,7 +83,7 @@ def test_joint_optimization_becomes_batch_optimization_of_a_joint_model(is_inlin
     }
     assert OmegaConf.is_missing(config.optimization, "data")
     assert "models" not in config.optimization
-    assert config.evaluation.one is config.optimization.model.models.vae  # one node, which is built once
+    assert config.evaluation.one is config.optimization.model.models.vae  # one node, built once
     assert config.evaluation.two == [2]
     assert OmegaConf.to_container(config.evaluation)["other"] == "${no.optimization.models}"
     assert rename_old_words(config) == []

@@ -1,4 +1,4 @@
-"""What is read from a file is what Python tells of the class or function once it is imported."""
+"""Signatures read from source files equal those of the imported classes and functions."""
 
 import importlib
 import inspect
@@ -48,19 +48,21 @@ PUBLIC = [
     for name, part in inspect.getmembers(importlib.import_module(module), inspect.isclass)
     if part.__module__.startswith(module) and not getattr(part, "_is_protocol", False) and not name.startswith("_")
 ]
-OURS = sorted({target for target in TARGETS if target.startswith("frame_") and "${" not in target} | set(PUBLIC))
+PUBLIC_TARGETS = sorted(
+    {target for target in TARGETS if target.startswith("frame_") and "${" not in target} | set(PUBLIC)
+)
 
 
 def test_the_public_classes_are_found() -> None:
-    assert len(OURS) > 60
+    assert len(PUBLIC_TARGETS) > 60
 
 
-@pytest.mark.parametrize("path", OURS)
+@pytest.mark.parametrize("path", PUBLIC_TARGETS)
 def test_a_signature_read_from_its_file_equals_that_of_the_imported_target(path: str) -> None:
     target = find_target(path, "")
     signature = inspect.signature(target, eval_str=True)
     written = read_written_signature(path)
-    if written is None:  # told by its base class, or made by a decorator
+    if written is None:  # inherited, or made by a decorator
         assert inspect.isclass(target)
         assert "__init__" not in vars(target) or hasattr(target, "__dataclass_fields__") or hasattr(target, "_fields")
         return
@@ -74,7 +76,7 @@ def test_a_signature_read_from_its_file_equals_that_of_the_imported_target(path:
 
 
 def test_most_signatures_can_be_read() -> None:
-    assert sum(read_written_signature(path) is not None for path in OURS) > 0.8 * len(OURS)
+    assert sum(read_written_signature(path) is not None for path in PUBLIC_TARGETS) > 0.8 * len(PUBLIC_TARGETS)
 
 
 @pytest.mark.parametrize("package", ["frame_architectures", "frame_core", "frame_eval", "frame_models", "frame_train"])
@@ -116,7 +118,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (folder / "__init__.py").write_text(MODULE)
     (folder / "parts.py").write_text("class Part:\n    def __init__(self, size: int) -> None: ...\n")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(written_signatures, "_OURS", (folder.name,))
+    monkeypatch.setattr(written_signatures, "_PUBLIC_TARGETS", (folder.name,))
     return folder.name
 
 

@@ -19,7 +19,7 @@ from frame_train.errors import TrainingError
 
 
 class CountingDataset(InMemoryDataset):
-    """Counts how often it is asked for a batch and for a single datum."""
+    """Counts the calls for a batch and for a single example."""
 
     n_batches = 0
     n_single = 0
@@ -33,8 +33,8 @@ class CountingDataset(InMemoryDataset):
         return super().get_batch(indices)
 
 
-def make_data(n_data: int = 10) -> dict[str, Tensor]:
-    return {"x": torch.arange(n_data).float(), "y": torch.arange(n_data)}
+def make_arrays(n_examples: int = 10) -> dict[str, Tensor]:
+    return {"x": torch.arange(n_examples).float(), "y": torch.arange(n_examples)}
 
 
 def make_loader(
@@ -50,16 +50,16 @@ def read_epoch(loader: object, epoch: int) -> list[list[int]]:
 
 
 def test_the_order_depends_only_on_the_seed_and_the_epoch() -> None:
-    loader = make_loader(InMemoryDataset(make_data()), 3)
+    loader = make_loader(InMemoryDataset(make_arrays()), 3)
     first = read_epoch(loader, 4)
-    torch.rand(7)  # the state of the generator does not matter
-    assert read_epoch(make_loader(InMemoryDataset(make_data()), 3), 4) == first
+    torch.rand(7)  # changes the state of the generator
+    assert read_epoch(make_loader(InMemoryDataset(make_arrays()), 3), 4) == first
     assert read_epoch(loader, 5) != first
-    assert read_epoch(make_loader(InMemoryDataset(make_data()), 3, seed=1), 4) != first
+    assert read_epoch(make_loader(InMemoryDataset(make_arrays()), 3, seed=1), 4) != first
 
 
 class NoisyDataset(InMemoryDataset):
-    """Adds noise to what it gives, as an augmentation does."""
+    """Adds noise to its batches, as an augmentation does."""
 
     def get_batch(self, indices: Tensor) -> dict[str, Tensor]:
         batch = super().get_batch(indices)
@@ -70,7 +70,7 @@ class NoisyDataset(InMemoryDataset):
 
 
 class OneByOne:
-    """A data set that gives no whole batches."""
+    """A data set that returns single examples only."""
 
     def __init__(self, data_set: InMemoryDataset) -> None:
         self.data_set = data_set
@@ -84,24 +84,24 @@ class OneByOne:
 
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_the_noise_of_a_batch_depends_only_on_its_position(num_workers: int) -> None:
-    loader = make_loader(OneByOne(NoisyDataset(make_data())), 3)
+    loader = make_loader(OneByOne(NoisyDataset(make_arrays())), 3)
     expected = [batch["x"].tolist() for batch in loader]
-    resumed = make_loader(OneByOne(NoisyDataset(make_data())), 3, num_workers=num_workers)
+    resumed = make_loader(OneByOne(NoisyDataset(make_arrays())), 3, num_workers=num_workers)
     resumed.sampler.start_at(0, 2)
     assert [batch["x"].tolist() for batch in resumed] == expected[2:]
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_a_loader_of_step_groups_returns_the_same_batches_together(num_workers: int) -> None:
-    data_set = OneByOne(NoisyDataset(make_data()))
+    data_set = OneByOne(NoisyDataset(make_arrays()))
     alone = [batch["x"].tolist() for batch in make_loader(data_set, 3)]
     groups = list(make_loader(data_set, 3, n_steps=2, num_workers=num_workers))
-    assert [len(group) for group in groups] == [2, 1]  # no batch of one example is left
+    assert [len(group) for group in groups] == [2, 1]  # the last batch has more than one example
     assert [batch["x"].tolist() for group in groups for batch in group] == alone
 
 
 def test_an_in_memory_data_set_is_read_in_batches_by_this_process() -> None:
-    data_set = CountingDataset(make_data())
+    data_set = CountingDataset(make_arrays())
     loader = make_loader(data_set, 4, num_workers=2)
     assert sorted(y for batch in read_epoch(loader, 0) for y in batch) == list(range(10))
     assert (data_set.n_batches, data_set.n_single) == (3, 0)
@@ -109,7 +109,7 @@ def test_an_in_memory_data_set_is_read_in_batches_by_this_process() -> None:
 
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_any_other_data_set_yields_the_same_batches_with_and_without_workers(num_workers: int) -> None:
-    data = make_data()
+    data = make_arrays()
     loader = make_loader(TensorDataset(data["x"], data["y"]), 3, num_workers=num_workers)
     expected = make_loader(InMemoryDataset(data), 3)
     assert read_epoch(loader, 1) == read_epoch(expected, 1)
@@ -193,7 +193,7 @@ def test_unpadded_data_are_reported_as_a_problem_of_the_data(num_workers: int) -
 
 
 class Readers(TensorDataset):
-    """Tells which process reads a datum."""
+    """Returns the process that reads an example, and noise."""
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         return {"x": self.tensors[0][index], "process": torch.tensor(os.getpid()), "noise": torch.rand(())}
@@ -205,28 +205,28 @@ def read(data_set: Any, batches: Any, num_workers: int) -> Any:
     return read_batches(DataWithWorkers(optimization, num_workers)["valid"], batches)
 
 
-@pytest.mark.parametrize("n_data", [65, 150])
-def test_workers_read_the_batches_of_an_evaluation_in_order(n_data: int) -> None:
-    data_set = Readers(torch.arange(n_data))
-    wanted = torch.randperm(n_data).split(100)
+@pytest.mark.parametrize("n_examples", [65, 150])
+def test_workers_read_the_batches_of_an_evaluation_in_order(n_examples: int) -> None:
+    data_set = Readers(torch.arange(n_examples))
+    wanted = torch.randperm(n_examples).split(100)
     torch.manual_seed(0)
     drawn = torch.rand(2)
     torch.manual_seed(0)
     batches = list(read(data_set, wanted, num_workers=2))
     assert [batch["x"].tolist() for batch in batches] == [indices.tolist() for indices in wanted]
     assert os.getpid() not in {process for batch in batches for process in batch["process"].tolist()}
-    assert torch.equal(torch.rand(2), drawn)  # nothing was drawn here
+    assert torch.equal(torch.rand(2), drawn)  # this process drew nothing
     again = read(data_set, wanted, num_workers=1)
     assert all(torch.equal(batch["noise"], other["noise"]) for batch, other in zip(again, batches, strict=True))
 
 
 def test_in_memory_data_and_few_batches_are_read_by_this_process() -> None:
-    data_set = CountingDataset(make_data())
+    data_set = CountingDataset(make_arrays())
     (batch,) = read(data_set, [torch.tensor([3, 1])], num_workers=2)
     assert batch["y"].tolist() == [3, 1]
     assert (data_set.n_batches, data_set.n_single) == (1, 0)
     some, all_of_it = [torch.tensor([2])], torch.arange(100).split(10)
-    for wanted, num_workers in ((all_of_it, 0), (some, 2)):  # for a few it would take longer to start them
+    for wanted, num_workers in ((all_of_it, 0), (some, 2)):  # for few batches, starting workers would take longer
         batch = next(iter(read(Readers(torch.arange(100)), wanted, num_workers)))
         assert batch["process"].unique().tolist() == [os.getpid()]
 

@@ -18,7 +18,7 @@ from frame_train.data.mnist import FILES
 
 @pytest.fixture
 def folder(tmp_path: Path, data_root: Path) -> Path:
-    """A copy of the real files that a test may spoil."""
+    """Return a copy of the real files that a test may change."""
     folder = tmp_path / "MNIST" / "raw"
     folder.mkdir(parents=True)
     for name in FILES:
@@ -28,7 +28,7 @@ def folder(tmp_path: Path, data_root: Path) -> Path:
 
 @pytest.fixture
 def mirror(tmp_path: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A server on this machine that torchvision's downloader takes for its mirror."""
+    """Serve the files as the mirror of torchvision, and return their folder."""
     folder = tmp_path / "mirror"
     folder.mkdir()
     resources = []

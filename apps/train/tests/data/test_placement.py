@@ -1,4 +1,4 @@
-"""Where data lie: what needs a GPU is marked, and the rest is tried on `meta`, a device that knows shapes alone."""
+"""Placement of data sets, tested on the device `meta`, which stores shapes only, and on a GPU."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +26,7 @@ WRAPPERS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def make_pictures(n_data: int = 10) -> InMemoryDataset:
+def make_images(n_data: int = 10) -> InMemoryDataset:
     x = torch.arange(n_data, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 4, 4)
     return InMemoryDataset({"x": x.contiguous(), "y": torch.arange(n_data)})
 
@@ -36,7 +36,7 @@ def make_groups(n_steps: int = 1) -> StepGroups:
 
 
 def test_a_data_set_takes_at_most_half_of_the_free_memory() -> None:
-    data_set = make_pictures()
+    data_set = make_images()
     n_bytes = 10 * (16 + 8)
     assert data_set.n_bytes == n_bytes
     assert place(data_set, META, n_free=2 * n_bytes - 1) is data_set
@@ -53,9 +53,9 @@ def test_a_data_set_that_is_not_in_memory_is_not_moved() -> None:
 
 @pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
 def test_a_moved_wrapper_returns_the_same_batches(wrap: Callable[[Any], Any]) -> None:
-    data_set = wrap(make_pictures())
+    data_set = wrap(make_images())
     n_copies = 2 if isinstance(data_set, ConcatDataset | Fold) else 1
-    assert count_bytes(data_set) == n_copies * make_pictures().n_bytes
+    assert count_bytes(data_set) == n_copies * make_images().n_bytes
     moved = move(data_set, torch.device("cpu"))
     assert moved is not data_set
     batches: list[dict[str, Tensor]] = []
@@ -77,7 +77,7 @@ def test_a_wrapper_of_data_that_cannot_be_moved_stays_where_it_is() -> None:
 def test_nothing_is_copied_without_a_gpu() -> None:
     assert read_free_memory(torch.device("cpu")) == 0
     assert read_free_memory(torch.device("mps")) == 0
-    data_set = make_pictures()
+    data_set = make_images()
     assert make_train_loader(data_set, make_groups(), device=torch.device("cpu")).dataset.data_set is data_set
 
 
@@ -86,7 +86,7 @@ def test_batches_of_data_on_a_device_are_created_on_it(
     wrap: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loaders, "read_free_memory", lambda device: 10**9)
-    data_set = wrap(make_pictures())
+    data_set = wrap(make_images())
     moved = make_train_loader(data_set, make_groups(), pin_memory=True, device=META)
     batches = list(moved)
     assert [len(batch["x"]) for batch in batches] == [4, 4, 2]
@@ -95,7 +95,7 @@ def test_batches_of_data_on_a_device_are_created_on_it(
     assert not moved.pin_memory
     groups = make_train_loader(data_set, make_groups(n_steps=2), device=META)
     assert [[batch["x"].device for batch in group] for group in groups] == [[META, META], [META]]
-    assert get_batch(data_set, torch.arange(2))["x"].device.type == "cpu"  # what evaluations read
+    assert get_batch(data_set, torch.arange(2))["x"].device.type == "cpu"  # evaluations read on the CPU
 
 
 def read(loader: object) -> list[Tensor]:
@@ -105,6 +105,6 @@ def read(loader: object) -> list[Tensor]:
 
 @pytest.mark.gpu
 def test_the_batches_are_the_same_on_a_gpu() -> None:
-    expected = read(make_train_loader(make_pictures(), make_groups()))
-    moved = read(make_train_loader(make_pictures(), make_groups(), device=torch.device("cuda", 0)))
+    expected = read(make_train_loader(make_images(), make_groups()))
+    moved = read(make_train_loader(make_images(), make_groups(), device=torch.device("cuda", 0)))
     assert all(torch.equal(one, other) for one, other in zip(moved, expected, strict=True))

@@ -51,7 +51,7 @@ def test_an_epoch_resumed_at_a_batch_has_the_remaining_batches(
     resumed = ShuffledBatches(n_examples, batch_size, seed=3)
     resumed.start_at(epoch, first)
     assert [(batch.indices.tolist(), batch.seed) for batch in resumed] == batches[first:]
-    resumed.set_epoch(epoch)  # as Lightning does once more
+    resumed.set_epoch(epoch)  # Lightning repeats the call
     assert len(list(resumed)) == len(batches) - first
     resumed.set_epoch(epoch + 1)
     assert len(list(resumed)) == len(batches)
@@ -69,7 +69,7 @@ def test_step_groups_contain_the_batches_of_an_epoch_in_order(
         expected = [batch.seed for batch in batches][:limit]
         complete = [[batch.seed for batch in group] for group in groups]
         assert [seed for group in complete for seed in group] == expected
-        assert len(complete) == len(groups)  # Lightning asks once, for all epochs
+        assert len(complete) == len(groups)  # Lightning reads the length once for all epochs
         assert all(1 <= len(group) <= n_steps for group in complete)
         assert groups.n_batches == len(expected)
         positions = [index for index, group in enumerate(complete) for _ in group]

@@ -1,4 +1,4 @@
-"""Loggers that record what they are given, evaluations with known results, and a clock that is set by hand."""
+"""Loggers that record their entries, evaluations with known results, a clock set by hand, and a harmful pickle."""
 
 import random
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from frame_core import SCALAR_ENTRY, SCALARS_ENTRY, Evaluation, LogEntry, Optimi
 
 
 class RecordingLogger(DummyLogger):
-    """Records what is logged."""
+    """Records all entries."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class KeepingLogger(RecordingLogger):
 
 
 class DisturbingEvaluation(Evaluation):
-    """Draws from every generator and asks for the mode of the model, as a careless evaluation does."""
+    """Draws from every random number generator and requires eval mode, as a careless evaluation does."""
 
     def evaluate(self, optimization: Optimization) -> LogEntry:
         assert not optimization.model.training
@@ -62,7 +62,7 @@ class FailingEvaluation(Evaluation):
 
 
 class SequenceEvaluation(Evaluation):
-    """Evaluates to one number after another."""
+    """Evaluates to given numbers, one after another."""
 
     def __init__(self, *values: float) -> None:
         self.values = list(values)
@@ -84,10 +84,20 @@ class ManualTime:
 
 
 class SecondPerStep(Callback):
-    """Advances the time by a second in each step."""
+    """Advances the time by one second per step."""
 
     def __init__(self, time: ManualTime) -> None:
         self._time = time
 
     def on_train_batch_end(self, *arguments: Any) -> None:
         self._time.now += 1
+
+
+class Planted:
+    """Touches a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self._path,)

@@ -1,4 +1,4 @@
-"""A stand-in for the server of W&B: as much of it as runs, sweeps and artifacts need; it keeps what it is told."""
+"""Stand-in for the server of W&B that stores runs, sweeps and artifacts."""
 
 import gzip
 import json
@@ -36,7 +36,7 @@ class WandbServer:
         self.storage: dict[str, bytes] = {}
         self.problems: list[str] = []
         self._values = list(values)
-        self._handed_out = 0
+        self._n_started = 0
         self._lock = threading.Lock()
         self._server = _QuietServer(("127.0.0.1", 0), _make_handler(self))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -52,7 +52,7 @@ class WandbServer:
         self._thread.join()
 
     def make_environment(self, home: Path) -> dict[str, str]:
-        """Give the environment of a process that knows this server alone, with a home of its own."""
+        """Return the environment of a process that has only this server, and its own home."""
         keep = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG") if name in os.environ}
         return keep | {
             "HOME": str(home),
@@ -63,7 +63,7 @@ class WandbServer:
         }
 
     def answer(self, method: str, path: str, body: bytes) -> tuple[int, Data | bytes]:
-        """Give the status and the content of the answer to a request."""
+        """Return the status and the content of the answer to a request."""
         try:
             with self._lock:
                 return 200, self._answer(method, path, body)
@@ -92,7 +92,7 @@ class WandbServer:
                 raise LookupError("unknown request")
 
     def _receive(self, run_id: str, message: Data) -> Data:
-        """Keep what a run streams: lines of history in their places, and at the end its exit code."""
+        """Store the history that a run streams, and its exit code at the end."""
         run = self.runs[run_id]
         history = message.get("files", {}).get("wandb-history.jsonl", {"offset": 0, "content": []})
         start = history["offset"]
@@ -102,7 +102,7 @@ class WandbServer:
             run["exit_code"] = message["exitcode"]
         return {"exitcode": None, "limits": {}}
 
-    # A sweep and its agent.
+    # Sweeps and their agents
 
     def _UpsertSweep(self, variables: Data) -> Data:  # noqa: N802
         project = variables["projectName"]
@@ -119,15 +119,15 @@ class WandbServer:
         return {"createAgent": {"agent": {"id": "agent"}}}
 
     def _Heartbeat(self, variables: Data) -> Data:  # noqa: N802
-        """Hand out the next run when none is running."""
+        """Start the next run if none is running."""
         commands = []
-        if not json.loads(variables["runState"]) and self._handed_out < len(self._values):
-            arguments = {key: {"value": value} for key, value in self._values[self._handed_out].items()}
-            commands.append({"type": "run", "run_id": f"run{self._handed_out}", "program": "", "args": arguments})
-            self._handed_out += 1
+        if not json.loads(variables["runState"]) and self._n_started < len(self._values):
+            arguments = {key: {"value": value} for key, value in self._values[self._n_started].items()}
+            commands.append({"type": "run", "run_id": f"run{self._n_started}", "program": "", "args": arguments})
+            self._n_started += 1
         return {"agentHeartbeat": {"agent": {"id": "agent"}, "commands": json.dumps(commands)}}
 
-    # A run.
+    # Runs
 
     def _Viewer(self, variables: Data) -> Data:  # noqa: N802
         return {"viewer": {"id": "viewer", "entity": ENTITY, "username": ENTITY, "flags": "{}", "teams": {"edges": []}}}
@@ -148,7 +148,7 @@ class WandbServer:
         return {"model": {**_describe_project(variables["project"]), "bucket": bucket}}
 
     def _UpsertBucket(self, variables: Data) -> Data:  # noqa: N802
-        """Make a run, or change what is said about it."""
+        """Create or update a run."""
         name = variables["name"] or variables["id"]
         inserted = name not in self.runs
         run = self.runs.setdefault(name, {"config": {}, "history": [], "exit_code": None})
@@ -161,7 +161,7 @@ class WandbServer:
         files = [{"name": name, "uploadUrl": self._url(variables["run"], name)} for name in variables["files"]]
         return {"createRunFiles": {"runID": variables["run"], "uploadHeaders": [], "files": files}}
 
-    # What is asked about runs.
+    # Queries about runs
 
     def _GetDefaultEntity(self, variables: Data) -> Data:  # noqa: N802
         return self._Viewer(variables)
@@ -171,7 +171,7 @@ class WandbServer:
         return {"project": run and {"run": {**_describe_run(variables["name"], run), "projectId": 1}}}
 
     def _Runs(self, variables: Data) -> Data:  # noqa: N802
-        """Give the runs of a project, which exists if it has one."""
+        """Return the runs of a project, which exists if it has a run."""
         nodes = [
             {**_describe_run(name, run), "projectId": 1}
             for name, run in self.runs.items()
@@ -189,7 +189,7 @@ class WandbServer:
         is_there = run and (variables["entity"] or ENTITY, variables["project"]) == (ENTITY, run["project"])
         return run if is_there else None
 
-    # An artifact.
+    # Artifacts
 
     def _ServerFeaturesQuery(self, variables: Data) -> Data:  # noqa: N802
         return {"serverInfo": {"features": []}}
@@ -265,14 +265,14 @@ class WandbServer:
 
 
 class _UnmeasuredError(Exception):
-    """The client sends measurements of itself; nobody wants them."""
+    """Telemetry of the client, which is not stored."""
 
 
 class _QuietServer(ThreadingHTTPServer):
-    daemon_threads = True  # a client that is gone leaves its connections open
+    daemon_threads = True  # an ended client leaves its connections open
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing of a client that hung up; whatever else goes wrong is told by `answer`."""
+        """Ignore clients that disconnect; `answer` reports any other error."""
 
 
 def _describe_project(name: str) -> Data:
@@ -326,7 +326,7 @@ def _describe_artifact(artifact: Data) -> Data:
 
 
 def _list_nodes(nodes: Sequence[Mapping[str, Any]]) -> Data:
-    """Give all nodes as the one page of a connection."""
+    """Return all nodes as the only page of a connection."""
     page = {"__typename": "PageInfo", "endCursor": None, "hasNextPage": False}
     return {"pageInfo": page, "edges": [{"node": node, "cursor": ""} for node in nodes]}
 
@@ -350,6 +350,6 @@ def _make_handler(server: WandbServer) -> type[BaseHTTPRequestHandler]:
         do_GET = do_PUT = do_POST  # noqa: N815
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-            """Say nothing."""
+            """Log nothing."""
 
     return Handler

@@ -233,7 +233,7 @@ def test_an_optimizer_that_computes_the_loss_several_times_takes_its_steps_in_gr
 
 @pytest.mark.parametrize(
     ("step", "stopped_at"),
-    [(2, 2), (7, 7), (9, 10), (14, 15)],  # a signal in the last group of an epoch waits for its end
+    [(2, 2), (7, 7), (9, 10), (14, 15)],  # after a signal in its last group, an epoch is completed
 )
 def test_a_signal_ends_a_group_after_the_current_step(step: int, stopped_at: int, tmp_path: Path) -> None:
     stop = StopOnSignal()

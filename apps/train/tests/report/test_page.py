@@ -33,7 +33,7 @@ VOID = {"meta", "img"}
 
 
 class Page(HTMLParser):
-    """What a reader makes of a page; raises where a tag is not closed in its place."""
+    """The tags and texts of a page, which must be well-formed."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ def write_config(directory: Path, name: str = "VAE") -> None:
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """Give the directory of a run that logged an entry of every type, some of them several times."""
+    """Return the directory of a run with entries of every type, some of them repeated."""
     directory = tmp_path / "run"
     directory.mkdir()
     write_config(directory)
@@ -144,7 +144,7 @@ def test_the_first_and_the_latest_image_are_embedded(directory: Path) -> None:
     assert 2 < len(samples) <= 6
     (plot,) = (directory / "images").glob("Latents-*.png")
     assert "data:image/png;base64," + b64encode(plot.read_bytes()).decode() in shown
-    assert [text for text in page.texts if text == "latest"] == ["latest"]  # a single picture needs no such word
+    assert [text for text in page.texts if text == "latest"] == ["latest"]  # a single image needs no such label
 
 
 def test_a_small_image_is_enlarged_by_a_whole_number(directory: Path) -> None:
@@ -212,7 +212,7 @@ def test_names_and_values_are_escaped(tmp_path: Path) -> None:
     page = Page(write_report(tmp_path))
     assert page.attributes("script") == []
     assert page.source.count("</style>") == 1
-    assert page.texts.count("latest") == len(page.attributes("b"))  # no other <b> than ours
+    assert page.texts.count("latest") == len(page.attributes("b"))  # only the tags <b> of the page
     assert page.texts.count(HOSTILE) >= 8
 
 
@@ -237,7 +237,7 @@ def test_missing_files_are_left_out(name: str, directory: Path) -> None:
             picture.unlink()
     else:
         path.unlink()
-        path.mkdir()  # a folder can't be read as a file either
+        path.mkdir()  # a folder cannot be read as a file either
     page = Page(write_report(directory))
     assert ("114.29" in page.texts) == (name != "metrics.jsonl")
     assert bool(page.attributes("img")) == (name != "images")

@@ -21,7 +21,7 @@ STATE = TrainingState(
 
 
 def make_content() -> dict[str, Any]:
-    """Make the content of a checkpoint, with keys of Lightning and of a user."""
+    """Make the content of a checkpoint, including keys of Lightning and of the user."""
     content: dict[str, Any] = {"state_dict": {}, "epoch": 5, "global_step": 7, "of_a_user": "kept"}
     STATE.write(content)
     return content

@@ -51,7 +51,7 @@ PARTS = {"encoder": ENCODER, "decoder": DECODER}
 
 
 def store(directory: Path, config: dict[str, Any], allow: tuple[str, ...] = ()) -> Model:
-    """Lay out a run directory whose weights are none that anybody would draw again, and load it."""
+    """Write a run directory with uniform random weights, and load it."""
     config = {"params": {"layers": [5]}, "optimization": {"model": "${model}"}, **config}
     (directory / "checkpoints").mkdir(parents=True)
     OmegaConf.save(OmegaConf.create(config), directory / "config.yaml")

@@ -10,6 +10,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from doubles import Planted
 from frame_core import Optimization, iterate_batches
 from frame_train import load_run
 from frame_train.errors import CompositionError
@@ -17,7 +18,7 @@ from frame_train.errors import CompositionError
 
 @pytest.fixture
 def run(trained: Path, tmp_path: Path) -> Path:
-    """A copy of the trained run, elsewhere."""
+    """Return a copy of the trained run in another folder."""
     return Path(shutil.copytree(trained, tmp_path / "runs" / "DIGITS" / "VAE" / "copy"))
 
 
@@ -72,7 +73,7 @@ def test_a_run_of_another_machine_is_loaded(run: Path) -> None:
     config.device.data_root = "/of/another/machine"
     config.data.train.split = "nowhere"
     OmegaConf.save(config, run / "config.yaml")
-    loaded = load_run(run)  # the data are not looked for yet
+    loaded = load_run(run)  # before the data are read
     assert loaded.config.run.directory == str(run)
     with pytest.raises(CompositionError, match="'nowhere'"):
         _ = loaded.data
@@ -100,20 +101,12 @@ def test_a_foreign_config_builds_only_what_is_allowed(
     monkeypatch.syspath_prepend(tmp_path)
     config = OmegaConf.load(run / "config.yaml")
     config.architectures.prior._target_ = "own_prior.OwnPrior"
-    config.allow = ["own_prior"]  # a config does not allow itself anything
+    config.allow = ["own_prior"]  # ignored: a config cannot allow its own targets
     OmegaConf.save(config, run / "config.yaml")
     with pytest.raises(CompositionError, match=r"`architectures.prior._target_`.*'own_prior.OwnPrior'"):
         load_run(run)
     assert "own_prior" not in sys.modules
     assert type(load_run(run, allow=["own_prior"]).model.prior).__name__ == "OwnPrior"
-
-
-class Planted:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> Any:
-        return Path.touch, (self.path,)
 
 
 def test_loading_a_checkpoint_executes_nothing(run: Path, tmp_path: Path) -> None:

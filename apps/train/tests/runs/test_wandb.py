@@ -42,7 +42,7 @@ logger.finalize("success")
 
 
 class Trained(NamedTuple):
-    """A run on the server, as the machine that trained it has it, and what that machine was told."""
+    """A run on the server, and its directory on the machine that trained it."""
 
     server: Any
     path: str
@@ -58,7 +58,7 @@ Run = Callable[..., str]
 
 @pytest.fixture(scope="module")
 def run_elsewhere(fork_server: ForkServer) -> Run:
-    """Return what runs a command as on a machine of its own: in a folder of its own, with an empty home."""
+    """Run a command as on another machine: in its own folder, with an empty home."""
 
     def run(server: WandbServer, place: Path, *arguments: str, **options: str) -> str:
         (place / "home").mkdir(parents=True)
@@ -73,7 +73,7 @@ def run_elsewhere(fork_server: ForkServer) -> Run:
 
 @pytest.fixture(scope="module")
 def trained(run_elsewhere: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
-    """Train two steps in a process of its own, logged to a stand-in for W&B."""
+    """Train two steps in another process, logged to a stand-in for W&B."""
     place = tmp_path_factory.mktemp("trained")
     with WandbServer() as server:
         experiments_root = f"device.experiments_root={place / 'runs'}"
@@ -86,7 +86,7 @@ def trained(run_elsewhere: Run, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture(scope="module")
 def elsewhere(trained: Trained, run_elsewhere: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the folder of another machine, which has downloaded the run, and logged and kept one thing more."""
+    """Download the run on another machine, log one more entry and checkpoint, and return the folder."""
     place = tmp_path_factory.mktemp("elsewhere")
     (place / "elsewhere.py").write_text(ELSEWHERE)
     assert run_elsewhere(trained.server, place, trained.path, program=str(place / "elsewhere.py")) == ""
@@ -95,7 +95,7 @@ def elsewhere(trained: Trained, run_elsewhere: Run, tmp_path_factory: pytest.Tem
 
 @pytest.fixture
 def here(trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make this process one that knows the stand-in alone, and give a folder for downloads."""
+    """Make the stand-in the only server of this process, and return a folder for downloads."""
     for name, value in trained.server.make_environment(tmp_path / "home").items():
         monkeypatch.setenv(name, value)
     for name in ("WANDB_MODE", "NETRC"):
@@ -110,7 +110,7 @@ def test_an_artifact_has_the_files_of_the_run_directory(trained: Trained, elsewh
     for name in names:
         assert (downloaded / name).read_bytes() == (trained.directory / name).read_bytes(), name
     description = json.loads((trained.directory / "run.json").read_text())
-    assert description.pop("complete")  # that it ended is written when all is uploaded
+    assert description.pop("complete")  # written after everything is uploaded
     assert description.pop("ended")
     assert json.loads((downloaded / "run.json").read_text()) == description
     files = {path.relative_to(downloaded).as_posix() for path in downloaded.rglob("*") if path.is_file()}
@@ -178,7 +178,7 @@ def replace_part(path: str, index: int, part: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("ask", "weights", "said"),
+    ("make_path", "weights", "messages"),
     [
         (lambda path: "DIGITS/abc", "best", ["`entity/project/run_id`", "'DIGITS/abc'"]),
         (
@@ -249,7 +249,7 @@ def test_a_run_path_outside_the_download_folder_is_refused(tmp_path: Path, path:
 
 
 def get_storage(trained: Trained, weights: str, name: str) -> list[str]:
-    """Give where the server keeps a file of the artifacts of some weights."""
+    """Return the storage keys of a file in the artifacts of some weights."""
     artifacts = trained.server.artifacts.values()
     return [f"{artifact['id']}/{name}" for artifact in artifacts if artifact["name"].endswith(f"-{weights}")]
 
