@@ -18,15 +18,14 @@ Data = dict[str, Any]
 
 
 class WandbServer:
-    """Listens on 127.0.0.1 while it is entered, hands out the runs of one sweep, and gives back what was logged.
+    """Serves on 127.0.0.1 inside a `with` block, starts the runs of one sweep, and stores what clients send.
 
-    It keeps what it receives: the `sweep`, the `runs` by their id, the versions of `artifacts` by theirs, and
-    the content of all files in `storage`. What it does not know is answered with an error and kept in
-    `problems`, which a test should find empty. It has no page, no optimiser of its own and none of the checks
-    of the real server; run ids are unique among all projects.
+    It stores the `sweep`, the `runs` and the versions of `artifacts` by their ids, and the content of all files in
+    `storage`. It answers an unknown request with an error and adds it to `problems`, which a test should find empty.
+    Unlike the real server, it has no pages, no optimizer and no checks, and a run id is unique among all projects.
 
     Args:
-        values: What each run of the sweep is to try, by swept key.
+        values: The values of each run of the sweep, by swept key.
     """
 
     def __init__(self, values: Sequence[Data] = ()) -> None:
