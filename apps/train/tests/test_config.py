@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from frame_train.composition.objects import find_target
+from frame_train.composition.objects import Composition, find_target
 from frame_train.composition.settings import config_directory
 from runs import compose_train
 

@@ -178,7 +178,7 @@ def read_all(wrap: Callable[[Any], Any], num_workers: int) -> Any:
 @pytest.mark.parametrize("name", sorted(WRAPPERS.keys() - {"Collated"}))  # which takes single examples
 def test_a_wrapper_of_in_memory_data_needs_no_workers(name: str) -> None:
     wrap = WRAPPERS[name]
-    data_set = CountingDataset(make_data())
+    data_set = CountingDataset(make_arrays())
     assert make_loader(wrap(data_set), 4, num_workers=2).num_workers == 0
     assert make_loader(wrap(OneByOne(data_set)), 4, num_workers=2).num_workers == 2
     list(read(wrap(data_set), [torch.tensor([3, 1])], num_workers=2))

@@ -194,12 +194,12 @@ def replace_part(path: str, index: int, part: str) -> str:
     ids=["path", "entity", "project", "run", "run's name", "weights"],
 )
 def test_anything_missing_is_reported_with_the_nearest_name(
-    ask: Callable[[str], str], weights: str, said: list[str], trained: Trained, here: Path
+    make_path: Callable[[str], str], weights: str, messages: list[str], trained: Trained, here: Path
 ) -> None:
     with pytest.raises(CompositionError) as error:
-        download_run(ask(trained.path), weights, here)
-    for part in said:
-        assert part in str(error.value)
+        download_run(make_path(trained.path), weights, here)
+    for message in messages:
+        assert message in str(error.value)
     assert len(str(error.value).splitlines()) == 1
     assert not here.exists()
 
