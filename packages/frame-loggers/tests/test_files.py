@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from frame_loggers.files import remove_leftovers, replace_text, replacing
+from frame_loggers.files import open_regular, remove_leftovers, replace_text, replacing
 
 
 def test_replacing_a_file_leaves_no_other_file(tmp_path: Path) -> None:
@@ -69,3 +69,45 @@ def test_temporary_files_of_killed_processes_are_removed(tmp_path: Path) -> None
         os.link(temporary, tmp_path / ".file.txt.0123456789abcdef.tmp")
     remove_leftovers(tmp_path)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def make_entry(path: Path, kind: str) -> None:
+    match kind:
+        case "link":
+            path.symlink_to(path.with_name("target"))
+        case "dangling link":
+            path.symlink_to(path.with_name("nowhere"))
+        case "hard link":
+            os.link(path.with_name("target"), path)
+        case "pipe":
+            os.mkfifo(path)
+        case _:
+            path.mkdir()
+
+
+@pytest.mark.parametrize("mode", ["r", "a", "r+"])
+@pytest.mark.parametrize("kind", ["link", "dangling link", "hard link", "pipe", "folder"])
+def test_only_a_regular_file_with_one_name_is_opened(tmp_path: Path, mode: str, kind: str) -> None:
+    (tmp_path / "target").write_text("of somebody else")
+    make_entry(tmp_path / "file", kind)
+    if (kind, mode) == ("hard link", "r"):  # reading changes nothing
+        with open(tmp_path / "file", mode, opener=open_regular) as file:
+            assert file.read() == "of somebody else"
+        return
+    with pytest.raises(OSError, match=r"'.*file'"), open(tmp_path / "file", mode, opener=open_regular):
+        pass
+    assert (tmp_path / "target").read_text() == "of somebody else"
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_regular_file_is_made_and_appended_to(tmp_path: Path) -> None:
+    for text in ("first", "second"):
+        with open(tmp_path / "file", "a", opener=open_regular) as file:
+            file.write(text)
+    assert (tmp_path / "file").read_text() == "firstsecond"
+
+
+def test_a_folder_with_the_name_of_a_leftover_stays(tmp_path: Path) -> None:
+    (tmp_path / ".file.txt.0123456789abcdef.tmp").mkdir()
+    remove_leftovers(tmp_path)
+    assert [path.is_dir() for path in tmp_path.iterdir()] == [True]

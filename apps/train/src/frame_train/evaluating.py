@@ -13,10 +13,12 @@ from frame_core import EntryLogger, LogEntry
 from frame_loggers import FileLogger
 from frame_train.callbacks import EvaluationCallback
 from frame_train.callbacks.evaluation import make_view
+from frame_train.composition.allow_list import NotAllowedError
 from frame_train.console import print_notice
 from frame_train.errors import CompositionError, raise_any, suggest
 from frame_train.experiment.compatibility import find_mismatches
 from frame_train.experiment.parts import Parts
+from frame_train.files import without_local_settings
 from frame_train.report import write_report
 from frame_train.runs.checkpoint import Checkpoint
 from frame_train.runs.directory import continue_wandb_runs, write_missing_end
@@ -69,7 +71,8 @@ def evaluate(
         _delete(run.config, key)
     evaluations = _build_evaluations(run)
     _report_other_splits(evaluations, own)
-    loggers = _build_loggers(run)
+    with without_local_settings():
+        loggers = _build_loggers(run)
     run.model.to(_choose_device(config.trainer.accelerator))
     return _evaluate(run, checkpoints, evaluations, loggers)
 
@@ -98,8 +101,9 @@ def _evaluate(
                     failures.append(Failure(key, run.global_step, error))
             values |= {(name, run.global_step): value for name, (value, _) in file_logger.last_values.items()}
     finally:
-        for logger in loggers:
-            logger.finalize("success")
+        with without_local_settings():
+            for logger in loggers:
+                logger.finalize("success")
         write_report(run.directory)
         print_values([(name, value, step) for (name, step), value in sorted(values.items())])
         print_closing({}, run.directory)
@@ -189,16 +193,22 @@ def _report_other_splits(evaluations: Mapping[str, EvaluationCallback], own: Map
 
 
 def _build_loggers(run: Run) -> list[Logger]:
-    """Build the loggers of the run, which continue its logs."""
+    """Build the loggers of the run that may be built, which continue its logs."""
     run.config.logger = _as_mapping(run.config, "logger")
     for name in continue_wandb_runs(run.config, run.directory):
         print_notice(f"`logger.{name}` is skipped: the run directory does not name its run on W&B.")
         run.config.logger[name] = None
-    loggers = {name: logger for name, logger in run.instantiate("logger").items() if logger is not None}
-    for name, logger in loggers.items():
-        if not isinstance(logger, Logger):
+    loggers: list[Logger] = []
+    for name, node in run.config.logger.items():
+        try:
+            logger = None if node is None else run.instantiate(f"logger.{name}")
+        except NotAllowedError as error:
+            print_notice(f"`logger.{name}` is left out. {error}")
+            continue
+        if not isinstance(logger, Logger | None):
             raise CompositionError(f"`logger.{name}` must be a `Logger`, got {logger!r}.")
-    return list(loggers.values())
+        loggers += [] if logger is None else [logger]
+    return loggers
 
 
 def _choose_device(accelerator: str) -> torch.device:
@@ -208,6 +218,7 @@ def _choose_device(accelerator: str) -> torch.device:
 
 
 def _log(name: str, entry: LogEntry, run: Run, loggers: Sequence[Logger]) -> None:
-    for logger in loggers:
-        if isinstance(logger, EntryLogger):
-            logger.log(name, entry, run.global_step, run.counters)
+    with without_local_settings():
+        for logger in loggers:
+            if isinstance(logger, EntryLogger):
+                logger.log(name, entry, run.global_step, run.counters)

@@ -1,8 +1,11 @@
-"""New folders that are removed after an error."""
+"""New folders that are removed after an error, and the folder in which libraries find no settings."""
 
 import contextlib
+import os
 from collections.abc import Generator
 from pathlib import Path
+
+_DISABLE_GIT = "WANDB_DISABLE_GIT"
 
 
 @contextlib.contextmanager
@@ -21,3 +24,20 @@ def made_folder(folder: Path) -> Generator[Path]:
             with contextlib.suppress(OSError):
                 path.rmdir()
         raise
+
+
+@contextlib.contextmanager
+def without_local_settings() -> Generator[None]:
+    """Keep libraries from settings of the current folder and from git, whose settings name commands that it executes.
+
+    The current folder may be a foreign run, and W&B would send its key to the server that ``wandb/settings`` names.
+    """
+    before = os.environ.get(_DISABLE_GIT)
+    os.environ[_DISABLE_GIT] = "true"
+    try:
+        with contextlib.chdir("/"):
+            yield
+    finally:
+        os.environ.pop(_DISABLE_GIT)
+        if before is not None:
+            os.environ[_DISABLE_GIT] = before

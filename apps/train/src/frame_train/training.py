@@ -118,7 +118,7 @@ def train_as_worker(directory: Path) -> None:
     quiet_libraries()
     silence_notices()
     end_with_parent()
-    config = read_config(directory)
+    config = read_config(directory, allow=None)
     config.logger = {}
     experiment = build_experiment(config)
     newest, _ = find_newest(directory / "checkpoints")

@@ -1,12 +1,35 @@
-"""Atomic replacement of files."""
+"""Files that are replaced atomically, or opened without following a link."""
 
 import contextlib
+import errno
 import os
 import secrets
+import stat
 from collections.abc import Generator
 from pathlib import Path
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+
+
+def open_regular(path: str | Path, flags: int) -> int:
+    """Open a regular file without following a link: an ``opener`` for `open`.
+
+    A pipe or a device is refused, and a file with a second name (a hard link) is not written.
+
+    Raises:
+        OSError: It is something else, or can't be opened.
+    """
+    if os.path.islink(path):
+        raise OSError(errno.ELOOP, "a link is not followed", str(path))
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)  # a pipe would wait for its other end
+    status = os.fstat(descriptor)
+    is_written = flags & (os.O_WRONLY | os.O_RDWR)
+    if stat.S_ISREG(status.st_mode) and (status.st_nlink == 1 or not is_written):
+        return descriptor
+    os.close(descriptor)
+    if stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EMLINK, "a file with a second name (a hard link) is not written", str(path))
+    raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
 @contextlib.contextmanager
@@ -44,7 +67,8 @@ def replace_text(path: Path, text: str) -> None:
 def remove_leftovers(folder: Path) -> None:
     """Remove what `replacing` left in a folder when its process was killed; nobody else may write there."""
     for temporary in folder.glob(".*.tmp"):
-        temporary.unlink()
+        if not temporary.is_dir() or temporary.is_symlink():
+            temporary.unlink()
 
 
 def _flush(path: Path) -> None:

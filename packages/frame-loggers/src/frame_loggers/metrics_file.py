@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from frame_loggers.files import open_regular
 from frame_loggers.names import COUNTERS, GLOBAL_STEP, prefix_counters
 
 _TIME, _SECONDS = "time", "seconds"
@@ -121,7 +122,7 @@ class MetricsFile:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         n_bytes = self._path.stat().st_size if self._path.exists() else 0
         try:
-            with self._path.open("a", encoding="utf-8") as file:
+            with open(self._path, "a", encoding="utf-8", opener=open_regular) as file:
                 file.write(text)
         except OSError:
             self.truncate(n_bytes)
@@ -131,19 +132,20 @@ class MetricsFile:
         """Flush the file to the disk, and return its length in bytes."""
         if not self._path.exists():
             return 0
-        with self._path.open("rb") as file:
+        with open(self._path, "rb", opener=open_regular) as file:
             os.fsync(file.fileno())
         return self._path.stat().st_size
 
     def truncate(self, n_bytes: int) -> None:
         """Remove everything after the first bytes."""
         if self._path.exists():
-            os.truncate(self._path, min(self._path.stat().st_size, n_bytes))
+            with open(self._path, "r+b", opener=open_regular) as file:
+                file.truncate(min(self._path.stat().st_size, n_bytes))
 
     def decode_lines(self) -> Iterator[MetricsLine | None]:
         """Read line by line; yield None for a line that is not a JSON object, nothing if there is no file."""
         try:
-            with self._path.open(encoding="utf-8", errors="replace") as file:
+            with open(self._path, encoding="utf-8", errors="replace", opener=open_regular) as file:
                 yield from map(MetricsLine.decode, filter(str.strip, file))
         except OSError:
             return

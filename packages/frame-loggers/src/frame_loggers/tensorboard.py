@@ -1,7 +1,6 @@
 """Logger for TensorBoard."""
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing_extensions import override
 
 from frame_core import EntryType, LogEntry, name_numbers
 from frame_loggers.conversion import make_bins, make_image_tensor, make_plain
+from frame_loggers.files import open_regular
 from frame_loggers.names import prefix_counters
 
 try:
@@ -84,7 +84,8 @@ class TensorBoardLogger(LightningTensorBoardLogger):
         """Truncate the event files to a position, and delete the files created after it."""
         for path in self._find_event_files():
             if path.name in position:
-                os.truncate(path, min(path.stat().st_size, position[path.name]))
+                with open(path, "r+b", opener=open_regular) as file:
+                    file.truncate(min(path.stat().st_size, position[path.name]))
             else:
                 path.unlink()
 

@@ -1,10 +1,13 @@
 """Identity of the W&B run of a directory, readable without wandb."""
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from frame_loggers.files import replace_text
+from frame_loggers.files import open_regular, replace_text
+
+_NAME = re.compile(r"[^/\\]+")
 
 
 @dataclass(frozen=True)
@@ -30,9 +33,23 @@ def write_wandb_run(directory: Path, run: WandbRun) -> None:
 
 
 def read_wandb_run(directory: Path) -> WandbRun | None:
-    """Return the W&B run of a directory, or None if it has none."""
+    """Return the W&B run of a directory, or None if it has none.
+
+    Raises:
+        ValueError: Its identity can't be read.
+    """
     path = _get_path(directory)
-    return WandbRun(**json.loads(path.read_text())) if path.is_file() else None
+    if not path.exists():
+        return None
+    try:
+        with open(path, encoding="utf-8", opener=open_regular) as file:
+            run = WandbRun(**json.load(file))
+        names = [run.project, run.id] if run.entity is None else [run.entity, run.project, run.id]
+        if not all(_NAME.fullmatch(name) and name.isprintable() for name in names):
+            raise ValueError(f"expected names without '/', got {names}")
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise ValueError(f"{str(path)!r} can't be read as the identity of a W&B run: {error}.") from error
+    return run
 
 
 def _get_path(directory: Path) -> Path:

@@ -6,6 +6,7 @@ import re
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 
 import hydra
 from hydra.core.override_parser.types import Quote, QuotedString
@@ -19,6 +20,7 @@ from frame_train.composition.overrides import is_override
 from frame_train.composition.settings import EnvironmentRecord, config_directory, register_resolvers
 from frame_train.console import print_error
 from frame_train.errors import CompositionError, suggest
+from frame_train.files import without_local_settings
 
 _KEYS = ("run", "weights", "allow", "evaluation", "device", "trainer", "hydra")
 _OWN_CODE = (
@@ -39,6 +41,9 @@ def main() -> None:
     register_resolvers()
     environment = EnvironmentRecord()
     environment.register()
+    if os.path.lexists("matplotlibrc"):  # of the current folder, which may be a foreign run
+        with without_local_settings():
+            import_module("matplotlib")
     flags, arguments = _take_flags(sys.argv[1:])
     if any(argument.startswith(_OWN_CODE) for argument in arguments):
         sys.path.append(os.getcwd())  # after the installed packages, because the folder may be somebody else's run

@@ -1,68 +1,135 @@
-"""The classes and functions that a foreign config may build."""
+"""What a foreign config may build, and where that may write."""
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from frame_train.errors import CompositionError
 
-_PACKAGES = (
-    "frame_core",
-    "frame_models",
-    "frame_architectures",
-    "frame_eval",
-    "frame_loggers",
-    "frame_train.data",
-    "frame_train.optimization",
-    "frame_train.callbacks",
+
+class _Part(NamedTuple):
+    """What a part of a foreign config may build.
+
+    Args:
+        packages: Our packages; their public names are allowed.
+        libraries: Packages of libraries; the classes that they define are allowed.
+        classes: Single classes, as ``package.module.Class``.
+    """
+
+    packages: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+
+
+_MODEL = _Part(
+    ("frame_core", "frame_models", "frame_architectures"),
+    ("torch.nn", "torch.distributions", "torchvision.transforms"),
 )
-_LIBRARIES = ("torch.nn", "torch.optim", "torch.distributions", "torchvision.datasets", "torchvision.transforms")
-_CLASSES = ("torch.utils.data.Subset", "torch.utils.data.ConcatDataset")
-_REFUSED = ("torchvision.datasets.lsun",)  # it unpickles a file in its folder, which executes code
+_DATA = _Part(
+    ("frame_core", "frame_train.data"),
+    ("torchvision.transforms",),
+    (
+        # Data sets that only read, and only their own published files. Others extract archives that they find, execute
+        # a pickle, or read any picture of this machine.
+        "torchvision.datasets.fakedata.FakeData",
+        "torchvision.datasets.mnist.MNIST",
+        "torchvision.datasets.mnist.FashionMNIST",
+        "torchvision.datasets.mnist.KMNIST",
+        "torchvision.datasets.cifar.CIFAR10",
+        "torchvision.datasets.cifar.CIFAR100",
+        "torchvision.datasets.svhn.SVHN",
+        "torchvision.datasets.stl10.STL10",
+        "torch.utils.data.dataset.Subset",
+        "torch.utils.data.dataset.ConcatDataset",
+    ),
+)
+_EVALUATION = _Part(
+    (*_MODEL.packages, "frame_train.data", "frame_eval"),
+    _MODEL.libraries,
+    (*_DATA.classes, "frame_train.callbacks.evaluation.EvaluationCallback"),
+)
+_LOGGER = _Part(classes=("frame_loggers.tensorboard.TensorBoardLogger", "frame_loggers.wandb.WandbLogger"))
+_PARTS = {"optimization.data": _DATA, "evaluation": _EVALUATION, "logger": _LOGGER}
+_LOGS = {"WandbLogger": ".", "TensorBoardLogger": "tensorboard"}
+"""Where each logger writes, relative to the run directory."""
+
+
+class NotAllowedError(CompositionError):
+    """A foreign config names something that it may not build."""
 
 
 class AllowList:
-    """The public names of this project, the classes of torch and torchvision, and the names that a caller allows.
+    """What one part of a foreign config may build, how, and what the caller allows besides.
 
     Names alone are not safe: ``torch.nn.functional.torch.load`` begins with an allowed name. So the named object is
     checked as well. It must be public in one of our packages, or a class that an allowed library defines.
 
     Args:
-        names: Further allowed names: a package or a module, which allows everything defined in it, or one dotted path.
+        part: The key that is built, such as ``optimization.model``.
+        directory: The run directory, the only place that loggers write to.
+        names: Names that the caller allows: a package or a module, which allows everything defined in it, or one dotted
+            path. What they name is built as the config says.
     """
 
-    def __init__(self, names: Sequence[str] = ()) -> None:
+    def __init__(self, part: str, directory: Path, names: Sequence[str] = ()) -> None:
+        self._part = next((part_ for key, part_ in _PARTS.items() if _is_below(part, [key])), _MODEL)
+        self._directory = directory
         self._names = tuple(names)
 
     def check_name(self, path: str, key: str) -> None:
         """Check a ``_target_`` before anything is imported.
 
         Raises:
-            CompositionError: The target is not below an allowed name.
+            NotAllowedError: The target is not below an allowed name.
         """
-        if not _is_below(path, (*_PACKAGES, *_LIBRARIES, *_CLASSES, *self._names)):
-            raise CompositionError(self._explain(path, key))
+        packages = [".".join(name.split(".")[:-2]) for name in self._part.classes]
+        if not _is_below(path, (*self._part.packages, *self._part.libraries, *packages, *self._names)):
+            raise NotAllowedError(self._explain(path, key), key)
 
     def check_target(self, path: str, target: Callable[..., Any], key: str) -> None:
         """Check the object that a ``_target_`` names.
 
         Raises:
-            CompositionError: The object is not public, is defined elsewhere, or is a function that no caller allows.
+            NotAllowedError: The object is not public, is defined elsewhere, or is a function that no caller allows.
         """
+        is_ours = any(
+            _is_public(target, import_module(name)) for name in self._part.packages if _is_below(path, [name])
+        )
+        known = (*self._part.libraries, *self._part.classes)
+        is_known = inspect.isclass(target) and _is_below(f"{target.__module__}.{target.__qualname__}", known)
+        if not (self._is_named(path, target) or is_ours or is_known):
+            raise NotAllowedError(self._explain(path, key), key)
+
+    def restrict_arguments(
+        self, path: str, target: Callable[..., Any], positional: Sequence[Any], arguments: Mapping[str, Any]
+    ) -> tuple[Sequence[Any], Mapping[str, Any]]:
+        """Return the arguments with which a target downloads nothing, and logs to the run directory alone."""
+        forced: dict[str, Any] = {"download": False}
+        if target.__name__ in _LOGS:
+            forced["directory"] = str(self._directory / _LOGS[target.__name__])
+        try:
+            bound = inspect.signature(target).bind_partial(*positional, **arguments)
+        except (TypeError, ValueError):  # the arguments do not fit, and the target is not called
+            return positional, arguments
+        forced = {name: value for name, value in forced.items() if name in bound.signature.parameters}
+        if not forced or self._is_named(path, target):
+            return positional, arguments
+        bound.arguments.update(forced)
+        return bound.args, bound.kwargs
+
+    def _is_named(self, path: str, target: Callable[..., Any]) -> bool:
         origin = getattr(target, "__module__", None) or ""
-        is_named = path in self._names or (_is_below(path, self._names) and _is_below(origin, self._names))
-        is_ours = any(_is_public(target, import_module(name)) for name in _PACKAGES if _is_below(path, [name]))
-        is_known = inspect.isclass(target) and _is_below(origin, _LIBRARIES) and not _is_below(origin, _REFUSED)
-        if not (is_named or is_ours or is_known or path in _CLASSES):
-            raise CompositionError(self._explain(path, key))
+        return path in self._names or (_is_below(path, self._names) and _is_below(origin, self._names))
 
     def _explain(self, path: str, key: str) -> str:
-        public, libraries = ", ".join(_PACKAGES), ", ".join((*_LIBRARIES, *_CLASSES, *self._names))
+        classes = [name.rpartition(".")[2] for name in self._part.classes]
+        allowed = ", ".join([*self._part.packages, *self._part.libraries, *classes])
         return (
-            f"`{key}`: a foreign config may not build {path!r}, only public names of {public} and classes of "
-            f"{libraries}.\nIf you trust it: `allow=[{path}]`."
+            f"`{key}`: a foreign config may not build {path!r} here, only {allowed}.\n"
+            f"If you trust it: `allow=[{path}]`."
         )
 
 

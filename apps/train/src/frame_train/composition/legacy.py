@@ -6,6 +6,8 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
+from frame_train.composition.interpolations import escape
+
 MOVED_TARGETS = {
     "frame_train.augmentation.RandomShift": "frame_train.data.RandomShift",
     "frame_train.data.DeclaredDataset": "frame_core.DeclaredDataset",
@@ -127,7 +129,7 @@ def _rename_trainer_keys(trainer: DictConfig) -> list[str]:
     with open_dict(trainer):
         if "gpus" in trainer:
             gpus = trainer.pop("gpus")
-            gpus = int(gpus) if str(gpus).isdigit() else gpus
+            gpus = int(gpus) if str(gpus).isdigit() else escape(gpus) if isinstance(gpus, str) else gpus
             trainer.accelerator = "gpu" if gpus else "cpu"
             trainer.devices = gpus or 1
             lines.append(
@@ -136,7 +138,7 @@ def _rename_trainer_keys(trainer: DictConfig) -> list[str]:
             )
         if "checkpoint_callback" in trainer:
             enabled = trainer.pop("checkpoint_callback")
-            trainer.enable_checkpointing = enabled
+            trainer.enable_checkpointing = escape(enabled) if isinstance(enabled, str) else enabled
             lines.append(
                 f"`trainer.checkpoint_callback: {str(enabled).lower()}` is an old name: it is now "
                 f"`enable_checkpointing: {str(enabled).lower()}`."

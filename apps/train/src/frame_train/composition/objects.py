@@ -7,8 +7,9 @@ import sysconfig
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
+from copy import copy
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Self
 
 from hydra.errors import HydraException
 from hydra.utils import instantiate as hydra_instantiate
@@ -55,15 +56,12 @@ class Composition:
 
     Args:
         construct: Calls a target, in place of `construct_target`.
-        allowed: The names that a foreign config may build; None allows everything.
         find_all: Whether to build everything else after a mistake, and to raise all mistakes together.
     """
 
-    def __init__(
-        self, construct: Construct | None = None, allowed: AllowList | None = None, find_all: bool = False
-    ) -> None:
+    def __init__(self, construct: Construct | None = None, find_all: bool = False) -> None:
         self._construct = construct or construct_target
-        self._allowed = allowed
+        self._allowed: AllowList | None = None  # everything
         self._find_all = find_all
         self._nodes: list[Any] = []  # keeps them alive, since `id` identifies them
         self._objects: dict[int, Any] = {}
@@ -98,6 +96,12 @@ class Composition:
             self._objects[id(node)] = value
         return value
 
+    def limited_to(self, allowed: AllowList) -> Self:
+        """Return a composition that shares the objects of this one, and builds others under an allow list."""
+        limited = copy(self)
+        limited._allowed = allowed
+        return limited
+
     def list_built(self) -> list[tuple[DictConfig | ListConfig, Any]]:
         """Return the objects built so far, each with its node."""
         return [(node, self._objects[id(node)]) for node in self._nodes]
@@ -115,7 +119,10 @@ class Composition:
         if not isinstance(positional, list):
             key = get_key(node, "_args_")
             raise CompositionError(f"`{key}` must be of type list, got {positional!r}.", key)
-        target = find_target(read_entry(node, "_target_"), get_key(node), self._allowed)
+        path = read_entry(node, "_target_")
+        target = find_target(path, get_key(node), self._allowed)
+        if self._allowed is not None:
+            positional, arguments = self._allowed.restrict_arguments(path, target, positional, arguments)
         if node.get("_partial_"):
             signature = read_signature(target)
             raise_any(find_argument_problems(signature, positional, arguments, get_key(node), partial=True))
@@ -145,6 +152,8 @@ def find_target(path: Any, key: str, allowed: AllowList | None = None) -> Callab
         raise CompositionError(
             f"`{key}` must name a class or a function, such as `torch.nn.Linear`, got {path!r}.", key
         )
+    if not all(name.isidentifier() for name in path.split(".")):  # Hydra would resolve an interpolation in it
+        raise CompositionError(f"`{key}` must be a dotted name, such as `torch.nn.Linear`, got {path!r}.", key)
     private = [name for name in path.split(".") if re.match("_[^_]", name)]
     if private:
         raise CompositionError(f"`{key}`: a config can't use the private name `{private[0]}` in `{path}`.", key)

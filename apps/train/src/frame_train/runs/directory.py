@@ -4,11 +4,13 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import os
 import platform
 import re
 import shutil
+import stat
 import subprocess
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -16,8 +18,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from frame_loggers.files import replace_text
+from frame_loggers.files import open_regular, replace_text
 from frame_loggers.wandb_run import read_wandb_run
+from frame_train.composition.interpolations import escape
 from frame_train.composition.settings import workspace
 from frame_train.distributed.environment import name_launch
 from frame_train.errors import CompositionError
@@ -39,7 +42,12 @@ _PACKAGES = (
     "numpy",
 )
 
+_WANDB_LOGGERS = ("frame_loggers.WandbLogger", "frame_loggers.wandb.WandbLogger")
 _LONGEST_NAME = 255  # of a folder, in bytes
+
+_FILES = ("config.yaml", "overrides.yaml", "run.json", "metrics.jsonl", "report.html", ".lock")
+_FOLDERS = ("checkpoints", "images", "tensorboard", "wandb", ".wandb")
+_LINKS_OF_WANDB = ("latest-run", "debug.log", "debug-internal.log")  # it replaces them, and writes through none
 
 FORMAT = 1
 """The version of the layout of a run directory. Directories with a newer version are refused."""
@@ -63,6 +71,38 @@ def make_run_directory(config: DictConfig) -> Generator[Path]:
         except BaseException:
             shutil.rmtree(directory)
             raise
+
+
+def check_entries(directory: Path) -> None:
+    """Check that what we read and write in a run directory are files and folders of its own.
+
+    Raises:
+        CompositionError: An entry is a link, a pipe or a device, or a folder in place of a file.
+    """
+    for path, expected in _list_entries(directory):
+        with contextlib.suppress(FileNotFoundError):
+            found = _name_kind(path.lstat().st_mode)
+            if found not in expected:
+                raise CompositionError(
+                    f"`run`: {str(path)!r} must be a {' or a '.join(expected)} of the run directory, got a {found}. "
+                    "Replace or remove it."
+                )
+
+
+def _list_entries(directory: Path) -> Iterator[tuple[Path, Sequence[str]]]:
+    """List what we read or write in a run directory, whether it exists or not, each with what it may be."""
+    yield from ((directory / name, ["file"]) for name in _FILES)
+    for folder in (directory / name for name in _FOLDERS):
+        yield folder, ["folder"]
+        for root, folders, files in os.walk(folder):  # it enters no link
+            for name in (*folders, *files):
+                is_link_of_wandb = root == str(directory / "wandb") and name in _LINKS_OF_WANDB
+                yield Path(root, name), ["file", "folder", "link"] if is_link_of_wandb else ["file", "folder"]
+
+
+def _name_kind(mode: int) -> str:
+    kinds = {stat.S_ISREG: "file", stat.S_ISDIR: "folder", stat.S_ISLNK: "link", stat.S_ISFIFO: "pipe"}
+    return next((name for is_kind, name in kinds.items() if is_kind(mode)), "device")
 
 
 def write_description(directory: Path, config: DictConfig, overrides: Sequence[str]) -> None:
@@ -115,9 +155,10 @@ def read_description(directory: Path) -> dict[str, Any]:
     """
     path = directory / "run.json"
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
+        with open(path, encoding="utf-8", opener=open_regular) as file:
+            description = json.load(file)
         number = description.get("format", FORMAT)
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise CompositionError(f"`run`: {str(path)!r} must be a JSON object that describes a run: {error}.") from error
     if type(number) is not int or number < 1:
         raise CompositionError(f"`run`: `format` in {str(path)!r} must be a positive integer, got {number!r}.")
@@ -135,17 +176,23 @@ def continue_wandb_runs(config: DictConfig, directory: Path) -> list[str]:
     Args:
         config: The config of the run, which is modified.
         directory: The run directory.
+
+    Raises:
+        CompositionError: The identity of its W&B run can't be read.
     """
-    known = read_wandb_run(directory)
     names = [
         str(name)
         for name, options in config.logger.items()
-        if options is not None and options.get("_target_") == "frame_loggers.WandbLogger"
+        if options is not None and options.get("_target_") in _WANDB_LOGGERS
     ]
+    try:
+        known = read_wandb_run(directory) if names else None
+    except ValueError as error:
+        raise CompositionError(f"`logger.{names[0]}`: {error}", f"logger.{names[0]}") from error
     if known is None:
         return names
     for name in names:
-        config.logger[name].run_id = known.id
+        config.logger[name].run_id = escape(known.id)
     return []
 
 
@@ -156,7 +203,7 @@ def claimed(directory: Path) -> Generator[None]:
     Raises:
         CompositionError: Another process has locked it.
     """
-    with (directory / ".lock").open("a") as lock:
+    with open(directory / ".lock", "a", opener=open_regular) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from frame_train.composition.compose import compose_config
 from frame_train.composition.explanation import EXPLAINED, explain
 from frame_train.errors import CompositionError, suggest
-from frame_train.runs.directory import read_description
+from frame_train.runs.directory import check_entries, read_description
 
 _N_SHOWN = 10
 
@@ -28,7 +28,13 @@ def locate(
     Raises:
         CompositionError: The run does not exist, or is incomplete.
     """
-    path = Path(where).expanduser()
+    try:
+        return _locate(Path(where).expanduser(), weights, device, needs_checkpoint)
+    except (OSError, RuntimeError) as error:  # RuntimeError: `~name` of an unknown user
+        raise CompositionError(f"`run`: {str(where)!r} can't be read: {error}.") from error
+
+
+def _locate(path: Path, weights: str, device: DictConfig | None, needs_checkpoint: bool) -> tuple[Path, str]:
     if path.is_file():
         if weights != "last":
             raise CompositionError(
@@ -37,12 +43,12 @@ def locate(
         return _check(_find_directory_of(path), needs_checkpoint=False), str(path.absolute())
     if path.is_dir():
         return _check(path.absolute(), needs_checkpoint), weights
-    if _is_remote(str(where)):
+    if _is_remote(str(path)):
         from frame_train.runs.wandb import download_run  # wandb is imported only to download
 
         experiments_root = Path((device or read_device()).experiments_root).expanduser()
-        return _check(download_run(str(where), weights, experiments_root / "downloaded"), needs_checkpoint), weights
-    raise CompositionError(f"`run`: there is no {str(where)!r}.{_describe_nearest(path)}")
+        return _check(download_run(str(path), weights, experiments_root / "downloaded"), needs_checkpoint), weights
+    raise CompositionError(f"`run`: there is no {str(path)!r}.{_describe_nearest(path)}")
 
 
 def _is_remote(where: str) -> bool:
@@ -60,7 +66,8 @@ def _find_directory_of(checkpoint: Path) -> Path:
 
 
 def _check(directory: Path, needs_checkpoint: bool) -> Path:
-    """Check that a run directory is complete and has a known format."""
+    """Check that a run directory is complete, has a known format, and has files of its own alone."""
+    check_entries(directory)
     parts = ["config.yaml", "run.json", "checkpoints/*.ckpt"][: 3 if needs_checkpoint else 2]
     missing = [f"`{part}`" for part in parts if not any(path.is_file() for path in directory.glob(part))]
     if len(missing) == len(parts):

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from frame_loggers.metrics_file import (
     Histogram,
@@ -17,6 +15,7 @@ from frame_loggers.metrics_file import (
     is_image_path,
     read_image_name,
 )
+from frame_train.runs.yaml_files import load_yaml
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,8 +139,8 @@ def _read_text(path: Path) -> str | None:
 def _read_yaml(path: Path) -> Any:
     """Read values without resolving interpolations, which could reveal a secret."""
     try:
-        return OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-    except (OSError, ValueError, YAMLError, OmegaConfBaseException):
+        return OmegaConf.to_container(load_yaml(path), resolve=False)
+    except (OSError, ValueError):
         return None
 
 

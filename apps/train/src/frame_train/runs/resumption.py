@@ -7,16 +7,16 @@ from typing import Any, cast
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
-from yaml import YAMLError
 
 from frame_train.composition.explanation import iterate_keys
 from frame_train.composition.overrides import normalize_overrides
 from frame_train.console import print_notice
 from frame_train.errors import CompositionError, suggest
 from frame_train.runs.checkpoint_files import IntactCheckpoint, find_newest
-from frame_train.runs.directory import read_description
+from frame_train.runs.directory import check_entries, read_description
 from frame_train.runs.location import locate
 from frame_train.runs.stored import read_config
+from frame_train.runs.yaml_files import load_yaml
 
 _LENGTHS = ("max_epochs", "max_steps", "max_time", "min_epochs", "min_steps")
 
@@ -51,7 +51,7 @@ def read_resumption(where: str, overrides: Sequence[str]) -> tuple[DictConfig, R
         CompositionError: The run, an intact checkpoint or a key does not exist.
     """
     directory, _ = locate(where, "last", needs_checkpoint=False)
-    config = read_config(directory)
+    config = read_config(directory, allow=None)
     length = _read_length(config)
     changes = [_apply(override, config) for override in normalize_overrides(overrides)]
     checkpoint, skipped = find_newest(directory / "checkpoints")
@@ -74,9 +74,10 @@ def find_unfinished(config: DictConfig, overrides: Sequence[str], launch: str | 
     parent = Path(config.device.experiments_root) / str(config.run.project) / str(config.run.name)
     for directory in sorted((path.parent for path in parent.glob("*/run.json")), reverse=True):
         try:
+            check_entries(directory)
             description = read_description(directory)
-            same = OmegaConf.to_container(OmegaConf.load(directory / "overrides.yaml")) == list(overrides)
-        except (OSError, ValueError, YAMLError) as error:
+            same = OmegaConf.to_container(load_yaml(directory / "overrides.yaml")) == list(overrides)
+        except (OSError, ValueError) as error:
             print_notice(f"Skipped {str(directory)!r}, which can't be read: {error}")
             continue
         same = same and launch in (None, description.get("launch"))

@@ -8,10 +8,10 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import nn
-from yaml import YAMLError
 
 from frame_core import Model, SizedDataset
 from frame_train.composition.allow_list import AllowList
+from frame_train.composition.interpolations import escape, restrict_interpolations
 from frame_train.composition.legacy import rename_old_words
 from frame_train.composition.objects import Composition
 from frame_train.composition.settings import register_resolvers
@@ -20,6 +20,7 @@ from frame_train.runs.checkpoint import Checkpoint, load_weights, read_checkpoin
 from frame_train.runs.export import export_model
 from frame_train.runs.location import locate, read_device
 from frame_train.runs.record import read_metrics
+from frame_train.runs.yaml_files import load_yaml
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,13 +29,14 @@ if TYPE_CHECKING:
 def load_run(where: str | Path, weights: str = "last", allow: Sequence[str] = ()) -> "Run":
     """Load a run: its model with the weights, its data, its config and its metrics.
 
-    A config is code. It may be somebody else's, so it builds only classes of this project, torch and torchvision, and
-    names in ``allow``. Reading the weights executes nothing.
+    A run is data, wherever it comes from: it builds only classes of this project's packages, of torch and of
+    torchvision, and what ``allow`` names. It executes, downloads and writes nothing, and it reads no environment
+    variable. See ``docs/security.md``.
 
     Args:
         where: A run directory, a checkpoint in it, or ``entity/project/run_id`` of W&B.
         weights: ``best``, ``last``, the name of another file in ``checkpoints``, or a path.
-        allow: Your own packages, modules or dotted paths that the config may name.
+        allow: Your own packages, modules, dotted paths or resolvers that the config may name.
 
     Raises:
         CompositionError: The run does not exist, is incomplete, or can't be built.
@@ -54,7 +56,7 @@ def open_run(
         raise CompositionError(f"`weights` must be 'best', 'last', the name of a file, or a path, got {weights!r}.")
     directory, weights = locate(where, weights, device)
     checkpoints = read_checkpoints(directory, weights)
-    return Run(directory, read_config(directory), Composition(allowed=AllowList(allow)), device), checkpoints
+    return Run(directory, read_config(directory, allow), allow, device), checkpoints
 
 
 class Run:
@@ -63,7 +65,7 @@ class Run:
     Args:
         directory: The run directory.
         config: Its config.
-        composition: Builder of the components in the config.
+        allow: What the config may name beside what every foreign config may.
         device: The device config of this machine; None for the one that ``DEVICE_NAME`` names.
 
     Attributes:
@@ -77,11 +79,12 @@ class Run:
     checkpoint: Checkpoint
 
     def __init__(
-        self, directory: Path, config: DictConfig, composition: Composition, device: DictConfig | None = None
+        self, directory: Path, config: DictConfig, allow: Sequence[str], device: DictConfig | None = None
     ) -> None:
         self.directory = directory
         self.config = config
-        self._composition = composition
+        self._allow = allow
+        self._composition = Composition()
         self._device = device
         self._data: Mapping[str, SizedDataset] | None = None
         self.model = self._build_model()
@@ -106,8 +109,8 @@ class Run:
             CompositionError: The config has no data, or the data can't be built.
         """
         if self._data is None:
-            data_root = OmegaConf.select(self.config, "device.data_root")
-            if data_root is not None and not Path(data_root).is_dir():
+            data_root = OmegaConf.select(self.config, "device.data_root", throw_on_resolution_failure=False)
+            if data_root is not None and not Path(str(data_root)).is_dir():
                 self.move_data(self._device or read_device())
             data = self.instantiate("optimization.data")
             if not isinstance(data, Mapping):
@@ -135,12 +138,10 @@ class Run:
 
     def move_data(self, device: DictConfig) -> None:
         """Set the folder of the data and the number of data-loading workers to those of a device config."""
-        data_root = str(Path(device.data_root).expanduser().absolute())
-        big_data_root = str(Path(device.get("big_data_root", data_root)).expanduser().absolute())
-        self.config.device.update(
-            data_root=data_root, big_data_root=big_data_root, download_files=device.download_files
-        )
-        self.config.device.num_workers = device.get("num_workers", 0)
+        data_root = Path(device.data_root)
+        place = {"data_root": data_root, "big_data_root": Path(device.get("big_data_root", data_root))}
+        moved = {name: escape(str(path.expanduser().absolute())) for name, path in place.items()}
+        OmegaConf.update(self.config, "device", {**moved, "num_workers": device.get("num_workers", 0)})
 
     def instantiate(self, key: str) -> Any:
         """Build the object under a key of the config. It shares the objects that the run has built before.
@@ -150,9 +151,9 @@ class Run:
         """
         try:
             node = OmegaConf.select(self.config, key, throw_on_missing=True, throw_on_resolution_failure=True)
+            return self._composition.limited_to(AllowList(key, self.directory, self._allow)).instantiate(node)
         except OmegaConfBaseException as error:
             raise CompositionError(f"`{key}`: {str(error).splitlines()[0]}.") from error
-        return self._composition.instantiate(node)
 
     def export(self, path: str | Path) -> str:
         """Write the weights as safetensors; print and return the lines of Python that load them.
@@ -184,8 +185,12 @@ class Run:
         return cast(Model, model)
 
 
-def read_config(directory: Path) -> DictConfig:
+def read_config(directory: Path, allow: Sequence[str] | None = ()) -> DictConfig:
     """Read the config of a run.
+
+    Args:
+        directory: The run directory.
+        allow: Names of resolvers that a foreign config may call; None if the config is code that the user runs.
 
     Raises:
         CompositionError: The config can't be read, or is not a mapping.
@@ -193,12 +198,16 @@ def read_config(directory: Path) -> DictConfig:
     register_resolvers()
     path = directory / "config.yaml"
     try:
-        config = OmegaConf.load(path)
-    except (OSError, YAMLError, ValueError, OmegaConfBaseException) as error:
-        reason = " ".join(str(error).split())
-        raise CompositionError(f"`run`: {str(path)!r} can't be read as a config: {reason}.") from error
+        config = load_yaml(path)
+    except (OSError, ValueError) as error:
+        raise CompositionError(f"`run`: {str(path)!r} can't be read as a config: {error}.") from error
     if not isinstance(config, DictConfig) or not config:
         raise CompositionError(f"`run`: {str(path)!r} must contain a mapping, got {config!r}.")
+    if allow is not None:
+        config = restrict_interpolations(config, allow)
+    for group in ("run", "device"):
+        if not isinstance(config.get(group), DictConfig | None):
+            raise CompositionError(f"`{group}` must be a mapping in {str(path)!r}, got {config.get(group)!r}.", group)
     rename_old_words(config)
-    OmegaConf.update(config, "run.directory", str(directory))
+    OmegaConf.update(config, "run.directory", escape(str(directory)))
     return config

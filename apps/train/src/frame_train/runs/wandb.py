@@ -16,7 +16,7 @@ from frame_loggers.wandb import DESCRIPTION_FILES, read_mode
 from frame_loggers.wandb_run import WandbRun, write_wandb_run
 from frame_loggers.wandb_service import close_wandb
 from frame_train.errors import CompositionError, suggest
-from frame_train.files import made_folder
+from frame_train.files import made_folder, without_local_settings
 
 TIMEOUT = 15
 """Seconds to wait for the server's answer."""
@@ -40,11 +40,11 @@ def download_run(run_path: str, weights: str, directory: Path) -> Path:
         CompositionError: The run or checkpoint does not exist, an old version uploaded only its weights, W&B can't be
             reached or refuses the credentials, or the directory can't be written.
     """
-    parts = run_path.split("/")
+    parts, directory = run_path.split("/"), directory.absolute()
     if len(parts) != 3 or {"", ".", ".."} & set(parts):
         raise CompositionError(f"A run on W&B must be named as `entity/project/run_id`, got {run_path!r}.")
     try:
-        with _quiet_wandb():
+        with without_local_settings(), _quiet_wandb():
             api = _connect()
             artifact = _find_artifact(api, run_path, weights)
             return _lay_out(artifact, run_path, weights, directory)

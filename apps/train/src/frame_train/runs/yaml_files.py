@@ -1,0 +1,42 @@
+"""YAML files of a run directory, which somebody else may have written."""
+
+from io import StringIO
+from pathlib import Path
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import AliasToken, YAMLError, scan
+
+from frame_loggers.files import open_regular
+
+_MOST_CHARACTERS = 1_000_000
+_MOST_LEVELS = 50
+
+
+def load_yaml(path: Path) -> DictConfig | ListConfig:
+    """Load a YAML file that is neither too long nor too deep, and in which nothing multiplies.
+
+    Raises:
+        ValueError: It is malformed, too long or nested too deeply, or a part of it stands for another one.
+        OSError: It can't be read.
+    """
+    with open(path, encoding="utf-8", opener=open_regular) as file:
+        text = file.read(_MOST_CHARACTERS + 1)
+    if len(text) > _MOST_CHARACTERS:
+        raise ValueError(f"it is longer than {_MOST_CHARACTERS:,} characters")
+    try:
+        _check_tokens(text)
+        return OmegaConf.load(StringIO(text))
+    except (YAMLError, OmegaConfBaseException, OSError, RecursionError) as error:
+        raise ValueError(" ".join(str(error).split())) from error
+
+
+def _check_tokens(text: str) -> None:
+    n_levels = 0
+    for token in scan(text):
+        kind = type(token).__name__
+        n_levels += kind.endswith("StartToken") - kind.endswith("EndToken")
+        if n_levels > _MOST_LEVELS:
+            raise ValueError(f"it has more than {_MOST_LEVELS} levels")
+        if isinstance(token, AliasToken):
+            raise ValueError(f"an alias, `*{token.value}`, is not expanded")
