@@ -87,7 +87,7 @@ def test_a_data_set_of_torchvision_that_may_be_built_downloads_extracts_and_writ
         with pytest.raises(NotAllowedError):
             instantiate(DATA, node)
         return
-    with pytest.raises(CompositionError, match=r"not found|takes no `root`"):
+    with pytest.raises(CompositionError, match=r"not found|has no argument `root`"):
         instantiate(DATA, node)
     assert list(tmp_path.iterdir()) == []
 
