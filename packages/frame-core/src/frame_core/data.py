@@ -86,8 +86,8 @@ def get_batch(data_set: SizedDataset, indices: Tensor) -> dict[str, Any]:
     """Return a batch of a data set as a dictionary.
 
     A data set with torch's ``__getitems__`` is called once per batch, any other once per example. Its ``collate_fn``
-    makes a batch of the examples; `collate` does if it has none. Torch's ``Subset`` and ``ConcatDataset`` are read as
-    what they wrap.
+    makes a batch of the examples; `collate` does if it has none. Torch's ``Subset`` and ``ConcatDataset`` are read like
+    the data sets that they wrap.
 
     Args:
         data_set: Examples are dictionaries, or tuples ``(x,)`` or ``(x, y)``, which become ``{"x": x, "y": y}``.
@@ -137,8 +137,8 @@ def get_tensor(batch: Mapping[str, Tensor], name: str) -> Tensor:
     """Return the tensor that a batch holds under a name.
 
     Raises:
-        TypeError: It is not a tensor.
-        ValueError: There is no such name. The message lists the names there are.
+        TypeError: The value is not a tensor.
+        ValueError: The batch has no such name. The message lists its names.
     """
     if name not in batch:
         raise ValueError(f"The batch has no `{name}`; it has {', '.join(f'`{other}`' for other in batch)}.")
@@ -176,7 +176,7 @@ def get_split(data: Mapping[str, SizedDataset], split: str) -> SizedDataset:
     """Return one split of the data.
 
     Raises:
-        ValueError: There is no such split, or it is None or empty. The message lists the splits there are.
+        ValueError: The split does not exist, is None or is empty. The message lists the splits.
     """
     if split not in data:
         raise ValueError(f"`data` has no split {split!r}; it has {', '.join(map(repr, data))}.")

@@ -46,7 +46,8 @@ def find_unread(config: DictConfig, arguments: Sequence[str]) -> tuple[list[Comp
         hint = suggest_key(key, known) if key in unknown else ""
         override = next((word for word in arguments if is_override(word) and _is_related(key, _get_key(word))), None)
         if override is not None and (override.startswith("+") or key not in unknown):
-            notices.append(f"`{override}` has no effect: nothing refers to `{key}`.{hint}")
+            typed = re.sub(r"^\++", "+", override)
+            notices.append(f"`{typed}` has no effect: nothing refers to `{key}`.{hint}")
         elif key in unknown:
             advice = hint or f" Refer to it as `${{{key}}}`, or remove it."
             problems.append(CompositionError(f"`{key}`: nothing refers to this key.{advice}", key))

@@ -1,4 +1,4 @@
-"""Data sets with a collation of their own."""
+"""Data sets with their own collation."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -9,14 +9,14 @@ from frame_core import SizedDataset, collate, find_collate_fn, get_examples, nam
 
 
 class Collated(Dataset[Any]):
-    """A data set whose examples become batches by a function, or whose examples are tuples with other names.
+    """Wrapper that sets the ``collate_fn`` of a data set, or the names of the elements of its tuples.
 
     A data set that has a method ``collate_fn`` needs no wrapper.
 
     Args:
         data_set: The data set.
-        collate_fn: Makes a batch of a list of examples: a dictionary, or a tuple. None for that of
-            ``data_set``, or `frame_core.collate`.
+        collate_fn: Function from a list of examples to a batch, which is a dictionary or a tuple. None for the
+            ``collate_fn`` of ``data_set``, or else `frame_core.collate`.
         names: Names of the elements of a tuple; None for ``x``, or ``x`` and ``y``.
 
     Raises:

@@ -17,7 +17,7 @@ class Fold(Subset[Any]):
         data_set: The data set.
         k: The fold, counted from 0.
         of: Number of folds.
-        held_out: Whether the examples of the fold are chosen, to validate on; False for all others, to train on.
+        held_out: True for the examples of the fold (for validation), False for all others (for training).
 
     Raises:
         TypeError: ``k`` or ``of`` is not an integer.

@@ -15,7 +15,7 @@ from frame_train.data.placement import count_bytes, move
 class TransformedDataset(Dataset[dict[str, Any]], ABC):
     """A data set whose batches are those of another one, changed by `transform_batch`.
 
-    It is read as the other one is: by data-loading workers, or from memory, on the GPU if it fits there.
+    It is read like the other one: by data-loading workers, or from memory, on the GPU if it fits there.
 
     Args:
         data_set: The other data set.
