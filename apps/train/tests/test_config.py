@@ -8,7 +8,7 @@ import torch
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from frame_train.composition.objects import Composition, find_target
-from frame_train.composition.settings import config_directory
+from frame_train.composition.settings import config_directory, workspace
 from runs import compose_train
 
 
@@ -45,6 +45,16 @@ def test_every_device_sets_the_keys_of_the_default_one(device: str) -> None:
     assert set(config.device) == set(default.device)
     assert config.device.name == device
     assert {"accelerator", "devices"} <= set(config.trainer)
+
+
+def test_the_config_is_the_same_from_every_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default device keeps runs/ in the workspace."""
+    configs: list[DictConfig] = []
+    for folder in (workspace(), workspace() / "apps" / "train"):
+        monkeypatch.chdir(folder)
+        configs.append(compose_train("+experiment=DIGITS_VAE"))
+    assert configs[0] == configs[1]
+    assert configs[0].device.experiments_root == f"{workspace()}/runs"
 
 
 def test_the_variable_device_name_selects_the_device(monkeypatch: pytest.MonkeyPatch) -> None:

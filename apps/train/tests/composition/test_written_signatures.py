@@ -118,7 +118,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (folder / "__init__.py").write_text(MODULE)
     (folder / "parts.py").write_text("class Part:\n    def __init__(self, size: int) -> None: ...\n")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(written_signatures, "_PUBLIC_TARGETS", (folder.name,))
+    monkeypatch.setattr(written_signatures, "_OURS", (folder.name,))
     return folder.name
 
 

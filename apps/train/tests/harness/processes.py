@@ -12,6 +12,8 @@ from pathlib import Path
 from runpy import run_path
 from typing import Any, Self
 
+from frame_train.commands.startup import defer_packages
+
 _IMPORTED = (  # not wandb: a process that ends deletes the files that its import has created
     "sklearn.datasets",
     "frame_architectures.digits",
@@ -122,6 +124,7 @@ class Command:
 
 
 def _serve() -> None:
+    defer_packages()  # as every command does
     for name in _IMPORTED:
         import_module(name)
     for line in sys.stdin:

@@ -1,6 +1,9 @@
 """The 8×8 digits of scikit-learn."""
 
+from functools import cache
+
 import torch
+from torch import Tensor
 
 from frame_train.data.in_memory import InMemoryDataset
 from frame_train.data.splits import Splits
@@ -29,15 +32,20 @@ class Digits(InMemoryDataset):
 
     def __init__(self, split: str) -> None:
         indices = _SPLITS.get_range(split)
-        from sklearn.datasets import load_digits  # takes seconds to import, and only this data set needs it
-
-        pixels, labels = load_digits(return_X_y=True)
-        x = torch.from_numpy(pixels).float().div(16).view(-1, 1, 8, 8)
-        y = torch.from_numpy(labels).long()
         rows = slice(indices.start, indices.stop)
-        super().__init__({"x": x[rows].clone(), "y": y[rows].clone()})
+        super().__init__({name: value[rows].clone() for name, value in _read_digits().items()})
 
     @classmethod
     def synthesize(cls, split: str) -> SyntheticDataset:
         """Return as many synthetic examples of the same form."""
         return _SPLITS.synthesize(split)
+
+
+@cache
+def _read_digits() -> dict[str, Tensor]:
+    """Read all digits once per process: scikit-learn parses a text file each time."""
+    from sklearn.datasets import load_digits  # takes seconds to import, and only this data set needs it
+
+    pixels, labels = load_digits(return_X_y=True)
+    x = torch.from_numpy(pixels).float().div(16).view(-1, 1, 8, 8)
+    return {"x": x, "y": torch.from_numpy(labels).long()}
