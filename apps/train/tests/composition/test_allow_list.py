@@ -128,7 +128,7 @@ def test_a_logger_writes_to_the_run_directory_whatever_the_config_says(directory
         "torch.optim.optimizer.defaultdict",
         "torchvision.datasets.mnist.codecs.open",
         "torchvision.datasets.utils.tarfile.TarFile",
-        "frame_train.data.mnist.tempfile.TemporaryDirectory",
+        "frame_train.data.published.tempfile.TemporaryDirectory",
         "frame_loggers.wandb.wandb.init",
         "frame_core.Model.__class__",
         "torch.nn.Module.__subclasses__",

@@ -1,6 +1,8 @@
 import gc
 import gzip
 import hashlib
+import math
+import struct
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -12,7 +14,7 @@ import pytest
 import torch
 from torchvision import datasets
 
-from frame_train.data import MNIST, FashionMNIST
+from frame_train.data import EMNIST, KMNIST, MNIST, FashionMNIST
 from frame_train.data.mnist import FILES
 
 
@@ -67,6 +69,68 @@ def test_fashion_mnist_has_the_images_of_torchvision(data_root: Path) -> None:
     batch = FashionMNIST(str(data_root), "train+valid").get_batch(indices)
     torch.testing.assert_close(batch["x"], published.data[indices].unsqueeze(1) / 255)
     assert torch.equal(batch["y"], published.targets[indices])
+
+
+def write_idx(path: Path, n_rows: int, row_shape: tuple[int, ...], rows: dict[int, bytes]) -> None:
+    """Write an IDX file of bytes; rows that are not given are holes of the file, which take no space."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shape = (n_rows, *row_shape)
+    header = struct.pack(f">BBBB{len(shape)}I", 0, 0, 8, len(shape), *shape)
+    with path.open("wb") as file:
+        file.write(header)
+        for row, content in rows.items():
+            file.seek(len(header) + row * len(content))
+            file.write(content)
+        file.truncate(len(header) + n_rows * math.prod(row_shape))
+
+
+def write_data_set(folder: Path, prefix: str, n_rows: int, chosen: list[int], n_labels: int) -> None:
+    images = torch.randint(256, (len(chosen), 784), dtype=torch.uint8)
+    write_idx(
+        folder / f"{prefix}-images-idx3-ubyte",
+        n_rows,
+        (28, 28),
+        {row: bytes(image.tolist()) for row, image in zip(chosen, images, strict=True)},
+    )
+    labels = {row: bytes([1 + row % (n_labels - 1)]) for row in chosen}
+    write_idx(folder / f"{prefix}-labels-idx1-ubyte", n_rows, (), labels)
+
+
+def test_kmnist_has_the_images_of_torchvision(tmp_path: Path) -> None:
+    for prefix, n_rows, chosen in (("train", 60_000, [0, 49_999, 50_001]), ("t10k", 10_000, [7])):
+        write_data_set(tmp_path / "KMNIST" / "raw", prefix, n_rows, chosen, 10)
+    for split, row, published_row in (("train", 49_999, 49_999), ("valid", 1, 50_001), ("test", 7, 7)):
+        published = datasets.KMNIST(str(tmp_path), train=split != "test")
+        example = KMNIST(str(tmp_path), split)[row]
+        torch.testing.assert_close(example["x"], published.data[published_row].unsqueeze(0) / 255)
+        assert example["y"] == published.targets[published_row] == 1 + published_row % 9
+
+
+@pytest.mark.parametrize(
+    ("subset", "n_train", "n_test", "n_labels"),
+    [("balanced", 112_800, 18_800, 47), ("letters", 124_800, 20_800, 26), ("digits", 240_000, 40_000, 10)],
+)
+def test_emnist_has_the_images_of_torchvision_upright(
+    subset: str, n_train: int, n_test: int, n_labels: int, tmp_path: Path
+) -> None:
+    n_valid = n_test
+    folder = tmp_path / "EMNIST" / "raw"
+    write_data_set(folder, f"emnist-{subset}-train", n_train, [n_train - n_valid + 2, n_train - 1], n_labels)
+    write_data_set(folder, f"emnist-{subset}-test", n_test, [3], n_labels)
+    first_label = 1 if subset == "letters" else 0
+    for split, row, published_row in (("valid", 2, n_train - n_valid + 2), ("test", 3, 3)):
+        published = datasets.EMNIST(str(tmp_path), split=subset, train=split != "test")
+        data_set = EMNIST(str(tmp_path), split, subset)
+        assert len(data_set) == n_test
+        example = data_set[row]
+        torch.testing.assert_close(example["x"], published.data[published_row].T.unsqueeze(0) / 255)
+        assert example["y"] == published.targets[published_row] - first_label
+    assert len(EMNIST.synthesize("nowhere", "train", subset)) == n_train - n_valid
+
+
+def test_an_unknown_subset_of_emnist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="`subset` must be one of 'balanced', 'letters', 'digits', got 'letter'"):
+        EMNIST(str(tmp_path), "train", "letter")
 
 
 def test_a_missing_data_set_is_reported_with_its_folder_its_files_and_an_alternative(tmp_path: Path) -> None:

@@ -5,13 +5,18 @@ from frame_train.data.collated import Collated
 from frame_train.data.digits import Digits
 from frame_train.data.fold import Fold
 from frame_train.data.in_memory import InMemoryDataset
-from frame_train.data.mnist import MNIST, FashionMNIST
+from frame_train.data.mnist import EMNIST, KMNIST, MNIST, FashionMNIST
+from frame_train.data.natural_images import CIFAR10, SVHN
 from frame_train.data.synthetic import SyntheticDataset
 from frame_train.data.transformed import TransformedDataset
 from frame_train.data.views import RandomView, TwoViews
 
 __all__ = [
+    "CIFAR10",
+    "EMNIST",
+    "KMNIST",
     "MNIST",
+    "SVHN",
     "Collated",
     "Digits",
     "FashionMNIST",

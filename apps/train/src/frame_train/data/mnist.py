@@ -1,42 +1,71 @@
-"""MNIST and Fashion-MNIST, in the folder layout of torchvision."""
+"""MNIST and the data sets that replace it, in the folder layout of torchvision."""
 
-import contextlib
-import io
-import os
-import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from frame_core import check_choice
 from frame_train.data.in_memory import InMemoryDataset
+from frame_train.data.published import provide
 from frame_train.data.splits import Splits
 from frame_train.data.synthetic import SyntheticDataset
-from frame_train.files import made_folder
 
-_SPLITS = Splits(
-    {
-        "train": range(50_000),
-        "valid": range(50_000, 60_000),
-        "train+valid": range(60_000),
-        "test": range(10_000),
-    },
-    x_shape=(1, 28, 28),
-    n_labels=10,
-)
-_SHAPES = {
-    "train-images-idx3-ubyte": (60_000, 28, 28),
-    "train-labels-idx1-ubyte": (60_000,),
-    "t10k-images-idx3-ubyte": (10_000, 28, 28),
-    "t10k-labels-idx1-ubyte": (10_000,),
+
+@dataclass(frozen=True)
+class _Files:
+    """The four IDX files of a data set: images and labels, to train and to test.
+
+    The last training examples, as many as there are to test, are the validation examples.
+    """
+
+    train: str
+    test: str
+    n_train: int
+    n_test: int
+    n_labels: int
+    arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Arguments of torchvision's class, for a download."""
+
+    @property
+    def splits(self) -> Splits:
+        ranges = {
+            "train": range(self.n_train - self.n_test),
+            "valid": range(self.n_train - self.n_test, self.n_train),
+            "train+valid": range(self.n_train),
+            "test": range(self.n_test),
+        }
+        return Splits(ranges, x_shape=(1, 28, 28), n_labels=self.n_labels)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of the content of each file."""
+        return {
+            f"{prefix}-{content}-ubyte": (n_rows, *row_shape)
+            for prefix, n_rows in ((self.train, self.n_train), (self.test, self.n_test))
+            for content, row_shape in (("images-idx3", (28, 28)), ("labels-idx1", ()))
+        }
+
+
+_MNIST = _Files("train", "t10k", 60_000, 10_000, n_labels=10)
+_EMNIST = {
+    subset: _Files(f"emnist-{subset}-train", f"emnist-{subset}-test", n_train, n_test, n_labels, {"split": subset})
+    for subset, n_train, n_test, n_labels in (
+        ("balanced", 112_800, 18_800, 47),
+        ("letters", 124_800, 20_800, 26),
+        ("digits", 240_000, 40_000, 10),
+    )
 }
-FILES = tuple(_SHAPES)
+FILES = tuple(_MNIST.shapes)
 
 
 def _synthesize(root: str, split: str, download: bool = False) -> SyntheticDataset:
     """Return as many synthetic examples of the same form, without reading any file."""
-    return _SPLITS.synthesize(split)
+    return _MNIST.splits.synthesize(split)
 
 
 class MNIST(InMemoryDataset):
@@ -60,7 +89,7 @@ class MNIST(InMemoryDataset):
     """
 
     def __init__(self, root: str, split: str, download: bool = False) -> None:
-        super().__init__(_load("MNIST", Path(root), split, download))
+        super().__init__(_load("MNIST", _MNIST, Path(root), split, download))
 
     synthesize = staticmethod(_synthesize)
 
@@ -85,61 +114,89 @@ class FashionMNIST(InMemoryDataset):
     """
 
     def __init__(self, root: str, split: str, download: bool = False) -> None:
-        super().__init__(_load("FashionMNIST", Path(root), split, download))
+        super().__init__(_load("FashionMNIST", _MNIST, Path(root), split, download))
 
     synthesize = staticmethod(_synthesize)
 
 
-def _load(name: str, root: Path, split: str, download: bool) -> dict[str, Tensor]:
-    indices = _SPLITS.get_range(split)
-    _provide(name, root, download)
-    prefix = "t10k" if split == "test" else "train"
-    folder = root / name / "raw"
-    x = _read_idx(folder / f"{prefix}-images-idx3-ubyte", indices)
-    y = _read_idx(folder / f"{prefix}-labels-idx1-ubyte", indices)
+class KMNIST(InMemoryDataset):
+    """70,000 cursive Japanese characters of 28×28 pixels, in the form and with the splits of `MNIST`.
+
+    ``y`` is the character: o, ki, su, tsu, na, ha, ma, ya, re, wo.
+
+    Args:
+        root: Folder that contains ``KMNIST/raw`` with the four files, in the layout of torchvision.
+        split: ``train``, ``valid``, ``train+valid`` (the published training examples) or ``test``.
+        download: Whether to download missing files.
+
+    Raises:
+        FileNotFoundError: Files are missing, and were not or could not be downloaded.
+        ValueError: There is no such split, or a file is not the published one.
+
+    References:
+        Deep Learning for Classical Japanese Literature (Clanuwat et al., 2018), https://arxiv.org/abs/1812.01718
+    """
+
+    def __init__(self, root: str, split: str, download: bool = False) -> None:
+        super().__init__(_load("KMNIST", _MNIST, Path(root), split, download))
+
+    synthesize = staticmethod(_synthesize)
+
+
+class EMNIST(InMemoryDataset):
+    """Handwritten digits and letters of 28×28 pixels, upright as those of `MNIST`.
+
+    ========  ===============================  =======  =======  ======
+    subset    ``y``                            train    valid    test
+    ========  ===============================  =======  =======  ======
+    balanced  47 classes: digits, letters of    94,000   18,800  18,800
+              which some have two cases
+    letters   0 to 25: a to z of either case   104,000   20,800  20,800
+    digits    0 to 9                           200,000   40,000  40,000
+    ========  ===============================  =======  =======  ======
+
+    Args:
+        root: Folder that contains ``EMNIST/raw`` with the four files of the subset, in the layout of torchvision.
+        split: ``train``, ``valid``, ``train+valid`` (the published training examples) or ``test``.
+        subset: ``balanced``, ``letters`` or ``digits``.
+        download: Whether to download missing files.
+
+    Raises:
+        FileNotFoundError: Files are missing, and were not or could not be downloaded.
+        ValueError: There is no such split or subset, or a file is not the published one.
+
+    References:
+        EMNIST: an extension of MNIST to handwritten letters (Cohen et al., 2017), https://arxiv.org/abs/1702.05373
+    """
+
+    def __init__(self, root: str, split: str, subset: str = "balanced", download: bool = False) -> None:
+        tensors = _load("EMNIST", _EMNIST[check_choice("subset", subset, _EMNIST)], Path(root), split, download)
+        y = tensors["y"] - 1 if subset == "letters" else tensors["y"]  # the files count letters from 1
+        super().__init__({"x": tensors["x"].transpose(2, 3).contiguous(), "y": y})  # and have columns as rows
+
+    @classmethod
+    def synthesize(cls, root: str, split: str, subset: str = "balanced", download: bool = False) -> SyntheticDataset:
+        """Return as many synthetic examples of the same form, without reading any file."""
+        return _EMNIST[check_choice("subset", subset, _EMNIST)].splits.synthesize(split)
+
+
+def _load(name: str, files: _Files, root: Path, split: str, download: bool) -> dict[str, Tensor]:
+    rows = files.splits.get_range(split)
+    folder = f"{name}/raw"
+    provide(name, root, folder, tuple(files.shapes), download, **files.arguments)
+    prefix = files.test if split == "test" else files.train
+    x, y = (
+        _read_idx(root / folder / file, shape, rows)
+        for file, shape in files.shapes.items()
+        if file.startswith(f"{prefix}-")
+    )
     return {"x": x.unsqueeze(1), "y": y.long()}
 
 
-def _provide(name: str, root: Path, download: bool) -> None:
-    """Download the four files if one is missing and a download is allowed; raise an error if one is still missing."""
-    folder = root / name / "raw"
-    missing = [file for file in FILES if not (folder / file).is_file()]
-    if not missing:
-        return
-    reason = _download(name, root) if download else "`device.download_files` is off"
-    if reason:
-        raise FileNotFoundError(
-            f"{name} is not in {str(folder)!r}.\n"
-            f"  needed: {', '.join(FILES)}\n"
-            f"  missing: {'all' if len(missing) == len(FILES) else ', '.join(missing)}\n"
-            f"  download: {reason}\n"
-            "  Set `device.data_root` to the folder of the data sets, or train `+experiment=DIGITS_VAE`, which needs "
-            "no download."
-        )
-
-
-def _download(name: str, root: Path) -> str | None:
-    """Download the files, and move them to their folder when all are complete; return why it failed, or None."""
-    from torchvision import datasets  # takes seconds to import, and only a download needs it
-
-    folder = root / name / "raw"
-    try:
-        with made_folder(folder), tempfile.TemporaryDirectory(dir=root, prefix=f".{name}-") as place:
-            with contextlib.redirect_stdout(io.StringIO()):
-                getattr(datasets, name)(place, download=True)
-            for file in FILES:
-                os.replace(Path(place) / name / "raw" / file, folder / file)
-    except RuntimeError as error:
-        return " ".join(str(error).split())
-    except OSError as error:
-        return f"the folder can't be written: {error.strerror}"
-    return None
-
-
-def _read_idx(path: Path, rows: range) -> Tensor:
+def _read_idx(path: Path, shape: tuple[int, ...], rows: range) -> Tensor:
     """Read rows of an IDX file of bytes: a big-endian header, then the bytes."""
-    n_rows, *row_shape = _SHAPES[path.name]
-    header = bytes((0, 0, 8, 1 + len(row_shape))) + b"".join(size.to_bytes(4, "big") for size in (n_rows, *row_shape))
+    n_rows, *row_shape = shape
+    header = bytes((0, 0, 8, 1 + len(row_shape))) + b"".join(size.to_bytes(4, "big") for size in shape)
     n_row_bytes = prod(row_shape)
     n_expected, n_found = len(header) + n_rows * n_row_bytes, path.stat().st_size
     with path.open("rb") as file:
