@@ -1,12 +1,15 @@
 """Data sets with fixed train, valid and test splits."""
 
 from frame_train.data.augmentation import RandomShift
+from frame_train.data.binarized import Binarized
 from frame_train.data.collated import Collated
+from frame_train.data.densities import Checkerboard, CorrelatedGaussians, EightGaussians, Moons
 from frame_train.data.digits import Digits
 from frame_train.data.fold import Fold
 from frame_train.data.in_memory import InMemoryDataset
 from frame_train.data.mnist import EMNIST, KMNIST, MNIST, FashionMNIST
 from frame_train.data.natural_images import CIFAR10, SVHN
+from frame_train.data.shapes import Shapes
 from frame_train.data.synthetic import SyntheticDataset
 from frame_train.data.transformed import TransformedDataset
 from frame_train.data.views import RandomView, TwoViews
@@ -17,13 +20,19 @@ __all__ = [
     "KMNIST",
     "MNIST",
     "SVHN",
+    "Binarized",
+    "Checkerboard",
     "Collated",
+    "CorrelatedGaussians",
     "Digits",
+    "EightGaussians",
     "FashionMNIST",
     "Fold",
     "InMemoryDataset",
+    "Moons",
     "RandomShift",
     "RandomView",
+    "Shapes",
     "SyntheticDataset",
     "TransformedDataset",
     "TwoViews",
