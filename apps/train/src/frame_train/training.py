@@ -179,7 +179,14 @@ def _run(
 def _report_stop(received: signal.Signals, trainer: Trainer, directory: Path) -> int:
     """Report the step at which training stopped, requeue a SLURM job on request, and return the exit code."""
     step = trainer.global_step
-    print_notice(f"stopped by {received.name} at global step {step}; `train resume={directory}` continues the run")
+    newest, _ = find_newest(directory / "checkpoints")
+    if newest is None:
+        what = "there is no checkpoint to resume from"
+    elif newest.global_step == step:
+        what = f"`train resume={directory}` continues the run"
+    else:  # a loader that is not ours begins its epochs at the first batch
+        what = f"`train resume={directory}` continues from global step {newest.global_step}, the end of an epoch"
+    print_notice(f"stopped by {received.name} at global step {step}; {what}")
     if is_requeue(received, get_cluster_environment(trainer)):
         problem = requeue() if trainer.is_global_zero else ""
         print_notice(f"SLURM does not requeue the job: {problem}" if problem else "SLURM requeues the job")

@@ -8,11 +8,11 @@ from pytorch_lightning.callbacks import EMAWeightAveraging, WeightAveraging
 from torch import Tensor
 
 from doubles import RecordingLogger
-from frame_core import run_evaluation
+from frame_core import SCALARS_ENTRY, Evaluation, LinearWarmup, LogEntry, run_evaluation
 from frame_core.testing import TinyModel, TinyOptimization
 from frame_eval import ELBOEvaluation
 from frame_train.callbacks import BestCheckpoint, EvaluationCallback, PeriodicCheckpoint
-from trainers import fit_tiny, ignore_lightning_warnings, make_tiny_split
+from trainers import fit, fit_tiny, ignore_lightning_warnings, make_tiny_optimization, make_tiny_split
 
 pytestmark = ignore_lightning_warnings
 
@@ -55,6 +55,52 @@ def test_an_evaluation_of_averaged_weights_does_not_change_the_training() -> Non
 
     with_evaluation = train(EvaluationCallback("ELBO", "1 iteration", ELBOEvaluation("train")))
     torch.testing.assert_close(with_evaluation, train(), rtol=0, atol=0)
+
+
+class Scheduled(TinyModel):
+    """A tiny model with a schedule."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.beta = LinearWarmup(start=0.0, end=1.0, over="10 iterations")
+
+
+class StateRecorder(Callback):
+    """Records the state of each step."""
+
+    def __init__(self) -> None:
+        self.states: list[Mapping[str, Tensor]] = []
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *arguments: Any) -> None:
+        self.states.append({name: value.clone() for name, value in pl_module.model.state_dict().items()})
+
+
+class BetaEvaluation(Evaluation):
+    """Evaluates to the value of the schedule, and a weight."""
+
+    def evaluate(self, optimization: Any) -> LogEntry:
+        model = optimization.model
+        return LogEntry(SCALARS_ENTRY, {"beta": model.beta().item(), "shift": model.shift.mean().item()})
+
+
+@pytest.mark.parametrize("n_steps", [7, 10])
+def test_an_average_of_weights_leaves_schedules_alone(n_steps: int, tmp_path: Any) -> None:
+    logger, recorder = RecordingLogger(), StateRecorder()
+    evaluation = EvaluationCallback("Beta", "1 iteration", BetaEvaluation())
+    saved = PeriodicCheckpoint(str(tmp_path), "1 epoch")
+    callbacks = (EMAWeightAveraging(decay=0.9), evaluation, saved, recorder)
+    trainer = fit(lambda: make_tiny_optimization(Scheduled()), *callbacks, max_steps=n_steps, logger=logger)
+    average = recorder.states[0]["shift"]
+    for step, state in enumerate(recorder.states):
+        average = average if step == 0 else 0.9 * average + 0.1 * state["shift"]
+        entry = logger.entries[step][1]
+        assert entry["beta"] == pytest.approx(step / 10)
+        assert entry["shift"] == pytest.approx(average.mean().item())
+        assert state["beta.value"].item() == pytest.approx(step / 10)
+    last = torch.load(tmp_path / "last.ckpt", weights_only=True)["state_dict"]
+    for weights in (last, trainer.lightning_module.state_dict()):
+        assert weights["model.beta.value"].item() == pytest.approx((n_steps - 1) / 10)
+        torch.testing.assert_close(weights["model.shift"], average)
 
 
 class WeightRecorder(Callback):

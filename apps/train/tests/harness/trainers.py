@@ -10,14 +10,16 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer, seed_everything
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.callbacks import ProgressBar as LightningProgressBar
-from torch.utils.data import default_collate
+from torch import nn
+from torch.utils.data import DataLoader, default_collate
 
 from frame_architectures import DiagonalNormal, digits
 from frame_core import LinearWarmup, Model
 from frame_core.testing import TinyModel, make_tiny_data
 from frame_models import VariationalAutoencoder
-from frame_train.data import Digits, InMemoryDataset
-from frame_train.optimization import AdamBatchOptimization, BatchOptimization
+from frame_train.data import Digits, InMemoryDataset, make_shuffled_loader
+from frame_train.optimization import AdamBatchOptimization, BatchOptimization, OptimizationModule
+from frame_train.optimization.plain import PlainModuleSupport
 
 DIGITS = {"train": Digits("train")}
 BATCH_SIZE = 300
@@ -46,6 +48,31 @@ def make_batch(scheduler: Any = None, optimizer: Any = Adam, **options: Any) -> 
     return BatchOptimization(make_vae(), DIGITS, 0, BATCH_SIZE, optimizer, scheduler, **options)
 
 
+class Plain(LightningModule):
+    """A module that knows nothing of this framework, with a loader of torch."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.data = DIGITS
+
+    def train_dataloader(self) -> Any:
+        return DataLoader(self.data["train"], batch_size=BATCH_SIZE, shuffle=True)
+
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        return self.model.compute_loss(batch, batch_idx)["loss"]
+
+    def configure_optimizers(self) -> Any:
+        return Adam(self.model.parameters())
+
+
+class PlainWithOurLoader(Plain):
+    """A module that takes only the loader of its batches from this framework."""
+
+    def train_dataloader(self) -> Any:
+        return make_shuffled_loader(self.data["train"], BATCH_SIZE)
+
+
 def make_tiny_split(n_examples: int) -> InMemoryDataset:
     return InMemoryDataset(default_collate(make_tiny_data(n_examples)))
 
@@ -67,7 +94,8 @@ def fit(
     """Build an optimization from a fixed seed, and train it from its start or from a checkpoint."""
     seed_everything(0, verbose=False)
     optimization = make()
-    trainer = make_trainer(*callbacks, **options)
+    support = [] if isinstance(optimization, OptimizationModule) else [PlainModuleSupport(optimization)]
+    trainer = make_trainer(*callbacks, *support, **options)
     trainer.fit(optimization, ckpt_path=resume_from, weights_only=True)
     return trainer
 

@@ -25,7 +25,7 @@ from torch.utils.data import Dataset
 
 from chaos import run_chaos
 from frame_architectures import DiagonalNormal, digits
-from frame_core import SCALAR_ENTRY, Evaluation, LogEntry, Optimization
+from frame_core import SCALAR_ENTRY, Evaluation, LinearWarmup, LogEntry, Optimization
 from frame_loggers import FileLogger
 from frame_models import GenerativeAdversarialNetwork
 from frame_train.callbacks import (
@@ -52,6 +52,8 @@ from trainers import (
     DIGITS,
     N_BATCHES,
     Adam,
+    Plain,
+    PlainWithOurLoader,
     fit,
     ignore_lightning_warnings,
     make_adam,
@@ -113,6 +115,8 @@ KINDS = {
     "augmentation": Kind(lambda: make_batch(augmentation=RandomShift(1))),
     "averaging": Kind(make_batch, callbacks=lambda: [EMAWeightAveraging(decay=0.9)]),
     "early_stopping": Kind(make_batch, callbacks=lambda: [EarlyStopping("Noise", patience=5, mode="max")]),
+    "plain": Kind(lambda: Plain(make_vae(LinearWarmup(0.0, 1.0, "3 epochs")))),
+    "plain_with_our_loader": Kind(lambda: PlainWithOurLoader(make_vae(LinearWarmup(0.0, 1.0, "9 iterations")))),
     "train_for": Kind(make_batch, {"max_epochs": -1}, lambda: [TrainDurationCallback("13 iterations")]),
 }
 

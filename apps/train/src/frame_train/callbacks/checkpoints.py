@@ -14,7 +14,8 @@ from frame_train.callbacks.clocked import ClockedCallback
 from frame_train.callbacks.finiteness import is_finite
 from frame_train.callbacks.stopping import is_stopped
 from frame_train.errors import TrainingError
-from frame_train.optimization.lightning_internals import count_batches
+from frame_train.optimization.lightning_internals import count_batches, read_position
+from frame_train.optimization.progress import begins_anywhere
 from frame_train.runs.checkpoint_files import write_checkpoint
 
 _log = logging.getLogger("frame_train")
@@ -28,6 +29,9 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
     It saves after a complete optimizer step, never while gradients accumulate. After the last batch of an epoch, it
     saves when the next epoch begins, so that all schedules have the state from which a resumed run continues. Weights
     that are not finite never replace a checkpoint.
+
+    If the loader of the batches can't begin within an epoch, it saves between epochs only. A training that breaks off
+    within an epoch then leaves its latest weights as ``interrupted.ckpt``, from which no run resumes.
 
     Args:
         directory: The folder of the checkpoints.
@@ -69,7 +73,7 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
         for other in _find(PeriodicCheckpoint, trainer):  # before any of them saves, because it saves all clocks
             other._read_clock(trainer)
         is_last = batch_idx + 1 == trainer.num_training_batches
-        if (self._is_due or is_stopped(trainer)) and not is_last:
+        if (self._is_due or is_stopped(trainer)) and not is_last and begins_anywhere(trainer):
             self._save(trainer)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -82,7 +86,7 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._saved_step != trainer.global_step:
-            self._save(trainer)
+            self._save(trainer, is_complete=not is_stopped(trainer))
         self._log_last(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
@@ -110,15 +114,17 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
         if not self._keep_all and path.exists():
             log_checkpoint(path, trainer)
 
-    def _save(self, trainer: Trainer) -> None:
+    def _save(self, trainer: Trainer, is_complete: bool = False) -> None:
         self._is_due = False
         self._saved_step = trainer.global_step
         for best in _find(BestCheckpoint, trainer):  # first, because the checkpoint below saves their best values
             best.save_if_due(trainer)
-        name = f"step-{trainer.global_step:08d}.ckpt" if self._keep_all else "last.ckpt"
-        save_checkpoint(self._directory / name, trainer, is_resumable=True)
+        is_resumable = is_complete or begins_anywhere(trainer) or read_position(trainer)[1] == 0
+        name = f"step-{trainer.global_step:08d}" if self._keep_all else "last"
+        path = self._directory / f"{name if is_resumable else 'interrupted'}.ckpt"
+        save_checkpoint(path, trainer, is_resumable)
         if self._keep_all:
-            log_checkpoint(self._directory / name, trainer)
+            log_checkpoint(path, trainer)
 
 
 class BestCheckpoint(Checkpoint):

@@ -54,7 +54,8 @@ class CumulativeLogCallback(ClockedCallback):
             self._sums[name] = self._sums[name] + total if name in self._sums else total
             self._counts[name] = self._counts.get(name, 0) + value.numel()
         if self.is_over(trainer):
-            self._log_and_check(trainer)
+            if self._sums:
+                self._log_and_check(trainer)
             self.begin_again(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -25,7 +25,6 @@ from frame_train.callbacks.stopping import is_stopped
 from frame_train.data.loaders import DataWithWorkers
 from frame_train.distributed.collectives import get_collectives
 from frame_train.optimization.logs import log_entry
-from frame_train.optimization.module import OptimizationModule
 from frame_train.optimization.progress import get_optimization
 
 _log = logging.getLogger("frame_train")
@@ -189,7 +188,7 @@ class EvaluationCallback(ClockedCallback):
         collectives = get_collectives(trainer)
         start = collectives.read_clock()
         if trainer.is_global_zero:
-            num_workers = _get_num_workers(trainer.lightning_module)
+            num_workers = cast(int, getattr(trainer.lightning_module, "num_workers", 0))
             view = make_view(get_optimization(trainer), num_workers, self._cache.get(step))
             with averaged_weights(trainer):
                 self.evaluate(view, trainer.global_step, log)
@@ -211,7 +210,3 @@ def make_view(optimization: Optimization, num_workers: int, cache: dict[Hashable
     """
     data = DataWithWorkers(optimization, num_workers)
     return EvaluationView(optimization.model, data, optimization.counters, cache)
-
-
-def _get_num_workers(module: LightningModule) -> int:
-    return module.num_workers if isinstance(module, OptimizationModule) else 0

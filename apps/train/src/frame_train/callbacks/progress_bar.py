@@ -70,8 +70,8 @@ class ProgressBar(callbacks.ProgressBar):
         assert self._bar is not None
         n_epochs = "" if trainer.max_epochs in (None, -1) else f"/{trainer.max_epochs}"
         self._bar.set_description(f"epoch {self._epoch}{n_epochs}", refresh=False)
-        quantities = read_quantities(self._outputs, trainer) if self._outputs else {}
-        self._bar.set_postfix({name: f"{value.mean().item():.4g}" for name, value in quantities.items()}, refresh=False)
+        means = {name: value.float().mean() for name, value in read_quantities(self._outputs, trainer).items()}
+        self._bar.set_postfix({name: f"{mean.item():.4g}" for name, mean in means.items()}, refresh=False)
         self._bar.n = _count_done(trainer)
         return self._bar
 
@@ -79,7 +79,8 @@ class ProgressBar(callbacks.ProgressBar):
 def _count_done(trainer: Trainer) -> int:
     """Return the number of processed batches."""
     module = trainer.lightning_module
-    return module.counters["iteration"] if isinstance(module, OptimizationModule) else count_all_batches(trainer)
+    n_begun, _ = count_all_batches(trainer)
+    return module.counters["iteration"] if isinstance(module, OptimizationModule) else n_begun
 
 
 def _count_batches(trainer: Trainer) -> int | None:

@@ -1,4 +1,4 @@
-"""Data sets with fixed train, valid and test splits."""
+"""Data sets with fixed train, valid and test splits, and a loader of training batches."""
 
 from frame_train.data.augmentation import RandomShift
 from frame_train.data.binarized import Binarized
@@ -7,6 +7,7 @@ from frame_train.data.densities import Checkerboard, CorrelatedGaussians, EightG
 from frame_train.data.digits import Digits
 from frame_train.data.fold import Fold
 from frame_train.data.in_memory import InMemoryDataset
+from frame_train.data.loaders import make_shuffled_loader
 from frame_train.data.mnist import EMNIST, KMNIST, MNIST, FashionMNIST
 from frame_train.data.natural_images import CIFAR10, SVHN
 from frame_train.data.shapes import Shapes
@@ -36,4 +37,5 @@ __all__ = [
     "SyntheticDataset",
     "TransformedDataset",
     "TwoViews",
+    "make_shuffled_loader",
 ]

@@ -9,13 +9,13 @@ from itertools import chain, islice
 from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.utils.data import DataLoader, Dataset
 
 from frame_core import Optimization, SizedDataset, find_collate_fn, get_batch, is_in_memory
 from frame_train.data.placement import place, read_free_memory
-from frame_train.data.sampling import Batch, StepGroups
-from frame_train.data.seeding import derive_seed, seed_generators
+from frame_train.data.sampling import Batch, ShuffledBatches, StepGroups
+from frame_train.data.seeding import derive_seed, get_run_seed, seed_generators
 from frame_train.errors import TrainingError
 
 _CHUNK = 64  # examples that a worker reads at a time for an evaluation
@@ -46,13 +46,70 @@ class _Batches(Dataset[Any]):
             raise TrainingError(f"A batch of the data can't be read: {error}") from error
 
 
+class TrainLoader:
+    """A loader of training batches that begins an epoch at any batch.
+
+    It reads nothing before the first batch is requested. Until then ``sampler.start_at`` chooses the epoch and its
+    first batch. Lightning never replaces its sampler, which knows of several processes.
+
+    Args:
+        loader: The loader that reads the batches.
+    """
+
+    def __init__(self, loader: DataLoader[Any]) -> None:
+        self.sampler = cast(ShuffledBatches | StepGroups, loader.sampler)
+        self.dataset = loader.dataset
+        self.pin_memory = loader.pin_memory
+        self._loader = loader
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from self._loader
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    @property
+    def _iterator(self) -> Any:
+        """Iterator of the loader, by which Lightning ends its workers."""
+        return cast(Any, self._loader)._iterator
+
+    @_iterator.setter
+    def _iterator(self, iterator: Any) -> None:
+        cast(Any, self._loader)._iterator = iterator
+
+
+def make_shuffled_loader(
+    data_set: SizedDataset,
+    batch_size: int,
+    num_workers: int = 0,
+    pin_memory: bool = True,
+    device: torch.device = _CPU,
+) -> TrainLoader:
+    """Make the loader of shuffled training batches for the ``train_dataloader`` of any `LightningModule`.
+
+    The order depends on the run's seed and the epoch alone, so that a run resumes exactly, also within an epoch. Each
+    of several processes reads its share.
+
+    Args:
+        data_set: The data set.
+        batch_size: Number of examples in a batch, of each process if there are several.
+        num_workers: Number of data-loading workers. This process reads in-memory data sets itself.
+        pin_memory: Whether batches are in pinned memory; it has no effect without a GPU.
+        device: Device of the model, ``self.device``: an in-memory data set that fits on a GPU is copied there.
+    """
+    batches = ShuffledBatches(len(data_set), batch_size, get_run_seed())
+    if distributed.is_available() and distributed.is_initialized():
+        batches.share(distributed.get_world_size(), distributed.get_rank())
+    return make_train_loader(data_set, StepGroups(batches), num_workers, pin_memory, device)
+
+
 def make_train_loader(
     data_set: SizedDataset,
     groups: StepGroups,
     num_workers: int = 0,
     pin_memory: bool = False,
     device: torch.device = _CPU,
-) -> DataLoader[Any]:
+) -> TrainLoader:
     """Make the loader of shuffled training batches, one by one or a step group at a time.
 
     This process reads an in-memory data set itself, by tensor slices. Workers read every other data set.
@@ -69,7 +126,7 @@ def make_train_loader(
     if placed is not data_set:
         groups.batches.device = device
     n_workers = 0 if is_in_memory(placed) else num_workers
-    return DataLoader(
+    loader = DataLoader[Any](
         _Batches(placed),
         batch_size=None,
         sampler=groups.batches if groups.n_steps == 1 else groups,
@@ -78,6 +135,7 @@ def make_train_loader(
         worker_init_fn=_ignore_signals if n_workers > 0 else None,
         pin_memory=pin_memory and placed is data_set and torch.cuda.is_available(),
     )
+    return TrainLoader(loader)
 
 
 def read_with_workers(data_set: SizedDataset, batches: Sequence[Tensor], num_workers: int) -> Iterator[dict[str, Any]]:

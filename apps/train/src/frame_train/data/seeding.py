@@ -4,6 +4,7 @@ A resumed run draws the same numbers, because there is no state of a generator t
 """
 
 import hashlib
+import os
 import random
 
 import numpy as np
@@ -31,3 +32,8 @@ def seed_generators(seed: int) -> None:
     torch.default_generator.manual_seed(seed)
     if torch.accelerator.is_available():
         torch.get_device_module().manual_seed(seed)
+
+
+def get_run_seed() -> int:
+    """Return the run's seed, which `seed_everything` of Lightning keeps in the environment; without it, torch's."""
+    return int(os.environ.get("PL_GLOBAL_SEED", torch.initial_seed()))

@@ -23,9 +23,8 @@ _CHECKS: tuple[Check, ...] = (
     find_mismatches,
     find_unknown_metrics,
     find_loss_problems,
-    find_optimizer_problems,
 )
-"""The checks before a training. Each relies on those before it."""
+"""The checks before the trainer is built. Each relies on those before it."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,9 @@ def build_experiment(config: DictConfig) -> Experiment:
     stop = StopOnSignal()
     parts.loggers = {"file": file_logger, **parts.loggers}
     parts.callbacks = {"stop": stop, **parts.callbacks}
-    trainer = build_trainer(parts)
+    trainer = parts.trainer = build_trainer(parts)
     check_processes(trainer)
+    raise_any(find_optimizer_problems(parts))
     if isinstance(trainer.strategy, DDPStrategy) and not parts.module.automatic_optimization:
         find_unused_parameters(trainer.strategy)  # the loss of one optimizer does not use what another one steps
     disable_nvml_probe()

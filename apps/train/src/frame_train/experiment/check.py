@@ -68,7 +68,7 @@ def _find_trainer_problems(parts: Parts) -> list[CompositionError]:
     problems: list[CompositionError] = []
     if parts.make_trainer is not None:
         with collected(problems):
-            build_trainer(parts, logger=[], accelerator="cpu", devices=1, num_nodes=1, strategy="auto")
+            parts.trainer = build_trainer(parts, logger=[], accelerator="cpu", devices=1, num_nodes=1, strategy="auto")
     return problems
 
 

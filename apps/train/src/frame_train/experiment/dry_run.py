@@ -2,13 +2,14 @@
 
 import numbers
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 import torch
+from lightning_fabric.utilities.types import Optimizable
+from pytorch_lightning.utilities.types import LRSchedulerConfig
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from frame_core import (
     EvaluationView,
@@ -25,7 +26,10 @@ from frame_train.callbacks import EvaluationCallback
 from frame_train.data.augmentation import augment
 from frame_train.errors import CompositionError, collected
 from frame_train.experiment.parts import Parts
+from frame_train.optimization.learning_rate import check_lengths
+from frame_train.optimization.lightning_internals import attached, make_optimizers
 from frame_train.optimization.module import OptimizationModule
+from frame_train.optimization.optimizers import check_optimizers
 
 
 def find_loss_problems(parts: Parts) -> list[CompositionError]:
@@ -69,19 +73,23 @@ def find_evaluation_problems(parts: Parts) -> Iterator[CompositionError]:
 
 
 def find_optimizer_problems(parts: Parts) -> list[CompositionError]:
-    """Find why the optimizers, or the schedules of their learning rates, can't be made."""
+    """Find why the optimizers can't be made, or do not fit the trainer; those of manual optimization always do."""
     problems: list[CompositionError] = []
-    with collected(problems):
-        _make_optimizers(parts)
+    with collected(problems), _made_optimizers(parts) as (optimizers, schedules):
+        if parts.module is not None and parts.trainer is not None and parts.module.automatic_optimization:
+            check_optimizers(optimizers, parts.trainer)
+            check_lengths(schedules, parts.trainer)
     return problems
 
 
 def find_unoptimized(parts: Parts) -> list[CompositionError]:
     """Find trainable parameters that belong to no optimizer, or to more than one; the optimizers can be made."""
-    if parts.module is None:
+    with _made_optimizers(parts) as (optimizers, _):
+        counts = Counter(
+            id(part) for optimizer in optimizers for group in optimizer.param_groups for part in group["params"]
+        )
+    if parts.module is None or not counts:  # without an optimizer the parameters are meant to stay
         return []
-    groups = [group for optimizer in _make_optimizers(parts) for group in optimizer.param_groups]
-    counts = Counter(id(part) for group in groups for part in group["params"])
     trainable = {
         name.removeprefix("model."): counts[id(part)]
         for name, part in parts.module.named_parameters()
@@ -227,23 +235,18 @@ class _FirstExamples:
         return get_batch(self._data_set, indices)
 
 
-def _make_optimizers(parts: Parts) -> list[Optimizer]:
+@contextmanager
+def _made_optimizers(parts: Parts) -> Generator[tuple[Sequence[Optimizable], Sequence[LRSchedulerConfig]]]:
+    """Make the optimizers and the schedules, while the optimization is attached to the trainer if there is one."""
+    if parts.module is None or parts.trainer is None:
+        yield [], []
+        return
     try:
-        return [] if parts.module is None else list(_iterate_optimizers(parts.module.configure_optimizers()))
+        with attached(parts.module, parts.trainer):
+            yield make_optimizers(parts.module)
     except Exception as error:
         message = f"`optimization`: the optimizer can't be made: {error}"
         raise CompositionError(message, "optimization") from error
-
-
-def _iterate_optimizers(configured: Any) -> Iterator[Optimizer]:
-    """Yield the optimizers in any of the forms that Lightning takes."""
-    if isinstance(configured, Optimizer):
-        yield configured
-    elif isinstance(configured, Mapping):
-        yield from _iterate_optimizers(cast(Mapping[str, Any], configured)["optimizer"])
-    elif isinstance(configured, list | tuple):
-        for part in cast(Iterable[Any], configured):
-            yield from _iterate_optimizers(part)
 
 
 def _name_parameters(names: Sequence[str], what: str) -> Iterator[CompositionError]:

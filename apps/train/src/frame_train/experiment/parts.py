@@ -15,6 +15,7 @@ from frame_core import Optimization
 from frame_train.callbacks import CumulativeLogCallback, EvaluationCallback, TrainDurationCallback
 from frame_train.composition.objects import Composition, get_key, read_entry
 from frame_train.errors import CompositionError, collected
+from frame_train.optimization.progress import as_optimization
 
 
 @dataclass
@@ -28,6 +29,7 @@ class Parts:
         callbacks: The callbacks, evaluations among them.
         loggers: The loggers.
         make_trainer: The trainer, without its callbacks and loggers.
+        trainer: The trainer with its callbacks, once it is built.
         networks: The key of each network that the config describes.
         logged: Names under which evaluations and callbacks log; names of single numbers once the evaluations have run.
         problems: Why the other parts can't be built.
@@ -39,6 +41,7 @@ class Parts:
     callbacks: dict[str, Callback] = field(default_factory=dict[str, Callback])
     loggers: dict[str, Logger] = field(default_factory=dict[str, Logger])
     make_trainer: Callable[..., Trainer] | None = None
+    trainer: Trainer | None = None
     networks: dict[nn.Module, str] = field(default_factory=dict[nn.Module, str])
     logged: list[str] = field(default_factory=list[str])
     problems: list[CompositionError] = field(default_factory=list[CompositionError])
@@ -64,10 +67,11 @@ def build_parts(config: DictConfig, composition: Composition) -> Parts:
     parts = Parts(Path(config.run.directory))
     with collected(parts.problems):
         optimization = composition.instantiate(config.optimization)
-        if not isinstance(optimization, LightningModule) or not isinstance(optimization, Optimization):
-            expected = "a LightningModule with `model`, `data` and `counters`"
+        has_parts = all(hasattr(optimization, name) for name in ("model", "data"))
+        if not isinstance(optimization, LightningModule) or not has_parts:
+            expected = "a LightningModule with `model` and `data`"
             raise CompositionError(f"`optimization` must be {expected}, got {optimization!r}.", "optimization")
-        parts.module, parts.subject = optimization, optimization
+        parts.module, parts.subject = optimization, as_optimization(optimization)
     build = partial(_build_group, config=config, composition=composition, problems=parts.problems)
     parts.callbacks = {**build("callbacks", Callback), **build("evaluation", Callback)}
     parts.loggers = build("logger", Logger)

@@ -13,6 +13,7 @@ from frame_train.experiment.compatibility import run_check
 from frame_train.experiment.parts import Parts
 from frame_train.optimization.lightning_internals import NoProfiler
 from frame_train.optimization.module import OptimizationModule
+from frame_train.optimization.plain import PlainModuleSupport
 
 _OPTIONAL_CALLBACKS = {"enable_checkpointing": Checkpoint, "enable_progress_bar": ProgressBar}
 
@@ -52,12 +53,13 @@ def build_trainer(parts: Parts, **others: Any) -> Trainer:
     raise_any(_find_wrong_arguments(given))
     unwanted = tuple(kind for option, kind in _OPTIONAL_CALLBACKS.items() if given.get(option) is False)
     listed = [callback for callback in parts.callbacks.values() if not isinstance(callback, unwanted)]
+    if parts.module is not None and not isinstance(parts.module, OptimizationModule):
+        listed.append(PlainModuleSupport(parts.module))
     arguments: dict[str, Any] = {
         "callbacks": listed,
         "logger": list(parts.loggers.values()),
         "default_root_dir": parts.directory,
         "profiler": given.get("profiler") or NoProfiler(),
-        "use_distributed_sampler": not isinstance(parts.module, OptimizationModule),  # its sampler knows of ranks
         **others,
         **{
             option: any(isinstance(callback, kind) for callback in listed)

@@ -3,6 +3,7 @@
 from frame_train.optimization.adam import AdamBatchOptimization
 from frame_train.optimization.adversarial import AdversarialOptimization
 from frame_train.optimization.batch import BatchOptimization
+from frame_train.optimization.learning_rate import warmup_cosine
 from frame_train.optimization.module import OptimizationModule
 
 __all__ = [
@@ -10,4 +11,5 @@ __all__ = [
     "AdversarialOptimization",
     "BatchOptimization",
     "OptimizationModule",
+    "warmup_cosine",
 ]

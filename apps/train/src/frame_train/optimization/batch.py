@@ -3,15 +3,17 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
-from pytorch_lightning import Trainer
-from torch import Tensor, nn
-from torch.optim import LBFGS, Optimizer
+from torch import Tensor
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from frame_core import Model, SizedDataset, check_choice
 from frame_train.data.augmentation import Augmentation
 from frame_train.optimization.compilation import CompilableLoss
+from frame_train.optimization.learning_rate import make_scheduler
+from frame_train.optimization.lightning_internals import get_trainer
 from frame_train.optimization.module import OptimizationModule
+from frame_train.optimization.optimizers import Groups, make_optimizer
 
 
 class BatchOptimization(OptimizationModule):
@@ -22,7 +24,11 @@ class BatchOptimization(OptimizationModule):
 
     Args:
         optimizer: Makes the optimizer of some parameters.
-        scheduler: Makes the schedule of the optimizer's learning rate; None for a constant one.
+        groups: Other options of the optimizer for some parameters, by a pattern of their names in the model:
+            ``{"encoder.*": {"lr": 1e-4}, "*.bias": {"weight_decay": 0}}``. A parameter takes the options of every
+            pattern that its name matches, the later ones in place of the earlier ones.
+        scheduler: Makes the schedule of the optimizer's learning rate; None for a constant one. If it has a parameter
+            ``total_steps`` or ``T_max`` that is not given, it receives the length of the training.
         scheduler_interval: Whether the schedule advances after each ``epoch`` or each ``step``. A
             ``ReduceLROnPlateau`` watches the training loss: its mean over the epoch, or that of the step.
         compile: Whether `torch.compile` compiles the loss, or its mode, such as ``reduce-overhead`` for CUDA graphs.
@@ -36,52 +42,32 @@ class BatchOptimization(OptimizationModule):
         data: Mapping[str, SizedDataset],
         num_workers: int,
         batch_size: int,
-        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
-        scheduler: Callable[[Optimizer], LRScheduler] | None = None,
+        optimizer: Callable[[Iterable[Any]], Optimizer],
+        scheduler: Callable[..., LRScheduler] | None = None,
         scheduler_interval: Literal["epoch", "step"] = "epoch",
         pin_memory: bool = True,
         augmentation: Augmentation | None = None,
         steps_per_execution: int | None = 1,
         compile: bool | str = False,  # noqa: A002  # as torch calls it
+        groups: Groups | None = None,
     ) -> None:
         super().__init__(model, data, num_workers, batch_size, pin_memory, augmentation, steps_per_execution)
         self._loss = CompilableLoss(model.compute_loss, compile)
         self._make_optimizer = optimizer
+        self._groups_of_parameters = groups or {}
         self._make_scheduler = scheduler
         self._scheduler_interval = check_choice("scheduler_interval", scheduler_interval, ("epoch", "step"))
         self._watches_loss = False
 
-    def check_trainer(self, trainer: Trainer) -> None:
-        """Check, before any training, that the optimizer supports what a trainer asks for.
-
-        Raises:
-            ValueError: It does not.
-        """
-        super().check_trainer(trainer)
-        if not isinstance(self._make_optimizer(self.model.parameters()), LBFGS):
-            return
-        if trainer.accumulate_grad_batches != 1:
-            raise ValueError(
-                "`trainer.accumulate_grad_batches` must be 1 for `LBFGS`, which computes the loss of a batch several "
-                f"times, got {trainer.accumulate_grad_batches!r}. Use a larger `batch_size`."
-            )
-        if trainer.world_size > 1:
-            raise ValueError(
-                "`trainer.devices` must be 1 for `LBFGS`, because each process would compute the loss another number "
-                f"of times, got {trainer.world_size} processes."
-            )
-
     def configure_optimizers(self) -> Any:
-        optimizer = self._make_optimizer(self.model.parameters())
+        optimizer = make_optimizer(self._make_optimizer, self.model, self._groups_of_parameters)
         if self._make_scheduler is None:
             return optimizer
-        scheduler = self._make_scheduler(optimizer)
+        scheduler = make_scheduler(self._make_scheduler, optimizer, get_trainer(self), self._scheduler_interval)
         self._watches_loss = isinstance(scheduler, ReduceLROnPlateau)
         options: dict[str, Any] = {"scheduler": scheduler, "interval": self._scheduler_interval}
         if self._watches_loss:  # after a resume, Lightning's own way forgets the losses of the epoch's first batches
-            options = {"scheduler": scheduler, "interval": "step"}
-            if self.automatic_optimization:
-                options["reduce_on_plateau"] = False
+            options = {"scheduler": scheduler, "interval": "step", "reduce_on_plateau": False}
         return {"optimizer": optimizer, "lr_scheduler": options}
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:

@@ -30,7 +30,7 @@ class CompilableLoss:
         self._loss = loss
         self._mode = check_mode(compile)
 
-    def __call__(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
+    def __call__(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Any]:
         """Compute the quantities of a batch.
 
         Raises:
@@ -77,7 +77,7 @@ def compile_loss(loss: Loss, mode: str) -> Loss:
     options = {**list_mode_options(mode), "fallback_random": True}
     compiled = torch.compile(loss, dynamic=False, options=options)
 
-    def compute(data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
+    def compute(data: Mapping[str, Tensor], data_idx: int) -> dict[str, Any]:
         torch.compiler.cudagraph_mark_step_begin()
         quantities = as_tensors(compiled(data, data_idx))  # the next call of a CUDA graph overwrites these
         return {name: value if name == "loss" else value.clone() for name, value in quantities.items()}

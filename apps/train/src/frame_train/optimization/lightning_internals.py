@@ -4,14 +4,25 @@ Internals are private names, the loops behind ``trainer.fit_loop``, and the layo
 """
 
 import os
-from contextlib import nullcontext
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext
 from typing import Any, cast
 
 import torch
 from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning_fabric.utilities.types import Optimizable
 from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import WeightAveraging
+from pytorch_lightning.core.optimizer import (
+    _init_optimizers_and_lr_schedulers,  # pyright: ignore[reportPrivateUsage]
+    _MockOptimizer,  # pyright: ignore[reportPrivateUsage]
+)
+from pytorch_lightning.loops.utilities import _parse_loop_limits  # pyright: ignore[reportPrivateUsage]
 from pytorch_lightning.profilers import PassThroughProfiler
 from pytorch_lightning.strategies import DDPStrategy
+from pytorch_lightning.utilities.types import LRSchedulerConfig
+from torch import nn
 
 _NOTHING = nullcontext("")
 
@@ -61,14 +72,75 @@ def count_batches(trainer: Trainer) -> tuple[int, int]:
     return batches.ready, batches.processed
 
 
-def count_all_batches(trainer: Trainer) -> int:
-    """Return the number of batches of all epochs that are begun."""
-    return trainer.fit_loop.total_batch_idx + 1
+def count_all_batches(trainer: Trainer) -> tuple[int, int]:
+    """Return the numbers of batches of all epochs whose steps are begun, and that are done."""
+    batches = cast(Any, trainer).fit_loop.epoch_loop.batch_progress.total
+    return batches.started, batches.processed
+
+
+def read_position(trainer: Trainer) -> tuple[int, int]:
+    """Return the epoch and the batch (of the Trainer) with which the training continues."""
+    fit_loop = cast(Any, trainer.fit_loop)
+    epochs, batches = fit_loop.epoch_progress.current, fit_loop.epoch_loop.batch_progress
+    n_begun, n_done = count_batches(trainer)
+    is_over = epochs.started == epochs.processed  # the latest epoch, perhaps early, because the training ends
+    if is_over and n_done == 0:  # a resumed training has begun no epoch yet
+        return epochs.processed, 0
+    epoch = epochs.processed - is_over
+    return (epoch + 1, 0) if batches.is_last_batch and n_begun == n_done else (epoch, n_done)
 
 
 def get_trainer(module: LightningModule) -> Trainer | None:
     """Return the trainer of a module, or None if it has none yet; the public property raises then."""
     return cast(Any, module)._trainer
+
+
+@contextmanager
+def attached(module: LightningModule, trainer: Trainer) -> Generator[None]:
+    """Attach a module to a trainer as `fit` does before it makes the optimizers, and detach it afterwards."""
+    loop = trainer.fit_loop
+    limits = loop.min_epochs, loop.max_epochs
+    try:
+        trainer.strategy.connect(module)
+        cast(Any, trainer)._data_connector.attach_data(module)
+        loop.min_epochs, loop.max_epochs = _parse_loop_limits(loop.min_steps, loop.max_steps, *limits, trainer)
+        yield
+    finally:
+        loop.min_epochs, loop.max_epochs = limits
+        discard_loader(trainer)
+        cast(Any, module).trainer = None
+
+
+def make_optimizers(module: LightningModule) -> tuple[list[Optimizable], list[LRSchedulerConfig]]:
+    """Make the optimizers and the schedules of an attached module, from any return value that Lightning accepts.
+
+    Raises:
+        Exception: `configure_optimizers` raises it, or Lightning does not accept what it returns.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the training itself warns
+        optimizers, schedules = _init_optimizers_and_lr_schedulers(module)
+    return [optimizer for optimizer in optimizers if not isinstance(optimizer, _MockOptimizer)], schedules
+
+
+def discard_loader(trainer: Trainer) -> None:
+    """Discard the loader of training batches and end its workers, so that the trainer asks for a loader again."""
+    trainer.fit_loop.teardown()
+    cast(Any, trainer).fit_loop._combined_loader = None
+
+
+def count_epoch_batches(trainer: Trainer) -> float:
+    """Return the number of batches in an epoch, also before the training begins; infinity if it is unknown."""
+    trainer.fit_loop.setup_data()
+    return trainer.num_training_batches
+
+
+def list_averaged(trainer: Trainer) -> list[nn.Module]:
+    """Return the averaged copy of the module of each `WeightAveraging`, once the trainer has set it up."""
+    callbacks = cast(list[Any], cast(Any, trainer).callbacks)
+    return [
+        cast(Any, callback)._average_model.module for callback in callbacks if isinstance(callback, WeightAveraging)
+    ]
 
 
 def write_position(checkpoint: dict[str, Any], epoch: int, batch: int) -> None:

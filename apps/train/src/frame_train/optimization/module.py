@@ -9,17 +9,22 @@ import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from frame_core import Model, SizedDataset, as_tensors, check_count, get_split, is_in_memory
 from frame_train.data.augmentation import Augmentation, augment
-from frame_train.data.loaders import make_train_loader
+from frame_train.data.loaders import TrainLoader, make_train_loader
 from frame_train.data.sampling import ShuffledBatches, StepGroups
 from frame_train.data.seeding import derive_seed, seed_generators
 from frame_train.optimization.compilation import Loss
-from frame_train.optimization.lightning_internals import count_batches, write_global_step, write_position
-from frame_train.optimization.logs import list_logs
-from frame_train.optimization.progress import get_call_interval, is_stop_requested
+from frame_train.optimization.learning_rate import check_restored_lengths
+from frame_train.optimization.lightning_internals import (
+    count_batches,
+    discard_loader,
+    get_trainer,
+    write_global_step,
+    write_position,
+)
+from frame_train.optimization.progress import detach, get_call_interval, is_stop_requested
 from frame_train.optimization.schedules import ModelSchedules
 from frame_train.optimization.training_state import Position, TrainingState
 
@@ -82,6 +87,7 @@ class OptimizationModule(LightningModule, ABC):
         self._steps_per_execution = check_count("steps_per_execution", steps_per_execution)
         self._schedules = ModelSchedules(model)
         self._metrics: dict[str, Tensor] = {}
+        self._loaded: dict[str, Any] = {}  # the checkpoint, until the training begins
         self._epoch = 0
         self.n_begun = 0
         """Number of batches of the current epoch whose steps have begun."""
@@ -126,17 +132,25 @@ class OptimizationModule(LightningModule, ABC):
         """Return the number of batches that a number of global steps takes, without accumulation."""
         return n_steps
 
-    def setup(self, stage: str) -> None:
+    def on_fit_start(self) -> None:
+        """Choose the step groups; until now, batches are counted one by one, also in `configure_optimizers`."""
         trainer = self.trainer
-        self._sampler.share(trainer.world_size, self.global_rank)
         limit = trainer.limit_train_batches
         self._groups = StepGroups(
             self._sampler, self._choose_group_size(trainer), limit if isinstance(limit, int) else None
         )
-        if self._steps_per_execution > 1:
-            self.automatic_optimization = self._groups.n_steps == 1
+        if self._loaded:
+            check_restored_lengths(self._loaded, trainer)
+            write_position(self._loaded, self._epoch, self._groups.find(self.n_begun))  # groups may differ
+            self._loaded = {}
+        if self._groups.n_steps > 1:
+            self.automatic_optimization = False
+            discard_loader(trainer)
 
-    def train_dataloader(self) -> DataLoader[Any]:
+    def train_dataloader(self) -> TrainLoader:
+        trainer = get_trainer(self)
+        if trainer is not None:
+            self._sampler.share(trainer.world_size, trainer.global_rank)
         train = get_split(self.data, "train")
         return make_train_loader(train, self._groups, self.num_workers, self._pin_memory, self.device)
 
@@ -152,6 +166,7 @@ class OptimizationModule(LightningModule, ABC):
 
     def on_train_start(self) -> None:
         self.trainer.callback_metrics.update(self._metrics)
+        self._schedules.exclude_from_averages(self.trainer)
 
     def on_train_epoch_start(self) -> None:
         self._epoch = self.current_epoch
@@ -186,23 +201,16 @@ class OptimizationModule(LightningModule, ABC):
             taken.append(self._take_step(compute_loss, of_step, self._n_done))
             if not is_last and is_stop_requested(self.trainer):  # an epoch that is nearly over is completed
                 break
-        return {name: torch.stack([quantities[name] for quantities in taken]) for name in taken[0]}
+        names = dict.fromkeys(name for quantities in taken for name in quantities)
+        return {name: torch.stack([quantities[name] for quantities in taken if name in quantities]) for name in names}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         n_done = self.n_done
         n_incomplete = self.n_begun - n_done  # a resumed run repeats a step that is not complete
         epoch, batch = (self._epoch + 1, 0) if n_done == self.n_batches else (self._epoch, n_done)
-        state = TrainingState(
-            global_step=self.trainer.global_step,
-            counters={**self.counters, "iteration": self.counters["iteration"] - n_incomplete},
-            position=Position(epoch, batch),
-            n_processes=self.trainer.world_size,
-            logs={key: log.get_position() for key, log in list_logs(self.trainer.loggers).items()},
-            metrics=dict(self.trainer.callback_metrics),
-            schedules=self._schedules.state_dict(),
-            watched=self.watched,
-        )
-        state.write(checkpoint)
+        counters = {**self.counters, "iteration": self.counters["iteration"] - n_incomplete}
+        schedules = self._schedules.state_dict()
+        TrainingState.take(self.trainer, counters, Position(epoch, batch), schedules, self.watched).write(checkpoint)
         write_position(checkpoint, epoch, self._groups.find(batch))
         write_global_step(checkpoint, self.trainer.global_step)
 
@@ -215,7 +223,7 @@ class OptimizationModule(LightningModule, ABC):
         self._epoch, batch = state.position.epoch, state.position.batch
         self.n_begun = self._n_done = batch
         self._sampler.start_at(self._epoch, batch)
-        write_position(checkpoint, self._epoch, self._groups.find(batch))  # groups may differ
+        self._loaded = checkpoint
 
     def _choose_group_size(self, trainer: Trainer) -> int:
         """Choose the largest group size that keeps every callback on schedule."""
@@ -224,6 +232,8 @@ class OptimizationModule(LightningModule, ABC):
             trainer.accumulate_grad_batches != 1
             or trainer.gradient_clip_val is not None
             or trainer.world_size > 1
+            or len(trainer.optimizers) != 1
+            or any(schedule.reduce_on_plateau or schedule.frequency != 1 for schedule in trainer.lr_scheduler_configs)
             or (isinstance(limit, float) and limit < 1)  # the Trainer would take a fraction of the groups
         )
         intervals = map(get_call_interval, cast(Any, trainer).callbacks)
@@ -256,7 +266,7 @@ class OptimizationModule(LightningModule, ABC):
             if schedule.interval == "step" or self.n_begun == self.n_batches:
                 self.lr_scheduler_step(schedule.scheduler, None)
         self._n_done = self.n_begun
-        return {name: value.detach().clone() for name, value in quantities.items()}
+        return detach(quantities)
 
     def _seed(self, what: str, batch_idx: int) -> None:
         """Seed the generators for what is random at a batch."""

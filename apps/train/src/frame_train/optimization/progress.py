@@ -3,20 +3,30 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
-from pytorch_lightning import Trainer
+import torch
+from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 
-from frame_core import Interval, Optimization, as_tensors
+from frame_core import EvaluationView, Interval, Optimization, as_tensors
+from frame_train.data.loaders import TrainLoader
 from frame_train.distributed.collectives import get_collectives
+from frame_train.optimization.lightning_internals import count_all_batches
 
 
-def read_quantities(outputs: Mapping[str, Tensor | float], trainer: Trainer) -> dict[str, Tensor]:
-    """Return what a training step computed, with the loss as it was before Lightning divided it for accumulation.
+def read_quantities(outputs: Any, trainer: Trainer) -> dict[str, Tensor]:
+    """Return the numbers that a training step computed, on the device, with the loss before it is accumulated.
 
-    A quantity of a step group is a vector with an element for each step.
+    A number may be a float or a tensor. A quantity of a step group is a vector with an element for each step. Anything
+    else that the step returns is left out.
     """
-    quantities = as_tensors(outputs)
-    if trainer.accumulate_grad_batches > 1 and trainer.lightning_module.automatic_optimization:
+    numbers = {
+        name: value
+        for name, value in cast(Mapping[str, Any], outputs or {}).items()
+        if isinstance(value, int | float) or (isinstance(value, Tensor) and value.ndim < 2)
+    }
+    device = trainer.strategy.root_device
+    quantities = {name: value.to(device) for name, value in as_tensors(numbers).items()}
+    if "loss" in quantities and trainer.lightning_module.automatic_optimization:
         quantities["loss"] = quantities["loss"] * trainer.accumulate_grad_batches
     return quantities
 
@@ -37,8 +47,25 @@ def is_stop_requested(trainer: Trainer) -> bool:
 
 
 def get_optimization(trainer: Trainer) -> Optimization:
-    """Return the optimization that a trainer runs."""
-    return cast(Optimization, trainer.lightning_module)
+    """Return the optimization that a trainer runs; the trainer counts the iterations of a module without counters."""
+    return as_optimization(trainer.lightning_module, count_all_batches(trainer)[0])
+
+
+def as_optimization(module: LightningModule, n_iterations: int = 0) -> Optimization:
+    """Return a module as an optimization.
+
+    Args:
+        module: A module with ``model`` and ``data``.
+        n_iterations: Its number of iterations, if it has no ``counters``.
+    """
+    if hasattr(module, "counters"):
+        return cast(Optimization, module)
+    return EvaluationView(cast(Any, module.model), cast(Any, module.data), {"iteration": n_iterations})
+
+
+def begins_anywhere(trainer: Trainer) -> bool:
+    """Return whether the training batches come from a loader of ours, which begins an epoch at any batch."""
+    return isinstance(trainer.train_dataloader, TrainLoader)
 
 
 def read_progress(interval: Interval, trainer: Trainer, epoch_fraction: float) -> float:

@@ -8,6 +8,7 @@ from pytorch_lightning import Trainer
 from torch import nn
 
 from frame_core import Clock, Interval, Schedule
+from frame_train.optimization.lightning_internals import list_averaged
 from frame_train.optimization.progress import read_progress
 
 
@@ -48,6 +49,12 @@ class ModelSchedules:
                 schedule.advance_to(clock.fraction)
             else:
                 schedule.advance_to(reading / clock.interval.amount)
+
+    def exclude_from_averages(self, trainer: Trainer) -> None:
+        """Share the tensors of the schedules with the averaged copies of the module, so that no average changes them."""
+        for averaged in list_averaged(trainer):
+            for name, schedule in self._schedules.items():
+                averaged.get_submodule(f"model.{name}" if name else "model").value = schedule.value
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of every clock."""

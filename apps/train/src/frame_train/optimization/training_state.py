@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from pytorch_lightning import Trainer
 from torch import Tensor
+
+from frame_train.optimization.logs import list_logs
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,27 @@ class TrainingState:
     metrics: Mapping[str, Tensor]
     schedules: Mapping[str, Any]
     watched: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @classmethod
+    def take(
+        cls,
+        trainer: Trainer,
+        counters: Mapping[str, int],
+        position: Position,
+        schedules: Mapping[str, Any],
+        watched: Mapping[str, Any] | None = None,
+    ) -> "TrainingState":
+        """Take the state of a training."""
+        return cls(
+            global_step=trainer.global_step,
+            counters=counters,
+            position=position,
+            n_processes=trainer.world_size,
+            logs={key: log.get_position() for key, log in list_logs(trainer.loggers).items()},
+            metrics=dict(trainer.callback_metrics),
+            schedules=schedules,
+            watched=watched or {},
+        )
 
     def write(self, content: dict[str, Any]) -> None:
         """Add the state to the content of a checkpoint."""

@@ -1,0 +1,92 @@
+"""Optimizers: groups of their parameters, and what they support of a trainer."""
+
+from collections.abc import Callable, Iterable, Mapping
+from fnmatch import fnmatchcase
+from itertools import accumulate, islice
+from typing import Any
+
+from lightning_fabric.utilities.types import Optimizable
+from pytorch_lightning import Trainer
+from pytorch_lightning.plugins import MixedPrecision
+from torch import nn
+from torch.optim import LBFGS, Optimizer
+
+from frame_train.errors import suggest
+
+_N_SHOWN = 4
+
+Groups = Mapping[str, Mapping[str, Any]]
+"""Options of an optimizer by a pattern of parameter names, such as ``{"encoder.*": {"lr": 1e-4}}``."""
+
+
+def make_optimizer(make: Callable[[Iterable[Any]], Optimizer], model: nn.Module, groups: Groups) -> Optimizer:
+    """Make the optimizer of a model, with its own options for groups of parameters.
+
+    Args:
+        make: Makes the optimizer of some parameters, or of groups of them.
+        model: The model.
+        groups: Options by pattern. A parameter takes the options of every pattern that its name matches, the later ones
+            in place of the earlier ones.
+
+    Raises:
+        ValueError: A pattern matches no parameter, or the optimizer has no such option.
+    """
+    if not groups:
+        return make(model.parameters())
+    parameters = dict(model.named_parameters())
+    for pattern in groups:
+        if not any(fnmatchcase(name, pattern) for name in parameters):
+            raise ValueError(f"`groups`: no parameter matches {pattern!r}.{_suggest_pattern(pattern, parameters)}")
+    by_options: dict[tuple[tuple[str, Any], ...], list[nn.Parameter]] = {}
+    for name, parameter in parameters.items():
+        options = {
+            key: value for pattern in groups if fnmatchcase(name, pattern) for key, value in groups[pattern].items()
+        }
+        by_options.setdefault(tuple(options.items()), []).append(parameter)
+    optimizer = make([{"params": members, **dict(options)} for options, members in by_options.items()])
+    for name in {name for options in groups.values() for name in options}:
+        if name not in optimizer.defaults:
+            listed = ", ".join(f"`{known}`" for known in optimizer.defaults)
+            hint = suggest(name, optimizer.defaults) or f" It has {listed}."
+            raise ValueError(f"`groups`: `{type(optimizer).__name__}` has no option `{name}`.{hint}")
+    return optimizer
+
+
+def _suggest_pattern(pattern: str, names: Iterable[str]) -> str:
+    """Name the pattern, of a parameter or of a part of the model, that is most similar to one that matches nothing."""
+    parts = {f"{part}.*" for name in names for part in accumulate(name.split(".")[:-1], "{}.{}".format)}
+    shown = ", ".join(f"`{name}`" for name in islice(names, _N_SHOWN))
+    return suggest(pattern, [*names, *parts]) or f" The parameters are {shown}, …."
+
+
+def check_optimizers(optimizers: Iterable[Optimizable], trainer: Trainer) -> None:
+    """Check that the optimizers of Lightning's automatic optimization support what a trainer asks for.
+
+    Raises:
+        ValueError: They do not.
+    """
+    scales = isinstance(trainer.precision_plugin, MixedPrecision)
+    for optimizer in optimizers:
+        name = type(optimizer).__name__
+        if scales and trainer.gradient_clip_val and getattr(optimizer, "_step_supports_amp_scaling", False):
+            raise ValueError(
+                f"`trainer.gradient_clip_val` must be null for a fused `{name}` in mixed precision, got "
+                f"{trainer.gradient_clip_val!r}. Set `fused=false` of the optimizer."
+            )
+        if not isinstance(optimizer, LBFGS):
+            continue
+        if trainer.accumulate_grad_batches != 1:
+            raise ValueError(
+                "`trainer.accumulate_grad_batches` must be 1 for `LBFGS`, which computes the loss of a batch several "
+                f"times, got {trainer.accumulate_grad_batches!r}. Use a larger `batch_size`."
+            )
+        if trainer.world_size > 1:
+            raise ValueError(
+                "`trainer.devices` must be 1 for `LBFGS`, because each process would compute the loss another number "
+                f"of times, got {trainer.world_size} processes."
+            )
+        if trainer.precision == "16-mixed":
+            raise ValueError(
+                "`trainer.precision` must not be '16-mixed' for `LBFGS`, which does not scale the loss. Use "
+                "'bf16-mixed' or '32-true'."
+            )
