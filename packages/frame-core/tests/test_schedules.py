@@ -1,3 +1,4 @@
+import math
 from fractions import Fraction
 from math import log, nan
 from typing import Any
@@ -8,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from frame_core import ExponentialWarmup, LinearWarmup, Schedule, check_non_negative, get_value
+from frame_core import (
+    CyclicWarmup,
+    ExponentialWarmup,
+    LinearWarmup,
+    PiecewiseLinear,
+    Schedule,
+    check_non_negative,
+    get_value,
+)
 
 NUMBERS = st.integers(-100, 100)
 POSITIVE_NUMBERS = st.floats(1e-3, 1e3)
@@ -74,13 +83,52 @@ def test_a_schedule_can_be_moved_back(schedule: Warmup) -> None:
 
 @pytest.mark.parametrize(
     ("start", "end", "message"),
-    [(0.0, 1.0, r"`start` must be positive, got 0\.0\."), (1.0, -1.0, r"`end` must be positive, got -1\.0\.")],
+    [
+        (0.0, 1.0, r"`start` must be positive and finite, got 0\.0\."),
+        (1.0, -1.0, r"`end` must be positive and finite, got -1\.0\."),
+    ],
 )
 def test_an_exponential_warmup_of_a_number_that_is_not_positive_is_refused(
     start: float, end: float, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
         ExponentialWarmup(start, end, over="5 epochs")
+
+
+def test_a_piecewise_linear_schedule_interpolates_between_its_points() -> None:
+    points = {2: 0.0, 5: 0.0, 15: 1.0, 20: 0.25}
+    schedule = PiecewiseLinear(points, unit="epochs")
+    assert schedule.over == "20 epochs"
+    expected = {0: 0.0, 2: 0.0, 3.5: 0.0, 5: 0.0, 10: 0.5, 12.5: 0.75, 15: 1.0, 17: 0.7, 20: 0.25, 25: 0.25}
+    assert {x: schedule.compute_value(x / 20) for x in expected} == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("points", [{}, {3: 1.0}, {-1: 0.0, 2: 1.0}, {0: 0.0, 4: 1.0, 2: 0.5}])
+def test_points_that_do_not_increase_are_refused(points: dict[float, float]) -> None:
+    with pytest.raises(ValueError, match="`points` must have two or more positions, not negative and increasing, got"):
+        PiecewiseLinear(points, unit="epochs")
+
+
+@given(n_cycles=st.integers(1, 8), rise=st.floats(0.1, 1), fraction=st.floats(0, 0.999))
+def test_a_cyclic_warmup_repeats_a_linear_one(n_cycles: int, rise: float, fraction: float) -> None:
+    schedule = CyclicWarmup(0.5, 2.0, "training", n_cycles, rise)
+    warmup = LinearWarmup(0.5, 2.0, over="1 epoch")
+    within = fraction * n_cycles - math.floor(fraction * n_cycles)
+    assert schedule.compute_value(fraction) == pytest.approx(warmup.compute_value(within / rise))
+    assert schedule.compute_value(1.0) == schedule.compute_value(7.0) == 2.0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_cycles": 0}, "`n_cycles` must be positive, got 0"),
+        ({"rise": 0.0}, "`rise` must be greater than 0 and at most 1, got 0.0"),
+        ({"rise": 2}, "`rise` must be greater than 0 and at most 1, got 2"),
+    ],
+)
+def test_a_cycle_out_of_its_range_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        CyclicWarmup(0.0, 1.0, "training", **options)
 
 
 def test_the_duration_is_stored_for_the_optimization() -> None:
@@ -145,6 +193,7 @@ def test_a_number_or_schedule_that_is_not_negative_is_returned(number: float | S
             r"got LinearWarmup\(start=-1.0, end=1.0, over='5 epochs'",
         ),
         (LinearWarmup(1.0, -1.0, over="5 epochs"), ValueError, "`beta` must be non-negative, got LinearWarmup"),
+        (PiecewiseLinear({0: 0.0, 1: -1.0, 5: 1.0}, "epochs"), ValueError, "got PiecewiseLinear"),
         (Dip("5 epochs"), ValueError, "`beta` must be non-negative, got Dip"),
         ("1", TypeError, "`beta` must be a number or a schedule, got '1'"),
         (None, TypeError, "`beta` must be a number or a schedule, got None"),

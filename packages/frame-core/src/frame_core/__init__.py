@@ -68,7 +68,15 @@ from frame_core.models import (
 )
 from frame_core.optimization import Optimization
 from frame_core.quantities import as_tensors
-from frame_core.schedules import ExponentialWarmup, LinearWarmup, Schedule, check_non_negative, get_value
+from frame_core.schedules import (
+    CyclicWarmup,
+    ExponentialWarmup,
+    LinearWarmup,
+    PiecewiseLinear,
+    Schedule,
+    check_non_negative,
+    get_value,
+)
 
 __all__ = [
     "HISTOGRAM_ENTRY",
@@ -84,6 +92,7 @@ __all__ = [
     "ClassificationModel",
     "Clock",
     "ConditionalDistribution",
+    "CyclicWarmup",
     "DeclaredDataset",
     "Delta",
     "EntryLogger",
@@ -102,6 +111,7 @@ __all__ = [
     "Model",
     "MovableDataset",
     "Optimization",
+    "PiecewiseLinear",
     "PrefetchingDataset",
     "ReconstructionModel",
     "RepresentationLearningModel",

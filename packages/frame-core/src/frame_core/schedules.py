@@ -1,9 +1,14 @@
 """Numbers that change during training."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+
+from frame_core.checks import check_count, check_positive
 
 
 class Schedule(nn.Module, ABC):
@@ -13,8 +18,12 @@ class Schedule(nn.Module, ABC):
     model's device.
 
     Args:
-        over: Duration, such as ``"5 epochs"``. The optimization module reads it.
+        over: Duration, such as ``"5 epochs"``, or ``"training"`` for the length of the training. The optimization
+            module reads it.
     """
+
+    TRAINING: ClassVar[str] = "training"
+    """The duration of a schedule that lasts as long as the training."""
 
     value: Tensor
 
@@ -41,7 +50,7 @@ class LinearWarmup(Schedule):
     Args:
         start: The number at the start.
         end: The number after ``over``.
-        over: Duration, such as ``"5 epochs"``.
+        over: Duration, such as ``"5 epochs"``, or ``"training"``.
 
     >>> beta = LinearWarmup(start=0.0, end=1.0, over="5 epochs")
     >>> beta.advance_to(0.5)
@@ -67,10 +76,11 @@ class ExponentialWarmup(Schedule):
     Args:
         start: The number at the start.
         end: The number after ``over``.
-        over: Duration, such as ``"5 epochs"``.
+        over: Duration, such as ``"5 epochs"``, or ``"training"``.
 
     Raises:
-        ValueError: ``start`` or ``end`` is not positive.
+        TypeError: ``start`` or ``end`` is not a number.
+        ValueError: ``start`` or ``end`` is not positive and finite.
 
     >>> beta = ExponentialWarmup(start=0.01, end=1.0, over="5 epochs")
     >>> beta.advance_to(0.5)
@@ -79,8 +89,8 @@ class ExponentialWarmup(Schedule):
     """
 
     def __init__(self, start: float, end: float, over: str) -> None:
-        self._start = _check_positive("start", start)
-        self._end = _check_positive("end", end)
+        self._start = check_positive("start", start)
+        self._end = check_positive("end", end)
         super().__init__(over)
 
     def compute_value(self, fraction: float) -> float:
@@ -91,6 +101,87 @@ class ExponentialWarmup(Schedule):
         return f"start={self._start}, end={self._end}, over={self.over!r}"
 
 
+class PiecewiseLinear(Schedule):
+    """Straight lines between given numbers, constant before the first and after the last.
+
+    Two equal numbers delay a change: ``{5: 0.0, 15: 1.0}`` starts after five epochs.
+
+    Args:
+        points: The number at each position, in the given unit.
+        unit: Unit of the positions, such as ``"epochs"`` or ``"iterations"``.
+
+    Raises:
+        ValueError: There are fewer than two points, or a position is negative or not greater than the one before it.
+
+    >>> beta = PiecewiseLinear({0: 0.0, 10: 1.0, 20: 0.5}, unit="epochs")
+    >>> beta.advance_to(0.75)
+    >>> beta()
+    tensor(0.7500)
+    """
+
+    def __init__(self, points: Mapping[float, float], unit: str) -> None:
+        positions = list(points)
+        if len(positions) < 2 or positions[0] < 0 or any(after <= before for before, after in pairwise(positions)):
+            raise ValueError(
+                f"`points` must have two or more positions, not negative and increasing, got {dict(points)!r}."
+            )
+        self._points = dict(points)
+        self._unit = unit
+        super().__init__(f"{positions[-1]} {unit}")
+
+    def compute_value(self, fraction: float) -> float:
+        points = list(self._points.items())
+        position = fraction * points[-1][0]
+        for (start, first), (end, last) in pairwise(points):
+            if position < end:
+                return first + (last - first) * max(position - start, 0.0) / (end - start)
+        return points[-1][1]
+
+    def extra_repr(self) -> str:
+        return f"points={self._points}, unit={self._unit!r}"
+
+
+class CyclicWarmup(Schedule):
+    """Several cycles, each with a linear change from one number to another that stays constant until the cycle ends.
+
+    Args:
+        start: The number at the start of each cycle.
+        end: The number at the end of each cycle, and after ``over``.
+        over: Duration of all cycles, such as ``"20 epochs"``, or ``"training"``.
+        n_cycles: Number of cycles.
+        rise: Fraction of a cycle in which the number changes.
+
+    Raises:
+        TypeError: ``n_cycles`` is not an integer.
+        ValueError: ``n_cycles`` is not positive, or ``rise`` is not in (0, 1].
+
+    References:
+        Cyclical Annealing Schedule: A Simple Approach to Mitigating KL Vanishing (Fu et al., 2019),
+        https://arxiv.org/abs/1903.10145
+
+    >>> beta = CyclicWarmup(start=0.0, end=1.0, over="training", n_cycles=2)
+    >>> beta.advance_to(0.625)
+    >>> beta()
+    tensor(0.5000)
+    """
+
+    def __init__(self, start: float, end: float, over: str, n_cycles: int = 4, rise: float = 0.5) -> None:
+        if not 0 < rise <= 1:
+            raise ValueError(f"`rise` must be greater than 0 and at most 1, got {rise!r}.")
+        self._start = start
+        self._end = end
+        self._n_cycles = check_count("n_cycles", n_cycles)
+        self._rise = rise
+        super().__init__(over)
+
+    def compute_value(self, fraction: float) -> float:
+        passed = self._n_cycles * max(fraction, 0.0) % 1.0 if fraction < 1 else 1.0
+        return self._start + (self._end - self._start) * min(passed / self._rise, 1.0)
+
+    def extra_repr(self) -> str:
+        return f"start={self._start}, end={self._end}, over={self.over!r}, n_cycles={self._n_cycles}, rise={self._rise}"
+
+
 def get_value(number: float | Schedule) -> float | Tensor:
     """Return a number, or the current value of a schedule."""
     return number() if isinstance(number, Schedule) else number
@@ -99,7 +190,7 @@ def get_value(number: float | Schedule) -> float | Tensor:
 def check_non_negative(name: str, number: float | Schedule) -> float | Schedule:
     """Return a number or a schedule if it is not negative.
 
-    A schedule is checked at its start, halfway and at its end.
+    A schedule is checked at each hundredth of its duration.
 
     Raises:
         TypeError: ``number`` is neither a number nor a schedule.
@@ -107,13 +198,7 @@ def check_non_negative(name: str, number: float | Schedule) -> float | Schedule:
     """
     if not isinstance(number, int | float | Schedule):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"`{name}` must be a number or a schedule, got {number!r}.")
-    values = [number.compute_value(part) for part in (0.0, 0.5, 1.0)] if isinstance(number, Schedule) else [number]
+    values = [number.compute_value(part / 100) for part in range(101)] if isinstance(number, Schedule) else [number]
     if not all(value >= 0 for value in values):  # rejects NaN, too
         raise ValueError(f"`{name}` must be non-negative, got {number!r}.")
-    return number
-
-
-def _check_positive(name: str, number: float) -> float:
-    if not number > 0:  # rejects NaN, too
-        raise ValueError(f"`{name}` must be positive, got {number!r}.")
     return number

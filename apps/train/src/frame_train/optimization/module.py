@@ -115,6 +115,7 @@ class OptimizationModule(LightningModule, ABC):
         Raises:
             ValueError: It does not.
         """
+        self._schedules.check_trainer(trainer)
         n_examples = len(get_split(self.data, "train"))
         if n_examples < trainer.world_size:
             raise ValueError(

@@ -41,6 +41,7 @@ class PlainModuleSupport(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._schedules.check(as_optimization(pl_module).counters)
+        self._schedules.check_trainer(trainer)
         self._seed_epoch(0, trainer)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -83,3 +83,14 @@ def read_progress(interval: Interval, trainer: Trainer, epoch_fraction: float) -
     if interval.unit == "global_steps":
         return trainer.global_step
     return trainer.current_epoch + epoch_fraction
+
+
+def read_training_fraction(trainer: Trainer, epoch_fraction: float) -> float:
+    """Read the fraction of the training that is complete: of its epochs or of its steps, whichever ends it earlier.
+
+    Args:
+        trainer: The trainer.
+        epoch_fraction: Fraction of the current epoch that is complete.
+    """
+    of_epochs = (trainer.current_epoch + epoch_fraction) / trainer.max_epochs if (trainer.max_epochs or -1) > 0 else 0.0
+    return max(of_epochs, trainer.global_step / trainer.max_steps if trainer.max_steps > 0 else 0.0)

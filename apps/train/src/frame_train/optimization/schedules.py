@@ -9,7 +9,7 @@ from torch import nn
 
 from frame_core import Clock, Interval, Schedule
 from frame_train.optimization.lightning_internals import list_averaged
-from frame_train.optimization.progress import read_progress
+from frame_train.optimization.progress import read_progress, read_training_fraction
 
 
 class ModelSchedules:
@@ -24,10 +24,11 @@ class ModelSchedules:
 
     def __init__(self, model: nn.Module) -> None:
         self._schedules = {name: part for name, part in model.named_modules() if isinstance(part, Schedule)}
-        self._clocks: dict[str, Clock] = {}
+        self._clocks: dict[str, Clock] = {}  # of those that do not last as long as the training
         for name, schedule in self._schedules.items():
-            with _named(name):
-                self._clocks[name] = Clock(Interval.parse(schedule.over))
+            if schedule.over != Schedule.TRAINING:
+                with _named(name):
+                    self._clocks[name] = Clock(Interval.parse(schedule.over))
 
     def check(self, counters: Collection[str]) -> None:
         """Check that the training counts what every schedule is measured in.
@@ -39,10 +40,26 @@ class ModelSchedules:
             with _named(name):
                 clock.interval.check_unit(counters)
 
+    def check_trainer(self, trainer: Trainer) -> None:
+        """Check that the length of the training is known if a schedule lasts as long.
+
+        Raises:
+            ValueError: It is not.
+        """
+        lasting = [name for name in self._schedules if name not in self._clocks]
+        if lasting and trainer.max_epochs == trainer.max_steps == -1:
+            raise ValueError(
+                f"`{lasting[0]}.over` is the training, whose length is unknown. Set `trainer.max_epochs` or "
+                "`trainer.max_steps`, and no `train_for`; or set `over` to a duration."
+            )
+
     def advance(self, trainer: Trainer, epoch_fraction: float) -> None:
         """Set every schedule to the present progress of the training."""
         for name, schedule in self._schedules.items():
-            clock = self._clocks[name]
+            clock = self._clocks.get(name)
+            if clock is None:
+                schedule.advance_to(read_training_fraction(trainer, epoch_fraction))
+                continue
             reading = read_progress(clock.interval, trainer, epoch_fraction)
             if clock.interval.unit == "seconds":  # a resumed run knows what it counts, but not how long it ran
                 clock.advance(reading)
@@ -51,7 +68,7 @@ class ModelSchedules:
                 schedule.advance_to(reading / clock.interval.amount)
 
     def exclude_from_averages(self, trainer: Trainer) -> None:
-        """Share the tensors of the schedules with the averaged copies of the module, so that no average changes them."""
+        """Share the tensors of the schedules with the averaged copies of the module, so that none is averaged."""
         for averaged in list_averaged(trainer):
             for name, schedule in self._schedules.items():
                 averaged.get_submodule(f"model.{name}" if name else "model").value = schedule.value
