@@ -114,6 +114,7 @@ class TwoEncoders(VariationalAutoencoder):
 
 class HalfOptimization(BatchOptimization):
     def configure_optimizers(self):
+        self.automatic_optimization = False
         decoder = list(self.model.decoder.parameters())
         return [self._make_optimizer(decoder), self._make_optimizer(decoder)]
 """

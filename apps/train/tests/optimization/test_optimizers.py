@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn, optim
 
+from frame_train.errors import CompositionError
 from frame_train.optimization.optimizers import check_optimizers, make_optimizer
 from trainers import make_trainer
 
@@ -76,6 +77,6 @@ def test_an_optimizer_that_does_not_fit_the_trainer_is_refused(
     make: Any, options: dict[str, Any], message: str
 ) -> None:
     optimizer = make([nn.Parameter(torch.zeros(2))])
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(CompositionError, match=message):
         check_optimizers([optimizer], make_trainer(**options))
     check_optimizers([optimizer], make_trainer())

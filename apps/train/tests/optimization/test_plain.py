@@ -146,7 +146,7 @@ def test_a_plain_module_is_checked_trained_evaluated_loaded_and_resumed(
     config = ("--config-dir", str(tmp_path / "conf"))
 
     checked = train("--check", *config, "+experiment=mine")
-    assert (checked.code, "nothing wrong" in checked.output) == (0, True), checked.errors
+    assert (checked.code, "no mistakes" in checked.output) == (0, True), checked.errors
     trained = train(*config, "+experiment=mine", "logging=none")
     assert trained.code == 0, trained.errors
     (directory,) = (tmp_path / "runs" / "mine" / "plain").iterdir()

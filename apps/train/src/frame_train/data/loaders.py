@@ -59,6 +59,7 @@ class TrainLoader:
     def __init__(self, loader: DataLoader[Any]) -> None:
         self.sampler = cast(ShuffledBatches | StepGroups, loader.sampler)
         self.dataset = loader.dataset
+        self.num_workers = loader.num_workers
         self.pin_memory = loader.pin_memory
         self._loader = loader
 

@@ -4,7 +4,7 @@ import numbers
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning_fabric.utilities.types import Optimizable
@@ -241,12 +241,13 @@ def _made_optimizers(parts: Parts) -> Generator[tuple[Sequence[Optimizable], Seq
     if parts.module is None or parts.trainer is None:
         yield [], []
         return
-    try:
-        with attached(parts.module, parts.trainer):
-            yield make_optimizers(parts.module)
-    except Exception as error:
-        message = f"`optimization`: the optimizer can't be made: {error}"
-        raise CompositionError(message, "optimization") from error
+    with attached(parts.module, parts.trainer):
+        try:
+            made = make_optimizers(parts.module)
+        except Exception as error:
+            message = f"`optimization`: the optimizer can't be made: {error}"
+            raise CompositionError(message, "optimization") from error
+        yield made
 
 
 def _name_parameters(names: Sequence[str], what: str) -> Iterator[CompositionError]:

@@ -11,7 +11,7 @@ from pytorch_lightning.plugins import MixedPrecision
 from torch import nn
 from torch.optim import LBFGS, Optimizer
 
-from frame_train.errors import suggest
+from frame_train.errors import CompositionError, suggest
 
 _N_SHOWN = 4
 
@@ -63,30 +63,34 @@ def check_optimizers(optimizers: Iterable[Optimizable], trainer: Trainer) -> Non
     """Check that the optimizers of Lightning's automatic optimization support what a trainer asks for.
 
     Raises:
-        ValueError: They do not.
+        CompositionError: They do not.
     """
-    scales = isinstance(trainer.precision_plugin, MixedPrecision)
     for optimizer in optimizers:
-        name = type(optimizer).__name__
-        if scales and trainer.gradient_clip_val and getattr(optimizer, "_step_supports_amp_scaling", False):
-            raise ValueError(
-                f"`trainer.gradient_clip_val` must be null for a fused `{name}` in mixed precision, got "
-                f"{trainer.gradient_clip_val!r}. Set `fused=false` of the optimizer."
-            )
-        if not isinstance(optimizer, LBFGS):
-            continue
-        if trainer.accumulate_grad_batches != 1:
-            raise ValueError(
-                "`trainer.accumulate_grad_batches` must be 1 for `LBFGS`, which computes the loss of a batch several "
-                f"times, got {trainer.accumulate_grad_batches!r}. Use a larger `batch_size`."
-            )
-        if trainer.world_size > 1:
-            raise ValueError(
-                "`trainer.devices` must be 1 for `LBFGS`, because each process would compute the loss another number "
-                f"of times, got {trainer.world_size} processes."
-            )
-        if trainer.precision == "16-mixed":
-            raise ValueError(
-                "`trainer.precision` must not be '16-mixed' for `LBFGS`, which does not scale the loss. Use "
-                "'bf16-mixed' or '32-true'."
-            )
+        problem = _find_problem(optimizer, trainer)
+        if problem is not None:
+            option, explanation = problem
+            raise CompositionError(f"`trainer.{option}` {explanation}", f"trainer.{option}")
+
+
+def _find_problem(optimizer: Optimizable, trainer: Trainer) -> tuple[str, str] | None:
+    """Find an option of the trainer that an optimizer does not support, and explain it."""
+    clip, accumulate, n_processes = trainer.gradient_clip_val, trainer.accumulate_grad_batches, trainer.world_size
+    name, is_lbfgs = type(optimizer).__name__, isinstance(optimizer, LBFGS)
+    is_fused = bool(getattr(optimizer, "_step_supports_amp_scaling", False))
+    if clip and is_fused and isinstance(trainer.precision_plugin, MixedPrecision):
+        return "gradient_clip_val", (
+            f"must be null for a fused `{name}` in mixed precision, got {clip!r}. Set `fused: false` of the optimizer."
+        )
+    if is_lbfgs and accumulate != 1:
+        return "accumulate_grad_batches", (
+            f"must be 1 for `{name}`, which computes the loss of a batch several times, got {accumulate!r}. Use a "
+            "larger `batch_size`."
+        )
+    if is_lbfgs and n_processes > 1:
+        return "devices", (
+            f"must be 1 for `{name}`, because each process would compute the loss another number of times, got "
+            f"{n_processes} processes."
+        )
+    if is_lbfgs and trainer.precision == "16-mixed":
+        return "precision", f"must not be '16-mixed' for `{name}`, which can't scale the loss. Use 'bf16-mixed'."
+    return None

@@ -92,5 +92,6 @@ def read_training_fraction(trainer: Trainer, epoch_fraction: float) -> float:
         trainer: The trainer.
         epoch_fraction: Fraction of the current epoch that is complete.
     """
-    of_epochs = (trainer.current_epoch + epoch_fraction) / trainer.max_epochs if (trainer.max_epochs or -1) > 0 else 0.0
-    return max(of_epochs, trainer.global_step / trainer.max_steps if trainer.max_steps > 0 else 0.0)
+    n_epochs, n_steps = trainer.max_epochs or -1, trainer.max_steps
+    of_epochs = (trainer.current_epoch + epoch_fraction) / n_epochs if n_epochs > 0 else 0.0
+    return max(of_epochs, trainer.global_step / n_steps if n_steps > 0 else 0.0)
