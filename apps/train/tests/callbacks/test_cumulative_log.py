@@ -55,6 +55,23 @@ def test_numbers_beside_the_loss_are_logged_as_tensors_are(steps_per_execution: 
     assert logged[0] == logged[1]
 
 
+class OccasionalModel(TinyModel):
+    """Returns a further quantity in every second step."""
+
+    def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> Mapping[str, Tensor | float]:
+        further = {"even": float(data_idx)} if data_idx % 2 == 0 else {}
+        return {**super().compute_loss(data, data_idx), **further}
+
+
+@pytest.mark.parametrize("steps_per_execution", [1, 5])
+def test_a_mean_is_taken_over_the_steps_that_have_the_quantity(steps_per_execution: int) -> None:
+    logger = RecordingLogger()
+    make = partial(make_tiny_optimization, OccasionalModel(), steps_per_execution=steps_per_execution)
+    fit(make, CumulativeLogCallback("5 iterations"), logger=logger, max_epochs=1)
+    ((_, values, _, _),) = logger.entries
+    assert values["even"] == pytest.approx((0 + 2 + 4) / 3)
+
+
 def test_accumulation_of_gradients_does_not_scale_the_logged_loss() -> None:
     logger = RecordingLogger()
     fit_tiny(CumulativeLogCallback("1 iteration"), logger=logger, max_epochs=1, accumulate_grad_batches=2)

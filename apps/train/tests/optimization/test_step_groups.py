@@ -275,23 +275,3 @@ def test_in_memory_data_are_trained_on_in_groups_of_ten_steps(data_set: Any, ste
     make = partial(AdamBatchOptimization, make_vae(), {"train": data_set}, 0, BATCH_SIZE, 1e-3)
     _, losses = fit_groups(make, n=None)
     assert losses.steps == list(steps)
-
-
-class Talkative(VariationalAutoencoder):
-    """Returns a number beside the loss in every step, and another one in every second step."""
-
-    def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Any]:
-        quantities = super().compute_loss(data, data_idx)
-        others = {"even": float(data_idx)} if data_idx % 2 == 0 else {}
-        return {"loss": quantities["loss"], "index": float(data_idx), "n_examples": len(data["x"]), **others}
-
-
-@pytest.mark.parametrize("n", [1, 4])
-def test_numbers_beside_the_loss_are_logged_as_tensors_are(n: int, tmp_path: Path) -> None:
-    model = Talkative(digits.Encoder(2, [8]), digits.Decoder(2, [8]), DiagonalNormal(2))
-    make = partial(AdamBatchOptimization, model, DATA, 0, 300, 1e-3)
-    fit(make, CumulativeLogCallback("1 epoch"), n=n, max_epochs=1, logger=FileLogger(tmp_path))
-    (entry,) = read_entries(tmp_path)
-    assert entry["Train/index"] == pytest.approx((0 + 1 + 2 + 3 + 4) / N_BATCHES)
-    assert entry["Train/n_examples"] == pytest.approx(len(DATA["train"]) / N_BATCHES)
-    assert entry["Train/even"] == pytest.approx((0 + 2 + 4) / 3)

@@ -9,7 +9,6 @@ from torch.optim import Optimizer
 from frame_core import AdversarialModel, SizedDataset, as_tensors, check_count
 from frame_train.data.augmentation import Augmentation
 from frame_train.optimization.module import OptimizationModule
-from frame_train.optimization.progress import detach
 
 
 class AdversarialOptimization(OptimizationModule):
@@ -94,4 +93,4 @@ class AdversarialOptimization(OptimizationModule):
         self.manual_backward(quantities["loss"])
         optimizer.step()
         self.counters[f"{part}_step"] += 1
-        return {f"{part}_{name}": value for name, value in detach(quantities).items()}
+        return {f"{part}_{name}": value.detach() for name, value in quantities.items()}

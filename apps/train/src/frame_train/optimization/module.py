@@ -24,7 +24,7 @@ from frame_train.optimization.lightning_internals import (
     write_global_step,
     write_position,
 )
-from frame_train.optimization.progress import detach, get_call_interval, is_stop_requested
+from frame_train.optimization.progress import get_call_interval, is_stop_requested
 from frame_train.optimization.schedules import ModelSchedules
 from frame_train.optimization.training_state import Position, TrainingState
 
@@ -267,7 +267,7 @@ class OptimizationModule(LightningModule, ABC):
             if schedule.interval == "step" or self.n_begun == self.n_batches:
                 self.lr_scheduler_step(schedule.scheduler, None)
         self._n_done = self.n_begun
-        return detach(quantities)
+        return {name: value.detach().clone() for name, value in quantities.items()}
 
     def _seed(self, what: str, batch_idx: int) -> None:
         """Seed the generators for what is random at a batch."""

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
-import torch
 from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 
