@@ -74,19 +74,26 @@ def test_accuracy_of_a_network_is_that_of_its_logits() -> None:
 def test_accuracy_is_that_of_the_probabilities_averaged_over_samples() -> None:
     n_data = 400
     optimization = TinyOptimization(model=HesitantModel(), data=make_data([0] * n_data, [0] * n_data))
-    one = run_evaluation(AccuracyEvaluation("valid", n_samples=1), optimization).value
+    one = run_evaluation(AccuracyEvaluation("valid", n_latent_samples=1), optimization).value
     assert abs(one - 0.4) < 4 * (0.4 * 0.6 / n_data) ** 0.5  # standard errors
-    assert run_evaluation(AccuracyEvaluation("valid", n_samples=1024), optimization).value == 1.0
+    assert run_evaluation(AccuracyEvaluation("valid", n_latent_samples=1024), optimization).value == 1.0
+
+
+def test_as_many_examples_as_requested_are_predicted() -> None:
+    model = ReadingModel()
+    data = {"valid": [{"x": torch.tensor([float(index % 10)]), "y": torch.tensor(index % 10)} for index in range(30)]}
+    assert run_evaluation(AccuracyEvaluation("valid", n_samples=7), TinyOptimization(model=model, data=data)).value == 1
+    assert model.calls == [(7, 1)]
 
 
 @pytest.mark.parametrize(
-    ("n_samples", "batch_sizes"), [(1, [30]), (100, [30]), (1024, [9, 9, 9, 3]), (100_000, [1] * 30)]
+    ("n_latent_samples", "batch_sizes"), [(1, [30]), (100, [30]), (1024, [9, 9, 9, 3]), (100_000, [1] * 30)]
 )
-def test_memory_is_bounded_for_any_number_of_samples(n_samples: int, batch_sizes: list[int]) -> None:
+def test_memory_is_bounded_for_any_number_of_draws(n_latent_samples: int, batch_sizes: list[int]) -> None:
     model = ReadingModel()
     optimization = TinyOptimization(model=model, data=make_data([0] * 30, [0] * 30))
-    run_evaluation(AccuracyEvaluation("valid", n_samples), optimization)
-    assert model.calls == [(batch_size, n_samples) for batch_size in batch_sizes]
+    run_evaluation(AccuracyEvaluation("valid", n_latent_samples=n_latent_samples), optimization)
+    assert model.calls == [(batch_size, n_latent_samples) for batch_size in batch_sizes]
 
 
 def test_accuracy_is_read_from_the_device_once(read_counter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,6 +158,8 @@ def test_examples_are_moved_to_the_device_of_the_model() -> None:
         (1.5, TypeError, r"`n_samples` must be an integer, got 1\.5"),
     ],
 )
-def test_bad_number_of_samples_is_refused(n_samples: Any, error: type[Exception], message: str) -> None:
+def test_bad_number_of_examples_or_draws_is_refused(n_samples: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         AccuracyEvaluation("valid", n_samples=n_samples)
+    with pytest.raises(error, match=message.replace("n_samples", "n_latent_samples")):
+        AccuracyEvaluation("valid", n_latent_samples=n_samples)

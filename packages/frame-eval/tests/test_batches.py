@@ -64,12 +64,12 @@ def test_a_batch_does_not_exceed_its_maximum_size_in_bytes(monkeypatch: pytest.M
     assert [len(labels) for labels in list_batches(3, 100)] == [1, 1, 1]
 
 
-@given(n_samples=st.integers(1, 50_000))
-def test_draws_at_a_time_are_bounded_and_complete(n_samples: int) -> None:
-    batch_size = get_batch_size(n_samples)
-    draws = split_draws(n_samples, torch.zeros(batch_size, 1))
+@given(n_latent_samples=st.integers(1, 50_000))
+def test_draws_at_a_time_are_bounded_and_complete(n_latent_samples: int) -> None:
+    batch_size = get_batch_size(n_latent_samples)
+    draws = split_draws(n_latent_samples, torch.zeros(batch_size, 1))
     assert 1 <= batch_size <= batches.BATCH_SIZE
-    assert sum(draws) == n_samples
+    assert sum(draws) == n_latent_samples
     assert all(0 < n * batch_size <= batches.N_DRAWS for n in draws)
 
 

@@ -91,7 +91,7 @@ def test_many_labels_are_colored_without_numbers() -> None:
 def test_number_of_samples_reaches_the_model() -> None:
     model = ReadingModel(2)
     data = {"valid": [(torch.zeros(1), 0)]}
-    run_evaluation(ConfusionMatrixEvaluation("valid", n_samples=5), TinyOptimization(model=model, data=data))
+    run_evaluation(ConfusionMatrixEvaluation("valid", n_latent_samples=5), TinyOptimization(model=model, data=data))
     assert model.n_samples == 5
 
 
@@ -107,5 +107,5 @@ def test_examples_without_labels_are_refused() -> None:
 
 
 def test_bad_number_of_samples_is_refused() -> None:
-    with pytest.raises(ValueError, match="`n_samples` must be positive, got 0"):
-        ConfusionMatrixEvaluation("valid", n_samples=0)
+    with pytest.raises(ValueError, match="`n_latent_samples` must be positive, got 0"):
+        ConfusionMatrixEvaluation("valid", n_latent_samples=0)

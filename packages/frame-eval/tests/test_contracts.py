@@ -25,20 +25,20 @@ from frame_eval import (
 )
 
 EVALUATIONS: dict[str, Evaluation] = {
-    "AccuracyEvaluation": AccuracyEvaluation("valid", n_samples=2),
-    "ConfusionMatrixEvaluation": ConfusionMatrixEvaluation("valid", n_samples=2),
-    "ELBOEvaluation": ELBOEvaluation("valid", n_samples=2),
+    "AccuracyEvaluation": AccuracyEvaluation("valid", n_samples=5, n_latent_samples=2),
+    "ConfusionMatrixEvaluation": ConfusionMatrixEvaluation("valid", n_samples=5, n_latent_samples=2),
+    "ELBOEvaluation": ELBOEvaluation("valid", n_samples=5, n_latent_samples=2),
     "FrechetDistanceEvaluation": FrechetDistanceEvaluation("valid", nn.Flatten(), n_samples=8),
     "ImageReconstructionEvaluation": ImageReconstructionEvaluation(
         "valid", n_pictures=3, sample_images=True, sample_latents=True
     ),
     "ImageSampleEvaluation": ImageSampleEvaluation(n_pictures=3, sampling_params={"sample_output": True}),
     "InterpolationEvaluation": InterpolationEvaluation("valid", n_rows=2, n_steps=3),
-    "LatentSpaceEvaluation": LatentSpaceEvaluation("valid", n_data=5),
+    "LatentSpaceEvaluation": LatentSpaceEvaluation("valid", n_samples=5),
     "LinearProbeEvaluation": LinearProbeEvaluation("valid", n_train=8),
-    "LogLikelihoodEvaluation": LogLikelihoodEvaluation("valid", n_samples=2),
+    "LogLikelihoodEvaluation": LogLikelihoodEvaluation("valid", n_samples=5, n_latent_samples=2),
     "LossEvaluation": LossEvaluation("valid"),
-    "PartEvaluation": PartEvaluation("one", ELBOEvaluation("valid", n_samples=2)),
+    "PartEvaluation": PartEvaluation("one", ELBOEvaluation("valid", n_samples=5, n_latent_samples=2)),
 }
 
 

@@ -53,7 +53,7 @@ def test_bound_is_the_mean_over_examples_for_any_size_of_the_last_batch(monkeypa
 def test_bound_is_the_mean_over_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(elbo, "BATCH_SIZE", 5)
     optimization = TinyOptimization(model=CountingModel(), data={"valid": make_tiny_data(7)})
-    entry = run_evaluation(ELBOEvaluation("valid", n_samples=3), optimization)
+    entry = run_evaluation(ELBOEvaluation("valid", n_latent_samples=3), optimization)
     assert entry.value == pytest.approx(-(5 * (1 + 2 + 3) / 3 + 2 * (4 + 5 + 6) / 3) / 7 - 0.5)
 
 
@@ -61,7 +61,7 @@ def test_bound_of_a_subset_reads_as_many_examples(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(elbo, "BATCH_SIZE", 5)
     model = CountingModel()
     optimization = TinyOptimization(model=model, data={"valid": make_tiny_data(20)})
-    run_evaluation(ELBOEvaluation("valid", n_data=7), optimization)
+    run_evaluation(ELBOEvaluation("valid", n_samples=7), optimization)
     assert model.batch_sizes == [5, 2]
 
 
@@ -69,7 +69,7 @@ def test_bound_is_read_from_the_device_once(read_counter: Any, monkeypatch: pyte
     monkeypatch.setattr(elbo, "BATCH_SIZE", 1)
     optimization = TinyOptimization(model=CountingModel())
     with read_counter:
-        ELBOEvaluation("train", n_samples=2).evaluate(optimization)
+        ELBOEvaluation("train", n_latent_samples=2).evaluate(optimization)
     assert read_counter.n_reads == 1
 
 
@@ -88,11 +88,11 @@ def test_examples_are_moved_to_the_device_of_the_model() -> None:
         ("8", TypeError, "`n_samples` must be an integer, got '8'"),
     ],
 )
-def test_bad_number_of_samples_or_data_is_refused(n_samples: Any, error: type[Exception], message: str) -> None:
+def test_bad_number_of_examples_or_draws_is_refused(n_samples: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         ELBOEvaluation("valid", n_samples=n_samples)
-    with pytest.raises(error, match=message.replace("n_samples", "n_data")):
-        ELBOEvaluation("valid", n_data=n_samples)
+    with pytest.raises(error, match=message.replace("n_samples", "n_latent_samples")):
+        ELBOEvaluation("valid", n_latent_samples=n_samples)
 
 
 def test_unknown_split_is_refused_and_the_splits_are_listed() -> None:

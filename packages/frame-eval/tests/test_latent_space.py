@@ -39,10 +39,10 @@ def make_vectors(n_data: int, z_dim: int) -> Tensor:
     return torch.randn(n_data, z_dim, generator=generator) @ torch.randn(z_dim, z_dim, generator=generator) + 3
 
 
-def draw(x: Tensor, y: list[int] | None = None, n_data: int = 2000) -> Figure:
+def draw(x: Tensor, y: list[int] | None = None, n_samples: int = 2000) -> Figure:
     data_set = list(zip(x)) if y is None else list(zip(x, y))
     optimization = TinyOptimization(model=IdentityModel(), data={"valid": data_set})
-    entry = run_evaluation(LatentSpaceEvaluation("valid", n_data), optimization)
+    entry = run_evaluation(LatentSpaceEvaluation("valid", n_samples), optimization)
     assert entry.data_type == PLOT_ENTRY
     assert isinstance(entry.value, Figure)
     entry.value.savefig(BytesIO(), format="png")
@@ -128,7 +128,7 @@ def test_one_dimension_is_plotted_as_a_histogram(n_labels: int, legend: list[str
 
 
 def test_the_requested_number_of_examples_is_plotted() -> None:
-    assert len(read_points(draw(make_vectors(300, 3), n_data=50))) == 50
+    assert len(read_points(draw(make_vectors(300, 3), n_samples=50))) == 50
 
 
 def test_representation_that_is_not_finite_is_refused() -> None:
@@ -150,15 +150,15 @@ def test_representations_are_moved_back_from_the_device_of_the_model() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n_data", "error", "message"),
+    ("n_samples", "error", "message"),
     [
-        (0, ValueError, "`n_data` must be positive, got 0"),
-        ("all", TypeError, "`n_data` must be an integer, got 'all'"),
+        (0, ValueError, "`n_samples` must be positive, got 0"),
+        ("all", TypeError, "`n_samples` must be an integer, got 'all'"),
     ],
 )
-def test_bad_number_of_examples_is_refused(n_data: Any, error: type[Exception], message: str) -> None:
+def test_bad_number_of_examples_is_refused(n_samples: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
-        LatentSpaceEvaluation("valid", n_data)
+        LatentSpaceEvaluation("valid", n_samples)
 
 
 def test_plots_are_drawn_without_pyplot() -> None:

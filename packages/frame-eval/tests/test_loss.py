@@ -35,7 +35,7 @@ def test_each_quantity_is_the_mean_over_all_examples(batch_size: int, monkeypatc
 
 def test_a_subset_has_the_given_number_of_examples() -> None:
     model = MeanModel()
-    run_evaluation(LossEvaluation("valid", n_data=3), TinyOptimization(model, {"valid": make_tiny_data(7)}))
+    run_evaluation(LossEvaluation("valid", n_samples=3), TinyOptimization(model, {"valid": make_tiny_data(7)}))
     assert model.batch_sizes == [3]
 
 
@@ -46,7 +46,7 @@ def test_no_batch_is_read_from_the_device_on_its_own(read_counter: Any, monkeypa
     assert read_counter.n_reads <= 1
 
 
-@pytest.mark.parametrize("n_data", [0, "many"])
-def test_a_number_of_examples_that_is_not_positive_is_refused(n_data: Any) -> None:
-    with pytest.raises((TypeError, ValueError), match="`n_data` must be"):
-        LossEvaluation("valid", n_data=n_data)
+@pytest.mark.parametrize("n_samples", [0, "many"])
+def test_a_number_of_examples_that_is_not_positive_is_refused(n_samples: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="`n_samples` must be"):
+        LossEvaluation("valid", n_samples=n_samples)

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from frame_train import load_run
+from old_runs import make_format_1
 from processes import Commands, ForkServer
 
 Command = Callable[..., Any]
@@ -47,6 +48,20 @@ def test_evaluate_reproduces_the_bound_of_the_training_exactly(
     assert found == expected
     assert [path.name for path in run.parent.iterdir()] == ["1"]
     assert [path.name for path in (tmp_path / "here").iterdir()] == ["output-1.txt"]
+
+
+def test_a_run_of_format_1_is_evaluated_with_the_numbers_of_examples_and_draws_of_its_training(
+    evaluate: Command, run: Path, trained: Path
+) -> None:
+    make_format_1(run)
+    stored = (run / "config.yaml").read_text()
+    assert "n_latent_samples" not in stored
+    result = evaluate(f"run={run}")
+    assert result.code == 0, result
+    *_, at_the_end = (line["ELBO/Train"] for line in read_lines(trained) if "ELBO/Train" in line)
+    assert [line["ELBO/Train"] for line in read_new(run, trained) if "ELBO/Train" in line] == [at_the_end]
+    assert (run / "config.yaml").read_text() == stored
+    assert json.loads((run / "run.json").read_text())["format"] == 1
 
 
 def test_a_new_evaluation_is_appended_to_the_logs_of_the_run(evaluate: Command, run: Path, trained: Path) -> None:

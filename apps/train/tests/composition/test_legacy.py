@@ -56,6 +56,46 @@ def test_a_reference_to_an_old_key_leads_to_the_new_one() -> None:
     assert rename_old_words(config) == []
 
 
+OLD_EVALUATIONS = """
+elbo: {_target_: frame_eval.ELBOEvaluation, evaluate_on: valid, n_samples: 4, n_data: "${n}"}
+bound: {_target_: frame_eval.LogLikelihoodEvaluation, evaluate_on: valid}
+part: {evaluator: {_target_: frame_eval.AccuracyEvaluation, n_samples: 12}}
+plot: {_target_: frame_eval.LatentSpaceEvaluation, n_data: 30}
+other: {_target_: my_blocks.Evaluation, n_samples: 5}
+n: 7
+"""
+PRESENT_EVALUATIONS = """
+elbo: {_target_: frame_eval.ELBOEvaluation, evaluate_on: valid, n_samples: "${n}", n_latent_samples: 4}
+bound: {_target_: frame_eval.LogLikelihoodEvaluation, evaluate_on: valid, n_latent_samples: 100}
+part: {evaluator: {_target_: frame_eval.AccuracyEvaluation, n_latent_samples: 12}}
+plot: {_target_: frame_eval.LatentSpaceEvaluation, n_samples: 30}
+other: {_target_: my_blocks.Evaluation, n_samples: 5}
+n: 7
+"""
+
+
+def test_the_numbers_of_samples_of_a_run_of_format_1_are_renamed_once() -> None:
+    config = OmegaConf.create(OLD_EVALUATIONS)
+    for _ in range(2):  # a resume that was interrupted has written the config, and not the format
+        rename_old_words(config, run_format=1)
+        assert config == OmegaConf.create(PRESENT_EVALUATIONS)
+        assert OmegaConf.to_container(config)["elbo"]["n_samples"] == "${n}"
+
+
+def test_the_numbers_of_samples_of_a_present_run_keep_their_meaning() -> None:
+    config = OmegaConf.create(PRESENT_EVALUATIONS)
+    assert rename_old_words(config, run_format=2) == rename_old_words(config) == []
+    assert config == OmegaConf.create(PRESENT_EVALUATIONS)
+
+
+def test_an_old_number_of_examples_in_a_config_is_renamed_and_reported() -> None:
+    shipped = {"_target_": "frame_eval.ELBOEvaluation", "n_samples": 10_000, "n_latent_samples": 1}
+    config = OmegaConf.create({"elbo": {**shipped, "n_data": 500}, "plot": {"_target_": "frame_eval.LossEvaluation"}})
+    (line,) = rename_old_words(config)
+    assert "`n_data` of `frame_eval.ELBOEvaluation` is an old name: it is now `n_samples`" in line
+    assert config.elbo == {**shipped, "n_samples": 500}
+
+
 JOINT = """
 models: {vae: {beta: 1}, vib: {beta: 2}}
 optimization:

@@ -45,6 +45,7 @@ from frame_train.runs.checkpoint import read_training_state
 from frame_train.runs.checkpoint_files import find_newest, restore, write_checkpoint
 from frame_train.runs.directory import claimed, write_resumption
 from frame_train.runs.resumption import find_unfinished
+from old_runs import make_format_1
 from processes import Commands, ForkServer
 from runs import SMALL_VAE, assert_equal_runs, find_run, has_saved, read_description, read_entries, read_saved_step
 from trainers import (
@@ -334,6 +335,16 @@ def test_a_complete_run_can_be_lengthened(train: Callable[..., Any], copied: Pat
     (resumed,) = read_description(copied)["resumed"]
     assert (resumed["global_step"], resumed["changes"][-1]) == (6 * 21, "trainer.max_epochs: 6 → 7")
     assert OmegaConf.load(copied / "config.yaml").trainer.max_epochs == 7
+
+
+def test_a_resumed_run_of_format_1_has_the_present_words(train: Callable[..., Any], copied: Path) -> None:
+    present = OmegaConf.load(copied / "config.yaml").evaluation.elbo_train
+    make_format_1(copied)
+    assert OmegaConf.load(copied / "config.yaml").evaluation.elbo_train != present
+    result = train(f"resume={copied}", "trainer.max_epochs=7")
+    assert result.code == 0, result
+    assert OmegaConf.load(copied / "config.yaml").evaluation.elbo_train == present
+    assert read_description(copied)["format"] == 2
 
 
 def test_a_resumed_run_is_no_longer_marked_as_complete(copied: Path) -> None:

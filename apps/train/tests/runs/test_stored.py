@@ -172,7 +172,7 @@ def keep(run: Path) -> None:
             "last",
             ["is an incomplete run directory: `run.json` and `checkpoints/*.ckpt` are missing"],
         ),
-        (write("run.json", '{"format": 2}'), ".", "last", ["has format 2", "reads formats up to 1"]),
+        (write("run.json", '{"format": 3}'), ".", "last", ["has format 3", "reads formats up to 2"]),
         (write("run.json", '{"format": "x"}'), ".", "last", ["`format`", "must be a positive integer, got 'x'"]),
         (write("run.json", '{"format": 0}'), ".", "last", ["must be a positive integer, got 0"]),
         (write("run.json", '{"format'), ".", "last", ["run.json' must be a JSON object"]),

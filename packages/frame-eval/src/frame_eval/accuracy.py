@@ -1,6 +1,7 @@
 """Accuracy of a classifier."""
 
 from frame_core import SCALAR_ENTRY, ClassificationModel, Evaluation, LogEntry, Optimization, check_count
+from frame_eval.batches import check_n_samples
 from frame_eval.labels import check_labels
 from frame_eval.predictions import predict_split
 
@@ -10,19 +11,22 @@ class AccuracyEvaluation(Evaluation):
 
     Args:
         evaluate_on: Name of the split. Its examples must have labels.
-        n_samples: Number of random draws per example, over which a stochastic classifier averages its
+        n_samples: Number of examples, drawn at random, but the same every time. None, or more than the split has,
+            means all.
+        n_latent_samples: Number of random draws per example, over which a stochastic classifier averages its
             predicted probabilities.
 
     Raises:
-        TypeError: ``n_samples`` is not an integer.
-        ValueError: ``n_samples`` is not positive.
+        TypeError: ``n_samples`` or ``n_latent_samples`` is not an integer.
+        ValueError: ``n_samples`` or ``n_latent_samples`` is not positive.
     """
 
     requires = ClassificationModel
 
-    def __init__(self, evaluate_on: str, n_samples: int = 1) -> None:
+    def __init__(self, evaluate_on: str, n_samples: int | None = None, n_latent_samples: int = 1) -> None:
         self.evaluate_on = evaluate_on
-        self.n_samples = check_count("n_samples", n_samples)
+        self.n_samples = check_n_samples(n_samples)
+        self.n_latent_samples = check_count("n_latent_samples", n_latent_samples)
 
     def check(self, optimization: Optimization) -> None:
         """Check that the examples have labels.
@@ -39,6 +43,6 @@ class AccuracyEvaluation(Evaluation):
             TypeError: The model does not return a categorical distribution.
             ValueError: The split is missing, empty or without labels.
         """
-        predictions = predict_split(optimization, self.evaluate_on, self.n_samples)
+        predictions = predict_split(optimization, self.evaluate_on, self.n_samples, self.n_latent_samples)
         n_correct = (predictions.predicted == predictions.true).sum()
         return LogEntry(data_type=SCALAR_ENTRY, value=int(n_correct) / len(predictions.true))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from frame_core import PLOT_ENTRY, ClassificationModel, Evaluation, LogEntry, Optimization, check_count
+from frame_eval.batches import check_n_samples
 from frame_eval.labels import check_labels
 from frame_eval.predictions import Predictions, predict_split
 
@@ -27,19 +28,22 @@ class ConfusionMatrixEvaluation(Evaluation):
 
     Args:
         evaluate_on: Name of the split. Its examples must have labels.
-        n_samples: Number of random draws per example, over which a stochastic classifier averages its
+        n_samples: Number of examples, drawn at random, but the same every time. None, or more than the split has,
+            means all.
+        n_latent_samples: Number of random draws per example, over which a stochastic classifier averages its
             predicted probabilities.
 
     Raises:
-        TypeError: ``n_samples`` is not an integer.
-        ValueError: ``n_samples`` is not positive.
+        TypeError: ``n_samples`` or ``n_latent_samples`` is not an integer.
+        ValueError: ``n_samples`` or ``n_latent_samples`` is not positive.
     """
 
     requires = ClassificationModel
 
-    def __init__(self, evaluate_on: str, n_samples: int = 1) -> None:
+    def __init__(self, evaluate_on: str, n_samples: int | None = None, n_latent_samples: int = 1) -> None:
         self.evaluate_on = evaluate_on
-        self.n_samples = check_count("n_samples", n_samples)
+        self.n_samples = check_n_samples(n_samples)
+        self.n_latent_samples = check_count("n_latent_samples", n_latent_samples)
 
     def check(self, optimization: Optimization) -> None:
         """Check that the examples have labels.
@@ -56,7 +60,7 @@ class ConfusionMatrixEvaluation(Evaluation):
             TypeError: The model does not return a categorical distribution.
             ValueError: The split is missing, empty or without labels, or a label is negative.
         """
-        predictions = predict_split(optimization, self.evaluate_on, self.n_samples)
+        predictions = predict_split(optimization, self.evaluate_on, self.n_samples, self.n_latent_samples)
         return LogEntry(data_type=PLOT_ENTRY, value=_draw(count_confusions(predictions)))
 
 

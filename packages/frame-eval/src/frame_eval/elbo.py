@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from frame_core import SCALAR_ENTRY, Evaluation, LogEntry, Optimization, VariationalModel, check_count
-from frame_eval.batches import BATCH_SIZE, iterate_split
+from frame_eval.batches import BATCH_SIZE, check_n_samples, iterate_split
 from frame_eval.device import get_device
 
 
@@ -18,13 +18,13 @@ class ELBOEvaluation(Evaluation):
 
     Args:
         evaluate_on: Name of the split.
-        n_samples: Number of samples of z per example. More samples reduce the noise.
-        n_data: Number of examples, drawn at random, but the same every time. None, or more than the split has,
+        n_samples: Number of examples, drawn at random, but the same every time. None, or more than the split has,
             means all.
+        n_latent_samples: Number of samples of z per example. More samples reduce the noise.
 
     Raises:
-        TypeError: ``n_samples`` or ``n_data`` is not an integer.
-        ValueError: ``n_samples`` or ``n_data`` is not positive.
+        TypeError: ``n_samples`` or ``n_latent_samples`` is not an integer.
+        ValueError: ``n_samples`` or ``n_latent_samples`` is not positive.
 
     References:
         Auto-Encoding Variational Bayes (Kingma & Welling, 2014), https://arxiv.org/abs/1312.6114
@@ -32,10 +32,10 @@ class ELBOEvaluation(Evaluation):
 
     requires = VariationalModel
 
-    def __init__(self, evaluate_on: str, n_samples: int = 1, n_data: int | None = None) -> None:
+    def __init__(self, evaluate_on: str, n_samples: int | None = None, n_latent_samples: int = 1) -> None:
         self.evaluate_on = evaluate_on
-        self.n_samples = check_count("n_samples", n_samples)
-        self.n_data = None if n_data is None else check_count("n_data", n_data)
+        self.n_samples = check_n_samples(n_samples)
+        self.n_latent_samples = check_count("n_latent_samples", n_latent_samples)
 
     def evaluate(self, optimization: Optimization) -> LogEntry:
         """Compute the bound.
@@ -47,14 +47,14 @@ class ELBOEvaluation(Evaluation):
         assert isinstance(model, VariationalModel)  # `requires`
         total = torch.zeros((), device=get_device(model))
         n_seen = 0
-        for batch in iterate_split(optimization, self.evaluate_on, BATCH_SIZE, self.n_data):
+        for batch in iterate_split(optimization, self.evaluate_on, BATCH_SIZE, self.n_samples):
             total += len(batch["x"]) * self._estimate_bound(model, batch)
             n_seen += len(batch["x"])
         return LogEntry(data_type=SCALAR_ENTRY, value=total / n_seen)
 
     def _estimate_bound(self, model: VariationalModel, data: Mapping[str, Tensor]) -> Tensor:
         """Estimate the mean of the bound over a batch."""
-        draws = [model.compute_loss_components(data) for _ in range(self.n_samples)]
+        draws = [model.compute_loss_components(data) for _ in range(self.n_latent_samples)]
         if not {"reconstruction", "regularization"} <= set(draws[0]):
             raise ValueError(
                 f"`{type(model).__name__}.compute_loss_components` must return `reconstruction` and `regularization`, "

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from frame_core import PLOT_ENTRY, Evaluation, LogEntry, Optimization, RepresentationLearningModel, check_count
+from frame_core import PLOT_ENTRY, Evaluation, LogEntry, Optimization, RepresentationLearningModel
+from frame_eval.batches import check_n_samples
 from frame_eval.representations import encode_split
 
 if TYPE_CHECKING:
@@ -26,18 +27,19 @@ class LatentSpaceEvaluation(Evaluation):
 
     Args:
         evaluate_on: Name of the split.
-        n_data: Number of examples, drawn at random, but the same every time. More than the split has means all.
+        n_samples: Number of examples, drawn at random, but the same every time. None, or more than the split has,
+            means all.
 
     Raises:
-        TypeError: ``n_data`` is not an integer.
-        ValueError: ``n_data`` is not positive.
+        TypeError: ``n_samples`` is not an integer.
+        ValueError: ``n_samples`` is not positive.
     """
 
     requires = RepresentationLearningModel
 
-    def __init__(self, evaluate_on: str, n_data: int = 2000) -> None:
+    def __init__(self, evaluate_on: str, n_samples: int | None = 2000) -> None:
         self.evaluate_on = evaluate_on
-        self.n_data = check_count("n_data", n_data)
+        self.n_samples = check_n_samples(n_samples)
 
     def evaluate(self, optimization: Optimization) -> LogEntry:
         """Draw the plot.
@@ -46,7 +48,7 @@ class LatentSpaceEvaluation(Evaluation):
             TypeError: The representation has no mean.
             ValueError: The split is missing or empty, or a representation is not finite.
         """
-        z, y = encode_split(optimization, self.evaluate_on, self.n_data)
+        z, y = encode_split(optimization, self.evaluate_on, self.n_samples)
         return LogEntry(data_type=PLOT_ENTRY, value=_draw(z.cpu(), None if y is None else y.cpu()))
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from frame_core import SCALAR_ENTRY, Evaluation, ImportanceSamplingModel, LogEntry, Optimization, check_count
-from frame_eval.batches import get_batch_size, iterate_split, split_draws
+from frame_eval.batches import check_n_samples, get_batch_size, iterate_split, split_draws
 
 
 class LogLikelihoodEvaluation(Evaluation):
@@ -18,12 +18,14 @@ class LogLikelihoodEvaluation(Evaluation):
 
     Args:
         evaluate_on: Name of the split.
-        n_samples: Number of samples of z per example; the paper uses 5000. The time grows with it, the memory
+        n_samples: Number of examples, drawn at random, but the same every time. None, or more than the split has,
+            means all.
+        n_latent_samples: Number of samples of z per example; the paper uses 5000. The time grows with it, the memory
             does not.
 
     Raises:
-        TypeError: ``n_samples`` is not an integer.
-        ValueError: ``n_samples`` is not positive.
+        TypeError: ``n_samples`` or ``n_latent_samples`` is not an integer.
+        ValueError: ``n_samples`` or ``n_latent_samples`` is not positive.
 
     References:
         Importance Weighted Autoencoders (Burda et al., 2016), https://arxiv.org/abs/1509.00519
@@ -31,9 +33,10 @@ class LogLikelihoodEvaluation(Evaluation):
 
     requires = ImportanceSamplingModel
 
-    def __init__(self, evaluate_on: str, n_samples: int = 100) -> None:
+    def __init__(self, evaluate_on: str, n_samples: int | None = None, n_latent_samples: int = 100) -> None:
         self.evaluate_on = evaluate_on
-        self.n_samples = check_count("n_samples", n_samples)
+        self.n_samples = check_n_samples(n_samples)
+        self.n_latent_samples = check_count("n_latent_samples", n_latent_samples)
 
     def evaluate(self, optimization: Optimization) -> LogEntry:
         """Compute the bound.
@@ -43,12 +46,12 @@ class LogLikelihoodEvaluation(Evaluation):
         """
         model = optimization.model
         assert isinstance(model, ImportanceSamplingModel)  # `requires`
-        batches = iterate_split(optimization, self.evaluate_on, get_batch_size(self.n_samples))
+        batches = iterate_split(optimization, self.evaluate_on, get_batch_size(self.n_latent_samples), self.n_samples)
         bounds = [self._compute_bounds(model, batch) for batch in batches]
         return LogEntry(data_type=SCALAR_ENTRY, value=torch.cat(bounds).mean())
 
     def _compute_bounds(self, model: ImportanceSamplingModel, data: Mapping[str, Tensor]) -> Tensor:
         """Compute the bound of each example of a batch, of shape (batch,)."""
-        draws = split_draws(self.n_samples, data["x"])
+        draws = split_draws(self.n_latent_samples, data["x"])
         log_sums = [model.compute_log_weights(data, n).logsumexp(0) for n in draws]
-        return torch.stack(log_sums).logsumexp(0) - log(self.n_samples)
+        return torch.stack(log_sums).logsumexp(0) - log(self.n_latent_samples)

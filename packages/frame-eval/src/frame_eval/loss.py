@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from frame_core import SCALARS_ENTRY, Evaluation, LogEntry, Model, Optimization, as_tensors, check_count
-from frame_eval.batches import BATCH_SIZE, iterate_split
+from frame_core import SCALARS_ENTRY, Evaluation, LogEntry, Model, Optimization, as_tensors
+from frame_eval.batches import BATCH_SIZE, check_n_samples, iterate_split
 
 
 class LossEvaluation(Evaluation):
@@ -12,19 +12,19 @@ class LossEvaluation(Evaluation):
 
     Args:
         evaluate_on: Name of the split.
-        n_data: Number of examples, drawn at random, but the same every time. None, or more than the split has,
+        n_samples: Number of examples, drawn at random, but the same every time. None, or more than the split has,
             means all.
 
     Raises:
-        TypeError: ``n_data`` is not an integer.
-        ValueError: ``n_data`` is not positive.
+        TypeError: ``n_samples`` is not an integer.
+        ValueError: ``n_samples`` is not positive.
     """
 
     requires = Model
 
-    def __init__(self, evaluate_on: str, n_data: int | None = None) -> None:
+    def __init__(self, evaluate_on: str, n_samples: int | None = None) -> None:
         self.evaluate_on = evaluate_on
-        self.n_data = None if n_data is None else check_count("n_data", n_data)
+        self.n_samples = check_n_samples(n_samples)
 
     def evaluate(self, optimization: Optimization) -> LogEntry:
         """Compute the quantities.
@@ -34,7 +34,7 @@ class LossEvaluation(Evaluation):
         """
         totals: dict[str, Tensor] = {}
         n_seen = 0
-        for batch_idx, batch in enumerate(iterate_split(optimization, self.evaluate_on, BATCH_SIZE, self.n_data)):
+        for batch_idx, batch in enumerate(iterate_split(optimization, self.evaluate_on, BATCH_SIZE, self.n_samples)):
             n_examples = len(batch["x"])
             for name, value in as_tensors(optimization.model.compute_loss(batch, batch_idx)).items():
                 totals[name] = totals.get(name, torch.zeros_like(value)) + n_examples * value

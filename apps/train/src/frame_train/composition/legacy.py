@@ -24,16 +24,25 @@ RENAMED_KEYS = {
 }
 """The present name of each key that was renamed, in the same mapping."""
 
+_N_LATENT_SAMPLES = {
+    "frame_eval.AccuracyEvaluation": 1,
+    "frame_eval.ConfusionMatrixEvaluation": 1,
+    "frame_eval.ELBOEvaluation": 1,
+    "frame_eval.LogLikelihoodEvaluation": 100,
+}
+"""The default number of draws per example, of the evaluations in which it was `n_samples`."""
+
 _JOINT_OPTIMIZATION = "frame_train.optimization.JointOptimization"
 _BATCH_OPTIMIZATION = "frame_train.optimization.BatchOptimization"
 _JOINT_MODEL = "frame_core.JointModel"
 
 
-def rename_old_words(config: DictConfig) -> list[str]:
+def rename_old_words(config: DictConfig, run_format: int | None = None) -> list[str]:
     """Replace older names in a config, of a run too, by the present ones.
 
     Args:
         config: A composed config, or that of a stored run; it is changed.
+        run_format: The format of the stored run; None for a composed config.
 
     Returns:
         A line for each old name, with the present one.
@@ -42,6 +51,7 @@ def rename_old_words(config: DictConfig) -> list[str]:
     return [
         *_replace_joint_optimization(config),
         *_rename_targets(config),
+        *_rename_numbers_of_samples(config, run_format == 1),
         *_rename_keys(config),
         *(_rename_trainer_keys(trainer) if isinstance(trainer, DictConfig) else []),
     ]
@@ -66,6 +76,31 @@ def _iterate_targets(node: DictConfig | ListConfig) -> Iterator[tuple[DictConfig
                 yield from _iterate_targets(child)
             elif name == "_target_" and isinstance(node, DictConfig) and isinstance(child, str):
                 yield node, child
+
+
+def _rename_numbers_of_samples(config: DictConfig, is_old: bool) -> list[str]:
+    """Rename `n_data` of evaluations to `n_samples`, and what was `n_samples` to `n_latent_samples`.
+
+    It translates the nodes of an old run, and any node with `n_data`. In a node with `n_latent_samples`, `n_samples`
+    already has its present meaning.
+    """
+    lines: dict[str, None] = {}
+    for node, target in list(_iterate_targets(config)):
+        if not target.startswith("frame_eval.") or not (is_old or "n_data" in node):
+            continue
+        raw = _get_raw(node)
+        with open_dict(node):
+            if target in _N_LATENT_SAMPLES and "n_latent_samples" not in raw:
+                node.n_latent_samples = raw.get("n_samples", _N_LATENT_SAMPLES[target])
+                node.pop("n_samples", None)
+            if "n_data" in raw:
+                del node["n_data"]
+                node.n_samples = raw["n_data"]
+        lines[
+            f"`n_data` of `{target}` is an old name: it is now `n_samples`, and the draws per example are "
+            "`n_latent_samples`."
+        ] = None
+    return list(lines)
 
 
 def _rename_keys(config: DictConfig) -> list[str]:

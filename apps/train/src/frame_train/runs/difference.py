@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+from omegaconf import OmegaConf
 
 from frame_train.runs.location import locate
 from frame_train.runs.record import Record, read_record
@@ -26,11 +28,10 @@ def compare_runs(first: str, second: str) -> tuple[list[Path], dict[str, Rows]]:
         CompositionError: A run does not exist, or its config can't be read.
     """
     directories = [locate(where, "last", needs_checkpoint=False)[0] for where in (first, second)]
-    for directory in directories:
-        read_config(directory)  # unlike a record, it raises if the config is unreadable
+    configs = [cast(dict[str, Any], OmegaConf.to_container(read_config(directory))) for directory in directories]
     a, b = map(read_record, directories)
     return directories, {
-        "config": _compare(_flatten(a.config), _flatten(b.config)),
+        "config": _compare(*map(_flatten, configs)),
         "code version": _compare(_choose(a, _CODE), _choose(b, _CODE)),
         "environment": _compare(_choose(a, _ENVIRONMENT), _choose(b, _ENVIRONMENT)),
         "final metrics": _compare(_read_last(a), _read_last(b)),

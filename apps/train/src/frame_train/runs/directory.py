@@ -49,8 +49,8 @@ _FILES = ("config.yaml", "overrides.yaml", "run.json", "metrics.jsonl", "report.
 _FOLDERS = ("checkpoints", "images", "tensorboard", "wandb", ".wandb")
 _LINKS_OF_WANDB = ("latest-run", "debug.log", "debug-internal.log")  # it replaces them, and writes through none
 
-FORMAT = 1
-"""The version of the layout of a run directory. Directories with a newer version are refused."""
+FORMAT = 2
+"""The version of the layout of a run directory, and of the words of its config. A newer version is refused."""
 
 
 @contextlib.contextmanager
@@ -143,6 +143,7 @@ def write_resumption(directory: Path, config: DictConfig, global_step: int, chan
     description = read_description(directory)
     entry = {"time": _format_time(datetime.now()), "global_step": global_step, "changes": list(changes)}
     description["resumed"] = [*description.get("resumed", []), entry]
+    description["format"] = FORMAT
     _replace_description(directory, {key: description[key] for key in description if key not in ("ended", "complete")})
 
 
@@ -157,7 +158,7 @@ def read_description(directory: Path) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8", opener=open_regular) as file:
             description = json.load(file)
-        number = description.get("format", FORMAT)
+        number = description.setdefault("format", 1)
     except (ValueError, AttributeError, RecursionError) as error:
         raise CompositionError(f"`run`: {str(path)!r} must be a JSON object that describes a run: {error}.") from error
     if type(number) is not int or number < 1:

@@ -17,6 +17,7 @@ from frame_train.composition.objects import Composition
 from frame_train.composition.settings import register_resolvers
 from frame_train.errors import CompositionError
 from frame_train.runs.checkpoint import Checkpoint, load_weights, read_checkpoints
+from frame_train.runs.directory import read_description
 from frame_train.runs.export import export_model
 from frame_train.runs.location import locate, read_device
 from frame_train.runs.record import read_metrics
@@ -208,6 +209,6 @@ def read_config(directory: Path, allow: Sequence[str] | None = ()) -> DictConfig
     for group in ("run", "device"):
         if not isinstance(config.get(group), DictConfig | None):
             raise CompositionError(f"`{group}` must be a mapping in {str(path)!r}, got {config.get(group)!r}.", group)
-    rename_old_words(config)
+    rename_old_words(config, read_description(directory)["format"])
     OmegaConf.update(config, "run.directory", escape(str(directory)))
     return config
