@@ -137,7 +137,7 @@ def test_loggers_write_to_the_run_directory_and_the_others_are_named(
     result = evaluate(f"run={run}", "+evaluation=elbo")
     assert result.code == 0, result
     for name, target in (("files", "frame_loggers.FileLogger"), ("csv", CSV["_target_"]), ("nested", CSV["_target_"])):
-        assert f"`logger.{name}` is left out." in result.errors
+        assert f"`logger.{name}` is skipped." in result.errors
         assert f"allow=[{target}]" in result.errors
     assert len(list(run.glob("tensorboard/events.*"))) == 3  # that of the training, and two
 
@@ -161,7 +161,7 @@ def test_no_archive_is_extracted(evaluate: Command, run: Path, outside: Path, ke
     result = evaluate(f"run={run}")
     assert (result.code, result.output) == (2, "")
     assert (
-        f"may not build 'torchvision.datasets.{name}' here" in result.errors or "`torch.nn.Identity`" in result.errors
+        f"can't build 'torchvision.datasets.{name}' here" in result.errors or "`torch.nn.Identity`" in result.errors
     )
 
 

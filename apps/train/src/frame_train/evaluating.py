@@ -49,20 +49,20 @@ def evaluate(
     Args:
         config: The composed config of the command.
         adds_evaluations: Whether the evaluations of the config replace those of the run.
-        sets_device: Whether the place of the data comes from the config instead of the run.
+        sets_device: Whether the folder of the data comes from the config instead of the run.
         deletions: Keys of evaluations to skip, such as ``evaluation.elbo_train``.
 
     Returns:
-        The evaluations that raised; the results of the others are logged.
+        The evaluations that raised. The results of the others are logged.
 
     Raises:
-        CompositionError: The run can't be loaded, or an evaluation does not fit it.
+        CompositionError: The run can't be loaded, or an evaluation does not work with it.
     """
     quiet_libraries()
     options = cast(dict[str, Any], OmegaConf.to_container(config.evaluation, resolve=False))
     run, checkpoints = _open(config, list(_iterate_targets(options)))
     for checkpoint in checkpoints:
-        run.load(checkpoint)  # before any evaluation: all of them must fit
+        run.load(checkpoint)  # before any evaluation, so that none runs if another one can't
     if sets_device:
         run.move_data(config.device)
     own = _as_mapping(run.config, "evaluation")
@@ -111,7 +111,7 @@ def _evaluate(
 
 
 def _open(config: DictConfig, targets: Sequence[str]) -> tuple[Run, list[Checkpoint]]:
-    """Open the run; targets on the command line are allowed."""
+    """Open the run. Targets on the command line are allowed."""
     if OmegaConf.is_missing(config, "run"):
         raise CompositionError("`run` is missing. Set `run=FOLDER` to a run directory, a checkpoint, or a run on W&B.")
     allow = [config.allow] if isinstance(config.allow, str) else config.allow
@@ -150,7 +150,7 @@ def _delete(config: DictConfig, key: str) -> None:
     """Remove an evaluation.
 
     Raises:
-        CompositionError: There is no such key.
+        CompositionError: The key does not exist.
     """
     parent, _, name = key.rpartition(".")
     node = OmegaConf.select(config, parent)
@@ -181,19 +181,19 @@ def _build_evaluations(run: Run) -> dict[str, EvaluationCallback]:
 
 
 def _report_other_splits(evaluations: Mapping[str, EvaluationCallback], own: Mapping[str, Any]) -> None:
-    """Report a name under which the run has logged another split."""
+    """Print a notice if the run has logged another split under the same name."""
     splits = {item.name: OmegaConf.select(item, "evaluator.evaluate_on") for item in own.values() if item is not None}
     for key, evaluation in evaluations.items():
         before, now = splits.get(evaluation.name), evaluation.evaluator.evaluate_on
         if before is not None and before != now:
             print_notice(
-                f"`{key}`: the run has logged {evaluation.name!r} on {before!r}, and this evaluates {now!r}. "
-                f"Set `{key}.name=...` to another name."
+                f"`{key}`: the run has logged {evaluation.name!r} on {before!r}, and now it is evaluated on {now!r}. "
+                f"Set `{key}.name=...` to keep them apart."
             )
 
 
 def _build_loggers(run: Run) -> list[Logger]:
-    """Build the loggers of the run that may be built, which continue its logs."""
+    """Build the loggers of the run that are allowed. They continue its logs."""
     run.config.logger = _as_mapping(run.config, "logger")
     for name in continue_wandb_runs(run.config, run.directory):
         print_notice(f"`logger.{name}` is skipped: the run directory does not name its run on W&B.")
@@ -203,7 +203,7 @@ def _build_loggers(run: Run) -> list[Logger]:
         try:
             logger = None if node is None else run.instantiate(f"logger.{name}")
         except NotAllowedError as error:
-            print_notice(f"`logger.{name}` is left out. {error}")
+            print_notice(f"`logger.{name}` is skipped. {error}")
             continue
         if not isinstance(logger, Logger | None):
             raise CompositionError(f"`logger.{name}` must be a `Logger`, got {logger!r}.")

@@ -1,4 +1,4 @@
-"""New folders that are removed after an error, and the folder in which libraries find no settings."""
+"""New folders that are removed after an error, and protection from settings in the current folder."""
 
 import contextlib
 import os
@@ -28,9 +28,10 @@ def made_folder(folder: Path) -> Generator[Path]:
 
 @contextlib.contextmanager
 def without_local_settings() -> Generator[None]:
-    """Keep libraries from settings of the current folder and from git, whose settings name commands that it executes.
+    """Keep libraries from settings of the current folder, and from git, which executes commands in its settings.
 
-    The current folder may be a foreign run, and W&B would send its key to the server that ``wandb/settings`` names.
+    The current folder may be a foreign run. W&B would send the user's API key to the server named in its
+    ``wandb/settings``.
     """
     before = os.environ.get(_DISABLE_GIT)
     os.environ[_DISABLE_GIT] = "true"

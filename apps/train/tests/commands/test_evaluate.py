@@ -99,7 +99,7 @@ def test_all_checkpoints_are_evaluated_in_order_of_their_steps(evaluate: Command
 def test_a_stored_evaluation_can_be_overridden(evaluate: Command, run: Path, trained: Path) -> None:
     result = evaluate(f"run={run}", "evaluation.elbo_train.evaluator.evaluate_on=test")
     assert result.code == 0, result
-    assert "the run has logged 'ELBO/Train' on 'train', and this evaluates 'test'" in result.errors
+    assert "the run has logged 'ELBO/Train' on 'train', and now it is evaluated on 'test'" in result.errors
     assert "evaluation.elbo_train.name=" in result.errors
     names = {name for line in read_new(run, trained) for name in line}
     assert names >= {"ELBO/Train", "ELBO/Validation", "Images/Samples", "Images/Reconstructions"}
@@ -269,7 +269,7 @@ def set_foreign_target(run: Path) -> None:
         (["run={run}", "evaluation.elbo_train.name=time"], ["`evaluation.elbo_train.name`: 'time'", "choose another"]),
         (["run={run}", "~evaluation.elbo_tain"], ["no `elbo_tain` to remove", "Did you mean `elbo_train`?"]),
         (["run={run}", "~evaluation.elbo_train.nam"], ["`evaluation.elbo_train` has no `nam`", "`name`?"]),
-        (["run=runs/nowhere"], ["`run`: there is no 'runs/nowhere'"]),
+        (["run=runs/nowhere"], ["There is no run 'runs/nowhere'"]),
         (["run={run}", "weights=bst"], ["`weights`", "best, last, step-00000002, step-00000004", "`best`?"]),
         (["run={run}", "wieghts=best"], ["has no key `wieghts`", "Did you mean `weights`?"]),
         (["run={run}", "params.beta=1"], ["has no key `params.beta`", "Everything else comes from the run"]),
@@ -288,7 +288,7 @@ def set_foreign_target(run: Path) -> None:
         (["run={run}", "device=nowhere"], ["`device` has no option `nowhere`", "default, laptop, slurm, workstation"]),
         (["run={spoiled}"], ["`architectures.prior._target_`", "'subprocess.Popen'", "allow=[subprocess.Popen]"]),
         (["--diff", "{run}"], ["`--diff` needs two runs, got 1"]),
-        (["--diff", "{run}", "nowhere"], ["there is no 'nowhere'"]),
+        (["--diff", "{run}", "nowhere"], ["There is no run 'nowhere'"]),
     ],
     ids=lambda value: " ".join(value)[-40:],
 )
@@ -376,7 +376,7 @@ def test_a_failed_evaluation_is_reported_after_the_others_have_run(
 
 
 def test_the_traceback_flag_shows_the_traceback(evaluate: Command) -> None:
-    with pytest.raises(ValueError, match="there is no 'nowhere'"):
+    with pytest.raises(ValueError, match="There is no run 'nowhere'"):
         evaluate("run=nowhere", "--traceback")
 
 

@@ -74,7 +74,7 @@ def test_each_part_builds_what_it_needs(part: str, target: str) -> None:
     ],
 )
 def test_no_part_builds_what_belongs_to_another(part: str, target: str) -> None:
-    with pytest.raises(NotAllowedError, match=rf"a foreign config may not build '{target}' here, only"):
+    with pytest.raises(NotAllowedError, match=rf"a foreign config can't build '{target}' here, only"):
         build(target, part=part)
 
 
@@ -152,7 +152,7 @@ def test_any_other_target_is_refused_and_named_with_its_key(part: str, target: s
     with pytest.raises(CompositionError) as error:
         build(target, part=part)
     message = str(error.value)
-    assert message.startswith(f"`part._target_`: a foreign config may not build {target!r}")
+    assert message.startswith(f"`part._target_`: a foreign config can't build {target!r}")
     assert f"allow=[{target}]" in message
 
 

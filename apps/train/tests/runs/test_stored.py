@@ -164,7 +164,7 @@ def keep(run: Path) -> None:
         (keep, "../cop", "last", ["there is no", "Did you mean `copy`?", "The newest run below", "copy'"]),
         (keep, "..", "last", ["is not a run directory", "The newest run below", "copy'"]),
         (keep, "../../VEA/copy", "last", ["has VAE", "Did you mean `VAE`?"]),
-        (empty, ".", "last", ["is empty"]),
+        (empty, ".", "last", ["is not a run directory: it is empty"]),
         (remove("config.yaml"), ".", "last", ["is an incomplete run directory: `config.yaml` is missing"]),
         (
             remove("run.json", "checkpoints"),

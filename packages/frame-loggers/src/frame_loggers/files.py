@@ -1,4 +1,4 @@
-"""Files that are replaced atomically, or opened without following a link."""
+"""Atomic replacement of files, and opening without following links."""
 
 import contextlib
 import errno
@@ -12,12 +12,12 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 
 def open_regular(path: str | Path, flags: int) -> int:
-    """Open a regular file without following a link: an ``opener`` for `open`.
+    """Open a regular file without following links; an ``opener`` for `open`.
 
-    A pipe or a device is refused, and a file with a second name (a hard link) is not written.
+    Pipes and devices are refused. A file with a second name (a hard link) can't be opened for writing.
 
     Raises:
-        OSError: It is something else, or can't be opened.
+        OSError: The path is not such a file, or can't be opened.
     """
     if os.path.islink(path):
         raise OSError(errno.ELOOP, "a link is not followed", str(path))
@@ -34,11 +34,11 @@ def open_regular(path: str | Path, flags: int) -> int:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Generator[Path]:
-    """Yield a new empty file in the same folder, and put it in the place of ``path`` after the block.
+    """Yield a new empty file in the same folder, and replace ``path`` by it after the block.
 
-    At any time ``path`` is the old file or the new one, complete and flushed to the disk. If the block raises,
+    At any time, ``path`` is either the old file or the complete new one, flushed to the disk. If the block raises,
     ``path`` is unchanged and the new file is removed. The mode of the file follows the umask, even if the block
-    replaces the file it was given.
+    replaces the yielded file.
 
     Raises:
         OSError: The file can't be written.
@@ -59,13 +59,13 @@ def replacing(path: Path) -> Generator[Path]:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write a text file in UTF-8, and replace an older one atomically."""
+    """Write a text file in UTF-8, replacing an older one atomically."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what `replacing` left in a folder when its process was killed; nobody else may write there."""
+    """Remove temporary files of `replacing` from a folder in which no other process writes."""
     for temporary in folder.glob(".*.tmp"):
         if not temporary.is_dir() or temporary.is_symlink():
             temporary.unlink()

@@ -27,15 +27,15 @@ class Histogram(NamedTuple):
 
 @dataclass(frozen=True)
 class MetricsLine:
-    """A line of ``metrics.jsonl``: everything that was logged at once.
+    """A line of ``metrics.jsonl``: the values of one entry.
 
     JSON has no NaN and no infinity. They are written as the strings ``"NaN"``, ``"Infinity"`` and
     ``"-Infinity"``, and these strings are read as numbers.
 
     Args:
-        values: By full name, a number, a text, the path of an image file relative to the directory, a
-            `Histogram`, or a table as a dict of columns.
-        global_step: None if it is not known.
+        values: The values by full name. A value is a number, a text, the path of an image file relative to the
+            directory, a `Histogram`, or a table as a dict of columns.
+        global_step: The global step, or None if it is unknown.
         time: Seconds since the epoch.
         seconds: Duration of the evaluation that made the values.
         counters: Counters by name.
@@ -87,7 +87,7 @@ class MetricsLine:
 
     @classmethod
     def decode(cls, text: str) -> Self | None:
-        """Read a line; return None for one that is not a JSON object, for example because it was cut off."""
+        """Read a line; return None if it is not a JSON object, for example because it is truncated."""
         try:
             entries = _map_leaves(_restore_non_finite, json.loads(text))
         except (ValueError, RecursionError):
@@ -112,7 +112,7 @@ class MetricsFile:
         self._path = directory / "metrics.jsonl"
 
     def append(self, line: MetricsLine) -> None:
-        """Write a line at once; a line that cannot be written completely leaves the file as it was.
+        """Write a line immediately. If it cannot be written completely, the file is unchanged.
 
         Raises:
             ValueError: A value has the name of another key.
@@ -170,7 +170,7 @@ def as_number(value: Any) -> float | None:
 
 
 def suggest_image_paths(name: str, global_step: int | None) -> Iterator[str]:
-    """Yield relative paths for an image, each to be taken if all before it are in use.
+    """Yield candidates for the relative path of an image, for the first unused one to be taken.
 
     >>> from itertools import islice
     >>> list(islice(suggest_image_paths("Images/Samples", 500), 2))
@@ -189,7 +189,7 @@ def is_image_path(value: Any) -> bool:
 
 
 def read_image_name(path: Path) -> tuple[str, int]:
-    """Read the name and the step of an image from the name of its file; a file name without a step has step 0.
+    """Read the name and the step of an image from its file name. The step is 0 if the file name has none.
 
     >>> read_image_name(Path("images/Images_Samples-00000500-1.png"))
     ('Images_Samples', 500)

@@ -36,7 +36,7 @@ def read_wandb_run(directory: Path) -> WandbRun | None:
     """Return the W&B run of a directory, or None if it has none.
 
     Raises:
-        ValueError: Its identity can't be read.
+        ValueError: The identity can't be read.
     """
     path = _get_path(directory)
     if not path.exists():

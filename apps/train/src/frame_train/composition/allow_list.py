@@ -1,4 +1,4 @@
-"""What a foreign config may build, and where that may write."""
+"""Allow lists: the names that a foreign config may build, and the places that loggers write to."""
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from frame_train.errors import CompositionError
 
 
 class _Part(NamedTuple):
-    """What a part of a foreign config may build.
+    """Names that a part of a foreign config may build.
 
     Args:
         packages: Our packages; their public names are allowed.
@@ -32,7 +32,7 @@ _DATA = _Part(
     ("frame_core", "frame_train.data"),
     ("torchvision.transforms",),
     (
-        # Data sets that only read, and only their own published files. Others extract archives that they find, execute
+        # Data sets that only read their own published files. Others extract archives that they find, execute
         # a pickle, or read any picture of this machine.
         "torchvision.datasets.fakedata.FakeData",
         "torchvision.datasets.mnist.MNIST",
@@ -54,7 +54,7 @@ _EVALUATION = _Part(
 _LOGGER = _Part(classes=("frame_loggers.tensorboard.TensorBoardLogger", "frame_loggers.wandb.WandbLogger"))
 _PARTS = {"optimization.data": _DATA, "evaluation": _EVALUATION, "logger": _LOGGER}
 _LOGS = {"WandbLogger": ".", "TensorBoardLogger": "tensorboard"}
-"""Where each logger writes, relative to the run directory."""
+"""The folder that each logger writes to, relative to the run directory."""
 
 
 class NotAllowedError(CompositionError):
@@ -62,7 +62,7 @@ class NotAllowedError(CompositionError):
 
 
 class AllowList:
-    """What one part of a foreign config may build, how, and what the caller allows besides.
+    """Check of the names and objects that a part of a foreign config may build, and of their arguments.
 
     Names alone are not safe: ``torch.nn.functional.torch.load`` begins with an allowed name. So the named object is
     checked as well. It must be public in one of our packages, or a class that an allowed library defines.
@@ -71,7 +71,7 @@ class AllowList:
         part: The key that is built, such as ``optimization.model``.
         directory: The run directory, the only place that loggers write to.
         names: Names that the caller allows: a package or a module, which allows everything defined in it, or one dotted
-            path. What they name is built as the config says.
+            path. Their arguments are not restricted.
     """
 
     def __init__(self, part: str, directory: Path, names: Sequence[str] = ()) -> None:
@@ -106,7 +106,7 @@ class AllowList:
     def restrict_arguments(
         self, path: str, target: Callable[..., Any], positional: Sequence[Any], arguments: Mapping[str, Any]
     ) -> tuple[Sequence[Any], Mapping[str, Any]]:
-        """Return the arguments with which a target downloads nothing, and logs to the run directory alone."""
+        """Return arguments with which a target downloads nothing, and logs only to the run directory."""
         forced: dict[str, Any] = {"download": False}
         if target.__name__ in _LOGS:
             forced["directory"] = str(self._directory / _LOGS[target.__name__])
@@ -128,8 +128,8 @@ class AllowList:
         classes = [name.rpartition(".")[2] for name in self._part.classes]
         allowed = ", ".join([*self._part.packages, *self._part.libraries, *classes])
         return (
-            f"`{key}`: a foreign config may not build {path!r} here, only {allowed}.\n"
-            f"If you trust it: `allow=[{path}]`."
+            f"`{key}`: a foreign config can't build {path!r} here, only {allowed}.\n"
+            f"If you trust it, add `allow=[{path}]`."
         )
 
 

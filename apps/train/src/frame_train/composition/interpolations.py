@@ -1,4 +1,4 @@
-"""Interpolations of a foreign config, which read nothing of this machine."""
+"""Restricted interpolations of foreign configs, which can't read from this machine."""
 
 from collections.abc import Collection
 from typing import Any, cast
@@ -14,11 +14,11 @@ _HARMLESS = frozenset({"oc.select", _RESOLVER})
 def restrict_interpolations(config: DictConfig, allowed: Collection[str] = ()) -> DictConfig:
     """Return a config that calls no resolver of this process, so that it reads neither variables nor files.
 
-    ``${oc.env:NAME,default}`` is the default, and ``${oc.decode:…}`` decodes plain values. Any other resolver raises
-    where it is used: it may be the user's own, such as one that evaluates Python.
+    ``${oc.env:NAME,default}`` is the default, and ``${oc.decode:…}`` decodes plain values. Any other resolver raises an
+    error on use, because it may be the user's own, such as one that evaluates Python.
 
     Args:
-        config: A config as it was read; nothing in it was resolved yet.
+        config: A config without resolved interpolations.
         allowed: Names of resolvers that it may call.
     """
     if not OmegaConf.has_resolver(_RESOLVER):
@@ -28,7 +28,7 @@ def restrict_interpolations(config: DictConfig, allowed: Collection[str] = ()) -
 
 
 def escape(text: str) -> str:
-    """Return a text that a config holds as it is, whatever interpolation it resembles."""
+    """Escape the interpolations in a text, so that a config contains the text unchanged."""
     return text.replace("${", "\\${")
 
 
@@ -41,10 +41,10 @@ def _restrict(value: Any, allowed: Collection[str]) -> Any:
 
 
 def _rewrite(tree: Any, allowed: Collection[str]) -> str:
-    """Return the text of a parse tree, with a call of our resolver in place of each that is not allowed."""
+    """Return the text of a parse tree, with our resolver in place of resolvers that are not allowed."""
     children = getattr(tree, "children", None)
     if children is None:
-        return "" if tree.symbol.type < 0 else tree.getText()  # the end of the text is a token too
+        return "" if tree.symbol.type < 0 else tree.getText()  # the end of the text is also a token
     parts = [_rewrite(child, allowed) for child in children]
     if type(tree).__name__ == "InterpolationResolverContext":
         opening, name, colon, *arguments, closing = parts
@@ -58,14 +58,14 @@ def _resolve(name: Any, *arguments: Any, _parent_: Container, _node_: Node) -> A
     """Resolve ``${<name>:<arguments>}`` of a foreign config.
 
     Raises:
-        ValueError: That would read something, or call what the user has registered.
+        ValueError: It would read an environment variable, or call a resolver of the user.
     """
     match name, *arguments:
         case "oc.env", _, default:
             return None if default is None else str(default)
         case "oc.env", *_:
-            raise ValueError(f"a foreign config reads no environment variable, such as {arguments[0]!r}")
+            raise ValueError(f"a foreign config can't read the environment variable {arguments[0]!r}")
         case "oc.decode", None | str() as text if "$" not in (text or ""):
             return decode(text, _parent_, _node_)
         case _:
-            raise ValueError(f"a foreign config calls no resolver, such as `{name}`; if you trust it: `allow=[{name}]`")
+            raise ValueError(f"a foreign config can't call the resolver `{name}`; if you trust it, `allow=[{name}]`")

@@ -1,4 +1,4 @@
-"""Older names in configs, and their present names."""
+"""Old names in configs, and their present names."""
 
 import re
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ _JOINT_MODEL = "frame_core.JointModel"
 
 
 def rename_old_words(config: DictConfig, run_format: int | None = None) -> list[str]:
-    """Replace older names in a config, of a run too, by the present ones.
+    """Replace old names in a config, composed or stored, by the present ones.
 
     Args:
         config: A composed config, or that of a stored run; it is changed.
@@ -67,7 +67,7 @@ def _rename_targets(config: DictConfig) -> list[str]:
 
 
 def _iterate_targets(node: DictConfig | ListConfig) -> Iterator[tuple[DictConfig, str]]:
-    """Yield every node that names a target in so many words, with that name."""
+    """Yield every node with a literal target, and that target."""
     names = range(len(node)) if isinstance(node, ListConfig) else list(node)
     for name in names:
         if not OmegaConf.is_interpolation(node, name) and not OmegaConf.is_missing(node, name):
@@ -126,7 +126,7 @@ def _rename_keys(config: DictConfig) -> list[str]:
 
 
 def _replace_joint_optimization(config: DictConfig) -> list[str]:
-    """Replace `JointOptimization` of ``models`` by `BatchOptimization` of a `JointModel`, and what refers to them."""
+    """Replace `JointOptimization` of ``models`` by `BatchOptimization` of a `JointModel`, with all references."""
     optimization = OmegaConf.select(config, "optimization", throw_on_resolution_failure=False)
     if not isinstance(optimization, DictConfig) or _get_raw(optimization).get("_target_") != _JOINT_OPTIMIZATION:
         return []
@@ -155,7 +155,7 @@ def _update(config: DictConfig, raw: dict[str, Any]) -> None:
 
 
 def _get_raw(config: DictConfig) -> dict[str, Any]:
-    """Return a config as a plain container, in which interpolations are texts."""
+    """Return a config as a plain container with unresolved interpolations."""
     return cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
 
 

@@ -1,4 +1,4 @@
-"""Construction of the objects that a config describes. Nothing else in this package calls what a config names."""
+"""Construction of the objects in a config. Nothing else in this package calls a target of a config."""
 
 import functools
 import importlib
@@ -21,7 +21,7 @@ from frame_train.composition.signatures import describe, find_argument_problems,
 from frame_train.errors import CompositionError, collected, raise_any, suggest
 
 Construct = Callable[[Callable[..., Any], Sequence[Any], Mapping[str, Any], str], Any]
-"""Calls a target with positional arguments and arguments by name; the last parameter is the key of the node."""
+"""Function that calls a target, given positional arguments, arguments by name, and the key of the node."""
 
 RESERVED_KEYS = ("_target_", "_args_", "_partial_", "_convert_", "_recursive_", "_copy_")
 """Keys of a node that control the call of its target."""
@@ -45,7 +45,7 @@ class Composition:
     """The objects that one config describes, each built once.
 
     `instantiate` returns the same values as `hydra.utils.instantiate`, with two differences. A node that two keys refer
-    to (``${model}``) is one object, where Hydra makes a copy for each reference; ``_copy_: true`` asks for copies.
+    to (``${model}``) is one object; Hydra makes a copy for each reference, and so does ``_copy_: true``.
     Containers are plain dictionaries and lists.
 
     >>> from omegaconf import OmegaConf
@@ -97,7 +97,7 @@ class Composition:
         return value
 
     def limited_to(self, allowed: AllowList) -> Self:
-        """Return a composition that shares the objects of this one, and builds others under an allow list."""
+        """Return a composition that shares the objects of this one, and builds others only if a list allows them."""
         limited = copy(self)
         limited._allowed = allowed
         return limited
@@ -162,7 +162,7 @@ def find_target(path: Any, key: str, allowed: AllowList | None = None) -> Callab
     module = path.rpartition(".")[0]
     try:
         target = hydra_instantiate({"_target_": path, "_partial_": True}).func
-    except SystemExit as error:  # a script, which reads a command line of its own
+    except SystemExit as error:  # a script that parses its own command line
         message = (
             f"`{module}` ends the program when it is imported. Put its commands under `if __name__ == '__main__':`."
         )
@@ -170,7 +170,7 @@ def find_target(path: Any, key: str, allowed: AllowList | None = None) -> Callab
     except HydraException as error:
         reason = " ".join(str(error).split())
         failure = _describe_failed_import(error)
-        if failure:  # one mistake, however many targets are in that module
+        if failure:  # reported once, however many targets are in that module
             raise CompositionError(f"`{module}` can't be imported: {failure}", key) from error
         if "Error locating target" in reason:
             raise CompositionError(f"`{key}`: there is no `{path}`.{_explain_missing(path)}", key) from error

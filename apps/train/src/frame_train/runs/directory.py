@@ -74,7 +74,7 @@ def make_run_directory(config: DictConfig) -> Generator[Path]:
 
 
 def check_entries(directory: Path) -> None:
-    """Check that what we read and write in a run directory are files and folders of its own.
+    """Check that everything in a run directory that is read or written is a regular file or a folder.
 
     Raises:
         CompositionError: An entry is a link, a pipe or a device, or a folder in place of a file.
@@ -90,11 +90,11 @@ def check_entries(directory: Path) -> None:
 
 
 def _list_entries(directory: Path) -> Iterator[tuple[Path, Sequence[str]]]:
-    """List what we read or write in a run directory, whether it exists or not, each with what it may be."""
+    """Yield all paths of a run directory that are read or written, existing or not, with their allowed kinds."""
     yield from ((directory / name, ["file"]) for name in _FILES)
     for folder in (directory / name for name in _FOLDERS):
         yield folder, ["folder"]
-        for root, folders, files in os.walk(folder):  # it enters no link
+        for root, folders, files in os.walk(folder):  # `walk` does not follow links
             for name in (*folders, *files):
                 is_link_of_wandb = root == str(directory / "wandb") and name in _LINKS_OF_WANDB
                 yield Path(root, name), ["file", "folder", "link"] if is_link_of_wandb else ["file", "folder"]

@@ -48,7 +48,7 @@ def _locate(path: Path, weights: str, device: DictConfig | None, needs_checkpoin
 
         experiments_root = Path((device or read_device()).experiments_root).expanduser()
         return _check(download_run(str(path), weights, experiments_root / "downloaded"), needs_checkpoint), weights
-    raise CompositionError(f"`run`: there is no {str(path)!r}.{_describe_nearest(path)}")
+    raise CompositionError(f"There is no run {str(path)!r}.{_describe_nearest(path)}")
 
 
 def _is_remote(where: str) -> bool:
@@ -60,22 +60,22 @@ def _find_directory_of(checkpoint: Path) -> Path:
         if (directory / "config.yaml").is_file():
             return directory
     raise CompositionError(
-        f"`run`: {str(checkpoint)!r} is not in a run directory, whose `config.yaml` describes the model. "
-        "Name the run directory, or a file in its `checkpoints`."
+        f"{str(checkpoint)!r} is not in a run directory, whose `config.yaml` describes the model. "
+        "Name a run directory, or a file in its `checkpoints`."
     )
 
 
 def _check(directory: Path, needs_checkpoint: bool) -> Path:
-    """Check that a run directory is complete, has a known format, and has files of its own alone."""
+    """Check that a run directory is complete, has a known format, and has no links to other places."""
     check_entries(directory)
     parts = ["config.yaml", "run.json", "checkpoints/*.ckpt"][: 3 if needs_checkpoint else 2]
     missing = [f"`{part}`" for part in parts if not any(path.is_file() for path in directory.glob(part))]
     if len(missing) == len(parts):
-        what = "is not a run directory" if any(directory.iterdir()) else "is empty"
-        raise CompositionError(f"`run`: {str(directory)!r} {what}.{_name_newest(directory)}")
+        reason = "" if any(directory.iterdir()) else ": it is empty"
+        raise CompositionError(f"{str(directory)!r} is not a run directory{reason}.{_name_newest(directory)}")
     if missing:
         raise CompositionError(
-            f"`run`: {str(directory)!r} is an incomplete run directory: {' and '.join(missing)} "
+            f"{str(directory)!r} is an incomplete run directory: {' and '.join(missing)} "
             f"{'is' if len(missing) == 1 else 'are'} missing.{_name_newest(directory.parent)}"
         )
     read_description(directory)

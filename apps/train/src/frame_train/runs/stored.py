@@ -30,9 +30,8 @@ if TYPE_CHECKING:
 def load_run(where: str | Path, weights: str = "last", allow: Sequence[str] = ()) -> "Run":
     """Load a run: its model with the weights, its data, its config and its metrics.
 
-    A run is data, wherever it comes from: it builds only classes of this project's packages, of torch and of
-    torchvision, and what ``allow`` names. It executes, downloads and writes nothing, and it reads no environment
-    variable. See ``docs/security.md``.
+    A run may be somebody else's. So it builds only classes of this project, torch and torchvision, and names in
+    ``allow``. It executes, downloads and writes nothing, and reads no environment variable. See ``docs/security.md``.
 
     Args:
         where: A run directory, a checkpoint in it, or ``entity/project/run_id`` of W&B.
@@ -66,7 +65,7 @@ class Run:
     Args:
         directory: The run directory.
         config: Its config.
-        allow: What the config may name beside what every foreign config may.
+        allow: Further names that the config may use.
         device: The device config of this machine; None for the one that ``DEVICE_NAME`` names.
 
     Attributes:
@@ -191,7 +190,7 @@ def read_config(directory: Path, allow: Sequence[str] | None = ()) -> DictConfig
 
     Args:
         directory: The run directory.
-        allow: Names of resolvers that a foreign config may call; None if the config is code that the user runs.
+        allow: Names of resolvers that a foreign config may call; None for a config that the user trusts.
 
     Raises:
         CompositionError: The config can't be read, or is not a mapping.

@@ -1,4 +1,4 @@
-"""YAML files of a run directory, which somebody else may have written."""
+"""YAML files of a run directory, which may be somebody else's."""
 
 from io import StringIO
 from pathlib import Path
@@ -14,11 +14,11 @@ _MOST_LEVELS = 50
 
 
 def load_yaml(path: Path) -> DictConfig | ListConfig:
-    """Load a YAML file that is neither too long nor too deep, and in which nothing multiplies.
+    """Load a YAML file of limited length and depth, without aliases, which could expand without limit.
 
     Raises:
-        ValueError: It is malformed, too long or nested too deeply, or a part of it stands for another one.
-        OSError: It can't be read.
+        ValueError: The file is malformed, too long or nested too deeply, or has an alias.
+        OSError: The file can't be read.
     """
     with open(path, encoding="utf-8", opener=open_regular) as file:
         text = file.read(_MOST_CHARACTERS + 1)
@@ -39,4 +39,4 @@ def _check_tokens(text: str) -> None:
         if n_levels > _MOST_LEVELS:
             raise ValueError(f"it has more than {_MOST_LEVELS} levels")
         if isinstance(token, AliasToken):
-            raise ValueError(f"an alias, `*{token.value}`, is not expanded")
+            raise ValueError(f"it has the alias `*{token.value}`, which is not supported")
