@@ -89,7 +89,7 @@ def test_a_caller_allows_a_resolver_by_name() -> None:
     config = OmegaConf.create({"key": "${own_resolver:1}", "other": "${oc.env:TOKEN}"})
     restricted = restrict_interpolations(config, ["own_resolver"])
     assert restricted.key == SECRET
-    with pytest.raises(OmegaConfBaseException, match=r"environment variable, such as 'TOKEN'"):
+    with pytest.raises(OmegaConfBaseException, match=r"the environment variable 'TOKEN'"):
         _ = restricted.other
 
 

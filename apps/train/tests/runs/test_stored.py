@@ -161,7 +161,7 @@ def keep(run: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "where", "weights", "messages"),
     [
-        (keep, "../cop", "last", ["there is no", "Did you mean `copy`?", "The newest run below", "copy'"]),
+        (keep, "../cop", "last", ["There is no run", "Did you mean `copy`?", "The newest run below", "copy'"]),
         (keep, "..", "last", ["is not a run directory", "The newest run below", "copy'"]),
         (keep, "../../VEA/copy", "last", ["has VAE", "Did you mean `VAE`?"]),
         (empty, ".", "last", ["is not a run directory: it is empty"]),
