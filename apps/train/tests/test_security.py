@@ -160,9 +160,7 @@ def test_no_archive_is_extracted(evaluate: Command, run: Path, outside: Path, ke
     change(run, **{key.replace(".", "__"): {"_target_": "torch.nn.Identity", "a": data_set}})
     result = evaluate(f"run={run}")
     assert (result.code, result.output) == (2, "")
-    assert (
-        f"can't build 'torchvision.datasets.{name}' here" in result.errors or "`torch.nn.Identity`" in result.errors
-    )
+    assert f"can't build 'torchvision.datasets.{name}' here" in result.errors or "`torch.nn.Identity`" in result.errors
 
 
 # It reads nothing of this machine.

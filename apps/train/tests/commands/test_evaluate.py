@@ -283,7 +283,7 @@ def set_foreign_target(run: Path) -> None:
             ["run={run}", "evaluation.elbo_tain.evaluator.evaluate_on=test"],
             ["`evaluation.elbo_tain` must be an `EvaluationCallback`", "Did you mean `evaluation.elbo_train`?"],
         ),
-        (["run={run}", "evaluation.elbo_train.name=ELBO/Validation"], ["is also the name of `evaluation.elbo_validation`"]),
+        (["run={run}", "evaluation.elbo_train.name=ELBO/Validation"], ["is also the name of `evaluation.elbo_val"]),
         (["run={run}", "evaluation.elbo_train.evaluator.n_sample=1"], ["Did you mean `n_samples`?"]),
         (["run={run}", "device=nowhere"], ["`device` has no option `nowhere`", "default, laptop, slurm, workstation"]),
         (["run={spoiled}"], ["`architectures.prior._target_`", "'subprocess.Popen'", "allow=[subprocess.Popen]"]),
