@@ -11,7 +11,7 @@ from subprocess import CalledProcessError
 from frame_core.checks import suggest
 from frame_train.console import print_error
 from results.measuring import measure
-from results.pages import ROOT, format_estimate, get_picture, write_pages
+from results.pages import ROOT, format_estimate, format_result, get_picture, write_pages
 from results.table import Row, read_measurements, read_rows, write_measurements
 
 
@@ -61,15 +61,18 @@ def _verify(name: str, rows: dict[str, Row], runs: Path, data_root: Path | None)
         shutil.copyfile(picture, get_picture(name))
     write_measurements({**read_measurements(), name: measurement})
     write_pages(rows, read_measurements())
-    result = f"{name}: {row.metric} {format_estimate(measurement.estimate, row.unit)}"
+    estimate = measurement.estimate
+    sys.stdout.write(f"{name}: {row.metric} {format_result(row, measurement)}\n")
     if row.expected is None:
-        mean, error = measurement.estimate.mean, measurement.estimate.standard_error
-        sys.stdout.write(f"{result}; to expect it: `expected: {{mean: {mean:.5g}, standard_error: {error:.2g}}}`\n")
+        numbers = f"{{mean: {estimate.mean:.5g}, standard_error: {estimate.standard_error:.2g}}}"
+        sys.stdout.write(f"  The row expects nothing yet; add `expected: {numbers}`.\n")
         return True
-    distance = row.expected.count_standard_errors(measurement.estimate)
-    expected = f"expected {format_estimate(row.expected, row.unit)} within {row.tolerance:g} standard errors"
-    sys.stdout.write(f"{result}; {expected}, got {distance:.1f}\n")
-    return row.expects(measurement.estimate)
+    distance = row.expected.count_standard_errors(estimate)
+    sys.stdout.write(
+        f"  expected {format_estimate(row.expected, row.unit)} within {row.tolerance:g} standard errors of the "
+        f"difference, got {distance:.1f}\n"
+    )
+    return row.expects(estimate)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 
+from torch import nn
+
 from benchmarks.report import describe_machine
 from frame_core import EvaluationView, Model, run_evaluation
 from frame_eval import FrechetDistanceEvaluation
@@ -59,7 +61,8 @@ def _read_last(record: Record, metric: str) -> float:
 def _judge(run: Run, judge: Record, model: Model | None = None) -> float:
     """Compute the Fréchet distance of the samples of a model to the validation images, on the judge's features."""
     classifier = load_run(judge.directory).model
-    features = classifier.get_submodule("predictor.network")[:-1]  # all layers but the last
+    *layers, _ = classifier.get_submodule("predictor.network").children()
+    features = nn.Sequential(*layers)
     return run_evaluation(FrechetDistanceEvaluation("valid", features), _view(run, model or run.model)).value
 
 

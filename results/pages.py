@@ -92,16 +92,17 @@ def _format_table(
         published = [
             f"{number.value} ({number.source})" if number else "" for number in (row.paper, row.implementation)
         ]
-        result = _format_result(row, measurements.get(name))
+        result = format_result(row, measurements.get(name))
         yield f"| {' | '.join([f'[`{name}`]({page}{name.lower()})', row.metric, result, *published])} |"
 
 
-def _format_result(row: Row, measurement: Measurement | None) -> str:
+def format_result(row: Row, measurement: Measurement | None) -> str:
+    """Return what was measured, beside its baseline, and what was expected if that is something else."""
     if measurement is None:
         return "not run"
     estimate = measurement.estimate
     result = format_estimate(estimate, row.unit)
-    if not row.expects(estimate):
+    if row.expected is not None and not row.expects(estimate):
         result += f", which is not the expected {format_estimate(row.expected, row.unit)}"
     if measurement.baseline is not None:
         baseline = _format(measurement.baseline, row.unit, _count_digits(estimate, row.unit))

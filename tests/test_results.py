@@ -1,6 +1,7 @@
 """The table of results, its measurements, and the pages made of both."""
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,14 +9,23 @@ from math import inf, sqrt
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
+from frame_core import EvaluationView, run_evaluation
+from frame_eval import LinearProbeEvaluation
 from frame_train.composition.compose import compose_config
 from frame_train.composition.settings import config_directory
+from frame_train.data import Digits
 from results import __main__ as command
 from results import pages, runs
+from results.baselines import Pixels, TrainingImages
+from results.measuring import measure
 from results.pages import PAGE, README, format_estimate, format_page, get_picture, insert_table
 from results.table import (
     FRECHET_DISTANCE,
@@ -202,6 +212,30 @@ def test_the_page_shows_what_was_expected_if_that_is_something_else() -> None:
     assert "−11.0 ± 1.0 nats, which is not the expected −30.0 ± 1.0 nats" in page
 
 
+# Baselines
+
+
+def test_a_probe_of_the_pixels_is_a_linear_classifier_of_them() -> None:
+    splits = {split: Digits(split) for split in ("train", "valid")}
+    evaluation = LinearProbeEvaluation("valid", n_train=10_000)
+    value = run_evaluation(evaluation, EvaluationView(Pixels(), splits, {})).value
+    (x, y), (x_valid, y_valid) = (
+        (batch["x"].flatten(1).numpy(), batch["y"].numpy())
+        for batch in (data_set.get_batch(torch.arange(len(data_set))) for data_set in splits.values())
+    )
+    oracle = make_pipeline(StandardScaler(), LogisticRegression(tol=1e-8, max_iter=10_000)).fit(x, y)
+    assert value == pytest.approx(oracle.score(x_valid, y_valid), abs=1.1 / 250)  # an example on the border
+
+
+def test_samples_of_the_training_images_are_training_images() -> None:
+    data_set = Digits("train")
+    samples = TrainingImages(data_set).sample(torch.Size([2, 10]))
+    x = data_set.get_batch(torch.arange(len(data_set)))["x"]
+    assert samples.shape == (2, 10, 1, 8, 8)
+    assert all((x == image).flatten(1).all(1).any() for image in samples.flatten(0, 1))
+    assert len(samples.flatten(0, 1).unique(dim=0)) > 15
+
+
 # The command
 
 
@@ -280,6 +314,27 @@ def test_a_row_is_trained_once_measured_and_written_to_the_pages(
     assert command.main(arguments) == code
     assert sorted(path.name for path in (table / "runs").glob("*/*/*")) == trained
     assert read_measurements(table / "measured.yaml") == {"SHORT": measurement}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("FRAME_DATA_ROOT" not in os.environ, reason="FRAME_DATA_ROOT names the folder of MNIST")
+def test_rows_are_measured_beside_their_baselines(tmp_path: Path) -> None:
+    few = ("trainer.max_epochs=1", "trainer.limit_train_batches=200")
+    accuracy = Row("MNIST_Classifier", "Accuracy/Validation", seeds=2, minutes=1.0, overrides=few)
+    gan = Row("MNIST_GAN", FRECHET_DISTANCE, 2, 1.0, few, judge="accuracy", baseline="training images")
+    rows = {"accuracy": accuracy, "gan": replace(gan, picture="Images/Samples")}
+    rows["probe"] = Row("MNIST_AE", "LinearProbe/Validation", 2, 1.0, few, baseline="pixels")
+    measured = {name: measure(name, rows, tmp_path, Path(os.environ["FRAME_DATA_ROOT"])) for name in rows}
+    assert min(measured["accuracy"][0].values) > 0.8
+    distances, floor = measured["gan"][0].values, measured["gan"][0].baseline
+    assert floor is not None
+    assert 0 < floor < 0.1 * min(distances)
+    picture = measured["gan"][1]
+    assert picture is not None
+    assert picture.name.startswith("Images_Samples-")
+    pixels = measured["probe"][0].baseline
+    assert pixels is not None
+    assert 0.85 < pixels < 0.93
 
 
 def test_a_training_that_fails_is_reported_and_nothing_is_written(
