@@ -177,6 +177,29 @@ def test_a_config_is_resolved_without_environment_values(reference: str, monkeyp
     assert resolved["params"] == {**params, "same": 3}
 
 
+NAMES = (
+    "run.name=${oc.env:OWN_TOKEN}",
+    "run.project=of-${oc.env:OWN_TOKEN}",
+    "run.name=${params.token}",
+    "evaluation.elbo_train.name=${oc.env:OWN_TOKEN}",
+    "+callbacks.best_checkpoint.filename=${oc.env:OWN_TOKEN}",
+    "+logger.wandb.name=${oc.env:OWN_TOKEN}",
+)
+
+
+@pytest.mark.parametrize("override", NAMES)
+def test_a_name_from_the_environment_is_refused(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, override: str
+) -> None:
+    monkeypatch.setenv("OWN_TOKEN", SECRETS["OWN_TOKEN"])
+    result = train(*RUN, "logging=none", "+params.token=${oc.env:OWN_TOKEN}", override)
+    key = override.lstrip("+").partition("=")[0]
+    assert (result.code, result.output) == (2, "")
+    assert f"`{key}` must not take its value from the environment" in result.errors
+    assert find_secrets(result.errors.encode()) == []
+    assert list_files(tmp_path) == set()
+
+
 # Names that leave their folder
 
 LEAVING = ("../" * 12 + "evil", "/evil", "~/evil", "..")

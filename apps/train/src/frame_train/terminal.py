@@ -14,7 +14,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from frame_train.composition.settings import hide_environment
-from frame_train.console import print_error, print_notice
+from frame_train.console import make_printable, print_error, print_notice
 
 _SHOWN = (
     "params",
@@ -67,7 +67,7 @@ def make_wide_console() -> Console:
 def print_closing(last_values: Mapping[str, tuple[float, int | None]], directory: Path) -> None:
     """Print the last value of every metric, and the run directory."""
     print_values([(name, value, step) for name, (value, step) in sorted(last_values.items())])
-    Console().print(Text(f"Run directory: {directory}"), soft_wrap=True)
+    Console().print(Text(make_printable(f"Run directory: {directory}")), soft_wrap=True)
 
 
 def print_values(values: Sequence[tuple[str, float, int | None]]) -> None:
@@ -75,7 +75,7 @@ def print_values(values: Sequence[tuple[str, float, int | None]]) -> None:
     if values:
         table = Table("metric", Column("last value", justify="right"), Column("global step", justify="right"))
         for name, value, step in values:
-            table.add_row(escape(name), f"{value:.5g}", "" if step is None else str(step))
+            table.add_row(_make_cell(name), f"{value:.5g}", "" if step is None else str(step))
         Console().print(table)
 
 
@@ -101,16 +101,20 @@ def print_differences(directories: Sequence[Path], differences: Mapping[str, Seq
     """Print the differences between two runs, with a table for each kind."""
     console = make_wide_console()
     for letter, directory in zip("AB", directories):
-        console.print(Text(f"{letter}: {directory}"), soft_wrap=True)
+        console.print(Text(make_printable(f"{letter}: {directory}")), soft_wrap=True)
     for title, rows in differences.items():
         if rows:
             values = (Column(letter, overflow="fold") for letter in "AB")
             table = Table(Column(title, overflow="fold"), *values, Column("B - A", justify="right"))
             for row in rows:
-                table.add_row(*map(escape, row))
+                table.add_row(*map(_make_cell, row))
             console.print(table)
         else:
             console.print(f"{title}: nothing differs")
+
+
+def _make_cell(text: str) -> str:
+    return escape(make_printable(text))
 
 
 def _add(tree: Tree, name: str, parent: DictConfig) -> None:
@@ -121,7 +125,7 @@ def _add(tree: Tree, name: str, parent: DictConfig) -> None:
         for child in node:
             _add(branch, str(child), node)
     else:
-        tree.add(Text.assemble((name, "cyan"), " ", _summarize(node)))
+        tree.add(Text.assemble((make_printable(name), "cyan"), " ", make_printable(_summarize(node))))
 
 
 def _holds_components(node: DictConfig) -> bool:

@@ -136,7 +136,7 @@ def test_an_unknown_subset_of_emnist_is_refused(tmp_path: Path) -> None:
 def test_a_missing_data_set_is_reported_with_its_folder_its_files_and_an_alternative(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as error:
         MNIST(str(tmp_path), "train")
-    for text in (str(tmp_path / "MNIST" / "raw"), *FILES, "`device.download_files` is off", "DIGITS_VAE"):
+    for text in (str(tmp_path / "MNIST" / "raw"), *FILES, "`download` is off (`device.download_files`;", "DIGITS_VAE"):
         assert text in str(error.value)
     assert list(tmp_path.iterdir()) == []
 

@@ -1,3 +1,4 @@
+import ast
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from frame_core import Model, run_evaluation
 from frame_eval import ELBOEvaluation
 from frame_train import load_run
 from frame_train.composition.objects import Composition
+from frame_train.errors import CompositionError
 
 ALONE = """
 import importlib.abc, runpy, sys
@@ -48,6 +50,31 @@ VAE = {
 }
 SCHEDULE = {"_target_": "frame_core.LinearWarmup", "start": 0.0, "end": 1.0, "over": "5 epochs"}
 PARTS = {"encoder": ENCODER, "decoder": DECODER}
+
+
+INJECTED = "a=0)\n__import__('os').system('true')  #"
+
+
+@pytest.mark.parametrize("name", [INJECTED, "a b", "class", "a.b", "1", ""])
+def test_a_key_that_is_not_the_name_of_an_argument_is_not_exported(tmp_path: Path, name: str) -> None:
+    model = {"_target_": "torch.nn.Sequential", "_args_": [{"_target_": "torch.nn.Identity", name: 1}]}
+    store(tmp_path, {"model": model})
+    with pytest.raises(CompositionError, match=r"can't be exported: .* is not the name of an argument"):
+        load_run(tmp_path).export(tmp_path / "weights.safetensors")
+    assert not (tmp_path / "weights.safetensors").exists()
+
+
+VALUES = (INJECTED, "'\"", "\\", "\x1b[2J", "\x9b2J", "\u202e", "日本", {INJECTED: [INJECTED]}, None, 0.5)
+
+
+@pytest.mark.parametrize("value", VALUES, ids=ascii)
+def test_a_value_is_exported_as_a_literal(tmp_path: Path, value: Any) -> None:
+    model = {"_target_": "torch.nn.Sequential", "_args_": [{"_target_": "torch.nn.Identity", "a": value}]}
+    store(tmp_path, {"model": model})
+    lines = load_run(tmp_path).export(tmp_path / "weights.safetensors")
+    assert all(line.isprintable() for line in lines.splitlines())
+    (call,) = (node for node in ast.walk(ast.parse(lines)) if isinstance(node, ast.Call) and node.keywords)
+    assert ast.literal_eval(call.keywords[0].value) == value
 
 
 def store(directory: Path, config: dict[str, Any], allow: tuple[str, ...] = ()) -> Model:

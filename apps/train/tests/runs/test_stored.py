@@ -186,8 +186,8 @@ def keep(run: Path) -> None:
             "last",
             ["expected a mapping with a `model`", "got None"],
         ),
-        (cut_off, ".", "last", ["last.ckpt' is not a readable checkpoint: it is truncated"]),
-        (write("checkpoints/last.ckpt", "weights"), ".", "last", ["last.ckpt' is not a readable checkpoint"]),
+        (cut_off, ".", "last", ["last.ckpt' is damaged: its size and SHA-256 are not those in its manifest"]),
+        (write("checkpoints/x.ckpt", "weights"), ".", "x", ["x.ckpt' is not a readable checkpoint: it is truncated"]),
         (replace_by_folder, ".", "last", ["`weights` must name a checkpoint, got the folder", "last.ckpt'"]),
         (keep, "config.yaml", "last", ["config.yaml' is not a readable checkpoint"]),
         (keep, ".", "bset", ["no checkpoint 'bset'", "best, last, step-00000002", "Did you mean `best`?"]),
@@ -253,3 +253,76 @@ def test_a_checkpoint_outside_a_run_directory_is_refused(trained: Path, tmp_path
 def test_importing_the_package_does_not_import_torch() -> None:
     code = "import frame_train, sys; assert 'torch' not in sys.modules; assert 'load_run' in frame_train.__all__"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_weights_in_which_a_bit_is_flipped_are_reported(run: Path) -> None:
+    flip_a_bit(run / "checkpoints" / "last.ckpt")
+    with pytest.raises(CompositionError, match=r"last.ckpt' is damaged: its size and SHA-256 are not those"):
+        load_run(run)
+    assert load_run(run, "best").global_step == 4
+
+
+@pytest.mark.parametrize("text", ["[1]", "{}", '{"global_step": "4"}', "{", "[" * 100_000, "\0"], ids=lambda x: x[:9])
+def test_weights_with_a_manifest_that_cannot_be_read_are_reported(run: Path, text: str) -> None:
+    (run / "checkpoints" / "last.ckpt.json").write_text(text)
+    with pytest.raises(CompositionError, match=r"last.ckpt' is damaged"):
+        load_run(run)
+
+
+def test_the_previous_checkpoint_is_loaded_if_a_process_was_killed_while_it_saved(run: Path) -> None:
+    checkpoint = run / "checkpoints" / "last.ckpt"
+    checkpoint.rename(checkpoint.with_name(".last.ckpt.before"))
+    checkpoint.write_bytes(b"the new one")
+    assert load_run(run).global_step == 4
+
+
+def replace_weights(content: dict[str, Any], change_tensor: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    content["state_dict"] = {name: change_tensor(value) for name, value in content["state_dict"].items()}
+
+
+@pytest.mark.parametrize(
+    ("spoil_content", "message"),
+    [
+        (lambda content: content.update(global_step="4"), "missing or malformed"),
+        (lambda content: content.update(global_step=10**30), "missing or malformed"),
+        (lambda content: content.update(counters={"a": "b"}), "missing or malformed"),
+        (lambda content: content.update(counters={1: 1}), "missing or malformed"),
+        (lambda content: content.update(counters={"\x1b[2J": 1}), "missing or malformed"),
+        (lambda content: content["state_dict"].update({"model.a": 1}), "missing or malformed"),
+        (lambda content: content["state_dict"].update({1: 1}), "missing or malformed"),
+        (lambda content: replace_weights(content, torch.Tensor.int), "can't be loaded"),
+        (lambda content: replace_weights(content, lambda value: value.to("meta")), "can't be loaded"),
+    ],
+)
+def test_a_checkpoint_with_other_content_is_reported(
+    run: Path, spoil_content: Callable[[dict[str, Any]], None], message: str
+) -> None:
+    content = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    spoil_content(content)
+    torch.save(content, run / "checkpoints" / "x.ckpt")
+    with pytest.raises(CompositionError, match=message):
+        load_run(run, "x")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: &x [1]\nb: *x", "an alias, `*x`, is not expanded"),
+        ("[" * 100 + "]" * 100, "more than 50 levels"),
+        ("a: " + "x" * 1_000_000, "longer than 1,000,000 characters"),
+        ("run: 5\na: 1", "`run` must be a mapping"),
+        ("device: [1]\na: 1", "`device` must be a mapping"),
+    ],
+    ids=lambda text: text[:9],
+)
+def test_a_config_that_multiplies_or_has_another_form_is_refused(run: Path, text: str, message: str) -> None:
+    (run / "config.yaml").write_text(text)
+    with pytest.raises(CompositionError) as error:
+        load_run(run)
+    assert message in str(error.value)

@@ -15,7 +15,7 @@ from yaml import YAMLError
 from frame_train.composition.legacy import rename_old_words
 from frame_train.composition.options import read_options
 from frame_train.composition.overrides import is_override, normalize_overrides, own_folders
-from frame_train.composition.settings import config_directory
+from frame_train.composition.settings import config_directory, find_names_from_environment
 from frame_train.errors import CompositionError
 
 _GROUP_WITHOUT_OPTION = re.compile(r"\+?[a-z/]+=(null|true|false|[\d.]+|\{.*\})")
@@ -88,6 +88,12 @@ def prepare_config(config: DictConfig) -> list[str]:
     if type(config.seed) is not int or not 0 <= config.seed < 2**32:
         raise CompositionError(f"`seed` must be an integer from 0 to 2**32 - 1, got {config.seed!r}.", "seed")
     lines = rename_old_words(config)
+    for key in find_names_from_environment(config):
+        message = (
+            f"`{key}` must not take its value from the environment (`${{oc.env:…}}`): everybody can see names. "
+            f"Write the value itself, or `{key}=$VARIABLE` on the command line."
+        )
+        raise CompositionError(message, key)
     with open_dict(config.device):
         config.device.setdefault("big_data_root", config.device.get("data_root"))
     for name in ("data_root", "big_data_root", "experiments_root"):

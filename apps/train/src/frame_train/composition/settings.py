@@ -1,6 +1,7 @@
 """Config folders, and the values that configs take from the environment."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from omegaconf.resolvers.oc import env
 _PACKAGE = Path(__file__).resolve().parents[1]
 _SHORTEST_HIDDEN = 8  # characters; a shorter value could be a number or a common word
 _MASK = "<from the environment>"
+_NAMES = ("name", "project", "filename")
 
 
 def config_directory() -> Path:
@@ -69,6 +71,30 @@ def hide_environment(config: DictConfig) -> DictConfig:
     written = cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
     masked = OmegaConf.create(_mask(written))
     return OmegaConf.create({name: _hide(masked, name, value) for name, value in written.items()})
+
+
+def find_names_from_environment(config: DictConfig) -> list[str]:
+    """Return the keys of names that take their value from the environment: names are written in many places."""
+    hidden = hide_environment(config)
+    return [
+        key
+        for group in ("run", "evaluation", "callbacks", "logger")
+        for key in _iterate_names(cast(dict[str, Any], OmegaConf.to_container(config, resolve=False)).get(group), group)
+        if _select(config, key) != _select(hidden, key)
+    ]
+
+
+def _select(config: DictConfig, key: str) -> Any:
+    return OmegaConf.select(config, key, throw_on_resolution_failure=False)
+
+
+def _iterate_names(written: Any, key: str) -> Iterator[str]:
+    items = written.items() if isinstance(written, dict) else enumerate(written) if isinstance(written, list) else ()
+    for name, value in items:
+        if name in _NAMES:
+            yield f"{key}.{name}"
+        else:
+            yield from _iterate_names(value, f"{key}.{name}")
 
 
 def _mask(written: Any) -> Any:

@@ -11,9 +11,11 @@ from torch.nn.parameter import is_lazy
 
 from frame_train.errors import CompositionError, suggest
 from frame_train.optimization.training_state import TrainingState
+from frame_train.runs.checkpoint_files import find_intact
 
 _PREFIX = "model."
 _N_SHOWN = 3
+_LIMIT = 2**63  # of a count
 
 
 @dataclass(frozen=True)
@@ -76,21 +78,40 @@ def _find(directory: Path, weights: str) -> Path:
 
 
 def _read(path: Path) -> Checkpoint:
+    intact = find_intact(path)
+    if intact is None:
+        raise CompositionError(
+            f"`weights`: {str(path)!r} is damaged: its size and SHA-256 are not those in its manifest, "
+            f"{path.name + '.json'!r}. Choose another checkpoint."
+        )
     try:
-        content = _load(path)
+        content = _load(intact)
     except Exception as error:  # torch raises many types
         raise CompositionError(
             f"`weights`: {str(path)!r} is not a readable checkpoint: it is truncated, damaged or another kind of file. "
             "Choose another checkpoint."
         ) from error
     try:
-        state = cast(Mapping[str, Tensor], content["state_dict"])
-        weights = {name.removeprefix(_PREFIX): value for name, value in state.items() if name.startswith(_PREFIX)}
-        return Checkpoint(path, int(content["global_step"]), dict(content.get("counters", {})), weights)
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+        return _make_checkpoint(path, content)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise CompositionError(
-            f"`weights`: {str(path)!r} is not a checkpoint of a run: `state_dict` or `global_step` is missing."
+            f"`weights`: {str(path)!r} is not a checkpoint of a run: `state_dict`, `global_step` or `counters` is "
+            "missing or malformed."
         ) from error
+
+
+def _make_checkpoint(path: Path, content: Mapping[str, Any]) -> Checkpoint:
+    state, step, counters = content["state_dict"], content["global_step"], dict(content.get("counters", {}))
+    weights = {name.removeprefix(_PREFIX): value for name, value in state.items() if name.startswith(_PREFIX)}
+    if not all(isinstance(value, Tensor) for value in weights.values()) or not all(map(_is_name, counters)):
+        raise TypeError("expected tensors and names")
+    if not all(type(number) is int and 0 <= number < _LIMIT for number in (step, *counters.values())):
+        raise ValueError("expected counts")
+    return Checkpoint(path, step, counters, weights)
+
+
+def _is_name(name: Any) -> bool:
+    return isinstance(name, str) and name.isprintable()
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -120,6 +141,10 @@ def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
             f"`weights`: {str(checkpoint.path)!r} does not fit the `{type(model).__name__}` that the config describes: "
             f"{'; '.join(misfits[:_N_SHOWN])}{more}. Choose a checkpoint of this run."
         )
-    for name, value in own.items():
-        value.data = value.data.to(checkpoint.weights[name].dtype)
-    model.load_state_dict(checkpoint.weights)
+    try:
+        for name, value in own.items():
+            value.data = value.data.to(checkpoint.weights[name].dtype)
+        model.load_state_dict(checkpoint.weights)
+    except (RuntimeError, TypeError) as error:  # such as integers in place of floats, or tensors without data
+        reason = " ".join(str(error).split())
+        raise CompositionError(f"`weights`: {str(checkpoint.path)!r} can't be loaded: {reason}") from error

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_model
 from torch import nn
 
-from frame_train.composition.objects import RESERVED_KEYS
+from frame_train.composition.objects import RESERVED_KEYS, get_key
 from frame_train.errors import CompositionError
 
 
@@ -112,7 +112,11 @@ class _Source:
 
     def _write_call(self, node: DictConfig) -> str:
         arguments = [self._write(item) for item in node.get("_args_", [])]
-        arguments += [f"{name}={self._write(node[name])}" for name in node if name not in RESERVED_KEYS]
+        for name in (name for name in node if name not in RESERVED_KEYS):
+            if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
+                key = get_key(node)
+                raise CompositionError(f"`{key}` can't be exported: {name!r} is not the name of an argument.", key)
+            arguments.append(f"{name}={self._write(node[name])}")
         target = self.use(node["_target_"])
         if node.get("_partial_"):
             return f"{self.use('functools.partial')}({', '.join([target, *arguments])})"
@@ -135,14 +139,13 @@ def _write_value(value: Any) -> str:
     """Return a plain value as a Python literal."""
     if isinstance(value, float) and not math.isfinite(value):
         return f'float("{value}")'
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) and value.isprintable() else repr(value)
 
 
 def _name(node: DictConfig) -> str:
     """Name a component by the last part of its key."""
-    key = node._get_full_key(None)  # pyright: ignore[reportPrivateUsage]
-    name = re.sub(r"\W+", "_", key.rpartition(".")[2]).strip("_")
-    return name if name.isidentifier() else f"part_{name}"
+    name = re.sub(r"\W+", "_", get_key(node).rpartition(".")[2]).strip("_")
+    return next(candidate for candidate in (name, f"part_{name}", "part") if candidate.isidentifier())
 
 
 def _is_nested(node: DictConfig) -> bool:
