@@ -28,7 +28,8 @@ def provide(name: str, root: Path, folder: str, files: Sequence[str], download: 
     missing = [file for file in files if not (root / folder / file).is_file()]
     if not missing:
         return
-    reason = _download(name, root, folder, files, arguments) if download else "`device.download_files` is off"
+    off = "`download` is off (`device.download_files`; a stored run never downloads)"
+    reason = _download(name, root, folder, files, arguments) if download else off
     if reason:
         raise FileNotFoundError(
             f"{name} is not in {str(root / folder)!r}.\n"
