@@ -60,7 +60,7 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     ([DIGITS, "trainer.max_epochs=abc"], ["`trainer.max_epochs` must be of type int, got 'abc'"]),
     ([DIGITS, "trainer=none"], ["`trainer`", "'none'"]),
     ([DIGITS, "trainer.logger=false"], ["`trainer.logger`", "`logger:`"]),
-    ([DIGITS, "trainer.strategy=fsdp"], ["`trainer.strategy` must be one of 'auto'", "got 'fsdp'", "whole model"]),
+    ([DIGITS, "trainer.strategy=fsdp"], ["`trainer.strategy` must be one of 'auto'", "got 'fsdp'", "complete model"]),
     ([DIGITS, "trainer.strategy=dpp"], ["`trainer.strategy` must be one of 'auto', 'ddp'", "got 'dpp'"]),
     ([DIGITS, "trainer.num_nodes=2", "trainer.accelerator=cpu"], ["`trainer.num_nodes`", "`torchrun --nnodes"]),
     ([DIGITS, "callbacks=null"], ["`callbacks=null`", "`~callbacks`"]),
@@ -141,7 +141,7 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     ([DIGITS, "hydra/launcher=basic"], ["`hydra/launcher` needs a grid"]),
     ([DIGITS, "trainer.devices=0"], ["`trainer.devices` must be a positive number", "got 0"]),
     # Values that do not fit together
-    ([DIGITS, "architectures.decoder.z_dim=5"], ["`architectures.decoder` was given (2, 16)", "5x"]),
+    ([DIGITS, "architectures.decoder.z_dim=5"], ["`architectures.decoder`", "for an input of shape (2, 16)", "5x"]),
     ([DIGITS, "architectures=MNIST"], ["`architectures.encoder`", "(1, 28, 28)", "(2, 1, 8, 8)"]),
     ([DIGITS, "model=GAN"], ["`model.generator`", "'architectures.generator' not found"]),
     ([DIGITS, "~data.train"], ["`data` has no split 'train'; it has 'valid', 'test'"]),

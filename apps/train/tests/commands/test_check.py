@@ -147,17 +147,14 @@ def test_two_networks_with_equal_configs_cause_a_note_and_no_error(tmp_path: Pat
     arguments = ("model._target_=check_blocks.TwoEncoders", "+model.other=${architectures.encoder}")
     result = train("--check", "--config-dir=my", "+experiment=mine", *arguments)
     assert result.code == 0, result
-    assert (
-        "note: `model.encoder` and `architectures.encoder` are networks of their own with equal configs"
-        in result.errors
-    )
+    assert "note: `model.encoder` and `architectures.encoder` are separate networks with equal configs" in result.errors
 
 
 def test_data_without_a_declared_form_are_reported_and_not_read(tmp_path: Path, train: Train) -> None:
     write_experiment(tmp_path, "data: {train: {_target_: torchvision.datasets.MNIST, root: nowhere}}")
     result = train("--check", "--config-dir=my", "+experiment=mine", "~data.train.split")
     assert result.code == 0, result
-    assert "`data.train` do not declare their form" in result.errors
+    assert "The data set of `data.train` has no `synthesize`" in result.errors
 
 
 @pytest.mark.usefixtures("user_blocks")

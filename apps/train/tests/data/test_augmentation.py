@@ -124,7 +124,10 @@ def test_a_run_with_an_augmentation_trains(train: Any) -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("optimization.augmentation={_target_: torch.nn.Linear, in_features: 3, out_features: 3}", "was given (2, 1"),
+        (
+            "optimization.augmentation={_target_: torch.nn.Linear, in_features: 3, out_features: 3}",
+            "for an input of shape (2, 1",
+        ),
         ("optimization.augmentation={n_pixels: 2}", "must be a component"),
         (SHIFT.replace("n_pixels", "pixels"), "pixels"),
     ],

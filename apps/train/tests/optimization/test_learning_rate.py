@@ -116,7 +116,9 @@ def test_the_length_of_the_training_is_filled_in() -> None:
 
 
 def test_the_length_of_a_training_without_an_end_is_unknown() -> None:
-    with pytest.raises(ValueError, match=r"`scheduler.total_steps` is the length of the training, which is unknown"):
+    with pytest.raises(
+        ValueError, match=r"`scheduler.total_steps` must be set, because the length of training is unknown"
+    ):
         fit(lambda: make_optimization(scheduler=warmup_cosine), max_epochs=-1)
 
 

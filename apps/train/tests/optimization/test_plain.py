@@ -172,6 +172,6 @@ def test_a_plain_module_is_checked_trained_evaluated_loaded_and_resumed(
 
     lengthened = train(f"resume={directory}", "trainer.max_epochs=4")
     assert lengthened.code == 2
-    assert "`total_steps` of `OneCycleLR` must be at least its number of steps in the training, 20, got 15" in (
+    assert "`total_steps` of `OneCycleLR` must be at least 20, its number of steps in training, got 15" in (
         lengthened.errors
     )

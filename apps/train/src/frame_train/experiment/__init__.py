@@ -1,1 +1,1 @@
-"""Experiments: what a config composes, checked before anything trains."""
+"""Experiments: the objects of a config, checked before training."""

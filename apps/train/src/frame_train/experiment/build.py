@@ -1,4 +1,4 @@
-"""An experiment, built from its composed config and checked before anything trains."""
+"""An experiment, built from its composed config and checked before training."""
 
 from dataclasses import dataclass
 
@@ -24,12 +24,12 @@ _CHECKS: tuple[Check, ...] = (
     find_unknown_metrics,
     find_loss_problems,
 )
-"""The checks before the trainer is built. Each relies on those before it."""
+"""Checks before the trainer is built. Each relies on the ones before it."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """An optimization module, the trainer that runs it, the log that every run has, and the callback that stops it."""
+    """An optimization module, its trainer, the log of every run, and the callback that stops training on signals."""
 
     optimization: LightningModule
     trainer: Trainer
@@ -44,12 +44,12 @@ def build_experiment(config: DictConfig) -> Experiment:
         config: The composed config, with the directory of the run.
 
     Raises:
-        CompositionError: Something can't be built, or does not fit the rest; the message names its key.
+        CompositionError: Something can't be built, or does not work with the rest. The message names its key.
     """
     raise_any(find_static_problems(config))
     parts = build_parts(config, Composition())
     raise_any(run_checks(_CHECKS, parts))
-    assert parts.module is not None  # nothing is wrong
+    assert parts.module is not None  # else there would be a mistake
     file_logger = FileLogger(parts.directory)
     stop = StopOnSignal()
     parts.loggers = {"file": file_logger, **parts.loggers}
@@ -58,6 +58,6 @@ def build_experiment(config: DictConfig) -> Experiment:
     check_processes(trainer)
     raise_any(find_optimizer_problems(parts))
     if isinstance(trainer.strategy, DDPStrategy) and not parts.module.automatic_optimization:
-        find_unused_parameters(trainer.strategy)  # the loss of one optimizer does not use what another one steps
+        find_unused_parameters(trainer.strategy)  # a loss does not use all parameters
     disable_nvml_probe()
     return Experiment(parts.module, trainer, file_logger, stop)

@@ -1,4 +1,4 @@
-"""All mistakes of a config, found without its data and without a training."""
+"""All mistakes in a config, found without reading data and without training."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ from frame_train.experiment.trainer import build_trainer
 
 @dataclass
 class Findings:
-    """Mistakes, notes of possible mistakes, and the names under which something is logged."""
+    """Mistakes, notes on possible mistakes, and the names of logged entries."""
 
     problems: list[CompositionError] = field(default_factory=list[CompositionError])
     notes: list[str] = field(default_factory=list[str])
@@ -38,13 +38,13 @@ class Findings:
 
 
 def check_config(config: DictConfig) -> Findings:
-    """Find all mistakes of a config.
+    """Find all mistakes in a config.
 
-    Its components are built with synthetic data in place of its own. The loss and the evaluations are computed for two
-    examples, on the CPU, and the Trainer is built for a CPU, whatever machine the config is meant for.
+    The components are built with synthetic data. The loss and the evaluations are computed for two examples. Everything
+    is built for a CPU, even if the config is for another machine.
 
     Args:
-        config: A composed config, with a run directory, in which nothing is written.
+        config: A composed config, with a run directory, to which nothing is written.
     """
     data = _SyntheticData(config)
     composition = Composition(data.construct, find_all=True)
@@ -53,18 +53,16 @@ def check_config(config: DictConfig) -> Findings:
         parts.subject = _build_subject(config, composition)
     chains = _CHECKS if data.undeclared else (*_CHECKS, _DRY_RUN)
     problems = [*find_static_problems(config), *(found for checks in chains for found in run_checks(checks, parts))]
-    problems += find_unknown_metrics(parts)  # last: the dry run finds more of what is logged
+    problems += find_unknown_metrics(parts)  # last, because the dry run finds more names
     notes = list(_find_twins(composition))
     if data.undeclared:
         keys = ", ".join(f"`{key}`" for key in data.undeclared)
-        notes.append(
-            f"The data of {keys} do not declare their form (`synthesize`): the loss and the evaluations were not tried."
-        )
+        notes.append(f"The data set of {keys} has no `synthesize`, so the loss and the evaluations were not tried.")
     return Findings(problems, notes, parts.logged)
 
 
 def _find_trainer_problems(parts: Parts) -> list[CompositionError]:
-    """Find why the trainer can't be built, for a CPU."""
+    """Find the reason why the trainer can't be built, for a CPU."""
     problems: list[CompositionError] = []
     if parts.make_trainer is not None:
         with collected(problems):
@@ -77,21 +75,21 @@ _CHECKS: tuple[tuple[Check, ...], ...] = (
     (find_mismatches, _find_trainer_problems),
     (find_optimizer_problems, find_unoptimized),
 )
-"""Each check relies on those before it in its tuple."""
+"""Checks in groups. In a group, each check relies on the ones before it."""
 
 _DRY_RUN: tuple[Check, ...] = (find_gradient_problems, find_evaluation_problems)
 
 
 def _build_subject(config: DictConfig, composition: Composition) -> EvaluationView | None:
     """Build the model and the data of an optimization that can't be built."""
-    with suppress(CompositionError, OmegaConfBaseException, AttributeError):  # which are reported already
+    with suppress(CompositionError, OmegaConfBaseException, AttributeError):  # reported elsewhere
         model, data = (composition.instantiate(read_entry(config.optimization, name)) for name in ("model", "data"))
         return EvaluationView(model, data, {}) if isinstance(model, Model) else None
     return None
 
 
 class _SyntheticData:
-    """Builds synthetic data in place of the data of a config, and everything else as the config describes it.
+    """Construction of a config's components, with synthetic data in place of its data.
 
     Args:
         config: A composed config.
@@ -107,7 +105,7 @@ class _SyntheticData:
     def construct(
         self, target: Callable[..., Any], positional: Sequence[Any], arguments: Mapping[str, Any], key: str
     ) -> Any:
-        """Call a target, or for a data set the method that makes synthetic data of its form."""
+        """Call a target; for a data set, make synthetic data of its form."""
         if isinstance(target, DeclaredDataset):
             raise_any(find_argument_problems(read_signature(cast(Any, target)), positional, arguments, key))
             return construct_target(target.synthesize, positional, arguments, key)
@@ -118,7 +116,7 @@ class _SyntheticData:
 
 
 def _is_source(target: Callable[..., Any], arguments: Sequence[Any], is_split: bool) -> bool:
-    """Return whether a target reads data itself: a data set, or a function that makes a split, without other data."""
+    """Return whether a target reads data itself: a data set, or a function that makes a split, but not a wrapper."""
     is_data_set = isinstance(target, type) and issubclass(target, Dataset)
     return (is_data_set or is_split) and not any(map(_holds_data, arguments))
 
@@ -131,7 +129,7 @@ def _holds_data(value: Any) -> bool:
 
 
 def _find_twins(composition: Composition) -> Iterator[str]:
-    """Find networks with equal configs, where one network and a reference to it may be meant."""
+    """Find networks with equal configs, of which all but one may be meant as references."""
     keys_by_text: dict[str, list[str]] = {}
     for node, part in composition.list_built():
         if isinstance(part, nn.Module) and any(True for _ in part.parameters()):
@@ -140,6 +138,6 @@ def _find_twins(composition: Composition) -> Iterator[str]:
     for first, *others in keys_by_text.values():
         if others:
             yield (
-                f"`{first}` and {' and '.join(f'`{key}`' for key in others)} are networks of their own with equal "
-                f"configs. To share one network, write ${{{first}}} in place of the others."
+                f"`{first}` and {' and '.join(f'`{key}`' for key in others)} are separate networks with equal configs. "
+                f"To share one network, write ${{{first}}} in place of the others."
             )

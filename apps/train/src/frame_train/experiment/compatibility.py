@@ -1,5 +1,6 @@
 """Checks that the parts of an experiment work together."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
@@ -44,7 +45,8 @@ def run_check(key: str, component: Any, *arguments: Any, method: str = "check") 
         if check is not None:
             check(*arguments)
     except (TypeError, ValueError) as error:
-        yield CompositionError(f"`{key}`: {error}", key)
+        own_key = re.match(rf"`({re.escape(key)}\.\w+)", str(error))
+        yield CompositionError(str(error), own_key[1]) if own_key else CompositionError(f"`{key}`: {error}", key)
 
 
 def _find_names_used_twice(callbacks: Mapping[str, Callback]) -> Iterator[CompositionError]:

@@ -33,7 +33,7 @@ from frame_train.optimization.optimizers import check_optimizers
 
 
 def find_loss_problems(parts: Parts) -> list[CompositionError]:
-    """Find what is wrong with the loss of two training examples; the model and the random states do not change."""
+    """Find mistakes in the loss of two training examples, without changing the model or the random states."""
     problems: list[CompositionError] = []
     if parts.subject is not None and _has_loss(parts.subject):
         with undisturbed(parts.subject.model), torch.enable_grad(), collected(problems):
@@ -42,7 +42,7 @@ def find_loss_problems(parts: Parts) -> list[CompositionError]:
 
 
 def find_gradient_problems(parts: Parts) -> list[CompositionError]:
-    """Find mistakes in the loss of two training examples and in its gradients, which stay in the parameters."""
+    """Find mistakes in the loss of two training examples and in its gradients, which remain in the parameters."""
     problems: list[CompositionError] = []
     if parts.subject is not None and _has_loss(parts.subject):
         with collected(problems):
@@ -50,7 +50,7 @@ def find_gradient_problems(parts: Parts) -> list[CompositionError]:
             _compute_gradients(_compute_loss(parts.subject, parts.networks))
             parameters = [(name, part) for name, part in parts.subject.model.named_parameters() if part.requires_grad]
             names = [name for name, part in parameters if part.grad is None]
-            problems += _name_parameters(names, "get no gradient from the loss; freeze them or remove their component")
+            problems += _name_parameters(names, "get no gradient from the loss. Freeze them, or remove their component")
     return problems
 
 
@@ -66,14 +66,13 @@ def find_evaluation_problems(parts: Parts) -> Iterator[CompositionError]:
                 numbers += name_numbers(callback.name, _evaluate(callback, parts.subject))
             except Exception as error:
                 is_complete = False
-                message = f"`{key}` ({type(callback.evaluator).__name__}): {_describe_error(error)}"
-                yield CompositionError(message, f"{key}.evaluator")
+                yield CompositionError(f"`{key}`: {_describe_error(error)}", f"{key}.evaluator")
     if is_complete:
         parts.logged = [*numbers, *(name for name in parts.logged if name == "Train")]
 
 
 def find_optimizer_problems(parts: Parts) -> list[CompositionError]:
-    """Find why the optimizers can't be made, or do not fit the trainer; those of manual optimization always do."""
+    """Find the reason why the optimizers can't be made, or do not support the options of the trainer."""
     problems: list[CompositionError] = []
     with collected(problems), _made_optimizers(parts) as (optimizers, schedules):
         if parts.module is not None and parts.trainer is not None and parts.module.automatic_optimization:
@@ -83,12 +82,12 @@ def find_optimizer_problems(parts: Parts) -> list[CompositionError]:
 
 
 def find_unoptimized(parts: Parts) -> list[CompositionError]:
-    """Find trainable parameters that belong to no optimizer, or to more than one; the optimizers can be made."""
+    """Find trainable parameters that belong to no optimizer, or to more than one."""
     with _made_optimizers(parts) as (optimizers, _):
         counts = Counter(
             id(part) for optimizer in optimizers for group in optimizer.param_groups for part in group["params"]
         )
-    if parts.module is None or not counts:  # without an optimizer the parameters are meant to stay
+    if parts.module is None or not counts:  # without an optimizer, no parameter is meant to be trained
         return []
     trainable = {
         name.removeprefix("model."): counts[id(part)]
@@ -98,13 +97,15 @@ def find_unoptimized(parts: Parts) -> list[CompositionError]:
     without = [name for name, count in trainable.items() if count == 0]
     shared = [name for name, count in trainable.items() if count > 1]
     return [
-        *_name_parameters(without, "belong to no optimizer; freeze them with `requires_grad_(False)` if that is meant"),
+        *_name_parameters(
+            without, "belong to no optimizer. If that is intended, freeze them with `requires_grad_(False)`"
+        ),
         *_name_parameters(shared, "belong to more than one optimizer"),
     ]
 
 
 def _has_loss(optimization: Optimization) -> bool:
-    """Return whether the model computes a loss; a module of the user's own may compute it instead."""
+    """Return whether the model computes a loss. In a user's own module, the module may compute it instead."""
     return hasattr(optimization.model, "compute_loss")
 
 
@@ -112,7 +113,7 @@ def _compute_loss(optimization: Optimization, networks: Mapping[nn.Module, str])
     """Compute the loss of two training examples.
 
     Raises:
-        CompositionError: It can't be computed, or the model does not return what `Model.compute_loss` promises.
+        CompositionError: The loss can't be computed, or the model violates the contract of `Model.compute_loss`.
     """
     model_key = networks.get(optimization.model, "optimization")
     calls: list[tuple[str, str]] = []
@@ -124,7 +125,7 @@ def _compute_loss(optimization: Optimization, networks: Mapping[nn.Module, str])
             quantities: Any = optimization.model.compute_loss(batch, 0)
     except Exception as error:
         key, given = calls[-1] if calls else (model_key, "")
-        message = f"`{key}`{given}: the loss of two training examples can't be computed: {_describe_error(error)}"
+        message = f"`{key}`: the loss of two training examples can't be computed{given}: {_describe_error(error)}"
         raise CompositionError(message, key) from error
     problem = _find_wrong_quantity(quantities)
     if problem:
@@ -135,7 +136,7 @@ def _compute_loss(optimization: Optimization, networks: Mapping[nn.Module, str])
 
 
 def _find_wrong_quantity(quantities: Any) -> str:
-    """Return how the result of `compute_loss` breaks its contract, in words that follow its name; empty if not."""
+    """Describe how the result of `compute_loss` violates its contract, in words that follow its name; empty if not."""
     if not isinstance(quantities, Mapping):
         return f"must return a dictionary with the tensor `loss`, got {_describe_value(quantities)}."
     values = cast(Mapping[Any, Any], quantities)
@@ -188,7 +189,7 @@ def _recorded_calls(networks: Mapping[nn.Module, str], calls: list[tuple[str, st
 
     def enter(network: nn.Module, arguments: tuple[Any, ...]) -> None:
         shapes = ", ".join(str(tuple(value.shape)) for value in arguments if isinstance(value, Tensor))
-        calls.append((networks[network], f" was given {shapes}" if shapes else ""))
+        calls.append((networks[network], f" for an input of shape {shapes}" if shapes else ""))
 
     def leave(network: nn.Module, arguments: tuple[Any, ...], result: Any) -> None:
         calls.pop()
@@ -206,7 +207,7 @@ def _recorded_calls(networks: Mapping[nn.Module, str], calls: list[tuple[str, st
 
 
 def _evaluate(callback: EvaluationCallback, optimization: Optimization) -> LogEntry:
-    """Run an evaluation on two examples, or on a hundred if that fails, since it may need more."""
+    """Run an evaluation on two examples, or on a hundred if it fails, because it may need more."""
     try:
         return run_evaluation(callback.evaluator, _take_first(2, optimization))
     except Exception:
@@ -237,7 +238,7 @@ class _FirstExamples:
 
 @contextmanager
 def _made_optimizers(parts: Parts) -> Generator[tuple[Sequence[Optimizable], Sequence[LRSchedulerConfig]]]:
-    """Make the optimizers and the schedules, while the optimization is attached to the trainer if there is one."""
+    """Make the optimizers and the schedules, with the optimization attached to the trainer for the block."""
     if parts.module is None or parts.trainer is None:
         yield [], []
         return
@@ -245,7 +246,7 @@ def _made_optimizers(parts: Parts) -> Generator[tuple[Sequence[Optimizable], Seq
         try:
             made = make_optimizers(parts.module)
         except Exception as error:
-            message = f"`optimization`: the optimizer can't be made: {error}"
+            message = f"`optimization`: the optimizer can't be created: {str(error).rstrip('.')}."
             raise CompositionError(message, "optimization") from error
         yield made
 
@@ -258,5 +259,5 @@ def _name_parameters(names: Sequence[str], what: str) -> Iterator[CompositionErr
 
 
 def _describe_error(error: Exception) -> str:
-    """Return the message of an error, with its type if the message alone says little."""
+    """Return the message of an error, with its type if the message alone is unclear."""
     return f"{type(error).__name__}: {error}" if isinstance(error, KeyError | AttributeError) else str(error)

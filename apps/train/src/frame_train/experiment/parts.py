@@ -20,19 +20,19 @@ from frame_train.optimization.progress import as_optimization
 
 @dataclass
 class Parts:
-    """The parts of an experiment that can be built; callbacks and loggers by their keys.
+    """The parts of an experiment that can be built.
 
     Args:
-        directory: Where the run is written.
+        directory: The run directory.
         module: The optimization, as the module that the trainer runs.
         subject: The optimization, or its model and data if it can't be built.
-        callbacks: The callbacks, evaluations among them.
-        loggers: The loggers.
+        callbacks: The callbacks, including evaluations, by key.
+        loggers: The loggers, by key.
         make_trainer: The trainer, without its callbacks and loggers.
         trainer: The trainer with its callbacks, once it is built.
         networks: The key of each network that the config describes.
-        logged: Names under which evaluations and callbacks log; names of single numbers once the evaluations have run.
-        problems: Why the other parts can't be built.
+        logged: Names of log entries. Once the evaluations have run, names of single numbers.
+        problems: The reasons why other parts can't be built.
     """
 
     directory: Path = Path()
@@ -48,16 +48,16 @@ class Parts:
 
 
 Check = Callable[[Parts], Iterable[CompositionError]]
-"""Finds mistakes in the parts of an experiment; it skips those that can't be built."""
+"""Function that finds mistakes in the parts of an experiment. It skips parts that can't be built."""
 
 
 def run_checks(checks: Iterable[Check], parts: Parts) -> list[CompositionError]:
-    """Run checks until one finds mistakes, and return these."""
+    """Run checks until one finds mistakes, and return its mistakes."""
     return next(filter(None, (list(check(parts)) for check in checks)), [])
 
 
 def find_unbuilt(parts: Parts) -> list[CompositionError]:
-    """Find why parts can't be built."""
+    """Return the reasons why parts can't be built."""
     return parts.problems
 
 
@@ -69,7 +69,7 @@ def build_parts(config: DictConfig, composition: Composition) -> Parts:
         optimization = composition.instantiate(config.optimization)
         has_parts = all(hasattr(optimization, name) for name in ("model", "data"))
         if not isinstance(optimization, LightningModule) or not has_parts:
-            expected = "a LightningModule with `model` and `data`"
+            expected = "a LightningModule with a model and data"
             raise CompositionError(f"`optimization` must be {expected}, got {optimization!r}.", "optimization")
         parts.module, parts.subject = optimization, as_optimization(optimization)
     build = partial(_build_group, config=config, composition=composition, problems=parts.problems)
@@ -93,7 +93,7 @@ def build_parts(config: DictConfig, composition: Composition) -> Parts:
 def _build_group(
     group: str, kind: type, config: DictConfig, composition: Composition, problems: list[CompositionError]
 ) -> dict[str, Any]:
-    """Build the components of a group, a mapping or a list, by key; those that are null are left out."""
+    """Build the components of a group, which is a mapping or a list, by key. Skip null."""
     nodes = config[group]
     if nodes is None:
         return {}
@@ -110,8 +110,8 @@ def _build_group(
             if isinstance(component, kind):
                 components[f"{group}.{name}"] = component
             elif component is not None:
-                message = f"`{group}.{name}` must be a {kind.__name__}, got {_describe(node)}"
-                raise CompositionError(f"{message}; `~{group}.{name}` leaves it out.", f"{group}.{name}")
+                message = f"`{group}.{name}` must be a {kind.__name__}, got {_describe(node)}."
+                raise CompositionError(f"{message} `~{group}.{name}` removes it.", f"{group}.{name}")
     return components
 
 
@@ -119,4 +119,4 @@ def _describe(node: Any) -> str:
     """Describe a node that is not a component of the expected kind."""
     if not isinstance(node, DictConfig):
         return repr(node)
-    return f"`{node['_target_']}`" if "_target_" in node else f"{', '.join(map(str, node))} without a `_target_`"
+    return f"`{node['_target_']}`" if "_target_" in node else f"only {', '.join(map(str, node))}, without a `_target_`"

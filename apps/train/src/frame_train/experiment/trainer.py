@@ -18,12 +18,12 @@ from frame_train.optimization.plain import PlainModuleSupport
 _OPTIONAL_CALLBACKS = {"enable_checkpointing": Checkpoint, "enable_progress_bar": ProgressBar}
 
 _STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true", "ddp_find_unused_parameters_false")
-_NO_LOOP = "there is no validation or test loop; each evaluation has its own `evaluate_every`"
+_NO_LOOP = "There is no validation or test loop: each evaluation has its own `evaluate_every`"
 _NOT_FOR_THE_TRAINER = {
-    "logger": "loggers belong under `logger:`, and `logging=none` removes all",
-    "callbacks": "callbacks belong under `callbacks:`",
+    "logger": "Loggers belong under `logger:`, and `logging=none` removes all of them",
+    "callbacks": "Callbacks belong under `callbacks:`",
     "default_root_dir": "`device.experiments_root` is the folder of the runs",
-    "fast_dev_run": "`trainer.max_steps=2` tries an experiment, `train --check` does so without its data",
+    "fast_dev_run": "Try an experiment with `trainer.max_steps=2`, or without its data with `train --check`",
     "log_every_n_steps": "`callbacks.training_log.log_every` sets how often quantities are logged",
     **dict.fromkeys(
         (
@@ -46,7 +46,7 @@ def build_trainer(parts: Parts, **others: Any) -> Trainer:
         others: Arguments of the trainer that replace those of the config.
 
     Raises:
-        CompositionError: The trainer can't be built, or the optimization does not support what it asks for.
+        CompositionError: The trainer can't be built, or the optimization does not support its options.
     """
     make_trainer = cast(functools.partial[Trainer], parts.make_trainer)
     given = make_trainer.keywords
@@ -66,24 +66,24 @@ def build_trainer(parts: Parts, **others: Any) -> Trainer:
             for option, kind in _OPTIONAL_CALLBACKS.items()
         },
     }
-    if "train_for" in parts.callbacks:  # it alone ends the training
+    if "train_for" in parts.callbacks:  # nothing else ends training
         arguments.update(max_epochs=-1, max_steps=-1, max_time=None, min_epochs=None, min_steps=None)
     try:
         trainer = construct_target(make_trainer, (), arguments, "trainer")
     except CompositionError as error:
         if given.get("accelerator") in ("auto", "cpu", None):
             raise
-        message = f"`trainer.accelerator` is {given['accelerator']!r}, and this machine: {error.__cause__}"
+        message = f"`trainer.accelerator`: {given['accelerator']!r} is not available on this machine: {error.__cause__}"
         raise CompositionError(f"{message} `device=default` runs on any machine.", "trainer.accelerator") from error
     raise_any(run_check("trainer", parts.module, trainer, method="check_trainer"))
     return trainer
 
 
 def _find_wrong_arguments(given: Mapping[str, Any]) -> Iterator[CompositionError]:
-    """Find arguments of the Trainer that have another place here, or a value that does not work here."""
+    """Find arguments of the Trainer that belong to another key, or whose value is not supported."""
     for name, instead in _NOT_FOR_THE_TRAINER.items():
         if given.get(name) is not None:
-            yield CompositionError(f"`trainer.{name}` is not for the Trainer here: {instead}.", f"trainer.{name}")
+            yield CompositionError(f"`trainer.{name}` can't be set. {instead}.", f"trainer.{name}")
     devices = given.get("devices", "auto")
     if devices == 0 or (isinstance(devices, int) and devices < -1):
         message = "`trainer.devices` must be a positive number, a list of devices, -1 for all or 'auto', got"
@@ -93,5 +93,5 @@ def _find_wrong_arguments(given: Mapping[str, Any]) -> Iterator[CompositionError
         choices = ", ".join(map(repr, _STRATEGIES))
         message = f"`trainer.strategy` must be one of {choices}, got {strategy!r}."
         if strategy.startswith("fsdp"):
-            message += " Each process needs the whole model for evaluations, averages and checkpoints."
+            message += " Each process needs the complete model for evaluations, averages and checkpoints."
         yield CompositionError(message, "trainer.strategy")

@@ -1,4 +1,4 @@
-"""Optimizations: how a model is updated."""
+"""Optimization modules, which update a model."""
 
 from frame_train.optimization.adam import AdamBatchOptimization
 from frame_train.optimization.adversarial import AdversarialOptimization

@@ -15,7 +15,7 @@ from frame_train.optimization.module import OptimizationModule
 
 
 class AdamBatchOptimization(OptimizationModule):
-    """Minimizes a model's loss on shuffled batches of ``data["train"]`` with Adam at a constant learning rate.
+    """Minimization of a model's loss on shuffled batches of ``data["train"]``, with Adam and a constant learning rate.
 
     Args:
         lr: Learning rate.
@@ -44,9 +44,9 @@ class AdamBatchOptimization(OptimizationModule):
         self._lr = check_positive("lr", lr)
 
     def configure_optimizers(self) -> torch.optim.Adam:
-        """Make an Adam that updates all parameters at once, which is fast, if Lightning can clip its gradients.
+        """Make Adam. It is fused, which is fast, unless Lightning must clip gradients in mixed precision.
 
-        Lightning clips no gradients of such an optimizer in mixed precision, because it would scale them itself.
+        In mixed precision, a fused optimizer scales the gradients itself, so Lightning can't clip them.
         """
         trainer = get_trainer(self)
         clips_scaled = (

@@ -12,15 +12,15 @@ from frame_train.optimization.module import OptimizationModule
 
 
 class AdversarialOptimization(OptimizationModule):
-    """Updates the discriminator on every batch of ``data["train"]``, and the generator on every ``n_critic``-th.
+    """Updates of the discriminator on every batch of ``data["train"]``, and of the generator on every ``n_critic``-th.
 
-    It counts ``iteration``, ``discriminator_step`` and ``generator_step``. The Trainer's global step is the sum of the
-    last two.
+    The counters are ``iteration``, ``discriminator_step`` and ``generator_step``. The Trainer's global step is the sum
+    of the last two.
 
     Args:
         model: The model.
-        generator_optimizer: Makes the optimizer of the generator's parameters.
-        discriminator_optimizer: Makes the optimizer of the discriminator's parameters.
+        generator_optimizer: Function that makes the optimizer of the generator's parameters.
+        discriminator_optimizer: Function that makes the optimizer of the discriminator's parameters.
         n_critic: Number of steps of the discriminator for each step of the generator.
 
     The other arguments are those of `OptimizationModule`.
@@ -44,7 +44,7 @@ class AdversarialOptimization(OptimizationModule):
         augmentation: Augmentation | None = None,
     ) -> None:
         if not isinstance(model, AdversarialModel):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"`model` must be an `AdversarialModel`, but `{type(model).__name__}` is not.")
+            raise TypeError(f"`model` must be an `AdversarialModel`, got a `{type(model).__name__}`.")
         super().__init__(model, data, num_workers, batch_size, pin_memory, augmentation)
         self.automatic_optimization = False
         self.counters.update(discriminator_step=0, generator_step=0)
@@ -53,10 +53,10 @@ class AdversarialOptimization(OptimizationModule):
         self._n_critic = check_count("n_critic", n_critic)
 
     def check_trainer(self, trainer: Trainer) -> None:
-        """Check, before any training, that two optimizers in turn support what a trainer asks for.
+        """Check, before training, that two optimizers in turn support the options of a trainer.
 
         Raises:
-            ValueError: They do not.
+            ValueError: They do not support one of the options.
         """
         super().check_trainer(trainer)
         if trainer.accumulate_grad_batches != 1:

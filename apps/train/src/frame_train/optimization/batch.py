@@ -17,18 +17,18 @@ from frame_train.optimization.optimizers import Groups, make_optimizer
 
 
 class BatchOptimization(OptimizationModule):
-    """Minimizes a model's loss on shuffled batches of ``data["train"]`` with any optimizer of torch.
+    """Minimization of a model's loss on shuffled batches of ``data["train"]``, with any optimizer of torch.
 
-    A config gives the optimizer and the scheduler with ``_partial_: true``:
+    In a config, the optimizer and the scheduler have ``_partial_: true``:
     ``optimizer: {_target_: torch.optim.SGD, _partial_: true, lr: 0.1}``.
 
     Args:
-        optimizer: Makes the optimizer of some parameters.
+        optimizer: Function that makes the optimizer of given parameters.
         groups: Other options of the optimizer for some parameters, by a pattern of their names in the model:
             ``{"encoder.*": {"lr": 1e-4}, "*.bias": {"weight_decay": 0}}``. A parameter takes the options of every
-            pattern that its name matches, the later ones in place of the earlier ones.
-        scheduler: Makes the schedule of the optimizer's learning rate; None for a constant one. If it has a parameter
-            ``total_steps`` or ``T_max`` that is not given, it receives the length of the training.
+            pattern that its name matches. Later patterns take precedence.
+        scheduler: Function that makes the schedule of the optimizer's learning rate; None for a constant rate. If its
+            argument ``total_steps`` or ``T_max`` is missing, it is set to the length of training.
         scheduler_interval: Whether the schedule advances after each ``epoch`` or each ``step``. A
             ``ReduceLROnPlateau`` watches the training loss: its mean over the epoch, or that of the step.
         compile: Whether `torch.compile` compiles the loss, or its mode, such as ``reduce-overhead`` for CUDA graphs.
@@ -66,7 +66,7 @@ class BatchOptimization(OptimizationModule):
         scheduler = make_scheduler(self._make_scheduler, optimizer, get_trainer(self), self._scheduler_interval)
         self._watches_loss = isinstance(scheduler, ReduceLROnPlateau)
         options: dict[str, Any] = {"scheduler": scheduler, "interval": self._scheduler_interval}
-        if self._watches_loss:  # after a resume, Lightning's own way forgets the losses of the epoch's first batches
+        if self._watches_loss:  # Lightning itself forgets the losses before a resume
             options = {"scheduler": scheduler, "interval": "step", "reduce_on_plateau": False}
         return {"optimizer": optimizer, "lr_scheduler": options}
 
@@ -86,7 +86,7 @@ class BatchOptimization(OptimizationModule):
         return quantities
 
     def _watch(self, loss: Tensor, n_examples: int, batch_idx: int) -> None:
-        """Add the loss of a batch, over all processes, to the mean; once if an optimizer computes it several times."""
+        """Add the loss of a batch, over all processes, to the mean, even if an optimizer computes it several times."""
         if batch_idx == 0 or self._scheduler_interval == "step":
             self.watched = {"sum": 0.0, "n_data": 0, "batch": -1}
         if batch_idx > self.watched["batch"]:

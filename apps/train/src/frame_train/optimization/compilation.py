@@ -1,4 +1,4 @@
-"""Compilation of a model's loss: fused kernels, and CUDA graphs on request."""
+"""Compilation of a model's loss, with fused kernels and optional CUDA graphs."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,11 +12,11 @@ from frame_train.errors import TrainingError, suggest
 MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 
 Loss = Callable[[Mapping[str, Tensor], int], Mapping[str, Tensor | float]]
-"""Computes the quantities of a batch from the batch and its position in the epoch, as `Model.compute_loss` does."""
+"""Function from a batch and its position in the epoch to the quantities of `Model.compute_loss`."""
 
 
 class CompilableLoss:
-    """The loss of a model, compiled at its first call if ``compile`` asks for it.
+    """The loss of a model, compiled at its first call if ``compile`` is set.
 
     Args:
         loss: The loss.
@@ -42,10 +42,10 @@ class CompilableLoss:
 
 
 def check_mode(compile_mode: Any) -> str | None:
-    """Return the mode that ``optimization.compile`` stands for, or None if nothing is compiled.
+    """Return the mode of `torch.compile` for a value of ``optimization.compile``, or None if nothing is compiled.
 
     Raises:
-        ValueError: It is neither a boolean nor a mode.
+        ValueError: The value is neither a boolean nor a mode.
     """
     if isinstance(compile_mode, bool):
         return "default" if compile_mode else None
@@ -60,9 +60,9 @@ def check_mode(compile_mode: Any) -> str | None:
 def compile_loss(loss: Loss, mode: str) -> Loss:
     """Compile the loss of a model.
 
-    The random numbers are those of the loss that is not compiled. They follow the global generators, which are seeded
-    before each step, also in a CUDA graph. Each batch size is compiled by itself, so that the code of a step does not
-    depend on the batch sizes before it.
+    The random numbers are those of the uncompiled loss. Even in a CUDA graph, they follow the global generators, which
+    are seeded before each step. Each batch size is compiled separately, so that the code of a step does not depend on
+    earlier batch sizes.
 
     Args:
         loss: The loss.
@@ -72,7 +72,7 @@ def compile_loss(loss: Loss, mode: str) -> Loss:
         TrainingError: The machine has no compiler.
     """
     _check_compiler()
-    from torch._inductor import list_mode_options  # seconds to import, for this option alone
+    from torch._inductor import list_mode_options  # takes seconds to import, and is needed only here
 
     options = {**list_mode_options(mode), "fallback_random": True}
     compiled = torch.compile(loss, dynamic=False, options=options)
@@ -86,10 +86,10 @@ def compile_loss(loss: Loss, mode: str) -> Loss:
 
 
 def _check_compiler() -> None:
-    """Check that the machine has a C++ compiler, which code for a GPU needs too.
+    """Check that the machine has a C++ compiler, which is needed even for a GPU.
 
     Raises:
-        TrainingError: It has none.
+        TrainingError: The machine has no compiler.
     """
     from torch._inductor.cpp_builder import get_cpp_compiler
     from torch._inductor.exc import InvalidCxxCompiler

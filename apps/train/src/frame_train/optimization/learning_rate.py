@@ -1,4 +1,4 @@
-"""Schedules of the learning rate, and the length of the training that they need."""
+"""Schedules of the learning rate, and the length of training that they need."""
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
@@ -24,7 +24,7 @@ def warmup_cosine(
 
     Args:
         optimizer: The optimizer, with the highest learning rate of each of its groups.
-        total_steps: Number of steps of the training; `BatchOptimization` fills it in.
+        total_steps: Number of training steps. `BatchOptimization` sets it.
         warmup_fraction: Fraction of the steps in which the rate rises.
         final_fraction: The rate after the last step, as a fraction of the highest one.
 
@@ -50,7 +50,7 @@ def warmup_cosine(
 
 
 def count_schedule_steps(trainer: Trainer, interval: str) -> float:
-    """Return how many steps a schedule of the learning rate takes in a training; infinity if that is unknown.
+    """Return the number of steps of a schedule of the learning rate in training; infinity if it is unknown.
 
     Args:
         trainer: The trainer, to which a module is attached.
@@ -67,16 +67,16 @@ def count_schedule_steps(trainer: Trainer, interval: str) -> float:
 def make_scheduler(
     make: Callable[..., LRScheduler], optimizer: Optimizer, trainer: Trainer | None, interval: str
 ) -> LRScheduler:
-    """Make a schedule, and fill in its parameter ``total_steps`` or ``T_max`` if it has one that is not given.
+    """Make a schedule, with the length of training as ``total_steps`` or ``T_max`` if that argument is missing.
 
     Args:
-        make: Makes the schedule of an optimizer.
+        make: Function that makes the schedule of an optimizer.
         optimizer: The optimizer.
-        trainer: The trainer; None if there is none, and then nothing is filled in.
+        trainer: The trainer; None to set no argument.
         interval: Whether the schedule takes a step after each ``step`` or after each ``epoch``.
 
     Raises:
-        ValueError: The length of the training is unknown.
+        ValueError: The length of training is unknown.
     """
     given = {name for name, value in (make.keywords if isinstance(make, partial) else {}).items() if value is not None}
     missing = [name for name in _TOTALS if name in inspect.signature(make).parameters and name not in given]
@@ -85,27 +85,27 @@ def make_scheduler(
     n_steps = count_schedule_steps(trainer, interval)
     if n_steps == inf:
         raise ValueError(
-            f"`scheduler.{missing[0]}` is the length of the training, which is unknown. Set `trainer.max_epochs` or "
-            "`trainer.max_steps`, and no `train_for`."
+            f"`scheduler.{missing[0]}` must be set, because the length of training is unknown. Or set "
+            "`trainer.max_epochs` or `trainer.max_steps`, and no `train_for`."
         )
     return make(optimizer, **{missing[0]: int(n_steps)})
 
 
 def check_lengths(schedules: Iterable[LRSchedulerConfig], trainer: Trainer) -> None:
-    """Check that no schedule of automatic optimization, such as `OneCycleLR`, ends before the training.
+    """Check that no schedule of automatic optimization, such as `OneCycleLR`, ends before training.
 
     Raises:
-        CompositionError: One does.
+        CompositionError: A schedule does.
     """
     for schedule in schedules:
         _check_length(schedule, getattr(schedule.scheduler, "total_steps", None), trainer)
 
 
 def check_restored_lengths(checkpoint: Mapping[str, Any], trainer: Trainer) -> None:
-    """Check that no schedule in a checkpoint ends before the training, which may be longer now.
+    """Check that no schedule in a checkpoint ends before training, which may be longer now.
 
     Raises:
-        CompositionError: One does.
+        CompositionError: A schedule does.
     """
     if trainer.lightning_module.automatic_optimization:
         for schedule, state in zip(trainer.lr_scheduler_configs, checkpoint.get("lr_schedulers", ())):
@@ -118,7 +118,7 @@ def _check_length(schedule: LRSchedulerConfig, n_steps: int | None, trainer: Tra
     n_needed = count_schedule_steps(trainer, schedule.interval) // schedule.frequency
     if n_steps < n_needed:
         raise CompositionError(
-            f"`optimization`: `total_steps` of `{type(schedule.scheduler).__name__}` must be at least its number of "
-            f"steps in the training, {n_needed:.0f}, got {n_steps}: it fails after its last step.",
+            f"`optimization`: `total_steps` of `{type(schedule.scheduler).__name__}` must be at least {n_needed:.0f}, "
+            f"its number of steps in training, got {n_steps}. It would fail after its last step.",
             "optimization",
         )

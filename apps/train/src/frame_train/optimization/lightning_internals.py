@@ -1,6 +1,6 @@
-"""Every use of Lightning's internals: an upgrade of Lightning is a review of this file.
+"""Every use of Lightning's internals. Review this file when you upgrade Lightning.
 
-Internals are private names, the loops behind ``trainer.fit_loop``, and the layout of ``checkpoint["loops"]``.
+Internals are private names, the loops below ``trainer.fit_loop``, and the layout of ``checkpoint["loops"]``.
 """
 
 import os
@@ -28,70 +28,70 @@ _NOTHING = nullcontext("")
 
 
 def disable_nvml_probe() -> None:
-    """Stop torch from searching for a driver in every step on a machine without a device.
+    """Stop torch from searching for a driver in every step on a machine without a GPU.
 
-    Lightning sets a variable that makes torch load NVIDIA's library whenever it is asked for a device, so that a
-    process that is forked later can use the device. Adam asks in every step.
+    Lightning sets a variable for processes that are forked later. Because of it, torch loads NVIDIA's library whenever
+    Adam asks for a device, which is in every step.
     """
     if not torch.accelerator.is_available():
         os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
 
 
 class NoProfiler(PassThroughProfiler):
-    """Measures nothing at no cost; Lightning's own makes a generator for each hook of each callback in each step."""
+    """Profiler that measures nothing at no cost. Lightning's makes a generator for each hook of each callback."""
 
     def profile(self, action_name: str) -> Any:
         return _NOTHING
 
 
 def get_cluster_environment(trainer: Trainer) -> ClusterEnvironment:
-    """Return the cluster environment; the strategy of a single device has none of its own."""
+    """Return the cluster environment, even if the strategy of the trainer is for a single device."""
     return cast(Any, trainer)._accelerator_connector.cluster_environment
 
 
 def find_unused_parameters(strategy: DDPStrategy) -> None:
-    """Make DDP find the parameters that a loss does not use, unless the strategy was given its own choice."""
+    """Make DDP find the parameters that a loss does not use, unless the strategy already has this option."""
     cast(Any, strategy)._ddp_kwargs.setdefault("find_unused_parameters", True)
 
 
 def disable_sigterm_broadcast(trainer: Trainer) -> None:
-    """Stop Lightning's own handling of SIGTERM from synchronizing the ranks, and the device, in every step."""
+    """Stop Lightning's handling of SIGTERM, which synchronizes the ranks and the device in every step."""
     cast(Any, trainer).fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None
 
 
 def stop_training(trainer: Trainer) -> None:
-    """End the training after the current step, even before ``min_epochs`` and ``min_steps``."""
+    """End training after the current step, even before ``min_epochs`` and ``min_steps``."""
     trainer.fit_loop.min_epochs = None
     trainer.fit_loop.epoch_loop.min_steps = None
     trainer.should_stop = True
 
 
 def count_batches(trainer: Trainer) -> tuple[int, int]:
-    """Return the numbers of batches of this epoch that are begun and that are done."""
+    """Return the numbers of batches of this epoch that have begun, and that are done."""
     batches = cast(Any, trainer).fit_loop.epoch_loop.batch_progress.current
     return batches.ready, batches.processed
 
 
 def count_all_batches(trainer: Trainer) -> tuple[int, int]:
-    """Return the numbers of batches of all epochs whose steps are begun, and that are done."""
+    """Return the numbers of batches of all epochs that have begun, and that are done."""
     batches = cast(Any, trainer).fit_loop.epoch_loop.batch_progress.total
     return batches.started, batches.processed
 
 
 def read_position(trainer: Trainer) -> tuple[int, int]:
-    """Return the epoch and the batch (of the Trainer) with which the training continues."""
+    """Return the epoch and the batch (of the Trainer) with which training continues."""
     fit_loop = cast(Any, trainer.fit_loop)
     epochs, batches = fit_loop.epoch_progress.current, fit_loop.epoch_loop.batch_progress
     n_begun, n_done = count_batches(trainer)
-    is_over = epochs.started == epochs.processed  # the latest epoch, perhaps early, because the training ends
-    if is_over and n_done == 0:  # a resumed training has begun no epoch yet
+    is_over = epochs.started == epochs.processed  # the latest epoch, even if it ends early
+    if is_over and n_done == 0:  # a resumed run that has not begun an epoch
         return epochs.processed, 0
     epoch = epochs.processed - is_over
     return (epoch + 1, 0) if batches.is_last_batch and n_begun == n_done else (epoch, n_done)
 
 
 def get_trainer(module: LightningModule) -> Trainer | None:
-    """Return the trainer of a module, or None if it has none yet; the public property raises then."""
+    """Return the trainer of a module, or None if it has none, in which case the public property raises."""
     return cast(Any, module)._trainer
 
 
@@ -118,19 +118,19 @@ def make_optimizers(module: LightningModule) -> tuple[list[Optimizable], list[LR
         Exception: `configure_optimizers` raises it, or Lightning does not accept what it returns.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the training itself warns
+        warnings.simplefilter("ignore")  # they are repeated in training
         optimizers, schedules = _init_optimizers_and_lr_schedulers(module)
     return [optimizer for optimizer in optimizers if not isinstance(optimizer, _MockOptimizer)], schedules
 
 
 def discard_loader(trainer: Trainer) -> None:
-    """Discard the loader of training batches and end its workers, so that the trainer asks for a loader again."""
+    """Discard the loader of training batches and end its workers, so that the trainer requests a new one."""
     trainer.fit_loop.teardown()
     cast(Any, trainer).fit_loop._combined_loader = None
 
 
 def count_epoch_batches(trainer: Trainer) -> float:
-    """Return the number of batches in an epoch, also before the training begins; infinity if it is unknown."""
+    """Return the number of batches in an epoch, even before training begins; infinity if it is unknown."""
     trainer.fit_loop.setup_data()
     return trainer.num_training_batches
 
@@ -144,10 +144,10 @@ def list_averaged(trainer: Trainer) -> list[nn.Module]:
 
 
 def write_position(checkpoint: dict[str, Any], epoch: int, batch: int) -> None:
-    """Write the state of Lightning's loops as it is before a batch (of the Trainer) of an epoch.
+    """Write the state that Lightning's loops have before a batch (of the Trainer) of an epoch.
 
-    Lightning knows several states between two batches and between two epochs. Resuming from some of them skips a batch
-    or an epoch.
+    Between two batches or two epochs, the loops have several states. A resume from some of them skips a batch or an
+    epoch.
     """
     fit_loop = checkpoint["loops"]["fit_loop"]
     begun = {"ready": epoch + (batch > 0), "started": epoch + (batch > 0)}
@@ -160,7 +160,7 @@ def write_position(checkpoint: dict[str, Any], epoch: int, batch: int) -> None:
 
 
 def write_global_step(checkpoint: dict[str, Any], global_step: int) -> None:
-    """Write the global step for automatic and for manual optimization: a resumed run may use the other one."""
+    """Write the global step for automatic and manual optimization, because a resumed run may use the other one."""
     fit_loop = checkpoint["loops"]["fit_loop"]
     steps = {"ready": global_step, "completed": global_step}
     fit_loop["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]["step"]["total"].update(steps)

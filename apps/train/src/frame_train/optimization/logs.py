@@ -1,4 +1,4 @@
-"""Log entries on their way to loggers and callbacks, and logs that are truncated before a resume."""
+"""Dispatch of log entries to loggers and callbacks, and truncation of logs before a resume."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, cast, runtime_checkable
@@ -26,7 +26,9 @@ def list_logs(loggers: Sequence[Any]) -> dict[str, ResumableLog]:
 
 def truncate_logs(loggers: Sequence[Any], positions: Mapping[str, Any]) -> None:
     """Remove what was logged after the positions of a checkpoint."""
-    for key, logger in reversed(list_logs(loggers).items()):  # the files come last, because other loggers read them
+    for key, logger in reversed(
+        list_logs(loggers).items()
+    ):  # the file logger last, because other loggers read its files
         if key in positions:
             logger.cut_back(positions[key])
 

@@ -1,4 +1,4 @@
-"""The base class of optimizations."""
+"""The base class of optimization modules."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -28,14 +28,14 @@ from frame_train.optimization.progress import get_call_interval, is_stop_request
 from frame_train.optimization.schedules import ModelSchedules
 from frame_train.optimization.training_state import Position, TrainingState
 
-_STEPS_PER_EXECUTION = 10  # of in-memory data; more gain little, as the loop costs less than a millisecond
+_STEPS_PER_EXECUTION = 10  # on in-memory data; more gain little, because the loop costs less than a millisecond
 
 
 class OptimizationModule(LightningModule, ABC):
     """A model, its data, a loader of shuffled training batches, counters, and the schedules of the model.
 
-    A subclass defines `training_step` and `configure_optimizers`. The checkpoint holds the counters, the schedules, the
-    position in the epoch, and the numbers that callbacks monitor.
+    A subclass defines `training_step` and `configure_optimizers`. The checkpoint contains the counters, the schedules,
+    the position in the epoch, and the numbers that callbacks monitor.
 
     Args:
         model: The model.
@@ -43,11 +43,11 @@ class OptimizationModule(LightningModule, ABC):
         num_workers: Number of data-loading workers. This process reads in-memory data sets itself.
         batch_size: Number of examples in a batch, of each process if there are several.
         pin_memory: Whether batches are in pinned memory; it has no effect without a GPU.
-        augmentation: Changes the images ``x`` of a training batch, on the model's device; None for no change.
-        steps_per_execution: Greatest number of optimizer steps per call of the Trainer's loop, which makes short steps
-            faster. The weights are the same to the bit for any number; a group is smaller if a callback or the Trainer
-            needs it. A subclass that takes more than one step takes them with `minimize`. None for ten steps on
-            in-memory data and one step on other data, because all batches of a group are in memory at once.
+        augmentation: Function that changes the images ``x`` of a training batch, on the model's device; None for none.
+        steps_per_execution: Maximum number of optimizer steps per call of the Trainer's loop, which makes short steps
+            faster. The weights are bit-identical for any number. A group is smaller if a callback or the Trainer needs
+            it. A subclass with several steps uses `minimize`. None means ten steps on in-memory data, and one step on
+            other data, because all batches of a group are in memory at once.
 
     Raises:
         TypeError: ``augmentation`` is not callable, or a number is not an integer.
@@ -80,18 +80,18 @@ class OptimizationModule(LightningModule, ABC):
         self.augmentation = augmentation
         self.counters = {"iteration": 0}
         self.watched: dict[str, Any] = {}
-        """What a schedule of the learning rate watches; it is in the checkpoint."""
+        """The quantity that a schedule of the learning rate watches. It is saved in checkpoints."""
         self._pin_memory = pin_memory
         self._sampler = ShuffledBatches(len(train), batch_size, torch.initial_seed())
         self._groups = StepGroups(self._sampler)
         self._steps_per_execution = check_count("steps_per_execution", steps_per_execution)
         self._schedules = ModelSchedules(model)
         self._metrics: dict[str, Tensor] = {}
-        self._loaded: dict[str, Any] = {}  # the checkpoint, until the training begins
+        self._loaded: dict[str, Any] = {}  # the checkpoint, until training begins
         self._epoch = 0
         self.n_begun = 0
         """Number of batches of the current epoch whose steps have begun."""
-        self._n_done = 0  # of them, if groups have several steps
+        self._n_done = 0  # the number of complete ones, if groups have several steps
 
     @abstractmethod
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
@@ -102,18 +102,18 @@ class OptimizationModule(LightningModule, ABC):
         """Make the optimizers, as Lightning expects them."""
 
     def check(self) -> None:
-        """Check, before any training, that the units of the model's schedules are counted.
+        """Check, before training, that there are counters for the units of the model's schedules.
 
         Raises:
-            ValueError: They are not.
+            ValueError: A counter is missing.
         """
         self._schedules.check(self.counters)
 
     def check_trainer(self, trainer: Trainer) -> None:
-        """Check, before any training, that this optimization supports what a trainer asks for.
+        """Check, before training, that this optimization supports the options of a trainer.
 
         Raises:
-            ValueError: It does not.
+            ValueError: It does not support one of the options.
         """
         self._schedules.check_trainer(trainer)
         n_examples = len(get_split(self.data, "train"))
@@ -130,11 +130,11 @@ class OptimizationModule(LightningModule, ABC):
             )
 
     def count_batches(self, n_steps: int) -> int:
-        """Return the number of batches that a number of global steps takes, without accumulation."""
+        """Return the number of batches in a number of global steps, without accumulation."""
         return n_steps
 
     def on_fit_start(self) -> None:
-        """Choose the step groups; until now, batches are counted one by one, also in `configure_optimizers`."""
+        """Choose the step groups. Before this, even in `configure_optimizers`, each batch is its own group."""
         trainer = self.trainer
         limit = trainer.limit_train_batches
         self._groups = StepGroups(
@@ -142,7 +142,7 @@ class OptimizationModule(LightningModule, ABC):
         )
         if self._loaded:
             check_restored_lengths(self._loaded, trainer)
-            write_position(self._loaded, self._epoch, self._groups.find(self.n_begun))  # groups may differ
+            write_position(self._loaded, self._epoch, self._groups.find(self.n_begun))  # groups may have changed
             self._loaded = {}
         if self._groups.n_steps > 1:
             self.automatic_optimization = False
@@ -157,7 +157,7 @@ class OptimizationModule(LightningModule, ABC):
 
     @property
     def n_batches(self) -> float:
-        """Number of batches in an epoch; known once a training has begun."""
+        """Number of batches in an epoch. It is known once training has begun."""
         return self.trainer.num_training_batches if self._groups.n_steps == 1 else self._groups.n_batches
 
     @property
@@ -171,7 +171,7 @@ class OptimizationModule(LightningModule, ABC):
 
     def on_train_epoch_start(self) -> None:
         self._epoch = self.current_epoch
-        self.n_begun = self._n_done = self._sampler.first_batch  # of a resumed epoch
+        self.n_begun = self._n_done = self._sampler.first_batch  # not 0 in a resumed epoch
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         is_group = self._groups.n_steps > 1
@@ -186,12 +186,12 @@ class OptimizationModule(LightningModule, ABC):
         """Compute the loss of a batch for Lightning to minimize, or take the steps of a step group.
 
         Args:
-            compute_loss: Computes the quantities of a batch, with a gradient in ``loss``.
+            compute_loss: Function that computes the quantities of a batch, with a gradient in ``loss``.
             batch: The batch, or the batches of a step group.
             batch_idx: Position in the epoch of the batch, or of the step group.
 
         Returns:
-            The quantities; those of a step group are vectors with an element for each step.
+            The quantities. For a step group, they are vectors with an element for each step.
         """
         if self._groups.n_steps == 1:
             return as_tensors(compute_loss(batch, batch_idx))
@@ -200,14 +200,14 @@ class OptimizationModule(LightningModule, ABC):
         taken: list[dict[str, Tensor]] = []
         for of_step in batch[:n_left]:
             taken.append(self._take_step(compute_loss, of_step, self._n_done))
-            if not is_last and is_stop_requested(self.trainer):  # an epoch that is nearly over is completed
+            if not is_last and is_stop_requested(self.trainer):  # the last group of an epoch is completed
                 break
         names = dict.fromkeys(name for quantities in taken for name in quantities)
         return {name: torch.stack([quantities[name] for quantities in taken if name in quantities]) for name in names}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         n_done = self.n_done
-        n_incomplete = self.n_begun - n_done  # a resumed run repeats a step that is not complete
+        n_incomplete = self.n_begun - n_done  # a resumed run repeats an incomplete step
         epoch, batch = (self._epoch + 1, 0) if n_done == self.n_batches else (self._epoch, n_done)
         counters = {**self.counters, "iteration": self.counters["iteration"] - n_incomplete}
         schedules = self._schedules.state_dict()
@@ -270,5 +270,5 @@ class OptimizationModule(LightningModule, ABC):
         return {name: value.detach().clone() for name, value in quantities.items()}
 
     def _seed(self, what: str, batch_idx: int) -> None:
-        """Seed the generators for what is random at a batch."""
+        """Seed the generators for one source of randomness at a batch."""
         seed_generators(derive_seed(self._sampler.seed, what, self.global_rank, self.current_epoch, batch_idx))

@@ -1,4 +1,4 @@
-"""Optimizers: groups of their parameters, and what they support of a trainer."""
+"""Optimizers with groups of parameters, and checks of the trainer's options that they support."""
 
 from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
@@ -23,13 +23,13 @@ def make_optimizer(make: Callable[[Iterable[Any]], Optimizer], model: nn.Module,
     """Make the optimizer of a model, with its own options for groups of parameters.
 
     Args:
-        make: Makes the optimizer of some parameters, or of groups of them.
+        make: Function that makes the optimizer of parameters, or of groups of them.
         model: The model.
-        groups: Options by pattern. A parameter takes the options of every pattern that its name matches, the later ones
-            in place of the earlier ones.
+        groups: Options by pattern. A parameter takes the options of every pattern that its name matches. Later patterns
+            take precedence.
 
     Raises:
-        ValueError: A pattern matches no parameter, or the optimizer has no such option.
+        ValueError: A pattern matches no parameter, or the optimizer does not have an option.
     """
     if not groups:
         return make(model.parameters())
@@ -53,17 +53,17 @@ def make_optimizer(make: Callable[[Iterable[Any]], Optimizer], model: nn.Module,
 
 
 def _suggest_pattern(pattern: str, names: Iterable[str]) -> str:
-    """Name the pattern, of a parameter or of a part of the model, that is most similar to one that matches nothing."""
+    """Suggest the name of a parameter, or the pattern of a part of the model, that is most similar to a pattern."""
     parts = {f"{part}.*" for name in names for part in accumulate(name.split(".")[:-1], "{}.{}".format)}
     shown = ", ".join(f"`{name}`" for name in islice(names, _N_SHOWN))
     return suggest(pattern, [*names, *parts]) or f" The parameters are {shown}, …."
 
 
 def check_optimizers(optimizers: Iterable[Optimizable], trainer: Trainer) -> None:
-    """Check that the optimizers of Lightning's automatic optimization support what a trainer asks for.
+    """Check that the optimizers of Lightning's automatic optimization support the options of a trainer.
 
     Raises:
-        CompositionError: They do not.
+        CompositionError: An optimizer does not support an option.
     """
     for optimizer in optimizers:
         problem = _find_problem(optimizer, trainer)
@@ -79,7 +79,7 @@ def _find_problem(optimizer: Optimizable, trainer: Trainer) -> tuple[str, str] |
     is_fused = bool(getattr(optimizer, "_step_supports_amp_scaling", False))
     if clip and is_fused and isinstance(trainer.precision_plugin, MixedPrecision):
         return "gradient_clip_val", (
-            f"must be null for a fused `{name}` in mixed precision, got {clip!r}. Set `fused: false` of the optimizer."
+            f"must be null for a fused `{name}` in mixed precision, got {clip!r}. Or set the optimizer's `fused: false`."
         )
     if is_lbfgs and accumulate != 1:
         return "accumulate_grad_batches", (
@@ -88,7 +88,7 @@ def _find_problem(optimizer: Optimizable, trainer: Trainer) -> tuple[str, str] |
         )
     if is_lbfgs and n_processes > 1:
         return "devices", (
-            f"must be 1 for `{name}`, because each process would compute the loss another number of times, got "
+            f"must be 1 for `{name}`, because the processes would compute the loss different numbers of times, got "
             f"{n_processes} processes."
         )
     if is_lbfgs and trainer.precision == "16-mixed":

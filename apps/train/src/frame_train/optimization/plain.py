@@ -16,13 +16,13 @@ from frame_train.optimization.training_state import Position, TrainingState
 
 
 class PlainModuleSupport(Callback):
-    """Provides to a `LightningModule` what an `OptimizationModule` has of its own, from the state of the Trainer.
+    """Callback that adds to a `LightningModule` what an `OptimizationModule` does itself.
 
     It seeds the noise of each step, advances the schedules of the model, and adds the training state to each
-    checkpoint. A module without ``counters`` gets one, ``iteration``.
+    checkpoint. A module without ``counters`` has the counter ``iteration``.
 
-    A run resumes exactly if the batches come from `frame_train.data.make_shuffled_loader`. With any other loader it
-    resumes at the beginning of an epoch. What that loader draws is seeded before each epoch.
+    A run resumes exactly if the batches come from `frame_train.data.make_shuffled_loader`. With any other loader, which
+    is seeded before each epoch, it resumes at the beginning of an epoch.
 
     Args:
         module: The module, with ``model`` and ``data``.
@@ -35,7 +35,7 @@ class PlainModuleSupport(Callback):
         self._seed = get_run_seed()
         self._schedules = ModelSchedules(cast(Any, module.model))
         self._metrics: dict[str, Tensor] = {}
-        self._loaded: dict[str, Any] = {}  # the checkpoint, until the training begins
+        self._loaded: dict[str, Any] = {}  # the checkpoint, until training begins
         self._resumes_at: Position | None = None
         self._seeded_epoch = 0
 
@@ -58,11 +58,11 @@ class PlainModuleSupport(Callback):
         else:
             print_notice(
                 f"`{type(pl_module).__name__}` resumes at the beginning of epoch {self._resumes_at.epoch + 1}, because "
-                "its loader can't begin within an epoch; `frame_train.data.make_shuffled_loader` makes one that can"
+                "its loader can't begin within an epoch. `frame_train.data.make_shuffled_loader` makes one that can."
             )
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.current_epoch != self._seeded_epoch:  # the loader has begun the first epoch already
+        if trainer.current_epoch != self._seeded_epoch:  # the loader has already begun the first epoch
             self._seed_epoch(trainer.current_epoch, trainer)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -70,7 +70,7 @@ class PlainModuleSupport(Callback):
         self._schedules.advance(trainer, batch_idx / trainer.num_training_batches)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        _, n_done = count_all_batches(trainer)  # a resumed run repeats a step that is not complete
+        _, n_done = count_all_batches(trainer)  # a resumed run repeats an incomplete step
         counters = dict(as_optimization(pl_module, n_done).counters)
         epoch, batch = read_position(trainer)
         position = Position(epoch, batch if begins_anywhere(trainer) else 0)
@@ -89,6 +89,6 @@ class PlainModuleSupport(Callback):
         self._seed_epoch(state.position.epoch, trainer)
 
     def _seed_epoch(self, epoch: int, trainer: Trainer) -> None:
-        """Seed what a loader draws for an epoch, before it begins the epoch."""
+        """Seed the random numbers of a loader before it begins an epoch."""
         self._seeded_epoch = epoch
         seed_generators(derive_seed(self._seed, "epoch", trainer.global_rank, epoch))

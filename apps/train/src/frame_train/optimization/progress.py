@@ -13,10 +13,10 @@ from frame_train.optimization.lightning_internals import count_all_batches
 
 
 def read_quantities(outputs: Any, trainer: Trainer) -> dict[str, Tensor]:
-    """Return the numbers that a training step computed, on the device, with the loss before it is accumulated.
+    """Return the numbers that a training step returned, on the device, with the loss as it was before accumulation.
 
-    A number may be a float or a tensor. A quantity of a step group is a vector with an element for each step. Anything
-    else that the step returns is left out.
+    A number may be a float or a tensor. A quantity of a step group is a vector with an element for each step. Other
+    values are omitted.
     """
     numbers = {
         name: value
@@ -31,10 +31,10 @@ def read_quantities(outputs: Any, trainer: Trainer) -> dict[str, Tensor]:
 
 
 def get_call_interval(callback: Any) -> int:
-    """Return the number of steps after which a callback must be called, or 0 if the end of an epoch is enough.
+    """Return the number of steps after which a callback must be called; 0 if it is enough to call it after each epoch.
 
-    It is the callback's `call_every`. A callback without it, such as Lightning's own, must be called after each
-    step.
+    It is the callback's `call_every`. A callback without that attribute, such as those of Lightning, must be called
+    after each step.
     """
     return getattr(callback, "call_every", 1)
 
@@ -46,7 +46,7 @@ def is_stop_requested(trainer: Trainer) -> bool:
 
 
 def get_optimization(trainer: Trainer) -> Optimization:
-    """Return the optimization that a trainer runs; the trainer counts the iterations of a module without counters."""
+    """Return the optimization that a trainer runs. If it has no counters, the trainer counts its iterations."""
     return as_optimization(trainer.lightning_module, count_all_batches(trainer)[0])
 
 
@@ -55,7 +55,7 @@ def as_optimization(module: LightningModule, n_iterations: int = 0) -> Optimizat
 
     Args:
         module: A module with ``model`` and ``data``.
-        n_iterations: Its number of iterations, if it has no ``counters``.
+        n_iterations: Its number of iterations, for a module without ``counters``.
     """
     if hasattr(module, "counters"):
         return cast(Optimization, module)
@@ -63,12 +63,12 @@ def as_optimization(module: LightningModule, n_iterations: int = 0) -> Optimizat
 
 
 def begins_anywhere(trainer: Trainer) -> bool:
-    """Return whether the training batches come from a loader of ours, which begins an epoch at any batch."""
+    """Return whether the training batches come from our loader, which can begin an epoch at any batch."""
     return isinstance(trainer.train_dataloader, TrainLoader)
 
 
 def read_progress(interval: Interval, trainer: Trainer, epoch_fraction: float) -> float:
-    """Read the quantity that an interval is measured in: seconds, epochs, global steps or a counter.
+    """Read the progress of training in the unit of an interval: seconds, epochs, global steps or a counter.
 
     Args:
         interval: The interval.
@@ -85,7 +85,7 @@ def read_progress(interval: Interval, trainer: Trainer, epoch_fraction: float) -
 
 
 def read_training_fraction(trainer: Trainer, epoch_fraction: float) -> float:
-    """Read the fraction of the training that is complete: of its epochs or of its steps, whichever ends it earlier.
+    """Read the fraction of training that is complete, in epochs or steps, whichever ends training earlier.
 
     Args:
         trainer: The trainer.

@@ -1,4 +1,4 @@
-"""The training state that a checkpoint has beside Lightning's content."""
+"""The training state that is added to Lightning's checkpoints."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -12,7 +12,7 @@ from frame_train.optimization.logs import list_logs
 
 @dataclass(frozen=True)
 class Position:
-    """The batch with which a training continues."""
+    """The batch with which training continues."""
 
     epoch: int
     batch: int
@@ -20,12 +20,12 @@ class Position:
 
 @dataclass(frozen=True)
 class TrainingState:
-    """The state that a resumed training needs beside Lightning's; in a checkpoint each field is a key.
+    """The state that a resumed run needs in addition to Lightning's. Each field is a key of the checkpoint.
 
     Args:
-        global_step: Number of optimizer steps; Lightning writes the same.
+        global_step: Number of optimizer steps, equal to Lightning's.
         counters: The counters of the optimization.
-        position: The batch with which the training continues.
+        position: The batch with which training continues.
         n_processes: Number of ranks.
         logs: Position of each log, by the class of its logger.
         metrics: The numbers that callbacks monitor.
@@ -51,7 +51,7 @@ class TrainingState:
         schedules: Mapping[str, Any],
         watched: Mapping[str, Any] | None = None,
     ) -> "TrainingState":
-        """Take the state of a training."""
+        """Collect the state of training from a trainer."""
         return cls(
             global_step=trainer.global_step,
             counters=counters,
