@@ -316,7 +316,7 @@ def test_every_parameter_belongs_to_one_optimizer() -> None:
 
 
 def test_a_model_that_is_not_adversarial_is_refused() -> None:
-    with pytest.raises(TypeError, match="`model` must be an `AdversarialModel`, but `TinyModel` is not"):
+    with pytest.raises(TypeError, match="`model` must be an `AdversarialModel`, got a `TinyModel`"):
         make_adversarial(model=TinyModel())
     with pytest.raises(ValueError, match="`n_critic` must be positive, got 0"):
         make_adversarial(n_critic=0)

@@ -79,7 +79,7 @@ def _find_problem(optimizer: Optimizable, trainer: Trainer) -> tuple[str, str] |
     is_fused = bool(getattr(optimizer, "_step_supports_amp_scaling", False))
     if clip and is_fused and isinstance(trainer.precision_plugin, MixedPrecision):
         return "gradient_clip_val", (
-            f"must be null for a fused `{name}` in mixed precision, got {clip!r}. Or set the optimizer's `fused: false`."
+            f"must be null for a fused `{name}` in mixed precision, got {clip!r}. Or set its `fused: false`."
         )
     if is_lbfgs and accumulate != 1:
         return "accumulate_grad_batches", (
