@@ -20,13 +20,27 @@ from frame_train.errors import TrainingError
 
 _CHUNK = 64  # examples that a worker reads at a time for an evaluation
 _CPU = torch.device("cpu")
+_UNREADABLE = "A batch of the data can't be read: "
+
+
+class BatchError(TrainingError):
+    """A batch of the data that can't be read.
+
+    Args:
+        message: The message. If a data-loading worker raised it, torch puts the worker's traceback before it.
+    """
+
+    def __init__(self, message: str) -> None:
+        start = message.rfind(_UNREADABLE)
+        super().__init__(message[start:].strip())
+        self.add_note(message[:start])  # which a traceback shows
 
 
 class _Batches(Dataset[Any]):
     """A data set that is read by the batch, or by the step group.
 
     Raises:
-        TrainingError: A batch can't be read.
+        BatchError: A batch can't be read.
     """
 
     def __init__(self, data_set: SizedDataset) -> None:
@@ -43,7 +57,7 @@ class _Batches(Dataset[Any]):
         try:
             return get_batch(self.data_set, batch.indices)
         except (TypeError, ValueError) as error:
-            raise TrainingError(f"A batch of the data can't be read: {error}") from error
+            raise BatchError(f"{_UNREADABLE}{error}") from error
 
 
 class TrainLoader:
