@@ -19,7 +19,7 @@ _BLOCK = re.compile(r"(?<=<!-- results -->\n).*?(?=<!-- end of results -->)", re
 _INTRODUCTION = """\
 # Results
 
-Results of the shipped experiments, beside published numbers. This page is written by
+Reproduce the results of the shipped experiments, and compare them with published numbers:
 
 ```
 uv run python -m results verify             # trains every row that is not trained yet, and writes this page
@@ -27,9 +27,9 @@ uv run python -m results verify --quick     # only rows whose runs take under tw
 uv run python -m results verify DIGITS_VAE  # one row
 ```
 
-from the rows in `results/rows` and the measurements in `results/measured.yaml`. Each number is a mean over seeds ± its
-standard error. `verify` fails if a mean is farther from the expected one than the row tolerates, by default 4 standard
-errors of the difference.
+The command writes this page from the rows in `results/rows` and the measurements in `results/measured.yaml`. Each
+number is a mean over seeds ± its standard error. `verify` fails if a mean is farther from the expected one than the row
+tolerates, by default 4 standard errors of the difference.
 """
 
 
@@ -97,7 +97,7 @@ def _format_table(
 
 
 def format_result(row: Row, measurement: Measurement | None) -> str:
-    """Return what was measured, beside its baseline, and what was expected if that is something else."""
+    """Return the measured mean, the baseline, and the expected mean if it is outside the tolerance."""
     if measurement is None:
         return "not run"
     estimate = measurement.estimate

@@ -53,19 +53,19 @@ class Row:
 
     Args:
         experiment: Name of the experiment.
-        metric: Name of a number that the runs log, of which the last value counts; or `FRECHET_DISTANCE`.
+        metric: Name of a logged number, whose last value is used; or `FRECHET_DISTANCE`.
         seeds: Number of runs, which have the seeds 0, 1, 2, ….
         minutes: CPU minutes of one run, roughly.
-        overrides: What the command line changes.
+        overrides: The overrides of the command line.
         unit: Unit of the metric. Percentages are logged as fractions.
         expected: The mean over seeds, and its standard error; None if the row was never measured.
         tolerance: How far a measured mean may be from the expected one, in standard errors of the difference.
         judge: Row of classifiers; the Fréchet distance of a seed is on the features of the classifier of that seed.
-        baseline: What else to evaluate: ``pixels`` as the representation, or ``training images`` as the samples.
-        picture: Name of an image that the runs log, of which the page shows the last of seed 0.
+        baseline: The baseline: ``pixels`` as the representation, or ``training images`` as the samples.
+        picture: Name of a logged image. The page shows the last one of seed 0.
         paper: Number of the paper.
         implementation: Number of a known implementation.
-        note: Differences from the published setting, and what else a reader should know.
+        note: Differences from the published setting, and other remarks.
     """
 
     experiment: str
@@ -84,7 +84,7 @@ class Row:
     note: str = ""
 
     def expects(self, measured: Estimate) -> bool:
-        """Return whether a mean is within the tolerance; any is if the row expects none."""
+        """Return whether a mean is within the tolerance. If the row expects no mean, any is."""
         return self.expected is None or self.expected.count_standard_errors(measured) <= self.tolerance
 
     @property
@@ -94,18 +94,18 @@ class Row:
 
     @property
     def arguments(self) -> list[str]:
-        """The arguments of `train`, less the seed."""
+        """The arguments of `train`, without the seed."""
         return [f"+experiment={self.experiment}", *self.overrides]
 
 
 @dataclass(frozen=True, config=_STRICT)
 class Measurement:
-    """What the runs of a row resulted in.
+    """Results of the runs of a row.
 
     Args:
         arguments: The arguments of `train` at the time.
         values: The metric of each seed, in order.
-        commits: The commits that trained, each with a ``+`` if files were changed.
+        commits: The commits of the runs, with a ``+`` if they had uncommitted changes.
         date: Day of the last run.
         machine: Processor and number of cores.
         torch: Version of torch.

@@ -10,10 +10,10 @@ from frame_train.data.transformed import TransformedDataset
 
 
 class Binarized(TransformedDataset):
-    """A data set whose pixels are drawn to be 0 or 1, with the gray value of each as the probability of a 1.
+    """A data set whose pixels are drawn as 0 or 1. The gray value of a pixel is its probability of being 1.
 
-    Without a seed, they are drawn each time they are read: every epoch has other images, in a resumed run too. This is
-    dynamic binarization. With a seed, they are drawn once.
+    Without a seed, pixels are drawn whenever they are read, so every epoch has different images (dynamic binarization).
+    A resumed run draws the same ones. With a seed, pixels are drawn once.
 
     Args:
         data_set: A data set with ``x`` in [0, 1]. If there is a seed, it must fit in memory.
@@ -33,5 +33,5 @@ class Binarized(TransformedDataset):
         super().__init__(data_set)
 
     def transform_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Return a batch with a draw of each pixel; of a pixel that is 0 or 1, this is the pixel."""
+        """Return a batch with a draw of each pixel. A pixel that is already 0 or 1 is unchanged."""
         return {**batch, "x": torch.bernoulli(get_tensor(batch, "x"))}

@@ -39,8 +39,8 @@ class EightGaussians(InMemoryDataset):
 class Moons(InMemoryDataset):
     """Points of two interleaved half circles of radius 3, with Gaussian noise of standard deviation 0.6.
 
-    They are 3 times those of scikit-learn's ``make_moons(noise=0.2)``, less 1. ``x`` has shape (2,); ``y`` is the half
-    circle, 0 or 1.
+    They are 3 times the points of scikit-learn's ``make_moons(noise=0.2)``, minus 1. ``x`` has shape (2,); ``y`` is the
+    half circle, 0 or 1.
 
     Args:
         n_data: Number of points.
@@ -123,7 +123,7 @@ class CorrelatedGaussians(InMemoryDataset):
 
     @classmethod
     def synthesize(cls, n_data: int, n_dimensions: int, correlation: float, seed: int = 0) -> "CorrelatedGaussians":
-        """Return the examples, which are read from no file."""
+        """Return the examples themselves, because they need no file."""
         return cls(n_data, n_dimensions, correlation, seed)
 
 

@@ -1,4 +1,4 @@
-"""MNIST and the data sets that replace it, in the folder layout of torchvision."""
+"""MNIST and data sets of the same format, in the folder layout of torchvision."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,9 +18,9 @@ from frame_train.data.synthetic import SyntheticDataset
 
 @dataclass(frozen=True)
 class _Files:
-    """The four IDX files of a data set: images and labels, to train and to test.
+    """The four IDX files of a data set: images and labels, for training and for testing.
 
-    The last training examples, as many as there are to test, are the validation examples.
+    The last training examples, as many as test examples, are the validation examples.
     """
 
     train: str
@@ -43,7 +43,7 @@ class _Files:
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of the content of each file."""
+        """The shapes of the contents of the files."""
         return {
             f"{prefix}-{content}-ubyte": (n_rows, *row_shape)
             for prefix, n_rows in ((self.train, self.n_train), (self.test, self.n_test))
@@ -172,7 +172,7 @@ class EMNIST(InMemoryDataset):
     def __init__(self, root: str, split: str, subset: str = "balanced", download: bool = False) -> None:
         tensors = _load("EMNIST", _EMNIST[check_choice("subset", subset, _EMNIST)], Path(root), split, download)
         y = tensors["y"] - 1 if subset == "letters" else tensors["y"]  # the files count letters from 1
-        super().__init__({"x": tensors["x"].transpose(2, 3).contiguous(), "y": y})  # and have columns as rows
+        super().__init__({"x": tensors["x"].transpose(2, 3).contiguous(), "y": y})  # and are transposed
 
     @classmethod
     def synthesize(cls, root: str, split: str, subset: str = "balanced", download: bool = False) -> SyntheticDataset:

@@ -23,7 +23,7 @@ def provide(name: str, root: Path, folder: str, files: Sequence[str], download: 
         arguments: Arguments of torchvision's class.
 
     Raises:
-        FileNotFoundError: A file is missing, and was not or could not be downloaded.
+        FileNotFoundError: A file is missing and was not downloaded.
     """
     missing = [file for file in files if not (root / folder / file).is_file()]
     if not missing:
@@ -43,7 +43,7 @@ def provide(name: str, root: Path, folder: str, files: Sequence[str], download: 
 
 def _download(name: str, root: Path, folder: str, files: Sequence[str], arguments: dict[str, Any]) -> str | None:
     """Download the files, and move them to their folder when all are complete; return why it failed, or None."""
-    from torchvision import datasets  # takes seconds to import, and only a download needs it
+    from torchvision import datasets  # takes seconds to import, and is needed only to download
 
     try:
         with made_folder(root / folder), tempfile.TemporaryDirectory(dir=root, prefix=f".{name}-") as place:

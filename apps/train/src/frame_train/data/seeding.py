@@ -1,4 +1,4 @@
-"""Stateless seeding: the seed of whatever is random is derived from the run's seed and a position in the run.
+"""Stateless seeding: every seed is derived from the run's seed and a position in the run.
 
 A resumed run draws the same numbers, because there is no state of a generator to restore.
 """
@@ -16,7 +16,7 @@ def derive_seed(seed: int, *position: int | str) -> int:
 
     Args:
         seed: The run's seed.
-        position: Words and numbers, such as ``"noise", epoch, batch``; every position has its own seed.
+        position: Words and numbers, such as ``"noise", epoch, batch``. Different positions have different seeds.
 
     Returns:
         A number of 63 bits.
@@ -35,5 +35,5 @@ def seed_generators(seed: int) -> None:
 
 
 def get_run_seed() -> int:
-    """Return the run's seed, which `seed_everything` of Lightning keeps in the environment; without it, torch's."""
+    """Return the run's seed, which Lightning's `seed_everything` stores in the environment, or else torch's seed."""
     return int(os.environ.get("PL_GLOBAL_SEED", torch.initial_seed()))

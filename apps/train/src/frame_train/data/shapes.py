@@ -29,7 +29,7 @@ class Shapes(InMemoryDataset):
         split: ``train``, ``valid`` or ``test``, each a random choice of the combinations that is always the same.
 
     Raises:
-        ValueError: There is no such split.
+        ValueError: The split does not exist.
 
     References:
         After the design of dSprites: Disentanglement testing Sprites dataset (Matthey et al., 2017),
@@ -47,10 +47,10 @@ class Shapes(InMemoryDataset):
 
     @classmethod
     def synthesize(cls, split: str) -> "Shapes":
-        """Return the test examples, which have the same form and are read from no file.
+        """Return the test examples, which have the same form and need no file.
 
         Raises:
-            ValueError: There is no such split.
+            ValueError: The split does not exist.
         """
         _SPLITS.get_range(split)
         return cls("test")
@@ -77,11 +77,11 @@ def _square(u: Tensor, v: Tensor) -> Tensor:
 
 
 def _ellipse(u: Tensor, v: Tensor) -> Tensor:
-    """To first order in the distance; the semi-axes are 1 and 1/2."""
+    """Compute the distance to an ellipse with semi-axes 1 and 1/2, to first order."""
     length = (u**2 + 4 * v**2).sqrt()
     return length * (length - 1) / (u**2 + 16 * v**2).sqrt().clamp(min=1e-6)
 
 
 def _triangle(u: Tensor, v: Tensor) -> Tensor:
-    """Of an equilateral triangle with an incircle of radius 1/2."""
+    """Compute the distance to an equilateral triangle with an incircle of radius 1/2."""
     return torch.maximum(v, math.sqrt(3) / 2 * u.abs() - v / 2) - 0.5

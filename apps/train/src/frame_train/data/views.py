@@ -17,7 +17,7 @@ class TwoViews(TransformedDataset):
 
     Args:
         data_set: A data set.
-        transform: Makes a view of each ``x`` of a batch, with its own randomness; None for a `RandomView` of images.
+        transform: Function from the ``x`` of a batch to a random view of each; None for a `RandomView` of images.
 
     Raises:
         TypeError: ``transform`` is not callable.
