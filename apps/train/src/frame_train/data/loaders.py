@@ -27,17 +27,17 @@ class BatchError(TrainingError):
     """A batch of the data that can't be read.
 
     Args:
-        message: The message. If a data-loading worker raised it, torch puts the worker's traceback before it.
+        message: The message. If a data-loading worker raised the error, torch prefixes the worker's traceback.
     """
 
     def __init__(self, message: str) -> None:
         start = message.rfind(_UNREADABLE)
         super().__init__(message[start:].strip())
-        self.add_note(message[:start])  # which a traceback shows
+        self.add_note(message[:start])  # shown in the traceback
 
 
 class _Batches(Dataset[Any]):
-    """A data set that is read by the batch, or by the step group.
+    """A data set whose items are batches or step groups.
 
     Raises:
         BatchError: A batch can't be read.
@@ -61,10 +61,10 @@ class _Batches(Dataset[Any]):
 
 
 class TrainLoader:
-    """A loader of training batches that begins an epoch at any batch.
+    """A loader of training batches that can begin an epoch at any batch.
 
-    It reads nothing before the first batch is requested. Until then ``sampler.start_at`` chooses the epoch and its
-    first batch. Lightning never replaces its sampler, which knows of several processes.
+    It reads nothing before the first batch is requested. Until then, ``sampler.start_at`` chooses the epoch and its
+    first batch. Lightning does not replace its sampler, which already distributes examples to processes.
 
     Args:
         loader: The loader that reads the batches.
@@ -154,10 +154,10 @@ def make_train_loader(
 
 
 def read_with_workers(data_set: SizedDataset, batches: Sequence[Tensor], num_workers: int) -> Iterator[dict[str, Any]]:
-    """Read the batches of an evaluation as a training reads its own.
+    """Read the batches of an evaluation with data-loading workers.
 
-    Workers read them in chunks, because a batch of an evaluation may exceed the shared memory of the processes. Batches
-    that a ``collate_fn`` makes can't be joined of chunks, which may be padded to other lengths.
+    Workers read a batch in chunks, because it may exceed the shared memory of the processes. A ``collate_fn`` receives
+    all examples of a batch at once, because it may pad chunks to different lengths.
 
     Args:
         data_set: The data set.
@@ -175,14 +175,14 @@ def read_with_workers(data_set: SizedDataset, batches: Sequence[Tensor], num_wor
         sampler=seeded,
         num_workers=min(num_workers, len(seeded)),
         worker_init_fn=_ignore_signals,
-        generator=torch.Generator(),  # so that the loader draws nothing from the generator of the evaluation
+        generator=torch.Generator(),  # so that the loader does not use the generator of the evaluation
     )
     read = iter(loader)
     return (_join(list(islice(read, len(of_batch)))) for of_batch in chunks)
 
 
 def _join(chunks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Join the chunks of a batch; texts are in lists."""
+    """Join the chunks of a batch: tensors, or lists such as texts."""
     parts = {name: [chunk[name] for chunk in chunks] for name in chunks[0]}
     return {name: torch.cat(of) if isinstance(of[0], Tensor) else list(chain(*of)) for name, of in parts.items()}
 
@@ -191,7 +191,7 @@ class DataWithWorkers(Mapping[str, SizedDataset]):
     """The splits of an optimization, read by data-loading workers in evaluations unless they are in memory.
 
     Args:
-        optimization: The optimization. Its data are requested when a split is.
+        optimization: The optimization. Its data is not read before a split is requested.
         num_workers: Number of data-loading workers.
     """
 
@@ -226,7 +226,7 @@ class _DatasetWithWorkers:
         return self.data_set[index]
 
     def __getattr__(self, name: str) -> Any:
-        if name == "data_set":  # asked for while this object is copied
+        if name == "data_set":  # requested while this object is copied
             raise AttributeError(name)
         return getattr(self.data_set, name)
 
@@ -240,9 +240,9 @@ class _DatasetWithWorkers:
 
 
 def _ignore_signals(worker: int) -> None:
-    """Make a data worker ignore every signal except SIGTERM from the trainer, so that a training can finish its step.
+    """Make a data worker ignore every signal except SIGTERM from the trainer, so that a step can be completed.
 
-    Ctrl-C reaches a whole group of processes, and the warning of a cluster reaches each process of a job.
+    Ctrl-C reaches all processes of a group, and the warning of a cluster reaches all processes of a job.
     """
     os.setpgrp()
     for number in (signal.SIGINT, signal.SIGUSR1):
@@ -253,7 +253,7 @@ def _ignore_signals(worker: int) -> None:
 
 
 def _exit_on_sigterm_of_trainer() -> None:
-    """Exit when the trainer, which has started this process, sends SIGTERM."""
+    """Exit when the trainer, which is the parent process, sends SIGTERM."""
     assert sys.platform == "linux"
     while signal.sigwaitinfo([signal.SIGTERM]).si_pid != os.getppid():
         pass
