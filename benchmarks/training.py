@@ -44,7 +44,7 @@ def main() -> None:
     parser = make_parser(__doc__, n_rounds=20)
     parser.add_argument("--steps", type=int, default=100, help="training steps in a turn, by default 100")
     parser.add_argument("--device", choices=CONTENDERS, default="cpu", help="what is trained on, by default cpu")
-    parser.add_argument("--pythae", action="store_true", help="beside pythae, in an environment that uv makes")
+    parser.add_argument("--pythae", action="store_true", help="also measure pythae, in its own environment")
     options = parser.parse_args()
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device cuda: torch finds no GPU on this machine")

@@ -14,8 +14,8 @@ _NEAR_ZERO = 0.05
 class ContinuousBernoulli(Distribution):
     """Distribution over [0, 1] with the density exp(l x - A(l)), where l is the logit and A(l) = log((exp(l) - 1) / l).
 
-    `torch.distributions.ContinuousBernoulli` computes with probabilities, which single precision can tell from 0 and 1
-    only if the logits are between -16 and 16. This class is accurate for all logits.
+    `torch.distributions.ContinuousBernoulli` computes with probabilities. In single precision, they round to 0 or 1 for
+    logits beyond -16 and 16. This class is accurate for all logits.
 
     Args:
         logits: Tensor of shape (\\*batch,); log(probs / (1 - probs)) of torch's distribution.

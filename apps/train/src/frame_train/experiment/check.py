@@ -129,7 +129,7 @@ def _holds_data(value: Any) -> bool:
 
 
 def _find_twins(composition: Composition) -> Iterator[str]:
-    """Find networks with equal configs, of which all but one may be meant as references."""
+    """Find networks with equal configs. One network with references to it may be meant."""
     keys_by_text: dict[str, list[str]] = {}
     for node, part in composition.list_built():
         if isinstance(part, nn.Module) and any(True for _ in part.parameters()):

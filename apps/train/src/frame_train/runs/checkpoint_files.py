@@ -13,7 +13,7 @@ from frame_loggers.files import open_regular, replace_text, replacing
 
 @dataclass(frozen=True)
 class _Manifest:
-    """The global step, the size in bytes and the SHA-256 of a checkpoint, and whether a training can resume from it."""
+    """The global step, the size in bytes and the SHA-256 of a checkpoint, and whether training can resume from it."""
 
     global_step: int
     resumable: bool
