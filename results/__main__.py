@@ -6,10 +6,10 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from subprocess import CalledProcessError
 
 from frame_core.checks import suggest
 from frame_train.console import print_error
+from frame_train.errors import TrainingError
 from results.measuring import measure
 from results.pages import ROOT, format_estimate, format_result, get_picture, write_pages
 from results.table import Row, read_measurements, read_rows, write_measurements
@@ -54,7 +54,7 @@ def _verify(name: str, rows: dict[str, Row], runs: Path, data_root: Path | None)
     row = rows[name]
     try:
         measurement, picture = measure(name, rows, runs, data_root)
-    except (CalledProcessError, ValueError) as error:
+    except (TrainingError, ValueError) as error:
         print_error(f"{name}: {error}")
         return False
     if picture is not None:
@@ -76,4 +76,7 @@ def _verify(name: str, rows: dict[str, Row], runs: Path, data_root: Path | None)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:  # the same command continues
+        sys.exit(130)

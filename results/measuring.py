@@ -29,7 +29,7 @@ def measure(name: str, rows: Mapping[str, Row], runs: Path, data_root: Path | No
         The measurement, and the file of the picture if the row has one.
 
     Raises:
-        CalledProcessError: A training failed.
+        TrainingError: A training failed.
         ValueError: The runs do not log the metric or the picture.
     """
     row = rows[name]

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from frame_train.composition.overrides import normalize_overrides
+from frame_train.errors import TrainingError
 from frame_train.runs.record import Record, read_record
 from results.table import Row
 
@@ -29,7 +30,7 @@ def train(row: Row, seed: int, runs: Path, data_root: Path | None) -> Record:
         data_root: Folder of the data sets; None for that of the device config, where they may be downloaded.
 
     Raises:
-        CalledProcessError: The training failed.
+        TrainingError: The training failed.
     """
     record = find_run(row, seed, runs)
     if record is not None:
@@ -37,8 +38,15 @@ def train(row: Row, seed: int, runs: Path, data_root: Path | None) -> Record:
     device = [f"device.experiments_root={runs.absolute()}"]
     if data_root is not None:
         device += [f"device.data_root={data_root.absolute()}", "device.download_files=false"]
-    command = [sys.executable, "-m", "frame_train", *_get_arguments(row, seed), *device, "resume=auto"]
-    subprocess.run(command, check=True)
+    arguments = [*_get_arguments(row, seed), *device, "resume=auto"]
+    process = subprocess.Popen([sys.executable, "-m", "frame_train", *arguments])
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:
+        process.wait()  # it receives the signal as well, and saves a checkpoint
+        raise
+    if code != 0:
+        raise TrainingError(f"`train {' '.join(arguments)}` exited with code {code}.")
     record = find_run(row, seed, runs)
     assert record is not None  # the command was successful
     return record

@@ -342,9 +342,8 @@ def test_a_training_that_fails_is_reported_and_nothing_is_written(
 ) -> None:
     monkeypatch.setattr(runs.sys, "executable", "false")
     assert command.main(["verify", "SHORT", "--runs", str(table / "runs")]) == 1
-    assert (
-        "error: SHORT: Command '['false', '-m', 'frame_train', '+experiment=DIGITS_Classifier'"
-        in capfd.readouterr().err
-    )
+    errors = capfd.readouterr().err
+    assert errors.startswith("error: SHORT: `train +experiment=DIGITS_Classifier trainer.max_epochs=1 seed=0 ")
+    assert errors.endswith(" exited with code 1.\n")
     assert not (table / "measured.yaml").exists()
     assert not (table / "docs" / "results.md").exists()
