@@ -32,7 +32,7 @@ EVALUATIONS: dict[str, Evaluation] = {
     "ImageReconstructionEvaluation": ImageReconstructionEvaluation(
         "valid", n_pictures=3, sample_images=True, sample_latents=True
     ),
-    "ImageSampleEvaluation": ImageSampleEvaluation(n_pictures=3, sampling_params={"sample_output": True}),
+    "ImageSampleEvaluation": ImageSampleEvaluation(n_pictures=3, sample_output=True),
     "InterpolationEvaluation": InterpolationEvaluation("valid", n_rows=2, n_steps=3),
     "LatentSpaceEvaluation": LatentSpaceEvaluation("valid", n_samples=5),
     "LinearProbeEvaluation": LinearProbeEvaluation("valid", n_train=8),

@@ -43,7 +43,7 @@ def test_one_image_is_logged_without_padding() -> None:
 
 
 def test_params_reach_the_model_and_values_are_clamped() -> None:
-    evaluation = ImageSampleEvaluation(4, sampling_params={"offset": 253 / 255})
+    evaluation = ImageSampleEvaluation(4, offset=253 / 255)
     entry = run_evaluation(evaluation, TinyOptimization(model=ShadeModel()))
     shades = entry.value[0, PADDING :: 1 + PADDING, PADDING :: 1 + PADDING]
     assert shades.flatten().tolist() == [253, 254, 255, 255]
@@ -58,10 +58,10 @@ def test_every_evaluation_uses_the_same_latents() -> None:
 
 
 def test_unknown_param_is_named() -> None:
-    evaluation = ImageSampleEvaluation(4, sampling_params={"sample_outptu": True})
+    evaluation = ImageSampleEvaluation(4, sample_outptu=True)
     expected = (
-        r"`sampling_params` must have keys among 'sample_output', the parameters of `TinyModel\.sample`, "
-        "got 'sample_outptu'"
+        r"`ImageSampleEvaluation` has no argument `sample_outptu`\. It has `n_pictures`, `evaluate_on` and the "
+        r"parameters of `TinyModel\.sample`: `sample_output`\. Did you mean `sample_output`\?"
     )
     with pytest.raises(TypeError, match=expected):
         check_requirements(evaluation, TinyOptimization())
@@ -74,7 +74,20 @@ def test_any_param_is_accepted_for_a_model_with_keyword_arguments() -> None:
         ) -> Tensor:
             return super().sample(sample_shape, sample_output)
 
-    check_requirements(ImageSampleEvaluation(4, sampling_params={"temperature": 2}), TinyOptimization(Obliging()))
+    check_requirements(ImageSampleEvaluation(4, temperature=2), TinyOptimization(Obliging()))
+
+
+def test_the_shape_is_no_argument() -> None:
+    with pytest.raises(TypeError, match="`ImageSampleEvaluation` has no argument `sample_shape`"):
+        check_requirements(ImageSampleEvaluation(4, sample_shape=[2]), TinyOptimization())
+
+
+def test_a_split_is_not_needed_and_may_be_named() -> None:
+    without, with_split = (ImageSampleEvaluation(4, evaluate_on=split) for split in ("", "valid"))
+    expected = run_evaluation(without, TinyOptimization()).value
+    assert torch.equal(run_evaluation(with_split, TinyOptimization()).value, expected)
+    with pytest.raises(ValueError, match="no split 'vaild'"):
+        run_evaluation(ImageSampleEvaluation(4, evaluate_on="vaild"), TinyOptimization())
 
 
 @pytest.mark.gpu

@@ -162,7 +162,7 @@ def test_an_evaluation_that_needs_more_than_two_examples_passes_the_check(tmp_pa
     write_experiment(
         tmp_path, "evaluation: {samples: {evaluator: {_target_: check_blocks.TenExamplesEvaluation}}}", BLOCKS
     )
-    removals = ("~evaluation.samples.evaluator.n_pictures", "~evaluation.samples.evaluator.sampling_params")
+    removals = ("~evaluation.samples.evaluator.n_pictures", "~evaluation.samples.evaluator.sample_output")
     result = train("--check", "--config-dir=my", "+experiment=mine", *removals)
     assert result.code == 0, result
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from hydra.utils import get_class
 from omegaconf import OmegaConf
@@ -94,6 +96,17 @@ def test_an_old_number_of_examples_in_a_config_is_renamed_and_reported() -> None
     (line,) = rename_old_words(config)
     assert "`n_data` of `frame_eval.ELBOEvaluation` is an old name: it is now `n_samples`" in line
     assert config.elbo == {**shipped, "n_samples": 500}
+
+
+@pytest.mark.parametrize("params", [{"sample_output": True, "temperature": "${t}"}, "${s}", None])
+def test_sampling_params_become_arguments(params: Any) -> None:
+    node = {"_target_": "frame_eval.ImageSampleEvaluation", "n_pictures": 9, "sample_output": False}
+    config = OmegaConf.create({"a": {**node, "sampling_params": params}, "s": {"sample_output": True}, "t": 2})
+    (line,) = rename_old_words(config)
+    assert "`sampling_params` of `frame_eval.ImageSampleEvaluation` is an old name" in line
+    expected = {"temperature": 2} if isinstance(params, dict) else {}
+    assert config.a == {**node, "sample_output": params is not None, **expected}
+    assert rename_old_words(config) == []
 
 
 JOINT = """

@@ -1,22 +1,39 @@
 """Images sampled from a model."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from inspect import Parameter, signature
 from math import ceil, sqrt
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from frame_core import Evaluation, GenerativeModel, LogEntry, Optimization, check_count
-from frame_eval.images import make_grid_entry
-from frame_eval.params import check_params
+from frame_core import (
+    Evaluation,
+    GenerativeModel,
+    LogEntry,
+    Optimization,
+    check_count,
+    get_batch,
+    get_split,
+    select_conditions,
+    suggest,
+)
+from frame_eval.device import move_batch_to_model
+from frame_eval.images import make_grid_entry, spread_indices
 
 
 class ImageSampleEvaluation(Evaluation):
     """Grid of generated images, as close to square as possible.
 
+    A conditional model generates an image for each of ``n_pictures`` examples that are spread evenly over a split,
+    given their conditions, such as their labels.
+
     Args:
-        n_pictures: Number of images.
-        sampling_params: Keyword arguments of the model's ``sample``, such as ``{"sample_output": True}``.
+        n_pictures: Number of images. For a conditional model, more than the split has means all.
+        evaluate_on: Name of the split whose examples have the conditions. Other models do not need it.
+        sampling: Further arguments of the model's ``sample``, such as ``sample_output=True``. `check` compares their
+            names with its parameters. They replace conditions of the same name.
 
     Raises:
         TypeError: ``n_pictures`` is not an integer.
@@ -25,18 +42,35 @@ class ImageSampleEvaluation(Evaluation):
 
     requires = GenerativeModel
 
-    def __init__(self, n_pictures: int = 64, sampling_params: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, n_pictures: int = 64, evaluate_on: str = "", **sampling: Any) -> None:
         self.n_pictures = check_count("n_pictures", n_pictures)
-        self.sampling_params = dict(sampling_params or {})
+        self.evaluate_on = evaluate_on
+        self.sampling = sampling
 
     def check(self, optimization: Optimization) -> None:
-        """Check that the model's ``sample`` takes the ``sampling_params``.
+        """Check that the model's ``sample`` takes what it is given, and is given what it needs.
 
         Raises:
-            TypeError: A key of ``sampling_params`` is not a parameter of ``sample``.
+            TypeError: ``sample`` has no such parameter, or a condition is missing.
         """
         assert isinstance(optimization.model, GenerativeModel)  # `requires`
-        check_params("sampling_params", self.sampling_params, optimization.model.sample)
+        sample = optimization.model.sample
+        _, *parameters = signature(sample).parameters.values()
+        choices = {part.name: part.default for part in parameters if part.kind is not Parameter.VAR_KEYWORD}
+        unknown = [name for name in self.sampling if name not in choices]
+        if unknown and len(choices) == len(parameters):
+            raise TypeError(
+                f"`{type(self).__name__}` has no argument `{unknown[0]}`. It has `n_pictures`, `evaluate_on` and the "
+                f"parameters of `{sample.__qualname__}`: {', '.join(f'`{name}`' for name in choices)}."
+                f"{suggest(unknown[0], ['n_pictures', 'evaluate_on', *choices])}"
+            )
+        given = {*self.sampling, *self._select_conditions(optimization, n_pictures=1)}
+        missing = [name for name, default in choices.items() if default is Parameter.empty and name not in given]
+        if missing:
+            raise TypeError(
+                f"`{sample.__qualname__}` needs `{missing[0]}`. Set `evaluate_on` to a split whose examples have it, "
+                f"or set `{missing[0]}` itself."
+            )
 
     def evaluate(self, optimization: Optimization) -> LogEntry:
         """Draw the grid.
@@ -44,7 +78,19 @@ class ImageSampleEvaluation(Evaluation):
         Raises:
             ValueError: The samples are not images with 1 or 3 channels.
         """
+        assert isinstance(optimization.model, GenerativeModel)  # `requires`
+        conditions = self._select_conditions(optimization, self.n_pictures)
+        sample: Callable[..., Tensor] = optimization.model.sample
+        images = sample(torch.Size([] if conditions else [self.n_pictures]), **conditions, **self.sampling)
+        return make_grid_entry(images, n_columns=ceil(sqrt(len(images))))
+
+    def _select_conditions(self, optimization: Optimization, n_pictures: int) -> dict[str, Any]:
+        """Return the conditions of examples of the split that the model takes; none if no split is named."""
+        if not self.evaluate_on:
+            return {}
         model = optimization.model
         assert isinstance(model, GenerativeModel)  # `requires`
-        images = model.sample(torch.Size([self.n_pictures]), **self.sampling_params)
-        return make_grid_entry(images, n_columns=ceil(sqrt(self.n_pictures)))
+        data_set = get_split(optimization.data, self.evaluate_on)
+        batch = get_batch(data_set, spread_indices(len(data_set), n_pictures))
+        conditions = select_conditions(model, batch)
+        return move_batch_to_model({name: conditions[name] for name in conditions if name not in self.sampling}, model)

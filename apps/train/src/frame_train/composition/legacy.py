@@ -32,6 +32,7 @@ _N_LATENT_SAMPLES = {
 }
 """The default number of draws per example, of the evaluations in which it was `n_samples`."""
 
+_SAMPLES = "frame_eval.ImageSampleEvaluation"
 _JOINT_OPTIMIZATION = "frame_train.optimization.JointOptimization"
 _BATCH_OPTIMIZATION = "frame_train.optimization.BatchOptimization"
 _JOINT_MODEL = "frame_core.JointModel"
@@ -52,6 +53,7 @@ def rename_old_words(config: DictConfig, run_format: int | None = None) -> list[
         *_replace_joint_optimization(config),
         *_rename_targets(config),
         *_rename_numbers_of_samples(config, run_format == 1),
+        *_inline_sampling_params(config),
         *_rename_keys(config),
         *(_rename_trainer_keys(trainer) if isinstance(trainer, DictConfig) else []),
     ]
@@ -100,6 +102,20 @@ def _rename_numbers_of_samples(config: DictConfig, is_old: bool) -> list[str]:
             f"`n_data` of `{target}` is an old name: it is now `n_samples`, and the draws per example are "
             "`n_latent_samples`."
         ] = None
+    return list(lines)
+
+
+def _inline_sampling_params(config: DictConfig) -> list[str]:
+    """Replace the mapping `sampling_params` of `ImageSampleEvaluation` by its keys."""
+    lines: dict[str, None] = {}
+    for node, target in list(_iterate_targets(config)):
+        if target == _SAMPLES and "sampling_params" in node:
+            params = OmegaConf.select(node, "sampling_params", throw_on_resolution_failure=False)
+            if isinstance(params, DictConfig | None):
+                with open_dict(node):
+                    del node["sampling_params"]
+                    node.update(params or {})
+                lines[f"`sampling_params` of `{_SAMPLES}` is an old name: its keys are now arguments."] = None
     return list(lines)
 
 
