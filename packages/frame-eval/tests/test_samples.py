@@ -83,7 +83,7 @@ def test_the_shape_is_no_argument() -> None:
 
 
 def test_a_split_is_not_needed_and_may_be_named() -> None:
-    without, with_split = (ImageSampleEvaluation(4, evaluate_on=split) for split in ("", "valid"))
+    without, with_split = (ImageSampleEvaluation(4, evaluate_on=split) for split in (None, "valid"))
     expected = run_evaluation(without, TinyOptimization()).value
     assert torch.equal(run_evaluation(with_split, TinyOptimization()).value, expected)
     with pytest.raises(ValueError, match="no split 'vaild'"):

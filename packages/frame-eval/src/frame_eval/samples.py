@@ -31,7 +31,7 @@ class ImageSampleEvaluation(Evaluation):
 
     Args:
         n_pictures: Number of images. For a conditional model, more than the split has means all.
-        evaluate_on: Name of the split whose examples have the conditions. Other models do not need it.
+        evaluate_on: Name of the split whose examples have the conditions. Other models need none.
         sampling: Further arguments of the model's ``sample``, such as ``sample_output=True``. `check` compares their
             names with its parameters. They replace conditions of the same name.
 
@@ -42,9 +42,9 @@ class ImageSampleEvaluation(Evaluation):
 
     requires = GenerativeModel
 
-    def __init__(self, n_pictures: int = 64, evaluate_on: str = "", **sampling: Any) -> None:
+    def __init__(self, n_pictures: int = 64, evaluate_on: str | None = None, **sampling: Any) -> None:
         self.n_pictures = check_count("n_pictures", n_pictures)
-        self.evaluate_on = evaluate_on
+        self.evaluate_on = evaluate_on or ""
         self.sampling = sampling
 
     def check(self, optimization: Optimization) -> None:
