@@ -15,7 +15,7 @@ from hypothesis import settings
 from frame_train.commands.evaluate import main as evaluate_main
 from frame_train.commands.train import main as train_main
 from frame_train.composition.settings import workspace
-from frame_train.data.mnist import FILES
+from frame_train.data.sources.mnist import FILES
 from processes import Commands, ForkServer
 
 torch.set_num_threads(1)  # the networks are small, and every core runs a test

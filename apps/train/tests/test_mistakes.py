@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from frame_train.composition.settings import workspace
-from frame_train.data.mnist import FILES
+from frame_train.data.sources.mnist import FILES
 
 DIGITS = "+experiment=DIGITS_VAE"
 USER_EXPERIMENTS = {

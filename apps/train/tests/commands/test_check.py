@@ -29,7 +29,7 @@ def test_every_experiment_passes_the_check_without_its_data(
     def refuse(*arguments: object) -> None:
         raise AssertionError("a file of the data set was read")
 
-    monkeypatch.setattr("frame_train.data.mnist._load", refuse)
+    monkeypatch.setattr("frame_train.data.sources.mnist._load", refuse)
     result = train("--check", f"+experiment={experiment}", "device.data_root=nowhere")
     assert result.code == 0, result
     assert result.errors == ""

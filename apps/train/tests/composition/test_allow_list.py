@@ -128,7 +128,7 @@ def test_a_logger_writes_to_the_run_directory_whatever_the_config_says(directory
         "torch.optim.optimizer.defaultdict",
         "torchvision.datasets.mnist.codecs.open",
         "torchvision.datasets.utils.tarfile.TarFile",
-        "frame_train.data.published.tempfile.TemporaryDirectory",
+        "frame_train.data.sources.published.tempfile.TemporaryDirectory",
         "frame_loggers.wandb.wandb.init",
         "frame_core.Model.__class__",
         "torch.nn.Module.__subclasses__",
@@ -137,7 +137,7 @@ def test_a_logger_writes_to_the_run_directory_whatever_the_config_says(directory
         "frame_train.callbacks.checkpoints.save_checkpoint",
         "torch.nn.Module.load_state_dict",
         # names of ours that are not public
-        "frame_train.data.splits.Splits",
+        "frame_train.data.sources.splits.Splits",
         "frame_train.optimization.lightning_internals.NoProfiler",
         "frame_core.testing.TinyModel",
         # a class that unpickles a file, and some that extract an archive

@@ -99,6 +99,13 @@ def test_an_augmentation_of_data_with_views_is_refused() -> None:
         augment({"x": x, "v1": x.clone(), "v2": x.clone(), "y": torch.zeros(2)}, RandomShift(1))
 
 
+def test_texts_and_lists_are_not_augmented() -> None:
+    batch = {"x": torch.ones(2, 1, 4, 4), "text": ["a", "b"], "boxes": [[1.0], []]}
+    augment(batch, torch.neg)
+    assert torch.equal(batch["x"], -torch.ones(2, 1, 4, 4))
+    assert (batch["text"], batch["boxes"]) == (["a", "b"], [[1.0], []])
+
+
 def test_an_augmentation_that_is_not_callable_is_refused() -> None:
     with pytest.raises(
         TypeError, match=r"`augmentation` must be a function of a batch of images, .* got \{'n_pixels': 2\}"

@@ -15,7 +15,7 @@ import torch
 from torchvision import datasets
 
 from frame_train.data import EMNIST, KMNIST, MNIST, FashionMNIST
-from frame_train.data.mnist import FILES
+from frame_train.data.sources.mnist import FILES
 
 
 @pytest.fixture

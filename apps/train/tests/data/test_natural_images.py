@@ -9,8 +9,9 @@ import scipy.io
 import torch
 from torchvision import datasets
 
-from frame_train.data import CIFAR10, SVHN, natural_images
-from frame_train.data.splits import Splits
+from frame_train.data import CIFAR10, SVHN
+from frame_train.data.sources import natural_images
+from frame_train.data.sources.splits import Splits
 
 
 def get_md5(path: Path) -> str:

@@ -15,7 +15,7 @@ def batch() -> dict[str, Tensor]:
 
 
 def test_the_splits_have_each_combination_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("frame_train.data.shapes._render", torch.zeros_like)  # to render all takes seconds
+    monkeypatch.setattr("frame_train.data.sources.shapes._render", torch.zeros_like)  # to render all takes seconds
     splits = [Shapes(split) for split in ("train", "valid", "test")]
     factors = torch.cat([split.get_batch(torch.arange(len(split)))["factors"] for split in splits])
     assert len(factors.unique(dim=0)) == len(factors) == 3 * 4 * 8 * 8 * 8 * 6

@@ -8,7 +8,7 @@ from torchvision.transforms.functional import affine
 
 from frame_core import is_in_memory
 from frame_train.data import Digits, RandomView, TwoViews
-from frame_train.data.views import transform_affinely
+from frame_train.data.wrappers.views import transform_affinely
 
 
 def test_two_views_show_one_example_and_differ() -> None:

@@ -16,14 +16,15 @@ It draws from torch's global generators, which are seeded before each batch.
 """
 
 
-def augment(batch: dict[str, Tensor], augmentation: Augmentation) -> None:
+def augment(batch: dict[str, Any], augmentation: Augmentation) -> None:
     """Replace the images ``x`` of a batch by augmented ones.
 
     Raises:
         ValueError: The batch has no ``x``, it has views of ``x``, or the augmentation returns another number of images.
     """
     x = get_tensor(batch, "x")
-    others = [name for name, value in batch.items() if name != "x" and value.shape == x.shape]
+    tensors = {name: value for name, value in batch.items() if isinstance(value, Tensor)}
+    others = [name for name, value in tensors.items() if name != "x" and value.shape == x.shape]
     if others:
         raise ValueError(
             f"`augmentation` changes only `x`, but the data also have {', '.join(map(repr, others))} of its shape. "

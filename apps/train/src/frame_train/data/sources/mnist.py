@@ -11,8 +11,8 @@ from torch import Tensor
 
 from frame_core import check_choice
 from frame_train.data.in_memory import InMemoryDataset
-from frame_train.data.published import provide
-from frame_train.data.splits import Splits
+from frame_train.data.sources.published import provide
+from frame_train.data.sources.splits import Splits
 from frame_train.data.synthetic import SyntheticDataset
 
 

@@ -9,7 +9,7 @@ from torch.nn.functional import affine_grid, grid_sample
 
 from frame_core import SizedDataset, get_tensor
 from frame_train.data.augmentation import Augmentation
-from frame_train.data.transformed import TransformedDataset
+from frame_train.data.wrappers.transformed import TransformedDataset
 
 
 class TwoViews(TransformedDataset):

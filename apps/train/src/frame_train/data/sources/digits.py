@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from frame_train.data.in_memory import InMemoryDataset
-from frame_train.data.splits import Splits
+from frame_train.data.sources.splits import Splits
 from frame_train.data.synthetic import SyntheticDataset
 
 _SPLITS = Splits(

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from frame_train.data.in_memory import InMemoryDataset
-from frame_train.data.published import provide
-from frame_train.data.splits import Splits
+from frame_train.data.sources.published import provide
+from frame_train.data.sources.splits import Splits
 from frame_train.data.synthetic import SyntheticDataset
 
 _CIFAR10_FILES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch", "batches.meta")

@@ -6,7 +6,7 @@ import torch
 
 from frame_core import SizedDataset, get_batch, get_tensor
 from frame_train.data.in_memory import InMemoryDataset
-from frame_train.data.transformed import TransformedDataset
+from frame_train.data.wrappers.transformed import TransformedDataset
 
 
 class Binarized(TransformedDataset):

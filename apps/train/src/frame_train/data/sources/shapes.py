@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from frame_train.data.in_memory import InMemoryDataset
-from frame_train.data.splits import Splits
+from frame_train.data.sources.splits import Splits
 
 _N_VALUES = (3, 4, 8, 8, 8, 6)  # of shape, scale, rotation, column, row and color
 _SIZE = 32
