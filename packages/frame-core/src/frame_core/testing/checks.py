@@ -306,7 +306,7 @@ def _differentiate(compute: Callable[[], Tensor], parameter: nn.Parameter) -> tu
     """Return the derivative of a sum in a random direction of a parameter, by autograd and by finite differences."""
     generator = torch.Generator().manual_seed(0)
     direction = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
-    step = 1e-5 * direction / direction.norm()
+    step = (1e-5 * direction / direction.norm()).to(parameter.device)
 
     def compute_at(position: int) -> Tensor:
         with torch.random.fork_rng():
