@@ -32,13 +32,13 @@ def load(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
             tick()
 
 
+@quiet_libraries()
 def _train(
     data_root: Path, directory: Path, tick: Callable[[], None], overrides: Sequence[str], evaluate: bool
 ) -> None:
     from benchmarks.ticker import Ticker  # here, because the command also imports Lightning after frame_train
 
     register_resolvers()
-    quiet_libraries()
     shipped = ("+experiment=MNIST_VAE", f"device.data_root={data_root}", "trainer.max_epochs=-1")
     config = compose_config([*shipped, *overrides])
     prepare_config(config)

@@ -151,7 +151,7 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     ([DIGITS, "evaluation.samples.name=time"], ["`evaluation.samples.name`", "'time'"]),
     ([DIGITS, "evaluation=elbo"], ["`evaluation.samples` must be a Callback", "`~evaluation.samples`"]),
     ([DIGITS, "+callbacks.mine=5"], ["`callbacks.mine` must be a Callback, got 5"]),
-    (["--config-dir=my", "+experiment=listed"], ["experiment/listed", "`callbacks`", "mapping"]),
+    (["--config-dir=my", "+experiment=listed"], ["`callbacks.dict` must be a Callback", "listed.yaml"]),
     (["--config-dir=my", "+experiment=misspelt"], ["`params.bta`", "`params.beta`?", "misspelt.yaml"]),
     (["--config-dir=my", "+experiment=broken"], ["broken.yaml"]),
     # Durations, intervals and devices

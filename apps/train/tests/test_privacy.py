@@ -19,7 +19,7 @@ from frame_eval import ImageSampleEvaluation
 from frame_loggers import FileLogger, TensorBoardLogger, WandbLogger
 from frame_train import load_run
 from frame_train.callbacks import BestCheckpoint, EvaluationCallback
-from frame_train.composition.settings import EnvironmentRecord, resolve_without_environment
+from frame_train.composition.settings import recorded_environment, resolve_without_environment
 from frame_train.errors import CompositionError
 from frame_train.runs.checkpoint_files import write_checkpoint
 from frame_train.runs.directory import make_run_directory
@@ -139,11 +139,10 @@ def test_a_message_hides_environment_values_except_paths_and_the_device(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     variables = {"OWN_TOKEN": "own-do-not-show-this", "DEVICE_NAME": "workstation", "OWN_FOLDER": str(tmp_path)}
-    record = EnvironmentRecord()
-    record.register()
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-        assert OmegaConf.create({"key": f"${{oc.env:{name}}}"}).key == value
+    with recorded_environment() as record:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+            assert OmegaConf.create({"key": f"${{oc.env:{name}}}"}).key == value
     text = f"`key` is 'own-do-not-show-this', in workstation.yaml and {tmp_path}"
     assert record.hide(text) == f"`key` is '${{oc.env:OWN_TOKEN}}', in workstation.yaml and {tmp_path}"
 

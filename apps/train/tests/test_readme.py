@@ -16,9 +16,11 @@ COMMANDS = re.findall(
 )
 
 
-def test_the_example_of_the_readme_runs() -> None:
-    (block,) = re.findall(r"```python\n(.*?)```", APP.read_text(), re.DOTALL)
-    exec(block, {})
+def test_the_examples_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for block in re.findall(r"```python\n(.*?)```", APP.read_text(), re.DOTALL):
+        exec(block, {})
+    assert len(list(tmp_path.glob("my_runs/DIGITS/VAE/*/run.json"))) == 1
 
 
 @pytest.mark.parametrize(

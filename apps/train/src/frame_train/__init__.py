@@ -1,19 +1,30 @@
-"""Composition with Hydra, data sets, optimization procedures, callbacks, and the commands `train` and `evaluate`.
+"""Composition with Hydra, data sets, optimization modules, callbacks, and the commands `train` and `evaluate`.
 
-`load_run` is imported on first use, because the import of torch takes seconds.
+The functions are imported on first use, because torch takes seconds to import.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from frame_train.api import train
+    from frame_train.errors import CompositionError, TrainingError
+    from frame_train.runs.result import Result
     from frame_train.runs.stored import Run, load_run
 
-__all__ = ["Run", "load_run"]
+__all__ = ["CompositionError", "Result", "Run", "TrainingError", "load_run", "train"]
+
+_MODULES = {
+    "CompositionError": "errors",
+    "Result": "runs.result",
+    "Run": "runs.stored",
+    "TrainingError": "errors",
+    "load_run": "runs.stored",
+    "train": "api",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from frame_train.runs import stored
-
-    return getattr(stored, name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

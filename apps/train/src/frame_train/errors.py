@@ -18,6 +18,8 @@ class CompositionError(ValueError):
         super().__init__(message)
         self.key = key
         self.origin = origin
+        self.is_explained = False
+        """Whether the message says where the value is written."""
 
     @property
     def problems(self) -> list["CompositionError"]:

@@ -41,6 +41,7 @@ class Failure:
         return f"`{self.key}` failed at step {self.global_step}: {type(self.error).__name__}: {text}"
 
 
+@quiet_libraries()
 def evaluate(
     config: DictConfig, adds_evaluations: bool, sets_device: bool, deletions: Sequence[str] = ()
 ) -> list[Failure]:
@@ -58,7 +59,6 @@ def evaluate(
     Raises:
         CompositionError: The run can't be loaded, or an evaluation does not work with it.
     """
-    quiet_libraries()
     options = cast(dict[str, Any], OmegaConf.to_container(config.evaluation, resolve=False))
     run, checkpoints = _open(config, list(_iterate_targets(options)))
     for checkpoint in checkpoints:

@@ -2,7 +2,8 @@
 
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,15 +32,27 @@ _SHOWN = (
 )
 
 
-def quiet_libraries() -> None:
+@contextmanager
+def quiet_libraries() -> Generator[None]:
     """Hide announcements and advice of libraries. Errors and our own lines stay visible."""
-    for name in ("pytorch_lightning", "lightning_fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        _ignore_advice()
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels):
+                logger.setLevel(level)
+
+
+def _ignore_advice() -> None:
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # in-memory data needs none
     warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # our samplers are resumable
     warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")  # callbacks have their own one
     warnings.filterwarnings("ignore", module=r"pytorch_lightning\.utilities\._pytree", category=FutureWarning)
-    logging.basicConfig(format="%(message)s")
 
 
 def silence_notices() -> None:

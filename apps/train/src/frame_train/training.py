@@ -2,8 +2,7 @@
 
 import errno
 import signal
-import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from functools import partial
@@ -36,6 +35,7 @@ from frame_train.runs.directory import (
     write_end,
     write_resumption,
 )
+from frame_train.runs.result import Result, Status, read_result
 from frame_train.runs.resumption import Resumption
 from frame_train.runs.stored import read_config
 from frame_train.terminal import print_closing, print_config, quiet_libraries, silence_notices
@@ -43,17 +43,14 @@ from frame_train.terminal import print_closing, print_config, quiet_libraries, s
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
-def train(config: DictConfig, overrides: Sequence[str]) -> Mapping[str, float]:
+@quiet_libraries()
+def start(config: DictConfig, overrides: Sequence[str]) -> Result:
     """Build an experiment and train it. If it can't be built, its run directory is removed.
-
-    Returns:
-        The last value of every metric.
 
     Raises:
         CompositionError: The experiment can't be built, or its directory can't be written.
         TrainingError: Training can't continue.
     """
-    quiet_libraries()
     set_process_counts(config)
     with ExitStack() as claim:
         try:
@@ -70,23 +67,20 @@ def train(config: DictConfig, overrides: Sequence[str]) -> Mapping[str, float]:
             return _run(experiment, config, directory)
 
 
-def resume(config: DictConfig, resumption: Resumption) -> Mapping[str, float]:
+@quiet_libraries()
+def resume(config: DictConfig, resumption: Resumption) -> Result:
     """Resume a run from its newest intact checkpoint, as if it had never been stopped.
 
     Entries that were logged after the checkpoint are removed first, because they will be logged again.
-
-    Returns:
-        The last value of every metric; empty if the run is already complete.
 
     Raises:
         CompositionError: Another process trains in its directory, or the experiment can't be built.
         TrainingError: Training can't continue.
     """
-    quiet_libraries()
     directory = resumption.directory
     if resumption.is_complete:
         print_notice(f"{str(directory)!r} is already complete. Raise `trainer.max_epochs` to continue it.")
-        return {}
+        return read_result(directory, config)
     set_process_counts(config)
     with _explained_disk_errors(directory), claimed(directory):
         for folder in (directory, directory / "checkpoints", directory / "images"):
@@ -106,6 +100,7 @@ def resume(config: DictConfig, resumption: Resumption) -> Mapping[str, float]:
         return _run(experiment, config, directory, checkpoint.path)
 
 
+@quiet_libraries()
 def train_as_worker(directory: Path) -> None:
     """Train a run as a worker rank. Only rank 0 writes to the run directory, to loggers and to the terminal.
 
@@ -115,7 +110,6 @@ def train_as_worker(directory: Path) -> None:
     Raises:
         TrainingError: Training can't continue.
     """
-    quiet_libraries()
     silence_notices()
     end_with_parent()
     config = read_config(directory, allow=None)
@@ -149,9 +143,7 @@ def _check_length(trainer: Trainer, state: TrainingState) -> None:
         )
 
 
-def _run(
-    experiment: Experiment, config: DictConfig, directory: Path, checkpoint: Path | None = None
-) -> Mapping[str, float]:
+def _run(experiment: Experiment, config: DictConfig, directory: Path, checkpoint: Path | None = None) -> Result:
     """Train and write the report; after a signal, exit with its code."""
     for logger in experiment.trainer.loggers:
         logger.log_hyperparams(resolve_without_environment(config))
@@ -171,13 +163,14 @@ def _run(
             write_end(directory, is_complete)
             write_report(directory)
             print_closing(experiment.file_logger.last_values, directory)
-        if not is_complete and experiment.stop.received is not None:
-            sys.exit(_report_stop(experiment.stop.received, experiment.trainer, directory))
-    return {name: value for name, (value, _) in experiment.file_logger.last_values.items()}
+        stopped_by = experiment.stop.received
+        if is_complete or stopped_by is None:
+            return read_result(directory, config)
+        return read_result(directory, config, _report_stop(stopped_by, experiment.trainer, directory), stopped_by)
 
 
-def _report_stop(received: signal.Signals, trainer: Trainer, directory: Path) -> int:
-    """Report the step at which training stopped, requeue a SLURM job on request, and return the exit code."""
+def _report_stop(received: signal.Signals, trainer: Trainer, directory: Path) -> Status:
+    """Report the step at which training stopped, and requeue a SLURM job on request."""
     step = trainer.global_step
     newest, _ = find_newest(directory / "checkpoints")
     if newest is None:
@@ -191,8 +184,8 @@ def _report_stop(received: signal.Signals, trainer: Trainer, directory: Path) ->
         problem = requeue() if trainer.is_global_zero else ""
         print_notice(f"SLURM does not requeue the job: {problem}" if problem else "SLURM requeues the job")
         if not problem:
-            return 0
-    return 130 if received == signal.SIGINT else 143
+            return "requeued"
+    return "stopped"
 
 
 @contextmanager

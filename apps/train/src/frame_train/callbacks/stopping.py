@@ -1,6 +1,7 @@
 """Stop of training by a signal, at a step from which it can be resumed."""
 
 import signal
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
@@ -69,6 +70,8 @@ class StopOnSignal(Callback):
             stop_training(trainer)
 
     def _listen(self) -> dict[signal.Signals, Any]:
+        if threading.current_thread() is not threading.main_thread():  # Python allows handlers in the main thread alone
+            return {}
         return {number: signal.signal(number, self._receive) for number in SIGNALS}
 
     def _receive(self, number: int, frame: FrameType | None) -> None:

@@ -2,7 +2,8 @@
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,65 +14,52 @@ from frame_train.composition.explanation import explain, iterate_keys
 from frame_train.composition.objects import Composition
 from frame_train.composition.options import read_options
 from frame_train.composition.origins import locate
-from frame_train.composition.overrides import is_override, own_folders
-from frame_train.composition.settings import EnvironmentRecord, config_directory, workspace
-from frame_train.composition.unread import find_unread
+from frame_train.composition.overrides import own_folders
+from frame_train.composition.settings import config_directory, recorded_environment, workspace
 from frame_train.errors import CompositionError, collected, suggest
 from frame_train.experiment.check import Findings, check_config
 from frame_train.experiment.compatibility import find_unlogged
 from frame_train.experiment.static_checks import find_static_problems
+from frame_train.experiment.unread import find_unread
 from frame_train.terminal import print_checked, quiet_libraries
 
 
-def check(arguments: Sequence[str], environment: EnvironmentRecord) -> int:
+def check(arguments: Sequence[str]) -> int:
     """Check the config of a command line, print the mistakes, and return the exit code.
 
     Args:
         arguments: The command line.
-        environment: The values to hide in messages.
     """
-    start = time.monotonic()
-    stray = [word for word, before in zip(arguments, ["", *arguments]) if _is_stray(word, before)]
-    if stray:
-        raise CompositionError(f"An argument must be `key=value` or a flag, got `{stray[0]}`.")
-    findings = check_arguments(arguments)
-    return _report("This config", findings, start, environment)
+    return _report("This config", partial(check_arguments, arguments))
 
 
-def check_all(arguments: Sequence[str], environment: EnvironmentRecord) -> int:
+def check_all(arguments: Sequence[str]) -> int:
     """Check every experiment with every logger, and every sweep file; print the mistakes, and return the exit code.
 
     Args:
         arguments: Overrides for all of them, and flags such as ``--config-dir``.
-        environment: The values to hide in messages.
     """
-    folders = [*own_folders(arguments), config_directory()]
-    codes: list[int] = []
-    for experiment in read_options("experiment", folders):
-        start = time.monotonic()
-        chosen = [*arguments, f"experiment={experiment}"]
-        findings = check_arguments(chosen)
-        for logging in read_options("logging", folders):
-            findings.problems += _check_with_logger([*chosen, f"logging={logging}"])
-        codes.append(_report(experiment, findings, start, environment))
-    for path in sorted((workspace() / "apps" / "train" / "sweeps").glob("*.yaml")):
-        start = time.monotonic()
-        codes.append(_report(path.name, check_sweep(path, arguments), start, environment))
+    experiments = read_options("experiment", [*own_folders(arguments), config_directory()])
+    sweeps = sorted((workspace() / "apps" / "train" / "sweeps").glob("*.yaml"))
+    codes = [
+        *(_report(name, partial(_check_with_loggers, [*arguments, f"experiment={name}"])) for name in experiments),
+        *(_report(path.name, partial(check_sweep, path, arguments)) for path in sweeps),
+    ]
     return max(codes)
 
 
+@quiet_libraries()
 def check_arguments(arguments: Sequence[str]) -> Findings:
     """Find all mistakes in the config of a command line, with their origins.
 
     Args:
         arguments: The command line.
     """
-    quiet_libraries()
     config, errors = compose_what_can_be(arguments)
     findings = Findings()
     if not errors or not OmegaConf.is_missing(config, "optimization"):  # else there is no experiment to check
         with tempfile.TemporaryDirectory() as directory, collected(findings.problems):
-            notes = prepare_config(config)
+            notes = prepare_config(config, arguments)
             unread, notices = find_unread(config, arguments) if not errors else ([], [])
             config.run.directory = directory
             findings = check_config(config)
@@ -110,9 +98,12 @@ def check_sweep(path: Path, arguments: Sequence[str] = ()) -> Findings:
     return findings
 
 
-def _is_stray(word: str, before: str) -> bool:
-    """Return whether a word of the command line is no override, no flag, and no value of a flag."""
-    return not is_override(word) and not word.startswith("-") and not before.startswith("-")
+def _check_with_loggers(arguments: Sequence[str]) -> Findings:
+    """Find all mistakes in the config of a command line, with each choice of loggers."""
+    findings = check_arguments(arguments)
+    for logging in read_options("logging", [*own_folders(arguments), config_directory()]):
+        findings.problems += _check_with_logger([*arguments, f"logging={logging}"])
+    return findings
 
 
 def _check_with_logger(arguments: Sequence[str]) -> list[CompositionError]:
@@ -130,8 +121,11 @@ def _explain_all(errors: Sequence[Exception], arguments: Sequence[str]) -> list[
     return [CompositionError(explain(error, arguments)) for error in errors]
 
 
-def _report(what: str, findings: Findings, start: float, environment: EnvironmentRecord) -> int:
-    """Print the mistakes and notes, and return the exit code."""
+def _report(what: str, find: Callable[[], Findings]) -> int:
+    """Find and print the mistakes and notes, and return the exit code."""
+    start = time.monotonic()
+    with recorded_environment() as environment:
+        findings = find()
     problems = list(dict.fromkeys(environment.hide(explain(problem, ())) for problem in findings.problems))
     print_checked(what, problems, findings.notes, time.monotonic() - start)
     return 2 if problems else 0

@@ -10,14 +10,17 @@ from importlib import import_module
 
 import hydra
 from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import HydraException
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from frame_train.commands.exit_codes import run_reported, shows_traceback
 from frame_train.commands.startup import defer_packages
-from frame_train.commands.train import reported_errors
-from frame_train.composition.explanation import EXPLAINED
+from frame_train.composition.compose import prepare_hydra
+from frame_train.composition.explanation import explained
 from frame_train.composition.overrides import is_override
-from frame_train.composition.settings import EnvironmentRecord, config_directory, register_resolvers
+from frame_train.composition.settings import config_directory
 from frame_train.console import print_error
 from frame_train.errors import CompositionError, suggest
 from frame_train.files import without_local_settings
@@ -38,23 +41,23 @@ def main() -> None:
     is 1. ``--traceback`` shows where an error was raised.
     """
     defer_packages()
-    register_resolvers()
-    environment = EnvironmentRecord()
-    environment.register()
     if os.path.lexists("matplotlibrc"):  # of the current folder, which may be a foreign run
         with without_local_settings():
             import_module("matplotlib")
-    flags, arguments = _take_flags(sys.argv[1:])
+    show_traceback = shows_traceback()
+    sys.exit(run_reported(lambda: _run(sys.argv[1:], show_traceback), show_traceback))
+
+
+def _run(arguments: Sequence[str], show_traceback: bool) -> int:
+    """Run the flag or the evaluation that the command line requests, and return the exit code."""
+    flags, arguments = _take_flags(arguments)
     if any(argument.startswith(_OWN_CODE) for argument in arguments):
         sys.path.append(os.getcwd())  # after the installed packages, because the folder may be somebody else's run
-    show_traceback = flags.traceback or os.environ.get("HYDRA_FULL_ERROR") == "1"
-    with reported_errors(show_traceback, (), environment):
+    with explained(()):
         if flags.diff is None:
-            _compose_and_evaluate(_normalize_overrides(arguments), show_traceback, environment)
-        else:
-            _print_differences(flags.diff)
-        sys.exit(0)
-    sys.exit(2)
+            return _compose_and_evaluate(_normalize_overrides(arguments), show_traceback)
+        _print_differences(flags.diff)
+        return 0
 
 
 def _take_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -74,33 +77,37 @@ def _print_differences(runs: Sequence[str]) -> None:
     print_differences(*compare_runs(*runs))
 
 
-def _compose_and_evaluate(arguments: Sequence[str], show_traceback: bool, environment: EnvironmentRecord) -> None:
+def _compose_and_evaluate(arguments: Sequence[str], show_traceback: bool) -> int:
+    prepare_hydra()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors
     deletions = [argument for argument in arguments if argument.startswith(_DELETION)]  # also of the run's evaluations
     sys.argv[1:] = [argument for argument in arguments if argument not in deletions]
 
     @hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="evaluate")
     def run(config: DictConfig) -> None:
-        from frame_train.evaluating import evaluate  # torch and Lightning are imported only where needed
+        def evaluate_config() -> int:
+            from frame_train.evaluating import evaluate  # torch and Lightning are imported only where needed
 
-        adds_evaluations = any(argument.startswith("+evaluation=") for argument in arguments)
-        sets_device = any(argument.startswith(("device=", "device.")) for argument in arguments)
-        with reported_errors(show_traceback, (), environment):  # before Hydra prints them
-            keys = [argument[1:].partition("=")[0] for argument in deletions]
-            failures = evaluate(config, adds_evaluations, sets_device, keys)
+            with explained(()):
+                failures = evaluate(config, adds_evaluations, sets_device, keys)
             for failure in failures:
                 if show_traceback:
                     traceback.print_exception(failure.error)
                 print_error(str(failure) if show_traceback else f"{failure} (--traceback shows where.)")
-            sys.exit(1 if failures else 0)
-        sys.exit(2)
+            return 1 if failures else 0
+
+        adds_evaluations = any(argument.startswith("+evaluation=") for argument in arguments)
+        sets_device = any(argument.startswith(("device=", "device.")) for argument in arguments)
+        keys = [argument[1:].partition("=")[0] for argument in deletions]
+        sys.exit(run_reported(evaluate_config, show_traceback))  # here, because Hydra prints the errors that it sees
 
     try:
         run()
     except (OSError, ValueError, YAMLError) as error:
-        if isinstance(error, EXPLAINED):
+        if isinstance(error, CompositionError | OmegaConfBaseException | HydraException):
             raise
         raise CompositionError(f"The config can't be composed: {error}") from error
+    return 0
 
 
 def _normalize_overrides(arguments: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from frame_loggers.files import replace_text
 from frame_train.commands.startup import defer_packages
-from frame_train.composition.settings import register_resolvers
+from frame_train.composition.compose import prepare_hydra
 
 
 @dataclass
@@ -38,7 +38,7 @@ class GridCallback(Callback):
 
     def __init__(self) -> None:
         defer_packages()
-        register_resolvers()
+        prepare_hydra()
 
     def __reduce__(self) -> tuple[Callable[[], "GridCallback"], tuple[()]]:
         return GridCallback, ()

@@ -12,10 +12,11 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from frame_train.composition.callback_lists import get_address, register_callback_lists, replace_by_listed
 from frame_train.composition.legacy import rename_old_words
 from frame_train.composition.options import read_options
-from frame_train.composition.overrides import is_override, normalize_overrides, own_folders
-from frame_train.composition.settings import config_directory, find_names_from_environment
+from frame_train.composition.overrides import is_override, normalize_overrides, own_folders, split_folders, write_value
+from frame_train.composition.settings import config_directory, find_names_from_environment, register_resolvers
 from frame_train.errors import CompositionError
 
 _GROUP_WITHOUT_OPTION = re.compile(r"\+?[a-z/]+=(null|true|false|[\d.]+|\{.*\})")
@@ -61,11 +62,12 @@ def compose_what_can_be(arguments: Sequence[str]) -> tuple[DictConfig, list[Exce
             kept = _drop_wrong(kept, str(error))
 
 
-def prepare_config(config: DictConfig) -> list[str]:
-    """Check the keys that every run needs, make paths absolute, and replace old names.
+def prepare_config(config: DictConfig, arguments: Sequence[str] = ()) -> list[str]:
+    """Check the keys that every run needs, name the run, make paths absolute, and replace old names.
 
     Args:
         config: A composed config; it is changed.
+        arguments: The command line that it is composed from. A run without a name has that of its experiment.
 
     Returns:
         A line for each old name, with the present one.
@@ -87,7 +89,10 @@ def prepare_config(config: DictConfig) -> list[str]:
         raise CompositionError(message, "trainer")
     if type(config.seed) is not int or not 0 <= config.seed < 2**32:
         raise CompositionError(f"`seed` must be an integer from 0 to 2**32 - 1, got {config.seed!r}.", "seed")
+    if OmegaConf.is_missing(config.run, "name"):
+        config.run.name = _name_experiment(arguments)
     lines = rename_old_words(config)
+    replace_by_listed(config)
     for key in find_names_from_environment(config):
         message = (
             f"`{key}` must not take its value from the environment (`${{oc.env:…}}`): everybody can see names. "
@@ -105,9 +110,16 @@ def prepare_config(config: DictConfig) -> list[str]:
     return lines
 
 
+def prepare_hydra() -> None:
+    """Register what our config files need."""
+    register_resolvers()
+    register_callback_lists()
+
+
 @contextlib.contextmanager
 def initialized_hydra() -> Generator[None]:
     """Initialize Hydra for our config files, and restore its state at the end, because it may be running a job."""
+    prepare_hydra()
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
@@ -123,16 +135,33 @@ def get_overrides(arguments: Sequence[str]) -> list[str]:
     Raises:
         CompositionError: A folder of `--config-dir` does not exist.
     """
-    own = list(own_folders(arguments))
-    missing = [folder for folder in own if not folder.is_dir()]
+    folders, _ = split_folders(arguments)
+    missing = [folder for folder in folders if not folder.is_dir()]
     if missing:
         raise CompositionError(f"`--config-dir` must be a folder, but {str(missing[0])!r} was not found.")
-    folders = [folder.resolve().as_uri() for folder in own]
-    return [f"hydra.searchpath=[{','.join(folders)}]", *filter(is_override, normalize_overrides(arguments))]
+    search_path = [f"hydra.searchpath={write_value(list(map(get_address, folders)))}"] if folders else []
+    _, others = split_folders(normalize_overrides(arguments))
+    words = [word for word, before in zip(others, ["", *others]) if is_override(word) or not _is_flag(before)]
+    return [*search_path, *(word for word in words if not _is_flag(word))]
+
+
+def _is_flag(word: str) -> bool:
+    return word.startswith("-")
+
+
+def list_task_overrides(arguments: Sequence[str]) -> list[str]:
+    """Return the overrides of a command line, except those of Hydra's own settings, as Hydra gives them to a job."""
+    return [override for override in get_overrides(arguments) if not re.match(r"[+~]*hydra[./]", override)]
+
+
+def _name_experiment(arguments: Sequence[str]) -> str:
+    """Return the name of the file of the experiment."""
+    chosen = [word.partition("=")[2] for word in arguments if re.match(r"\+*experiment=", word)]
+    return chosen[-1].rpartition("/")[2].strip("[]'\"") if chosen else "???"
 
 
 def _drop_wrong(arguments: Sequence[str], message: str) -> list[str]:
     """Drop the override that a message of Hydra names, or all overrides if it names none."""
     match = re.match(r"Could not override '(.+)'", message)
     kept = [argument for argument in arguments if match and not argument.lstrip("+").startswith(f"{match[1]}=")]
-    return kept if len(kept) < len(arguments) else [argument for argument in arguments if not is_override(argument)]
+    return kept if len(kept) < len(arguments) else [f"--config-dir={folder}" for folder in own_folders(arguments)]

@@ -1,7 +1,8 @@
 """Short messages for errors of Hydra and OmegaConf: expected, found, and the nearest valid name."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -9,21 +10,44 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from frame_train.composition.compose import compose_what_can_be
-from frame_train.composition.settings import config_directory
+from frame_train.composition.settings import config_directory, recorded_environment
 from frame_train.errors import CompositionError, suggest
 
-EXPLAINED = (CompositionError, HydraException, OmegaConfBaseException)
+_MISTAKES = (CompositionError, HydraException, OmegaConfBaseException)
 """Mistakes of the user. Any other error is a bug and keeps its traceback."""
 
 _MOST_SHOWN = 4
 _MOST_LINES = 6
 
 
+@contextmanager
+def explained(arguments: Sequence[str]) -> Generator[None]:
+    """Raise the mistakes that the block raises as one, with a message of a few lines.
+
+    Values that a config takes from the environment are not in the message.
+
+    Args:
+        arguments: The command line.
+
+    Raises:
+        CompositionError: The block raised a mistake.
+    """
+    with recorded_environment() as environment:
+        try:
+            yield
+        except _MISTAKES as error:
+            if getattr(error, "is_explained", False):
+                raise
+            mistake = CompositionError(environment.hide(explain(error, arguments)))
+            mistake.is_explained = True
+            raise mistake from error
+
+
 def explain(error: Exception, arguments: Sequence[str]) -> str:
     """Return a message of a few lines for an error of composition.
 
     Args:
-        error: One of `EXPLAINED`.
+        error: A mistake of the user.
         arguments: The command line.
     """
     if isinstance(error, CompositionError):

@@ -3,7 +3,7 @@
 import argparse
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -64,6 +64,22 @@ def normalize_overrides(arguments: Sequence[str]) -> list[str]:
     return [_normalize(argument, folders) for argument in sorted(_quote_swept_values(arguments), key=is_override)]
 
 
+def write_value(value: Any) -> str:
+    """Write a value in Hydra's grammar."""
+    match value:
+        case None:
+            return "null"
+        case str():
+            return QuotedString(value, Quote.single).with_quotes()
+        case list():
+            return f"[{','.join(map(write_value, cast(list[Any], value)))}]"
+        case dict():
+            items = cast(dict[Any, Any], value).items()
+            return f"{{{','.join(f'{key}:{write_value(item)}' for key, item in items)}}}"
+        case _:
+            return str(value)
+
+
 def is_override(argument: str) -> bool:
     """Return whether an argument is an override; flags and their values are not."""
     return re.match(r"~|[+\w./@]+=", argument) is not None
@@ -82,12 +98,17 @@ def _normalize(argument: str, folders: Sequence[Path]) -> str:
     return f"{plus}{key}{value}"
 
 
-def own_folders(arguments: Sequence[str]) -> Iterator[Path]:
-    """Iterate over the config folders given by ``--config-dir``."""
-    for argument, following in zip(arguments, [*arguments[1:], ""]):
-        flag, _, value = argument.partition("=")
-        if flag in ("--config-dir", "-cd"):
-            yield Path(value or following)
+def own_folders(arguments: Sequence[str]) -> list[Path]:
+    """List the config folders given by ``--config-dir``."""
+    return split_folders(arguments)[0]
+
+
+def split_folders(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Split a command line into the config folders given by ``--config-dir``, and the other arguments."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config-dir", "-cd", action="append", nargs="?", const="", default=[])
+    flags, others = parser.parse_known_args(arguments)
+    return list(map(Path, flags.config_dir)), others
 
 
 def _quote_swept_values(arguments: Sequence[str]) -> list[str]:
@@ -112,18 +133,4 @@ def _read_swept_values() -> dict[str, Any]:
 def _quote(argument: str, values: dict[str, Any]) -> str:
     name, equals, _ = argument.partition("=")
     key = name.lstrip("+")
-    return f"{name}={_write(values[key])}" if equals and key in values else argument
-
-
-def _write(value: Any) -> str:
-    match value:
-        case None:
-            return "null"
-        case str():
-            return QuotedString(value, Quote.single).with_quotes()
-        case list():
-            return f"[{','.join(_write(item) for item in value)}]"
-        case dict():
-            return f"{{{','.join(f'{key}:{_write(item)}' for key, item in value.items())}}}"
-        case _:
-            return str(value)
+    return f"{name}={write_value(values[key])}" if equals and key in values else argument

@@ -1,7 +1,8 @@
 """Config folders, and the values that configs take from the environment."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -39,10 +40,6 @@ class EnvironmentRecord:
     def __init__(self) -> None:
         self._names: dict[str, str] = {}  # the variable of each value, in the order in which they were read
 
-    def register(self) -> None:
-        """Record every ``${oc.env:…}`` that is resolved from now on. Only commands call this: it is process-wide."""
-        OmegaConf.register_new_resolver("oc.env", self._read, replace=True)
-
     def hide(self, text: str) -> str:
         """Return the text with references in place of recorded values. Paths and the device name are kept."""
         for value, name in self._names.items():
@@ -50,12 +47,29 @@ class EnvironmentRecord:
                 text = text.replace(value, f"${{oc.env:{name}}}")
         return text
 
-    def _read(self, *arguments: Any) -> str | None:
+    def read(self, *arguments: Any) -> str | None:
+        """Resolve ``${oc.env:…}``, and record the value."""
         value = env(*arguments)
         if value is not None and os.environ.get(arguments[0]) == value:
             self._names.pop(value, None)
             self._names[value] = arguments[0]
         return value
+
+
+_records: list[EnvironmentRecord] = []
+
+
+@contextmanager
+def recorded_environment() -> Generator[EnvironmentRecord]:
+    """Record every ``${oc.env:…}`` that is resolved in the block."""
+    record = EnvironmentRecord()
+    _records.append(record)
+    OmegaConf.register_new_resolver("oc.env", record.read, replace=True)
+    try:
+        yield record
+    finally:
+        _records.pop()
+        OmegaConf.register_new_resolver("oc.env", _records[-1].read if _records else env, replace=True)
 
 
 def resolve_without_environment(config: DictConfig) -> dict[str, Any]:

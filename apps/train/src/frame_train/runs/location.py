@@ -7,7 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from frame_train.composition.compose import compose_config
-from frame_train.composition.explanation import EXPLAINED, explain
+from frame_train.composition.explanation import explained
 from frame_train.errors import CompositionError, suggest
 from frame_train.runs.directory import check_entries, read_description
 
@@ -108,7 +108,5 @@ def read_device() -> DictConfig:
     Raises:
         CompositionError: The device config does not exist.
     """
-    try:
+    with explained(()):
         return compose_config(()).device
-    except EXPLAINED as error:
-        raise CompositionError(explain(error, ())) from error

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from frame_train.composition.compose import compose_config
-from frame_train.composition.unread import find_unread
+from frame_train.experiment.unread import find_unread
 
 HEAD = "# @package _global_\n# My experiment.\ndefaults: [DIGITS_VAE, _self_]\n"
 

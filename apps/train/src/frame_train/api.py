@@ -1,0 +1,78 @@
+"""Training from Python: for the command, notebooks and other programs."""
+
+from collections.abc import Sequence
+
+from omegaconf import DictConfig
+
+from frame_train.composition.compose import compose_config, list_task_overrides, prepare_config
+from frame_train.composition.explanation import explained
+from frame_train.composition.origins import located
+from frame_train.composition.overrides import is_override
+from frame_train.console import print_notice
+from frame_train.distributed.environment import is_restarted, name_launch
+from frame_train.errors import raise_any
+from frame_train.runs.result import Result
+
+
+def train(arguments: Sequence[str]) -> Result:
+    """Train the experiment that the arguments of the command `train` describe, or resume a run.
+
+    ``train(["+experiment=MNIST_VAE", "params.beta=1"])`` does what ``train +experiment=MNIST_VAE params.beta=1`` does.
+    Ctrl-C, SIGTERM and SIGUSR1 end the training after its step; `Result.status` is then not ``complete``.
+
+    Args:
+        arguments: Overrides, ``resume=…`` and ``--config-dir=…``, each as the command takes it.
+
+    Raises:
+        CompositionError: There is a mistake in the config.
+        TrainingError: Training can't continue.
+    """
+    if isinstance(arguments, str):
+        raise TypeError(f"`arguments` must be a list such as `[{arguments!r}]`, got a text.")
+    with explained(arguments):
+        where = next((word[7:] for word in arguments if word.startswith("resume=")), None)
+        others = [word for word in arguments if not word.startswith("resume=")]
+        if where in (None, "auto"):
+            return train_config(compose_config(others), others, resumes=where == "auto")
+        return _resume(where, list(filter(is_override, others)))
+
+
+def train_config(config: DictConfig, arguments: Sequence[str], resumes: bool) -> Result:
+    """Train a composed config.
+
+    Args:
+        config: The config; it is changed.
+        arguments: The arguments that it is composed from.
+        resumes: Whether an unfinished run of these arguments is resumed.
+    """
+    with located(config, arguments):
+        lines = prepare_config(config, arguments)
+        from frame_train.experiment.static_checks import find_written_problems  # needed only for a composed config
+        from frame_train.experiment.unread import find_unread
+
+        problems, notices = find_unread(config, arguments)
+        for line in (*lines, *notices):
+            print_notice(line)
+        raise_any([*problems, *find_written_problems(config)])  # before torch and Lightning are imported
+        overrides = list_task_overrides(arguments)
+        if resumes or is_restarted():
+            from frame_train.runs.resumption import (
+                find_unfinished,  # torch and Lightning are imported only where needed
+            )
+
+            unfinished = find_unfinished(config, overrides, None if resumes else name_launch())
+            if unfinished is not None:
+                return _resume(str(unfinished), ())
+        from frame_train.training import start
+
+        return start(config, overrides)
+
+
+def _resume(where: str, overrides: Sequence[str]) -> Result:
+    from frame_train.runs.resumption import read_resumption  # torch and Lightning are imported only where needed
+    from frame_train.training import resume
+
+    config, resumption = read_resumption(where, overrides)
+    with located(config):
+        prepare_config(config)
+        return resume(config, resumption)

@@ -1,0 +1,96 @@
+"""Experiments whose `callbacks` are a list, which adds to the callbacks that every run has."""
+
+from pathlib import Path
+from typing import Any, cast
+
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.object_type import ObjectType
+from hydra.core.plugins import Plugins
+from hydra.plugins.config_source import ConfigResult, ConfigSource
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import DictConfig, ListConfig, open_dict
+
+from frame_train.composition.settings import config_directory
+
+_LISTED = "_listed_"
+_SCHEME = "frame"
+
+
+def register_callback_lists() -> None:
+    """Make Hydra read our config folder, and each folder of `get_address`, with lists of callbacks."""
+    for plugin in (_Source, _SearchPath):
+        Plugins.instance().register(plugin)
+
+
+def get_address(folder: Path) -> str:
+    """Return the address of a config folder for Hydra's search path."""
+    return f"{_SCHEME}://{folder.absolute()}"
+
+
+def replace_by_listed(config: DictConfig) -> None:
+    """Remove callbacks that have the class of one in a list.
+
+    Args:
+        config: A composed config; it is changed.
+    """
+    callbacks = config.get("callbacks")
+    if isinstance(callbacks, DictConfig) and _LISTED in callbacks:
+        with open_dict(callbacks):
+            listed = callbacks.pop(_LISTED)
+            targets = [_get_target(callbacks.get(name)) for name in listed]
+            for name in list(callbacks):
+                if name not in listed and _get_target(callbacks[name]) in targets:
+                    del callbacks[name]
+
+
+def _name_by_class(callbacks: ListConfig) -> dict[str, Any]:
+    """Return the callbacks of a list by the names of their classes, and which names they are."""
+    named: dict[str, Any] = {}
+    for callback in callbacks:
+        name = _get_target(callback).rpartition(".")[2]
+        n_before = sum(other.partition("_")[0] == name for other in named)
+        named[f"{name}_{n_before + 1}" if n_before else name] = callback
+    return {**named, _LISTED: dict.fromkeys(named, True)}
+
+
+def _get_target(callback: Any) -> str:
+    return str(callback.get("_target_")) if isinstance(callback, DictConfig) else str(callback)
+
+
+class _Source(ConfigSource):
+    """Reads the files of a folder as Hydra does; a list of callbacks becomes a mapping, which can be merged."""
+
+    def __init__(self, provider: str, path: str) -> None:
+        super().__init__(provider, path)
+        sources = cast(list[type[ConfigSource]], Plugins.instance().discover(ConfigSource))
+        files = next(source for source in sources if source.scheme() == "file")
+        self._files = files(provider, f"file://{self.path}")
+
+    @staticmethod
+    def scheme() -> str:
+        return _SCHEME
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        result = self._files.load_config(config_path)
+        if isinstance(result.config, DictConfig) and isinstance(result.config.get("callbacks"), ListConfig):
+            result.config.callbacks = _name_by_class(result.config.callbacks)
+        return result
+
+    def available(self) -> bool:
+        return self._files.available()
+
+    def is_group(self, config_path: str) -> bool:
+        return self._files.is_group(config_path)
+
+    def is_config(self, config_path: str) -> bool:
+        return self._files.is_config(config_path)
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        return self._files.list(config_path, results_filter)
+
+
+class _SearchPath(SearchPathPlugin):
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        for element in search_path.get_path():
+            if element.path == str(config_directory()):
+                element.path = get_address(config_directory())
