@@ -89,6 +89,7 @@ def user_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 BLOCKS = """
 import torch
 from torch import nn
+from torch.utils.data import Dataset
 from frame_architectures import digits
 from frame_core import SCALAR_ENTRY, Evaluation, LogEntry, get_split
 from frame_models import VariationalAutoencoder
@@ -107,6 +108,14 @@ class TenExamplesEvaluation(Evaluation):
         if n_examples < 10:
             raise ValueError(f"needs 10 examples, has {n_examples}")
         return LogEntry(SCALAR_ENTRY, n_examples)
+
+class Recordings(Dataset):
+    def __init__(self):
+        raise RuntimeError("the data are read")
+
+class First(Dataset):
+    def __init__(self, data_set):
+        self.names = data_set.names[:1]
 
 class TwoEncoders(VariationalAutoencoder):
     def __init__(self, encoder, decoder, prior, beta, other):
@@ -155,6 +164,43 @@ def test_data_without_a_declared_form_are_reported_and_not_read(tmp_path: Path, 
     result = train("--check", "--config-dir=my", "+experiment=mine", "~data.train.split")
     assert result.code == 0, result
     assert "The data set of `data.train` has no `synthesize`" in result.errors
+
+
+OWN_DATA = """
+data:
+  train: {_target_: check_blocks.Recordings}
+  valid: {_target_: check_blocks.First, data_set: "${data.train}"}
+  test: null
+"""
+OWN_DATA_NOTE = "note: The data set of `data.train` has no `synthesize`, so nothing that reads it was tried.\n"
+
+
+@pytest.mark.usefixtures("user_blocks")
+@pytest.mark.parametrize("experiment", ["DIGITS_VAE", "DIGITS_Classifier"])
+def test_data_of_unknown_form_are_one_note_and_no_mistake(tmp_path: Path, train: Train, experiment: str) -> None:
+    write_experiment(tmp_path, OWN_DATA, BLOCKS)
+    path = tmp_path / "my" / "experiment" / "mine.yaml"
+    path.write_text(path.read_text().replace("DIGITS_VAE", experiment))
+    arguments = [f"~data.{split}.split" for split in ("train", "valid")]
+    result = train("--check", "--config-dir=my", "+experiment=mine", *arguments)
+    assert (result.code, result.errors) == (0, OWN_DATA_NOTE), result
+
+
+@pytest.mark.usefixtures("user_blocks")
+def test_what_reads_no_data_of_unknown_form_is_tried(tmp_path: Path, train: Train) -> None:
+    write_experiment(tmp_path, OWN_DATA, BLOCKS)
+    arguments = [f"~data.{split}.split" for split in ("train", "valid")]
+    result = train("--check", "--config-dir=my", "+experiment=mine", "architectures.decoder.z_dim=3", *arguments)
+    assert result.code == 2
+    assert result.errors.startswith("error: `evaluation.samples`: ")
+    assert result.errors.count("error: ") == 1
+
+
+def test_an_evaluation_that_does_not_fit_the_model_is_reported_once(train: Train) -> None:
+    result = train("--check", "+experiment=DIGITS_Classifier", "+evaluation=[elbo,samples]")
+    assert result.code == 2
+    keys = re.findall("error: `(.*?)`", result.errors)
+    assert keys == ["evaluation.elbo_validation", "evaluation.elbo_train", "evaluation.samples"]
 
 
 @pytest.mark.usefixtures("user_blocks")

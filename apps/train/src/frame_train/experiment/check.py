@@ -4,17 +4,17 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from frame_core import BatchedDataset, DeclaredDataset, EvaluationView, Model
 from frame_train.composition.objects import Composition, construct_target, get_key, read_entry
 from frame_train.composition.signatures import find_argument_problems, read_signature
-from frame_train.data import SyntheticDataset
 from frame_train.errors import CompositionError, collected, raise_any
 from frame_train.experiment.compatibility import find_mismatches, find_unknown_metrics
 from frame_train.experiment.dry_run import (
@@ -51,14 +51,20 @@ def check_config(config: DictConfig) -> Findings:
     parts = build_parts(config, composition)
     if parts.subject is None:
         parts.subject = _build_subject(config, composition)
-    chains = _CHECKS if data.undeclared else (*_CHECKS, _DRY_RUN)
-    problems = [*find_static_problems(config), *(found for checks in chains for found in run_checks(checks, parts))]
+    problems = find_static_problems(config)
+    for checks in _CHECKS:
+        problems += run_checks((partial(_find_tried, check) for check in checks), parts)
     problems += find_unknown_metrics(parts)  # last, because the dry run finds more names
     notes = list(_find_twins(composition))
     if data.undeclared:
         keys = ", ".join(f"`{key}`" for key in data.undeclared)
-        notes.append(f"The data set of {keys} has no `synthesize`, so the loss and the evaluations were not tried.")
+        notes.append(f"The data set of {keys} has no `synthesize`, so nothing that reads it was tried.")
     return Findings(problems, notes, parts.logged)
+
+
+def _find_tried(check: Check, parts: Parts) -> list[CompositionError]:
+    """Find the mistakes of a check, other than those of data that can't be read."""
+    return [problem for problem in check(parts) if not _reads_undeclared(problem)]
 
 
 def _find_trainer_problems(parts: Parts) -> list[CompositionError]:
@@ -74,10 +80,9 @@ _CHECKS: tuple[tuple[Check, ...], ...] = (
     (find_unbuilt,),
     (find_mismatches, _find_trainer_problems),
     (find_optimizer_problems, find_unoptimized),
+    (find_gradient_problems, find_evaluation_problems),
 )
 """Checks in groups. In a group, each check relies on the ones before it."""
-
-_DRY_RUN: tuple[Check, ...] = (find_gradient_problems, find_evaluation_problems)
 
 
 def _build_subject(config: DictConfig, composition: Composition) -> EvaluationView | None:
@@ -86,6 +91,30 @@ def _build_subject(config: DictConfig, composition: Composition) -> EvaluationVi
         model, data = (composition.instantiate(read_entry(config.optimization, name)) for name in ("model", "data"))
         return EvaluationView(model, data, {}) if isinstance(model, Model) else None
     return None
+
+
+class _UndeclaredError(ValueError, AttributeError):
+    """Data that do not declare their form can't be read, and have no other attributes."""
+
+
+def _reads_undeclared(error: BaseException | None) -> bool:
+    return error is not None and (isinstance(error, _UndeclaredError) or _reads_undeclared(error.__cause__))
+
+
+class _UndeclaredDataset:
+    """Stands for data of an unknown form."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise _UndeclaredError
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        raise _UndeclaredError
+
+    def get_batch(self, indices: Tensor) -> dict[str, Tensor]:
+        raise _UndeclaredError
 
 
 class _SyntheticData:
@@ -109,23 +138,25 @@ class _SyntheticData:
         if isinstance(target, DeclaredDataset):
             raise_any(find_argument_problems(read_signature(cast(Any, target)), positional, arguments, key))
             return construct_target(target.synthesize, positional, arguments, key)
-        if _is_source(target, [*positional, *arguments.values()], is_split=key in self._splits):
+        values = [*positional, *arguments.values()]
+        is_split = key in self._splits or (isinstance(target, type) and issubclass(target, Dataset))
+        if is_split and not any(_holds(Dataset | BatchedDataset, value) for value in values):
             self.undeclared.append(key)
-            return SyntheticDataset(10_000, x_shape=())
-        return construct_target(target, positional, arguments, key)
+            return _UndeclaredDataset()
+        try:
+            return construct_target(target, positional, arguments, key)
+        except CompositionError as error:
+            if is_split and error.__cause__ is not None and any(_holds(_UndeclaredDataset, value) for value in values):
+                return _UndeclaredDataset()  # a wrapper needs to know the data
+            raise
 
 
-def _is_source(target: Callable[..., Any], arguments: Sequence[Any], is_split: bool) -> bool:
-    """Return whether a target reads data itself: a data set, or a function that makes a split, but not a wrapper."""
-    is_data_set = isinstance(target, type) and issubclass(target, Dataset)
-    return (is_data_set or is_split) and not any(map(_holds_data, arguments))
-
-
-def _holds_data(value: Any) -> bool:
+def _holds(kind: Any, value: Any) -> bool:
+    """Return whether a value is of a kind, or a container with such a value."""
     if isinstance(value, list | dict):
         items = cast(Any, value)
-        return any(map(_holds_data, items.values() if isinstance(value, dict) else items))
-    return isinstance(value, Dataset | BatchedDataset)
+        return any(_holds(kind, item) for item in (items.values() if isinstance(value, dict) else items))
+    return isinstance(value, kind)
 
 
 def _find_twins(composition: Composition) -> Iterator[str]:

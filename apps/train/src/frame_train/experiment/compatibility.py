@@ -46,7 +46,9 @@ def run_check(key: str, component: Any, *arguments: Any, method: str = "check") 
             check(*arguments)
     except (TypeError, ValueError) as error:
         own_key = re.match(rf"`({re.escape(key)}\.\w+)", str(error))
-        yield CompositionError(str(error), own_key[1]) if own_key else CompositionError(f"`{key}`: {error}", key)
+        problem = CompositionError(str(error), own_key[1]) if own_key else CompositionError(f"`{key}`: {error}", key)
+        problem.__cause__ = error
+        yield problem
 
 
 def _find_names_used_twice(callbacks: Mapping[str, Callback]) -> Iterator[CompositionError]:

@@ -25,6 +25,7 @@ from frame_core import (
 from frame_train.callbacks import EvaluationCallback
 from frame_train.data.augmentation import augment
 from frame_train.errors import CompositionError, collected
+from frame_train.experiment.compatibility import run_check
 from frame_train.experiment.parts import Parts
 from frame_train.optimization.learning_rate import check_lengths
 from frame_train.optimization.lightning_internals import attached, make_optimizers
@@ -55,20 +56,29 @@ def find_gradient_problems(parts: Parts) -> list[CompositionError]:
 
 
 def find_evaluation_problems(parts: Parts) -> Iterator[CompositionError]:
-    """Find evaluations that fail. If none does, `Parts.logged` then has the names of the numbers that they log."""
+    """Find evaluations that fail, other than those that `find_mismatches` reports.
+
+    If all succeed, `Parts.logged` then has the names of the numbers that they log.
+    """
     if parts.subject is None:
         return
-    numbers: list[str] = []
+    logged: list[str] = []
     is_complete = True
     for key, callback in parts.callbacks.items():
-        if isinstance(callback, EvaluationCallback):
-            try:
-                numbers += name_numbers(callback.name, _evaluate(callback, parts.subject))
-            except Exception as error:
-                is_complete = False
-                yield CompositionError(f"`{key}`: {_describe_error(error)}", f"{key}.evaluator")
+        if not isinstance(callback, EvaluationCallback):
+            continue
+        if any(run_check(key, callback, parts.subject, method="check_evaluator")):
+            is_complete = False
+            continue
+        try:
+            logged += name_numbers(callback.name, _evaluate(callback, parts.subject))
+        except Exception as error:
+            is_complete = False
+            problem = CompositionError(f"`{key}`: {_describe_error(error)}", f"{key}.evaluator")
+            problem.__cause__ = error
+            yield problem
     if is_complete:
-        parts.logged = [*numbers, *(name for name in parts.logged if name == "Train")]
+        parts.logged = [*logged, *(name for name in parts.logged if name == "Train")]
 
 
 def find_optimizer_problems(parts: Parts) -> list[CompositionError]:
