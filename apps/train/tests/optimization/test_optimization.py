@@ -322,13 +322,6 @@ def test_a_model_that_is_not_adversarial_is_refused() -> None:
         make_adversarial(n_critic=0)
 
 
-@pytest.mark.parametrize("option", [{"accumulate_grad_batches": 2}, {"gradient_clip_val": 1.0}])
-def test_trainer_options_that_do_not_fit_adversarial_training_are_refused(option: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=f"`trainer.{next(iter(option))}` must be"):
-        make_adversarial().check_trainer(make_trainer(**option))
-    make_adversarial().check_trainer(make_trainer(precision="bf16-mixed"))
-
-
 def test_a_shared_parameter_of_joint_models_is_trained_by_both() -> None:
     joint = make_joint()
     model, model_alone = joint.model, deepcopy(joint.model)
@@ -403,3 +396,22 @@ def test_a_schedule_over_an_unknown_unit_is_refused_before_training() -> None:
 def test_a_schedule_over_an_invalid_interval_is_refused_with_its_key() -> None:
     with pytest.raises(ValueError, match=r"`models.one.beta.over`: An interval must be .*, got 'soon'"):
         make_optimization(model=JointModel({"one": Warmed("soon"), "two": TinyModel()}))
+
+
+@pytest.mark.parametrize(
+    ("options", "n_steps"),
+    [({"max_epochs": 4}, 12), ({"max_steps": 5}, 5), ({"max_epochs": 4, "max_steps": 6}, 6), ({"max_epochs": 3}, 9)],
+    ids=str,
+)
+@pytest.mark.parametrize("steps_per_execution", [1, 2])
+def test_a_schedule_over_the_training_ends_with_it(
+    options: dict[str, int], n_steps: int, steps_per_execution: int
+) -> None:
+    model = Warmed("training")
+    make_trainer(**options).fit(make_optimization(model=model, steps_per_execution=steps_per_execution))
+    assert model.seen == pytest.approx([step / n_steps for step in range(n_steps)], abs=1e-6)
+
+
+def test_a_schedule_over_a_training_without_an_end_is_reported_before_training() -> None:
+    with pytest.raises(ValueError, match=r"`beta.over` is the training, whose length is unknown\. Set `trainer.max_"):
+        make_optimization(model=Warmed("training")).check_trainer(make_trainer(max_epochs=-1))

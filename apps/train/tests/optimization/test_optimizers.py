@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from pytorch_lightning import LightningModule
 from torch import nn, optim
 
 from frame_train.errors import CompositionError
@@ -78,5 +79,5 @@ def test_an_optimizer_that_does_not_fit_the_trainer_is_refused(
 ) -> None:
     optimizer = make([nn.Parameter(torch.zeros(2))])
     with pytest.raises(CompositionError, match=message):
-        check_optimizers([optimizer], make_trainer(**options))
-    check_optimizers([optimizer], make_trainer())
+        check_optimizers([optimizer], LightningModule(), make_trainer(**options))
+    check_optimizers([optimizer], LightningModule(), make_trainer())

@@ -39,7 +39,7 @@ from frame_train.callbacks import (
 from frame_train.data.augmentation import RandomShift
 from frame_train.data.loaders import make_train_loader
 from frame_train.data.sampling import ShuffledBatches, StepGroups
-from frame_train.optimization import AdamBatchOptimization, AdversarialOptimization
+from frame_train.optimization import AdamBatchOptimization, AdversarialOptimization, warmup_cosine
 from frame_train.optimization.logs import truncate_logs
 from frame_train.runs.checkpoint import read_training_state
 from frame_train.runs.checkpoint_files import find_newest, restore, write_checkpoint
@@ -113,7 +113,9 @@ KINDS = {
     "adversarial": Kind(make_adversarial),
     "accumulation": Kind(make_batch, {"accumulate_grad_batches": 2, "min_epochs": N_EPOCHS}),
     "workers": Kind(lambda: AdamBatchOptimization(make_vae(), {"train": NoisyDigits()}, 2, 20, 1e-3)),
-    "augmentation": Kind(lambda: make_batch(augmentation=RandomShift(1))),
+    "warmup_cosine": Kind(
+        lambda: make_batch(warmup_cosine, scheduler_interval="step", augmentation=RandomShift(1)),
+    ),
     "averaging": Kind(make_batch, callbacks=lambda: [EMAWeightAveraging(decay=0.9)]),
     "early_stopping": Kind(make_batch, callbacks=lambda: [EarlyStopping("Noise", patience=5, mode="max")]),
     "plain": Kind(lambda: Plain(make_vae(LinearWarmup(0.0, 1.0, "3 epochs")))),

@@ -10,6 +10,7 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from frame_train.composition.compose import compose_what_can_be, prepare_config
+from frame_train.composition.exchange import drop_foreign_arguments
 from frame_train.composition.explanation import explain, iterate_keys
 from frame_train.composition.objects import Composition
 from frame_train.composition.options import read_options
@@ -111,6 +112,7 @@ def _check_with_logger(arguments: Sequence[str]) -> list[CompositionError]:
     config, errors = compose_what_can_be(arguments)
     with tempfile.TemporaryDirectory() as directory:
         config.run.directory = directory
+        drop_foreign_arguments(config, arguments)
         problems = find_static_problems(config)
         with collected(problems):
             Composition().instantiate(config.logger)

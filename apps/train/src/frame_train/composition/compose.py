@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from frame_train.composition.callback_lists import get_address, register_callback_lists, replace_by_listed
+from frame_train.composition.exchange import drop_foreign_arguments
 from frame_train.composition.legacy import rename_old_words
 from frame_train.composition.options import read_options
 from frame_train.composition.overrides import is_override, normalize_overrides, own_folders, split_folders, write_value
@@ -70,7 +71,7 @@ def prepare_config(config: DictConfig, arguments: Sequence[str] = ()) -> list[st
         arguments: The command line that it is composed from. A run without a name has that of its experiment.
 
     Returns:
-        A line for each old name, with the present one.
+        A line for each old name, with the present one, and for each argument that is left out.
 
     Raises:
         CompositionError: A key is missing or has a wrong value.
@@ -91,7 +92,7 @@ def prepare_config(config: DictConfig, arguments: Sequence[str] = ()) -> list[st
         raise CompositionError(f"`seed` must be an integer from 0 to 2**32 - 1, got {config.seed!r}.", "seed")
     if OmegaConf.is_missing(config.run, "name"):
         config.run.name = _name_experiment(arguments)
-    lines = rename_old_words(config)
+    lines = [*rename_old_words(config), *drop_foreign_arguments(config, arguments)]
     replace_by_listed(config)
     for key in find_names_from_environment(config):
         message = (

@@ -85,9 +85,10 @@ def find_optimizer_problems(parts: Parts) -> list[CompositionError]:
     """Find the reason why the optimizers can't be made, or do not support the options of the trainer."""
     problems: list[CompositionError] = []
     with collected(problems), _made_optimizers(parts) as (optimizers, schedules):
-        if parts.module is not None and parts.trainer is not None and parts.module.automatic_optimization:
-            check_optimizers(optimizers, parts.trainer)
-            check_lengths(schedules, parts.trainer)
+        if parts.module is not None and parts.trainer is not None:
+            check_optimizers(optimizers, parts.module, parts.trainer)
+            if parts.module.automatic_optimization:
+                check_lengths(schedules, parts.trainer)
     return problems
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
-from pytorch_lightning import Trainer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -51,24 +50,6 @@ class AdversarialOptimization(OptimizationModule):
         self._make_generator_optimizer = generator_optimizer
         self._make_discriminator_optimizer = discriminator_optimizer
         self._n_critic = check_count("n_critic", n_critic)
-
-    def check_trainer(self, trainer: Trainer) -> None:
-        """Check, before training, that two optimizers in turn support the options of a trainer.
-
-        Raises:
-            ValueError: They do not support one of the options.
-        """
-        super().check_trainer(trainer)
-        if trainer.accumulate_grad_batches != 1:
-            raise ValueError(
-                "`trainer.accumulate_grad_batches` must be 1 for two optimizers in turn, got "
-                f"{trainer.accumulate_grad_batches!r}. Use a larger `batch_size`."
-            )
-        if trainer.gradient_clip_val is not None:
-            raise ValueError(
-                "`trainer.gradient_clip_val` must be null for two optimizers in turn, got "
-                f"{trainer.gradient_clip_val!r}."
-            )
 
     def count_batches(self, n_steps: int) -> int:
         return -(-n_steps * self._n_critic // (self._n_critic + 1))  # `n_critic` batches take `n_critic + 1` steps

@@ -6,7 +6,7 @@ from itertools import accumulate, islice
 from typing import Any
 
 from lightning_fabric.utilities.types import Optimizable
-from pytorch_lightning import Trainer
+from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.plugins import MixedPrecision
 from torch import nn
 from torch.optim import LBFGS, Optimizer
@@ -59,17 +59,32 @@ def _suggest_pattern(pattern: str, names: Iterable[str]) -> str:
     return suggest(pattern, [*names, *parts]) or f" The parameters are {shown}, …."
 
 
-def check_optimizers(optimizers: Iterable[Optimizable], trainer: Trainer) -> None:
-    """Check that the optimizers of Lightning's automatic optimization support the options of a trainer.
+def check_optimizers(optimizers: Iterable[Optimizable], module: LightningModule, trainer: Trainer) -> None:
+    """Check that the optimizers of a module support the options of a trainer.
 
     Raises:
         CompositionError: An optimizer does not support an option.
     """
-    for optimizer in optimizers:
-        problem = _find_problem(optimizer, trainer)
-        if problem is not None:
-            option, explanation = problem
-            raise CompositionError(f"`trainer.{option}` {explanation}", f"trainer.{option}")
+    if module.automatic_optimization:
+        problems = [_find_problem(optimizer, trainer) for optimizer in optimizers]
+    else:
+        problems = [_find_manual_problem(trainer)]
+    for option, explanation in filter(None, problems):
+        raise CompositionError(f"`trainer.{option}` {explanation}", f"trainer.{option}")
+
+
+def _find_manual_problem(trainer: Trainer) -> tuple[str, str] | None:
+    """Find an option of the trainer that manual optimization does not support, and explain it."""
+    if trainer.gradient_clip_val:
+        return "gradient_clip_val", (
+            f"must be null for manual optimization, got {trainer.gradient_clip_val!r}. Call `self.clip_gradients` in "
+            "`training_step` to clip gradients."
+        )
+    if trainer.accumulate_grad_batches != 1:
+        return "accumulate_grad_batches", (
+            f"must be 1 for manual optimization, got {trainer.accumulate_grad_batches!r}. Use a larger `batch_size`."
+        )
+    return None
 
 
 def _find_problem(optimizer: Optimizable, trainer: Trainer) -> tuple[str, str] | None:
