@@ -12,6 +12,7 @@ from torch import nn
 from frame_core import (
     CyclicWarmup,
     ExponentialWarmup,
+    Interval,
     LinearWarmup,
     PiecewiseLinear,
     Schedule,
@@ -96,16 +97,21 @@ def test_an_exponential_warmup_of_a_number_that_is_not_positive_is_refused(
 
 
 def test_a_piecewise_linear_schedule_interpolates_between_its_points() -> None:
-    points = {2: 0.0, 5: 0.0, 15: 1.0, 20: 0.25}
-    schedule = PiecewiseLinear(points, unit="epochs")
-    assert schedule.over == "20 epochs"
+    schedule = PiecewiseLinear([[2, 0.0], [5, 0.0], [15, 1.0], [20, 0.25]], unit="epochs")
+    assert Interval.parse(schedule.over) == Interval(20.0, "epochs")
     expected = {0: 0.0, 2: 0.0, 3.5: 0.0, 5: 0.0, 10: 0.5, 12.5: 0.75, 15: 1.0, 17: 0.7, 20: 0.25, 25: 0.25}
     assert {x: schedule.compute_value(x / 20) for x in expected} == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("points", [{}, {3: 1.0}, {-1: 0.0, 2: 1.0}, {0: 0.0, 4: 1.0, 2: 0.5}])
-def test_points_that_do_not_increase_are_refused(points: dict[float, float]) -> None:
+@pytest.mark.parametrize("points", [[], [[3, 1.0]], [[-1, 0.0], [2, 1.0]], [[0, 0.0], [4, 1.0], [2, 0.5]]])
+def test_points_that_do_not_increase_are_refused(points: list[list[float]]) -> None:
     with pytest.raises(ValueError, match="`points` must have two or more positions, not negative and increasing, got"):
+        PiecewiseLinear(points, unit="epochs")
+
+
+@pytest.mark.parametrize("points", [3, [1, 2], [[0, 1, 2], [3, 4, 5]], [["zero", 0.0], [1, 1.0]]])
+def test_points_that_are_not_pairs_are_refused(points: Any) -> None:
+    with pytest.raises(TypeError, match="`points` must be pairs of a position and a number, got"):
         PiecewiseLinear(points, unit="epochs")
 
 
@@ -193,7 +199,7 @@ def test_a_number_or_schedule_that_is_not_negative_is_returned(number: float | S
             r"got LinearWarmup\(start=-1.0, end=1.0, over='5 epochs'",
         ),
         (LinearWarmup(1.0, -1.0, over="5 epochs"), ValueError, "`beta` must be non-negative, got LinearWarmup"),
-        (PiecewiseLinear({0: 0.0, 1: -1.0, 5: 1.0}, "epochs"), ValueError, "got PiecewiseLinear"),
+        (PiecewiseLinear([[0, 0.0], [1, -1.0], [5, 1.0]], "epochs"), ValueError, "got PiecewiseLinear"),
         (Dip("5 epochs"), ValueError, "`beta` must be non-negative, got Dip"),
         ("1", TypeError, "`beta` must be a number or a schedule, got '1'"),
         (None, TypeError, "`beta` must be a number or a schedule, got None"),

@@ -149,13 +149,11 @@ def _summarize(node: Any) -> str:
     """Return a component as ``Class(argument=value)``, or a mapping as ``name=value``, on one line."""
     if not isinstance(node, DictConfig):
         return str(node)
-    arguments = ", ".join(
-        f"{name}={_summarize_entry(node, str(name))}" for name in node if not str(name).startswith("_")
-    )
+    arguments = ", ".join(f"{name}={_summarize_entry(node, name)}" for name in node if not str(name).startswith("_"))
     return f"{node['_target_'].rpartition('.')[2]}({arguments})" if "_target_" in node else arguments
 
 
-def _summarize_entry(node: DictConfig, name: str) -> str:
+def _summarize_entry(node: DictConfig, name: Any) -> str:
     """Return a value as text; for a reference to a component, its key."""
     value = node[name]
     if isinstance(value, DictConfig) and OmegaConf.is_interpolation(node, name):

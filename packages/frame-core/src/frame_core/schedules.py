@@ -1,7 +1,7 @@
 """Numbers that change during training."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import ClassVar
 
@@ -102,40 +102,41 @@ class ExponentialWarmup(Schedule):
 
 
 class PiecewiseLinear(Schedule):
-    """Straight lines between given numbers, constant before the first and after the last.
+    """Straight lines between given points, constant before the first and after the last.
 
-    Two equal numbers delay a change: ``{5: 0.0, 15: 1.0}`` starts after five epochs.
+    Two equal numbers delay a change: ``[[0, 0.0], [5, 0.0], [15, 1.0]]`` is 0 for the first five epochs.
 
     Args:
-        points: The number at each position, in the given unit.
+        points: Pairs of a position, in the given unit, and the number there.
         unit: Unit of the positions, such as ``"epochs"`` or ``"iterations"``.
 
     Raises:
+        TypeError: A point is not a pair of numbers.
         ValueError: There are fewer than two points, or a position is negative or not greater than the one before it.
 
-    >>> beta = PiecewiseLinear({0: 0.0, 10: 1.0, 20: 0.5}, unit="epochs")
+    >>> beta = PiecewiseLinear([[0, 0.0], [10, 1.0], [20, 0.5]], unit="epochs")
     >>> beta.advance_to(0.75)
     >>> beta()
     tensor(0.7500)
     """
 
-    def __init__(self, points: Mapping[float, float], unit: str) -> None:
-        positions = list(points)
+    def __init__(self, points: Sequence[Sequence[float]], unit: str) -> None:
+        try:
+            self._points = [(float(position), float(number)) for position, number in points]
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"`points` must be pairs of a position and a number, got {points!r}.") from error
+        positions = [position for position, _ in self._points]
         if len(positions) < 2 or positions[0] < 0 or any(after <= before for before, after in pairwise(positions)):
-            raise ValueError(
-                f"`points` must have two or more positions, not negative and increasing, got {dict(points)!r}."
-            )
-        self._points = dict(points)
+            raise ValueError(f"`points` must have two or more positions, not negative and increasing, got {points!r}.")
         self._unit = unit
-        super().__init__(f"{positions[-1]} {unit}")
+        super().__init__(f"{positions[-1]:f} {unit}")
 
     def compute_value(self, fraction: float) -> float:
-        points = list(self._points.items())
-        position = fraction * points[-1][0]
-        for (start, first), (end, last) in pairwise(points):
+        position = fraction * self._points[-1][0]
+        for (start, first), (end, last) in pairwise(self._points):
             if position < end:
                 return first + (last - first) * max(position - start, 0.0) / (end - start)
-        return points[-1][1]
+        return self._points[-1][1]
 
     def extra_repr(self) -> str:
         return f"points={self._points}, unit={self._unit!r}"

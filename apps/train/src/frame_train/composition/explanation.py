@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
+from typing import Any
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
@@ -151,9 +152,10 @@ def suggest_key(key: str, known: Sequence[str]) -> str:
 
 def iterate_keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
     """Yield the full keys of a config."""
-    for name in config:
+    name: Any
+    for name in config:  # also a number, such as the position of a point of a schedule
         yield f"{prefix}{name}"
-        if not OmegaConf.is_interpolation(config, str(name)) and not OmegaConf.is_missing(config, str(name)):
+        if not OmegaConf.is_interpolation(config, name) and not OmegaConf.is_missing(config, name):
             child = config[name]
             if isinstance(child, DictConfig):
                 yield from iterate_keys(child, f"{prefix}{name}.")
