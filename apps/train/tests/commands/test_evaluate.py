@@ -352,7 +352,7 @@ FAILING = """
 from frame_core import Evaluation
 
 class Failing(Evaluation):
-    def __init__(self, evaluate_on, n_samples, n_data=None):
+    def __init__(self, evaluate_on, n_samples=None, n_latent_samples=1):
         pass
 
     def evaluate(self, optimization):

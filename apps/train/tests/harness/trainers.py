@@ -17,9 +17,9 @@ from frame_architectures import DiagonalNormal, digits
 from frame_core import LinearWarmup, Model
 from frame_core.testing import TinyModel, make_tiny_data
 from frame_models import VariationalAutoencoder
+from frame_train.callbacks.plain_module import PlainModuleSupport
 from frame_train.data import Digits, InMemoryDataset, make_shuffled_loader
 from frame_train.optimization import AdamBatchOptimization, BatchOptimization, OptimizationModule
-from frame_train.optimization.plain import PlainModuleSupport
 
 DIGITS = {"train": Digits("train")}
 BATCH_SIZE = 300

@@ -313,7 +313,7 @@ def test_a_checkpoint_with_other_content_is_reported(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: &x [1]\nb: *x", "an alias, `*x`, is not expanded"),
+        ("a: &x [1]\nb: *x", "it has the alias `*x`, which is not supported"),
         ("[" * 100 + "]" * 100, "more than 50 levels"),
         ("a: " + "x" * 1_000_000, "longer than 1,000,000 characters"),
         ("run: 5\na: 1", "`run` must be a mapping"),

@@ -7,13 +7,13 @@ from typing import Any, cast
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Checkpoint, ProgressBar
 
+from frame_train.callbacks.plain_module import PlainModuleSupport
 from frame_train.composition.objects import construct_target
 from frame_train.errors import CompositionError, raise_any
 from frame_train.experiment.compatibility import run_check
 from frame_train.experiment.parts import Parts
 from frame_train.optimization.lightning_internals import NoProfiler
 from frame_train.optimization.module import OptimizationModule
-from frame_train.optimization.plain import PlainModuleSupport
 
 _OPTIONAL_CALLBACKS = {"enable_checkpointing": Checkpoint, "enable_progress_bar": ProgressBar}
 
