@@ -1,5 +1,6 @@
 """Real data, commands in this process and in others, and one trained run."""
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -24,6 +25,20 @@ settings.register_profile("unhurried", deadline=None)  # a busy machine is slow
 settings.load_profile("unhurried")
 
 _DATA_ROOT = Path(os.environ.get("FRAME_DATA_ROOT", workspace() / ".." / "shared" / "data")).resolve()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the files that start commands in other processes first, because they take longest."""
+    long_files = {item.path for item in items if "fork_server" in getattr(item, "fixturenames", [])}
+    items.sort(key=lambda item: item.path not in long_files)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # collections during the tests skip everything imported so far
+
+
+def pytest_sessionfinish() -> None:
+    gc.unfreeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

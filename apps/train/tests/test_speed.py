@@ -1,9 +1,11 @@
 """Imports of a command and operations of a step: counts, never seconds."""
 
+import json
 import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,44 +34,50 @@ LIBRARIES = {
 }
 OF_TRAINING = {"torch", "pytorch_lightning", "triton"}  # Lightning imports triton for its summary of a model
 SCRIPT = """
-import atexit, pathlib, sys
-path = pathlib.Path(sys.argv.pop(1))
-atexit.register(lambda: path.write_text(" ".join(sys.modules)))
+import atexit, json, os, pathlib, sys
+import frame_train.composition.compose
 from frame_train.commands.train import main
-main()
+
+def run(path, arguments):
+    atexit.register(lambda: path.write_text(" ".join(sys.modules)))
+    sys.argv[1:] = arguments
+    main()
+
+directory, commands = pathlib.Path(sys.argv[1]), json.loads(sys.argv[2])
+for name, arguments in commands.items():
+    if (pid := os.fork()) == 0:
+        run(directory / name, arguments)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) in (0, 2), name
 """
 
 
-def find_imports(directory: Path, *arguments: str) -> set[str]:
-    """Run `train` in a process of its own, and return the large libraries that it imported."""
-    modules = directory / "modules"
-    command = [sys.executable, "-c", SCRIPT, str(modules), *arguments]
+def find_imports(directory: Path, commands: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
+    """Run `train` once for each list of arguments, and return the large libraries that each run imported."""
+    command = [sys.executable, "-c", SCRIPT, str(directory), json.dumps(commands)]
     environment = {**os.environ, "WANDB_MODE": "offline", "HYDRA_FULL_ERROR": "0"}
     result = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
-    assert result.returncode in (0, 2), result.stderr
-    return LIBRARIES & set(modules.read_text().split())
+    assert result.returncode == 0, result.stderr
+    return {name: LIBRARIES & set((directory / name).read_text().split()) for name in commands}
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--help"],
-        ["--list"],
-        ["--list", "experiment"],
-        ["--cfg", "job", "+experiment=MNIST_VAE"],
-        ["+experiment=MNIST_VAE", "params.beat=1"],
-        ["+experiment=MNIST_VAE", "params.batch_size=1.5"],
-        ["+experiment=MNIST_VAE", "optimization.compile=[1]"],
-        ["+experiment=MNIST_VAE", "+model.betta=1"],
-        ["+experiment=MNIST_VAE", "params.lr=${params.no}"],
-        ["+experiment=NO_SUCH"],
-        ["--no-such-flag"],
-        [],
-    ],
-    ids=" ".join,
-)
-def test_a_command_that_does_not_train_imports_no_large_library(arguments: list[str], tmp_path: Path) -> None:
-    assert find_imports(tmp_path, *arguments) == set()
+LIGHT_COMMANDS = {
+    "help": ["--help"],
+    "list": ["--list"],
+    "list of a group": ["--list", "experiment"],
+    "cfg": ["--cfg", "job", "+experiment=MNIST_VAE"],
+    "unknown key": ["+experiment=MNIST_VAE", "params.beat=1"],
+    "wrong type": ["+experiment=MNIST_VAE", "params.batch_size=1.5"],
+    "wrong mode": ["+experiment=MNIST_VAE", "optimization.compile=[1]"],
+    "unknown argument": ["+experiment=MNIST_VAE", "+model.betta=1"],
+    "unknown reference": ["+experiment=MNIST_VAE", "params.lr=${params.no}"],
+    "unknown experiment": ["+experiment=NO_SUCH"],
+    "unknown flag": ["--no-such-flag"],
+    "nothing": [],
+}
+
+
+def test_a_command_that_does_not_train_imports_no_large_library(tmp_path: Path) -> None:
+    assert find_imports(tmp_path, LIGHT_COMMANDS) == {name: set() for name in LIGHT_COMMANDS}
 
 
 @pytest.mark.parametrize(
@@ -85,7 +93,7 @@ def test_a_training_imports_only_the_large_libraries_that_it_uses(
 ) -> None:
     arguments = [f"+experiment={experiment}", f"logging={logging}", "trainer.max_steps=1"]
     places = [f"device.data_root={data_root}", f"device.experiments_root={tmp_path}", "device.download_files=false"]
-    assert find_imports(tmp_path, *arguments, *places) == OF_TRAINING | others
+    assert find_imports(tmp_path, {"imports": [*arguments, *places]}) == {"imports": OF_TRAINING | others}
 
 
 # Steps

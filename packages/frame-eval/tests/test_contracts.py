@@ -57,6 +57,14 @@ def test_model_without_the_capability_is_refused(name: str) -> None:
         run_evaluation(evaluation, TinyOptimization(model=nn.Linear(2, 2)))
 
 
-def test_import_does_not_load_slow_libraries() -> None:
-    program = "import sys, frame_eval; assert not {'torchvision', 'matplotlib'} & set(sys.modules)"
+def test_slow_libraries_are_imported_when_needed_and_pyplot_never() -> None:
+    program = """
+import sys
+from frame_core.testing import TinyOptimization
+from frame_eval import ConfusionMatrixEvaluation, LatentSpaceEvaluation
+assert not {"torchvision", "matplotlib"} & set(sys.modules)
+for evaluation in (ConfusionMatrixEvaluation("valid"), LatentSpaceEvaluation("valid")):
+    evaluation.evaluate(TinyOptimization())
+assert "matplotlib.figure" in sys.modules and "matplotlib.pyplot" not in sys.modules
+"""
     subprocess.run([sys.executable, "-c", program], check=True)

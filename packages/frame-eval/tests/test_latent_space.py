@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
@@ -159,15 +157,3 @@ def test_representations_are_moved_back_from_the_device_of_the_model() -> None:
 def test_bad_number_of_examples_is_refused(n_samples: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         LatentSpaceEvaluation("valid", n_samples)
-
-
-def test_plots_are_drawn_without_pyplot() -> None:
-    program = """
-import sys
-from frame_core.testing import TinyOptimization
-from frame_eval import ConfusionMatrixEvaluation, LatentSpaceEvaluation
-for evaluation in (ConfusionMatrixEvaluation("valid"), LatentSpaceEvaluation("valid")):
-    evaluation.evaluate(TinyOptimization())
-assert "matplotlib.figure" in sys.modules and "matplotlib.pyplot" not in sys.modules
-"""
-    subprocess.run([sys.executable, "-c", program], check=True)

@@ -21,13 +21,13 @@ from runs import find_run, has_saved, read_description, read_entries, read_saved
 from trainers import make_tiny_optimization, make_tiny_split, make_trainer
 
 Train = Callable[..., Any]
-N_STEPS = 3 * 18
+N_STEPS = 3 * 12
 RUN = (
     "+experiment=DIGITS_Classifier",  # only the order of its data is random
     "logging=none",
     "trainer.accelerator=cpu",
     "trainer.max_epochs=3",
-    "trainer.limit_train_batches=18",
+    "trainer.limit_train_batches=12",
     "params.layers=[8]",
     "callbacks.last_checkpoint.save_every=4 iterations",
     "callbacks.training_log.log_every=5 iterations",

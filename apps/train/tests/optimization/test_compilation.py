@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch._dynamo.utils import counters
-from torch._inductor import list_mode_options
 
 from frame_core.testing import TinyModel
 from frame_train.errors import TrainingError
@@ -23,6 +21,8 @@ pytestmark = [
 
 @pytest.mark.parametrize(("given", "expected"), [(False, None), (True, "default"), *zip(MODES, MODES)])
 def test_every_mode_is_one_of_torch(given: Any, expected: str | None) -> None:
+    from torch._inductor import list_mode_options  # takes seconds to import
+
     assert check_mode(given) == expected
     assert set(MODES) <= set(list_mode_options())
 
@@ -63,6 +63,8 @@ def assert_same_weights(optimization: AdamBatchOptimization, expected: AdamBatch
 
 @pytest.mark.slow
 def test_a_compiled_training_is_equal_up_to_rounding_and_resumes_bit_exactly(tmp_path: Path) -> None:
+    from torch._dynamo.utils import counters  # takes seconds to import
+
     _, eager = train()
     counters.clear()
     complete, losses = train(mode=True)
