@@ -2,6 +2,7 @@
 
 import gc
 import os
+import pickle
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -10,12 +11,14 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.global_hydra import GlobalHydra
+from hydra.plugins.config_source import ConfigResult
 from hypothesis import settings
 
 from frame_train.commands.evaluate import main as evaluate_main
 from frame_train.commands.train import main as train_main
-from frame_train.composition.settings import workspace
+from frame_train.composition.settings import config_directory, workspace
 from frame_train.data.sources.mnist import FILES
 from processes import Commands, ForkServer
 
@@ -62,6 +65,23 @@ def _close_wandb() -> Iterator[None]:
         from frame_loggers.wandb_service import close_wandb  # imported late, because most tests need no wandb
 
         close_wandb()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cached_config_files() -> Iterator[None]:
+    """Parse each shipped config file once: Hydra would parse all of them again for every command."""
+    load, parsed = FileConfigSource.load_config, dict[str, bytes]()
+
+    def load_cached(source: FileConfigSource, config_path: str) -> ConfigResult:
+        if Path(source.path) != config_directory():
+            return load(source, config_path)
+        if config_path not in parsed:
+            parsed[config_path] = pickle.dumps(load(source, config_path))
+        return pickle.loads(parsed[config_path])
+
+    FileConfigSource.load_config = load_cached
+    yield
+    FileConfigSource.load_config = load
 
 
 class Result(NamedTuple):
