@@ -1,4 +1,4 @@
-"""Training from Python: for the command, notebooks and other programs."""
+"""Training from Python, for the command, notebooks and other programs."""
 
 from collections.abc import Sequence
 
@@ -15,20 +15,20 @@ from frame_train.runs.result import Result
 
 
 def train(arguments: Sequence[str]) -> Result:
-    """Train the experiment that the arguments of the command `train` describe, or resume a run.
+    """Train an experiment, or resume a run, given the arguments of the command `train`.
 
-    ``train(["+experiment=MNIST_VAE", "params.beta=1"])`` does what ``train +experiment=MNIST_VAE params.beta=1`` does.
-    Ctrl-C, SIGTERM and SIGUSR1 end the training after its step; `Result.status` is then not ``complete``.
+    ``train(["+experiment=MNIST_VAE", "params.beta=1"])`` is equal to ``train +experiment=MNIST_VAE params.beta=1``.
+    Ctrl-C, SIGTERM and SIGUSR1 end training after its step. `Result.status` is then not ``complete``.
 
     Args:
-        arguments: Overrides, ``resume=…`` and ``--config-dir=…``, each as the command takes it.
+        arguments: Overrides, ``resume=…`` and ``--config-dir=…``, as on the command line.
 
     Raises:
-        CompositionError: There is a mistake in the config.
+        CompositionError: The config has a mistake.
         TrainingError: Training can't continue.
     """
     if isinstance(arguments, str):
-        raise TypeError(f"`arguments` must be a list such as `[{arguments!r}]`, got a text.")
+        raise TypeError(f"`arguments` must be a list such as `[{arguments!r}]`, got a string.")
     with explained(arguments):
         where = next((word[7:] for word in arguments if word.startswith("resume=")), None)
         others = [word for word in arguments if not word.startswith("resume=")]
@@ -41,9 +41,9 @@ def train_config(config: DictConfig, arguments: Sequence[str], resumes: bool) ->
     """Train a composed config.
 
     Args:
-        config: The config; it is changed.
+        config: The config, which is modified.
         arguments: The arguments that it is composed from.
-        resumes: Whether an unfinished run of these arguments is resumed.
+        resumes: Whether to resume an incomplete run of these arguments.
     """
     with located(config, arguments):
         lines = prepare_config(config, arguments)

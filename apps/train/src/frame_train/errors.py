@@ -19,7 +19,7 @@ class CompositionError(ValueError):
         self.key = key
         self.origin = origin
         self.is_explained = False
-        """Whether the message says where the value is written."""
+        """Whether the message includes the origin of the value."""
 
     @property
     def problems(self) -> list["CompositionError"]:

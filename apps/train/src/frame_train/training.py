@@ -61,7 +61,8 @@ def start(config: DictConfig, overrides: Sequence[str]) -> Result:
                 write_description(directory, config, overrides)
                 print_config(config)
         except OSError as error:
-            message = f"`device.experiments_root`: {config.device.experiments_root!r} can't be written: {error}."
+            reason = error.strerror or error
+            message = f"`device.experiments_root`: {config.device.experiments_root!r} can't be written: {reason}."
             raise CompositionError(message) from error
         with _explained_disk_errors(directory):
             return _run(experiment, config, directory)
@@ -144,7 +145,7 @@ def _check_length(trainer: Trainer, state: TrainingState) -> None:
 
 
 def _run(experiment: Experiment, config: DictConfig, directory: Path, checkpoint: Path | None = None) -> Result:
-    """Train and write the report; after a signal, exit with its code."""
+    """Train, write the report, and return the result."""
     for logger in experiment.trainer.loggers:
         logger.log_hyperparams(resolve_without_environment(config))
     is_complete = False
@@ -177,7 +178,7 @@ def _report_stop(received: signal.Signals, trainer: Trainer, directory: Path) ->
         what = "there is no checkpoint to resume from"
     elif newest.global_step == step:
         what = f"`train resume={directory}` continues the run"
-    else:  # a loader that is not ours begins its epochs at the first batch
+    else:  # another loader than ours can't resume within an epoch
         what = f"`train resume={directory}` continues from global step {newest.global_step}, the end of an epoch"
     print_notice(f"stopped by {received.name} at global step {step}; {what}")
     if is_requeue(received, get_cluster_environment(trainer)):

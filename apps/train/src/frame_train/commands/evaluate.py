@@ -41,7 +41,7 @@ def main() -> None:
     is 1. ``--traceback`` shows where an error was raised.
     """
     defer_packages()
-    if os.path.lexists("matplotlibrc"):  # of the current folder, which may be a foreign run
+    if os.path.lexists("matplotlibrc"):  # in the current folder, which may be a foreign run
         with without_local_settings():
             import_module("matplotlib")
     show_traceback = shows_traceback()
@@ -99,7 +99,7 @@ def _compose_and_evaluate(arguments: Sequence[str], show_traceback: bool) -> int
         adds_evaluations = any(argument.startswith("+evaluation=") for argument in arguments)
         sets_device = any(argument.startswith(("device=", "device.")) for argument in arguments)
         keys = [argument[1:].partition("=")[0] for argument in deletions]
-        sys.exit(run_reported(evaluate_config, show_traceback))  # here, because Hydra prints the errors that it sees
+        sys.exit(run_reported(evaluate_config, show_traceback))  # here, before Hydra prints it
 
     try:
         run()

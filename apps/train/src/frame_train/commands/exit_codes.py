@@ -11,7 +11,7 @@ from frame_train.runs.result import Result
 
 
 def shows_traceback() -> bool:
-    """Return whether an error is raised with its traceback, not reported in a few lines."""
+    """Return whether the user wants the traceback of an error."""
     return "--traceback" in sys.argv or os.environ.get("HYDRA_FULL_ERROR") == "1"
 
 
@@ -19,8 +19,8 @@ def run_reported(run: Callable[[], int], show_traceback: bool) -> int:
     """Run a command and return its exit code: 2 after a mistake in the config, 1 after a failure.
 
     Args:
-        run: Runs the command, and returns its exit code if nothing is wrong.
-        show_traceback: Whether an error is raised, not reported in a few lines.
+        run: Function that runs the command and returns its exit code.
+        show_traceback: Whether to raise errors instead of reporting them.
     """
     try:
         return run()
@@ -32,7 +32,7 @@ def run_reported(run: Callable[[], int], show_traceback: bool) -> int:
 
 
 def get_exit_code(result: Result) -> int:
-    """Return the exit code after a training."""
+    """Return the exit code for the result of training."""
     if result.status != "stopped":
         return 0
     return 130 if result.stopped_by == signal.SIGINT else 143

@@ -31,8 +31,8 @@ def train_with_hydra(arguments: Sequence[str], resumes: bool, show_traceback: bo
 
     Args:
         arguments: The command line.
-        resumes: Whether unfinished runs of the jobs are resumed.
-        show_traceback: Whether a mistake is raised, not reported.
+        resumes: Whether to resume incomplete runs of the jobs.
+        show_traceback: Whether to raise mistakes instead of reporting them.
     """
     prepare_hydra()
     folders, others = split_folders(arguments)
@@ -53,7 +53,7 @@ def train_with_hydra(arguments: Sequence[str], resumes: bool, show_traceback: bo
             with explained(line):
                 result = train_config(config, line, resumes)
             if result.status != "complete":
-                sys.exit(get_exit_code(result))  # the grid ends too
+                sys.exit(get_exit_code(result))  # the grid ends, too
             job.last_values = result.last
             return 0
 

@@ -1,4 +1,4 @@
-"""Experiments whose `callbacks` are a list, which adds to the callbacks that every run has."""
+"""Lists of callbacks in experiments, which are added to the callbacks of every run."""
 
 from pathlib import Path
 from typing import Any, cast
@@ -17,7 +17,7 @@ _SCHEME = "frame"
 
 
 def register_callback_lists() -> None:
-    """Make Hydra read our config folder, and each folder of `get_address`, with lists of callbacks."""
+    """Make Hydra support lists of callbacks in our config folder, and in the folders of `get_address`."""
     for plugin in (_Source, _SearchPath):
         Plugins.instance().register(plugin)
 
@@ -28,10 +28,10 @@ def get_address(folder: Path) -> str:
 
 
 def replace_by_listed(config: DictConfig) -> None:
-    """Remove callbacks that have the class of one in a list.
+    """Remove callbacks of a class that is also in a list.
 
     Args:
-        config: A composed config; it is changed.
+        config: A composed config, which is modified.
     """
     callbacks = config.get("callbacks")
     if isinstance(callbacks, DictConfig) and _LISTED in callbacks:
@@ -58,7 +58,7 @@ def _get_target(callback: Any) -> str:
 
 
 class _Source(ConfigSource):
-    """Reads the files of a folder as Hydra does; a list of callbacks becomes a mapping, which can be merged."""
+    """Source of config files that turns a list of callbacks into a mapping, which Hydra can merge."""
 
     def __init__(self, provider: str, path: str) -> None:
         super().__init__(provider, path)

@@ -27,11 +27,11 @@ def compose_config(arguments: Sequence[str]) -> DictConfig:
     """Compose the config that a command line describes.
 
     Args:
-        arguments: The command line; every flag except ``--config-dir`` is ignored.
+        arguments: The command line. Flags other than ``--config-dir`` are ignored.
 
     Raises:
-        HydraException: Hydra can't compose it.
-        OmegaConfBaseException: Hydra can't compose it either.
+        HydraException: The config can't be composed.
+        OmegaConfBaseException: The config can't be composed.
         CompositionError: A config file can't be read, or the value of a group is not the name of an option.
     """
     try:
@@ -44,7 +44,7 @@ def compose_config(arguments: Sequence[str]) -> DictConfig:
 
 
 def explain_failure(error: Exception, arguments: Sequence[str]) -> str:
-    """Return why Hydra could not compose a config, for an error that is not Hydra's own."""
+    """Explain why Hydra could not compose a config, for an error that is not Hydra's own."""
     wrong = [argument for argument in arguments if _GROUP_WITHOUT_OPTION.fullmatch(argument)]
     if "Config group override must be" in str(error) and wrong:
         return f"`{wrong[0]}`: a group needs the name of an option. `~{wrong[0].partition('=')[0]}` removes the group."
@@ -67,8 +67,8 @@ def prepare_config(config: DictConfig, arguments: Sequence[str] = ()) -> list[st
     """Check the keys that every run needs, name the run, make paths absolute, and replace old names.
 
     Args:
-        config: A composed config; it is changed.
-        arguments: The command line that it is composed from. A run without a name has that of its experiment.
+        config: A composed config, which is modified.
+        arguments: The command line that it is composed from. A run without a name gets the name of its experiment.
 
     Returns:
         A line for each old name, with the present one, and for each argument that is left out.
@@ -112,7 +112,7 @@ def prepare_config(config: DictConfig, arguments: Sequence[str] = ()) -> list[st
 
 
 def prepare_hydra() -> None:
-    """Register what our config files need."""
+    """Register the resolvers and the callback lists of our config files."""
     register_resolvers()
     register_callback_lists()
 
@@ -151,12 +151,12 @@ def _is_flag(word: str) -> bool:
 
 
 def list_task_overrides(arguments: Sequence[str]) -> list[str]:
-    """Return the overrides of a command line, except those of Hydra's own settings, as Hydra gives them to a job."""
+    """Return the overrides of a command line, except those of Hydra's settings, as Hydra passes them to a job."""
     return [override for override in get_overrides(arguments) if not re.match(r"[+~]*hydra[./]", override)]
 
 
 def _name_experiment(arguments: Sequence[str]) -> str:
-    """Return the name of the file of the experiment."""
+    """Return the file name of the experiment, without its ending."""
     chosen = [word.partition("=")[2] for word in arguments if re.match(r"\+*experiment=", word)]
     return chosen[-1].rpartition("/")[2].strip("[]'\"") if chosen else "???"
 

@@ -23,15 +23,15 @@ _MOST_LINES = 6
 
 @contextmanager
 def explained(arguments: Sequence[str]) -> Generator[None]:
-    """Raise the mistakes that the block raises as one, with a message of a few lines.
+    """Raise all mistakes of the block as one, with a message of a few lines.
 
-    Values that a config takes from the environment are not in the message.
+    Values of the environment are hidden in the message.
 
     Args:
         arguments: The command line.
 
     Raises:
-        CompositionError: The block raised a mistake.
+        CompositionError: The block raised at least one mistake.
     """
     with recorded_environment() as environment:
         try:

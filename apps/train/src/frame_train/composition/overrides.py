@@ -14,7 +14,7 @@ from frame_train.composition.legacy import RENAMED_KEYS
 from frame_train.composition.settings import config_directory
 from frame_train.errors import CompositionError, suggest
 
-_DEFAULT_GROUPS = ("logging", "device")  # groups that `train.yaml` chooses an option of
+_DEFAULT_GROUPS = ("logging", "device")  # groups that have an option in `train.yaml`
 
 _HYDRA_FLAGS = (
     "--help -h --hydra-help --version --cfg -c --resolve --package -p --run -r --multirun -m --shell-completion -sc "
@@ -23,14 +23,14 @@ _HYDRA_FLAGS = (
 
 
 def take_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Split a command line into the flags of `train`, and what is left for Hydra.
+    """Split a command line into the flags of `train`, and the arguments of Hydra.
 
     Returns:
         The flags ``help``, ``check``, ``check_all``, ``list`` (a group; empty for all groups, None without the flag),
         ``compatible_with`` and ``traceback``; and the remaining arguments.
 
     Raises:
-        CompositionError: A flag is neither one of `train` nor one of Hydra.
+        CompositionError: A flag belongs neither to `train` nor to Hydra.
     """
     parser = argparse.ArgumentParser("train", add_help=False, allow_abbrev=False)
     actions = [
@@ -53,9 +53,9 @@ def take_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]
 def normalize_overrides(arguments: Sequence[str]) -> list[str]:
     """Return the arguments in the form that Hydra expects: flags first, each override with the right prefix.
 
-    Hydra accepts ``key=value`` only for an existing key and ``+key=value`` only for a new one; the same holds for
-    groups of the defaults list. Here ``+key=value`` means either. So does ``trainer.key=value``, whose keys are the
-    arguments of the Trainer, and ``experiment=X`` means ``+experiment=X``. Values chosen by a sweep are quoted.
+    Hydra accepts ``key=value`` only for an existing key, and ``+key=value`` only for a new one. The same is true for
+    groups of the defaults list. Here, ``+key=value`` works for both. So does ``trainer.key=value``, because its keys
+    are the arguments of the Trainer. ``experiment=X`` means ``+experiment=X``. Values of a sweep are quoted.
 
     >>> normalize_overrides(["experiment=MNIST_VAE", "+params.beta=1", "trainer.max_epochs=3"])
     ['+experiment=MNIST_VAE', '++params.beta=1', '++trainer.max_epochs=3']
@@ -81,7 +81,7 @@ def write_value(value: Any) -> str:
 
 
 def is_override(argument: str) -> bool:
-    """Return whether an argument is an override; flags and their values are not."""
+    """Return whether an argument is an override, and not a flag or the value of a flag."""
     return re.match(r"~|[+\w./@]+=", argument) is not None
 
 
@@ -112,11 +112,11 @@ def split_folders(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
 
 
 def _quote_swept_values(arguments: Sequence[str]) -> list[str]:
-    """Write the values that a sweep chose in Hydra's grammar.
+    """Write the values of a sweep in Hydra's grammar.
 
     The agent of a W&B sweep passes ``key=value`` with the value as Python prints it. A comma or a quote in it would
-    mean something to Hydra. The agent also writes the values to a file, named by an environment variable. They are
-    read from that file as from a config file: a swept ``${key}`` is a reference, and ``1e-3`` is a number.
+    have a meaning for Hydra. The agent also writes the values to a file that an environment variable names. They are
+    read from it as from a config file: a swept ``${key}`` is a reference, and ``1e-3`` is a number.
     """
     values = _read_swept_values()
     return [_quote(argument, values) for argument in arguments]

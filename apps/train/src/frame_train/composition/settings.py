@@ -88,7 +88,7 @@ def hide_environment(config: DictConfig) -> DictConfig:
 
 
 def find_names_from_environment(config: DictConfig) -> list[str]:
-    """Return the keys of names that take their value from the environment: names are written in many places."""
+    """Return the keys of names whose value comes from the environment. Names are written in many places."""
     hidden = hide_environment(config)
     return [
         key

@@ -47,7 +47,8 @@ def is_stop_requested(trainer: Trainer) -> bool:
 
 def get_optimization(trainer: Trainer) -> Optimization:
     """Return the optimization that a trainer runs. If it has no counters, the trainer counts its iterations."""
-    return as_optimization(trainer.lightning_module, count_all_batches(trainer)[0])
+    module = trainer.lightning_module
+    return as_optimization(module, 0 if hasattr(module, "counters") else count_all_batches(trainer)[0])
 
 
 def as_optimization(module: LightningModule, n_iterations: int = 0) -> Optimization:

@@ -16,16 +16,15 @@ Status = Literal["complete", "stopped", "requeued"]
 
 @dataclass(frozen=True)
 class Result:
-    """A run whose training has ended.
+    """Result of a training run.
 
     Args:
         directory: The run directory.
         status: ``complete``; ``stopped`` by a signal, so that ``resume=DIRECTORY`` continues the run; or ``requeued``,
             so that SLURM continues it.
         last: The last value of every metric.
-        best: The value that every metric had at the step at which ``monitor.metric`` was best; empty without that
-            metric.
-        stopped_by: The signal that stopped the training; None if it is complete.
+        best: The value of every metric at the step with the best ``monitor.metric``; empty without that metric.
+        stopped_by: The signal that stopped training; None if the run is complete.
     """
 
     directory: Path
@@ -46,8 +45,8 @@ def read_result(
     Args:
         directory: The run directory.
         config: The config of the run.
-        status: How its training ended.
-        stopped_by: The signal that stopped the training.
+        status: The status of the run.
+        stopped_by: The signal that stopped training.
     """
     metrics = read_record(directory).metrics
     watched = [point for point in metrics.get(str(config.monitor.metric), []) if isfinite(point.value)]
