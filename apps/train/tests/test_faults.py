@@ -83,7 +83,8 @@ def test_checking_for_finite_losses_does_not_make_each_step_wait_for_the_device(
     callback: Any = CumulativeLogCallback("5 iterations")
     optimization = SimpleNamespace(automatic_optimization=False, counters={"iteration": 0})
     options = {"global_step": 0, "accumulate_grad_batches": 1, "num_training_batches": 5}
-    trainer = SimpleNamespace(lightning_module=optimization, **options)
+    strategy = SimpleNamespace(root_device=torch.device("meta"))
+    trainer = SimpleNamespace(lightning_module=optimization, strategy=strategy, **options)
     outputs = {"loss": torch.empty((), device="meta")}  # reading its value raises
     callback.on_train_batch_start(trainer, optimization, None, 0)
     for index in range(4):
