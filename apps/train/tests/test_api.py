@@ -1,3 +1,4 @@
+import json
 import logging
 import signal
 import subprocess
@@ -9,8 +10,9 @@ from typing import Any
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import OmegaConf
-from pytorch_lightning import Callback
+from pytorch_lightning import Callback, LightningModule, Trainer
 
 import frame_train
 from frame_train import CompositionError, Result, TrainingError
@@ -31,11 +33,28 @@ class StopAfterStep(Callback):
         signal.raise_signal(signal.SIGINT)
 
 
-class RaiseAtStart(Callback):
-    """Raises an error that a training can't continue after."""
+class RaiseAtStep(Callback):
+    """Raises an error that a training can't continue after, before the training or after one of its steps."""
 
-    def on_train_start(self, *arguments: Any) -> None:
-        raise TrainingError("the disk is full")
+    def __init__(self, global_step: int) -> None:
+        self._global_step = global_step
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._raise(trainer)
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *arguments: Any) -> None:
+        self._raise(trainer)
+
+    def _raise(self, trainer: Trainer) -> None:
+        if trainer.global_step == self._global_step:
+            raise TrainingError("the disk is full")
+
+
+class Misconfigured(Callback):
+    """Does not work with a trainer."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        raise MisconfigurationException("it does not work")
 
 
 def get_process_state() -> list[Any]:
@@ -125,9 +144,23 @@ def test_arguments_must_be_a_list() -> None:
         frame_train.train("+experiment=DIGITS_VAE")
 
 
-def test_a_failed_training_is_an_exception(arguments: list[str]) -> None:
+@pytest.mark.parametrize("global_step", [0, 1])
+def test_a_failed_training_is_an_exception_and_leaves_its_directory_if_it_began(
+    arguments: list[str], tmp_path: Path, global_step: int
+) -> None:
+    failure = f"+callbacks.fail={{_target_:{__name__}.RaiseAtStep,global_step:{global_step}}}"
     with pytest.raises(TrainingError, match="the disk is full"):
-        frame_train.train([*arguments, f"+callbacks.fail._target_={__name__}.RaiseAtStart"])
+        frame_train.train([*arguments, failure])
+    runs = list(tmp_path.rglob("run.json"))
+    assert len(runs) == global_step
+    assert all(json.loads(run.read_text())["complete"] is False for run in runs)
+    assert list(tmp_path.iterdir()) == [path.parents[2] for path in runs]
+
+
+def test_what_the_trainer_refuses_leaves_nothing(arguments: list[str], tmp_path: Path) -> None:
+    with pytest.raises(CompositionError, match="`trainer`: it does not work"):
+        frame_train.train([*arguments, f"+callbacks.wrong._target_={__name__}.Misconfigured"])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_importing_the_package_imports_neither_torch_nor_hydra_and_train_is_a_function() -> None:

@@ -45,27 +45,31 @@ _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 @quiet_libraries()
 def start(config: DictConfig, overrides: Sequence[str]) -> Result:
-    """Build an experiment and train it. If it can't be built, its run directory is removed.
+    """Build an experiment and train it. If no step is taken, its run directory is removed.
 
     Raises:
         CompositionError: The experiment can't be built, or its directory can't be written.
         TrainingError: Training can't continue.
     """
     set_process_counts(config)
-    with ExitStack() as claim:
+    with ExitStack() as removal, ExitStack() as claim:
         try:
-            with make_run_directory(config) as directory:
-                claim.enter_context(claimed(directory))
-                config.run.directory = str(directory)
-                experiment = build_experiment(config)
-                write_description(directory, config, overrides)
-                print_config(config)
+            directory = removal.enter_context(make_run_directory(config))
+            claim.enter_context(claimed(directory))
+            config.run.directory = str(directory)
+            experiment = build_experiment(config)
+            write_description(directory, config, overrides)
+            print_config(config)
         except OSError as error:
             reason = error.strerror or error
             message = f"`device.experiments_root`: {config.device.experiments_root!r} can't be written: {reason}."
             raise CompositionError(message) from error
         with _explained_disk_errors(directory):
-            return _run(experiment, config, directory)
+            try:
+                return _run(experiment, config, directory)
+            finally:
+                if experiment.trainer.global_step > 0:
+                    removal.pop_all().close()  # whatever is raised, the directory remains
 
 
 @quiet_libraries()
@@ -146,28 +150,34 @@ def _check_length(trainer: Trainer, state: TrainingState) -> None:
 
 def _run(experiment: Experiment, config: DictConfig, directory: Path, checkpoint: Path | None = None) -> Result:
     """Train, write the report, and return the result."""
-    for logger in experiment.trainer.loggers:
+    trainer = experiment.trainer
+    for logger in trainer.loggers:
         logger.log_hyperparams(resolve_without_environment(config))
-    is_complete = False
     with experiment.stop.listening():
         try:
-            with running_workers(
-                experiment.trainer, directory, on_loss=partial(write_end, directory, is_complete=False)
-            ):
-                experiment.trainer.fit(experiment.optimization, ckpt_path=checkpoint, weights_only=True)
-            is_complete = not is_stopped(experiment.trainer)
-        except MisconfigurationException as error:
-            raise CompositionError(f"`trainer`: {error}", "trainer") from error
-        except TrainingError as error:
-            raise TrainingError(f"{error}\n{_describe_newest(directory)}") from error
-        finally:
-            write_end(directory, is_complete)
-            write_report(directory)
-            print_closing(experiment.file_logger.last_values, directory)
+            with running_workers(trainer, directory, on_loss=partial(write_end, directory, is_complete=False)):
+                trainer.fit(experiment.optimization, ckpt_path=checkpoint, weights_only=True)
+        except BaseException as error:
+            if checkpoint is not None or trainer.global_step > 0:
+                _write_end(experiment, directory, is_complete=False)
+            if isinstance(error, MisconfigurationException):
+                raise CompositionError(f"`trainer`: {error}", "trainer") from error
+            if isinstance(error, TrainingError):
+                raise TrainingError(f"{error}\n{_describe_newest(directory)}") from error
+            raise
+        is_complete = not is_stopped(trainer)
+        _write_end(experiment, directory, is_complete)
         stopped_by = experiment.stop.received
         if is_complete or stopped_by is None:
             return read_result(directory, config)
-        return read_result(directory, config, _report_stop(stopped_by, experiment.trainer, directory), stopped_by)
+        return read_result(directory, config, _report_stop(stopped_by, trainer, directory), stopped_by)
+
+
+def _write_end(experiment: Experiment, directory: Path, is_complete: bool) -> None:
+    """Write the end of the training and the report, and print the last metrics."""
+    write_end(directory, is_complete)
+    write_report(directory)
+    print_closing(experiment.file_logger.last_values, directory)
 
 
 def _report_stop(received: signal.Signals, trainer: Trainer, directory: Path) -> Status:

@@ -69,7 +69,7 @@ def make_run_directory(config: DictConfig) -> Generator[Path]:
         try:
             yield directory.resolve()
         except BaseException:
-            shutil.rmtree(directory)
+            shutil.rmtree(directory, ignore_errors=True)  # a logger may still write
             raise
 
 
