@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -227,3 +228,44 @@ def test_git_executes_nothing_that_the_repository_of_a_run_names(
         assert len(server.runs) == 1
     assert not (tmp_path / "ran").exists()
     assert "WANDB_DISABLE_GIT" not in os.environ
+
+
+def test_a_style_of_plots_in_the_current_folder_is_ignored(evaluate: Command, run: Path) -> None:
+    (run / "matplotlibrc").write_text("figure.figsize: 1, 1\n")
+    script = "import sys; sys.argv[1:] = ['--diff', '.', '.']\n"
+    script += "from frame_train.commands.evaluate import main\ntry: main()\nexcept SystemExit: pass\n"
+    script += "import matplotlib; print(matplotlib.rcParams['figure.figsize'])"
+    result = subprocess.run([sys.executable, "-c", script], cwd=run, capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1] == "[6.4, 4.8]"
+
+
+# What it says reaches the terminal as text.
+
+NAMES = ("\x1b[2J", "\x9b2J", "\x1b]0;title\x07", "\r", "\u202e", "[red]", "\ud800")
+
+
+def test_names_reach_the_terminal_as_text(evaluate: Command, run: Path) -> None:
+    with (run / "metrics.jsonl").open("a") as log:
+        log.write(json.dumps(dict.fromkeys(NAMES, 0.5)) + "\n")
+    change(run, params__planted={name: name for name in NAMES if name != "\ud800"})
+    description = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**description, "platform": "\x1b[2J", "git": {"\x1b[2J": "\x1b[2J"}}))
+    other = shutil.copytree(run, run.with_name("other"))
+    (other / "metrics.jsonl").unlink()
+    (other / "config.yaml").write_text("a: 1")
+    (other / "run.json").write_text("{}")
+    result = evaluate("--diff", str(run), str(other))
+    assert result.code == 0, result
+    for text in (result.output, result.errors):
+        assert all(character.isprintable() or character == "\n" for character in text), result
+    assert "\\x1b[2J" in result.output
+    assert "[red]" in result.output
+
+
+@pytest.mark.parametrize("name", NAMES[:5])
+def test_an_error_message_reaches_the_terminal_as_text(evaluate: Command, run: Path, name: str) -> None:
+    change(run, evaluation={name: {"_target_": "os.system"}})
+    result = evaluate(f"run={run}")
+    assert result.code == 2, result
+    assert all(character.isprintable() or character == "\n" for character in result.errors), result
+    assert repr(name)[1:-1] in result.errors
