@@ -47,7 +47,8 @@ _LONGEST_NAME = 255  # of a folder, in bytes
 
 _FILES = ("config.yaml", "overrides.yaml", "run.json", "metrics.jsonl", "report.html", ".lock")
 _FOLDERS = ("checkpoints", "images", "tensorboard", "wandb", ".wandb")
-_LINKS_OF_WANDB = ("latest-run", "debug.log", "debug-internal.log")  # it replaces them, and writes through none
+_LINKS_OF_WANDB = re.compile(r"wandb/(latest-run|debug\.log|debug-internal\.log|[^/]+/logs/debug-core\.log)")
+"""Links that wandb makes. It replaces them, and writes through none."""
 
 FORMAT = 2
 """The version of the layout of a run directory, and of the words of its config. A newer version is refused."""
@@ -96,8 +97,9 @@ def _list_entries(directory: Path) -> Iterator[tuple[Path, Sequence[str]]]:
         yield folder, ["folder"]
         for root, folders, files in os.walk(folder):  # `walk` does not follow links
             for name in (*folders, *files):
-                is_link_of_wandb = root == str(directory / "wandb") and name in _LINKS_OF_WANDB
-                yield Path(root, name), ["file", "folder", "link"] if is_link_of_wandb else ["file", "folder"]
+                path = Path(root, name)
+                is_link_of_wandb = _LINKS_OF_WANDB.fullmatch(path.relative_to(directory).as_posix())
+                yield path, ["file", "folder", "link"] if is_link_of_wandb else ["file", "folder"]
 
 
 def _name_kind(mode: int) -> str:
