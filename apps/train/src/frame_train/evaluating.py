@@ -13,7 +13,7 @@ from frame_core import EntryLogger, LogEntry
 from frame_loggers import FileLogger
 from frame_train.callbacks import EvaluationCallback
 from frame_train.callbacks.evaluation import make_view
-from frame_train.composition.allow_list import NotAllowedError
+from frame_train.composition.foreign.allow_list import NotAllowedError
 from frame_train.console import print_notice
 from frame_train.errors import CompositionError, raise_any, suggest
 from frame_train.experiment.compatibility import find_mismatches

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
-from frame_train.composition.interpolations import escape
+from frame_train.composition.foreign.interpolations import escape
 
 MOVED_TARGETS = {
     "frame_train.augmentation.RandomShift": "frame_train.data.RandomShift",

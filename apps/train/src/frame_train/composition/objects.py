@@ -16,7 +16,7 @@ from hydra.utils import instantiate as hydra_instantiate
 from omegaconf import DictConfig, ListConfig
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from frame_train.composition.allow_list import AllowList
+from frame_train.composition.foreign.allow_list import AllowList
 from frame_train.composition.signatures import describe, find_argument_problems, read_signature
 from frame_train.errors import CompositionError, collected, raise_any, suggest
 

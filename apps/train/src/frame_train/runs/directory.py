@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from frame_loggers.files import open_regular, replace_text
 from frame_loggers.wandb_run import read_wandb_run
-from frame_train.composition.interpolations import escape
+from frame_train.composition.foreign.interpolations import escape
 from frame_train.composition.settings import workspace
 from frame_train.distributed.environment import name_launch
 from frame_train.errors import CompositionError

@@ -10,8 +10,8 @@ from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
 from frame_core import Model, SizedDataset
-from frame_train.composition.allow_list import AllowList
-from frame_train.composition.interpolations import escape, restrict_interpolations
+from frame_train.composition.foreign.allow_list import AllowList
+from frame_train.composition.foreign.interpolations import escape, restrict_interpolations
 from frame_train.composition.legacy import rename_old_words
 from frame_train.composition.objects import Composition
 from frame_train.composition.settings import register_resolvers

@@ -2,7 +2,7 @@ import pytest
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from frame_train.composition.interpolations import escape, restrict_interpolations
+from frame_train.composition.foreign.interpolations import escape, restrict_interpolations
 
 SECRET = "do-not-show-this"
 READING = (

@@ -8,7 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 from torchvision import datasets
 
-from frame_train.composition.allow_list import AllowList, NotAllowedError
+from frame_train.composition.foreign.allow_list import AllowList, NotAllowedError
 from frame_train.composition.objects import Composition
 from frame_train.errors import CompositionError
 

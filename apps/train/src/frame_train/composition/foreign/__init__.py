@@ -1,0 +1,1 @@
+"""What the config of a foreign run may build and read."""
