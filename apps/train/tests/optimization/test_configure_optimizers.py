@@ -93,7 +93,7 @@ def test_any_other_form_is_reported() -> None:
             return "Adam"
 
     (problem,) = find_optimizer_problems(make_parts(Wrong(make_vae())))
-    assert "`optimization`: the optimizer can't be made: Unknown configuration" in str(problem)
+    assert "`optimization`: the optimizer can't be created: Unknown configuration" in str(problem)
 
 
 @pytest.mark.parametrize(("total_steps", "n_problems"), [(10, 0), (9, 1)])
@@ -110,7 +110,7 @@ def test_a_schedule_that_ends_before_the_training_is_reported(module: Any, total
     problems = find_optimizer_problems(make_parts(built))
     assert len(problems) == n_problems
     assert all("`total_steps` of `OneCycleLR` must be at least" in str(problem) for problem in problems)
-    assert all("training, 10, got 9" in str(problem) for problem in problems)
+    assert all("must be at least 10, its number of steps in training, got 9" in str(problem) for problem in problems)
 
 
 class TwoOptimizers(OptimizationModule):
