@@ -159,7 +159,10 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     ([DIGITS, "evaluation.samples.evaluate_every='-3 epochs'"], ["`evaluation.samples`", "'-3 epochs'"]),
     ([DIGITS, "evaluation.samples.evaluate_every='3 generator_steps'"], ["'generator_steps'", "iterations"]),
     ([DIGITS, "train_for=long"], ["`train_for`", "'60 seconds'", "'long'"]),
-    ([DIGITS, "trainer.accelerator=gpu"], ["`trainer.accelerator`: 'gpu' is not available on this machine", "`device=default`"]),
+    (
+        [DIGITS, "trainer.accelerator=gpu"],
+        ["`trainer.accelerator`: 'gpu' is not available on this machine", "`device=default`"],
+    ),
     ([DIGITS, "trainer.fast_dev_run=true"], ["`trainer.fast_dev_run`", "`trainer.max_steps=2`"]),
     ([DIGITS, "trainer.val_check_interval=0.5"], ["`trainer.val_check_interval`", "`evaluate_every`"]),
     ([DIGITS, "trainer.precision=12"], ["`trainer.precision` must be one of", "got 12"]),

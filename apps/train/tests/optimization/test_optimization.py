@@ -413,5 +413,7 @@ def test_a_schedule_over_the_training_ends_with_it(
 
 
 def test_a_schedule_over_a_training_without_an_end_is_reported_before_training() -> None:
-    with pytest.raises(ValueError, match=r"`beta.over` is the length of training, which is unknown\. Set `trainer.max_"):
+    with pytest.raises(
+        ValueError, match=r"`beta.over` is the length of training, which is unknown\. Set `trainer.max_"
+    ):
         make_optimization(model=Warmed("training")).check_trainer(make_trainer(max_epochs=-1))
