@@ -6,8 +6,7 @@ from pathlib import Path
 from benchmarks.floor import BATCH_SIZE
 from frame_train.composition.compose import compose_config, prepare_config
 from frame_train.composition.settings import register_resolvers
-from frame_train.data import MNIST
-from frame_train.data.loaders import make_train_loader
+from frame_train.data import MNIST, make_shuffled_loader
 from frame_train.experiment.build import build_experiment
 from frame_train.optimization.lightning_internals import disable_nvml_probe
 from frame_train.terminal import quiet_libraries
@@ -26,7 +25,7 @@ def train_and_evaluate(data_root: Path, directory: Path, tick: Callable[[], None
 def load(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
     """Load batches forever, and tick after each."""
     disable_nvml_probe()
-    loader = make_train_loader(MNIST(str(data_root), "train"), BATCH_SIZE, seed=0)
+    loader = make_shuffled_loader(MNIST(str(data_root), "train"), BATCH_SIZE)
     while True:
         for _ in loader:
             tick()
