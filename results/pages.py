@@ -105,8 +105,9 @@ def format_result(row: Row, measurement: Measurement | None) -> str:
     if row.expected is not None and not row.expects(estimate):
         result += f", which is not the expected {format_estimate(row.expected, row.unit)}"
     if measurement.baseline is not None:
-        baseline = _format(measurement.baseline, row.unit, _count_digits(estimate, row.unit))
-        result += f"; {row.baseline}: {baseline} {row.unit}".rstrip()
+        error = min(estimate.standard_error, abs(measurement.baseline) / 10)  # shows two digits or more
+        n_digits = _count_digits(Estimate(measurement.baseline, error), row.unit)
+        result += f"; {row.baseline}: {_format(measurement.baseline, row.unit, n_digits)} {row.unit}".rstrip()
     return result
 
 
