@@ -19,7 +19,7 @@ defaults:
 
 data:
   train:
-    _target_: torchvision.datasets.MNIST
+    _target_: torchvision.datasets.{name}
     root: {root}
     train: false
     transform:
@@ -69,12 +69,13 @@ def test_mistakes_in_a_user_experiment_are_reported_with_the_options_of_the_user
     assert "Did you mean `params.lr`?" in result.errors
 
 
+@pytest.mark.parametrize("name", ["MNIST", "FashionMNIST"])
 def test_a_data_set_of_torchvision_works_without_a_wrapper(
-    train: Callable[..., Any], tmp_path: Path, data_root: Path
+    name: str, train: Callable[..., Any], tmp_path: Path, data_root: Path
 ) -> None:
     experiment = tmp_path / "my_config" / "experiment" / "unwrapped.yaml"
     experiment.parent.mkdir(parents=True)
-    experiment.write_text(UNWRAPPED.format(root=data_root))
+    experiment.write_text(UNWRAPPED.format(name=name, root=data_root))
     result = train("--config-dir=my_config", "+experiment=unwrapped", "logging=none")
     assert result.code == 0, result
     assert "ELBO/Validation" in result.output

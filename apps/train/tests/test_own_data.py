@@ -11,20 +11,16 @@ from torchvision.utils import save_image
 
 from frame_train.composition.settings import workspace
 from frame_train.data import Digits
+from pages import write_project
 
 DOCS = workspace() / "docs"
-PAGE = (DOCS / "data.md").read_text()
+PAGE = DOCS / "data.md"
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Path]:
     """A folder with the code and the configs of the page."""
-    (tmp_path / "my_data.py").write_text("\n\n".join(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)))
-    experiments = tmp_path / "my_config" / "experiment"
-    experiments.mkdir(parents=True)
-    for config in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL):
-        (name,) = re.findall(r"\+experiment=(\w+)", config)
-        (experiments / f"{name}.yaml").write_text(config)
+    write_project(PAGE, tmp_path, "my_data")
     yield tmp_path
     sys.modules.pop("my_data", None)
 

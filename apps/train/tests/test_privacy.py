@@ -39,7 +39,7 @@ def log_image(name: str, directory: Path) -> None:
 # File modes
 
 
-@pytest.mark.parametrize("umask", [0o022, 0o077], ids=oct)
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077], ids=oct)
 def test_the_umask_determines_the_mode_of_every_file_of_a_run(train: Train, tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:

@@ -93,6 +93,7 @@ from torch.utils.data import Dataset
 from frame_architectures import digits
 from frame_core import SCALAR_ENTRY, Evaluation, LogEntry, get_split
 from frame_models import VariationalAutoencoder
+from frame_train.data import SyntheticDataset
 from frame_train.optimization import BatchOptimization
 
 class EncoderWithSpare(digits.Encoder):
@@ -116,6 +117,19 @@ class Recordings(Dataset):
 class First(Dataset):
     def __init__(self, data_set):
         self.names = data_set.names[:1]
+
+class Spectra:
+    def __init__(self, folder):
+        raise OSError("the folder is read")
+
+    @classmethod
+    def synthesize(cls, folder):
+        return SyntheticDataset(1000, (1, 8, 8), 10)
+
+class LongSpectra(Spectra):
+    @classmethod
+    def synthesize(cls, folder):
+        return SyntheticDataset(1000, (1, 256), 10)
 
 class TwoEncoders(VariationalAutoencoder):
     def __init__(self, encoder, decoder, prior, beta, other):
@@ -194,6 +208,26 @@ def test_what_reads_no_data_of_unknown_form_is_tried(tmp_path: Path, train: Trai
     assert result.code == 2
     assert result.errors.startswith("error: `evaluation.samples`: ")
     assert result.errors.count("error: ") == 1
+
+
+DECLARED_DATA = """
+data:
+  train: {_target_: check_blocks.Spectra, folder: nowhere}
+  valid: ${data.train}
+  test: null
+"""
+
+
+@pytest.mark.usefixtures("user_blocks")
+def test_data_that_declare_their_form_are_tried_without_being_read(tmp_path: Path, train: Train) -> None:
+    write_experiment(tmp_path, DECLARED_DATA, BLOCKS)
+    arguments = ["--check", "--config-dir=my", "+experiment=mine", "~data.train.split"]
+    result = train(*arguments)
+    assert (result.code, result.errors) == (0, ""), result
+    result = train(*arguments, "data.train._target_=check_blocks.LongSpectra")
+    assert result.code == 2
+    assert "the loss of two training examples can't be computed" in result.errors
+    assert "256" in result.errors
 
 
 def test_an_evaluation_that_does_not_fit_the_model_is_reported_once(train: Train) -> None:

@@ -14,19 +14,19 @@ from wandb.sdk.lib.config_util import save_config_file_from_dict
 
 from frame_train.composition.overrides import normalize_overrides
 from frame_train.composition.settings import workspace
-from runs import TWO_STEPS, compose_train, find_run
+from runs import TWO_STEPS, compose_train
 from wandb_server import WandbServer
 
 APP = Path(__file__).parents[2]
 SWEEPS = sorted((APP / "sweeps").glob("*.yaml"))
 
-VALUES = {"params.beta": 2.5e-05, "seed": 3}
+VALUES = ({"params.beta": 0.1, "seed": 3}, {"params.beta": 2.5e-05, "seed": 3})
 
 
 @pytest.fixture
 def server() -> Iterator[Any]:
-    """Run a stand-in for the server of W&B whose sweep has one run, of `VALUES`."""
-    with WandbServer([VALUES]) as server:
+    """Run a stand-in for the server of W&B whose sweep has the values `VALUES`."""
+    with WandbServer(VALUES) as server:
         yield server
     assert server.problems == []
 
@@ -46,14 +46,15 @@ def wandb(server: Any, tmp_path: Path) -> Callable[..., str]:
     return run
 
 
-def test_wandb_creates_the_sweep_that_the_file_describes(server: Any, wandb: Callable[..., str]) -> None:
+@pytest.mark.parametrize("folder", [workspace(), APP], ids=["root", "app"])
+def test_wandb_creates_the_sweep_that_the_file_describes(server: Any, wandb: Callable[..., str], folder: Path) -> None:
     path = APP / "sweeps" / "MNIST_VAE.yaml"
-    output = wandb("sweep", str(path.relative_to(APP)), cwd=APP)
+    output = wandb("sweep", str(path.relative_to(folder)), cwd=folder)
     assert "wandb agent somebody/MNIST/sweep" in output
     assert server.sweep["config"] == yaml.safe_load(path.read_text())
 
 
-def test_an_agent_trains_a_run_of_a_sweep(server: Any, wandb: Callable[..., str], tmp_path: Path) -> None:
+def test_an_agent_trains_the_runs_of_a_sweep(server: Any, wandb: Callable[..., str], tmp_path: Path) -> None:
     """The shipped sweep with two steps on DIGITS_VAE, created at the root and run in apps/train."""
     sweep = yaml.safe_load((APP / "sweeps" / "MNIST_VAE.yaml").read_text())
     train = [sys.executable, "-m", "frame_train", "+experiment=DIGITS_VAE", *TWO_STEPS]
@@ -62,18 +63,21 @@ def test_an_agent_trains_a_run_of_a_sweep(server: Any, wandb: Callable[..., str]
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(sweep))
     output = wandb("sweep", str(tmp_path / "sweep.yaml"), cwd=workspace())
     (agent,) = re.findall(r"wandb agent (\S+)", output)
-    output = wandb("agent", "--count", "1", agent, cwd=APP)
+    output = wandb("agent", "--count", str(len(VALUES)), agent, cwd=APP)
 
     assert server.sweep["config"] == sweep
-    (run,) = server.runs.values()
-    assert run["exit_code"] == 0, output
-    assert (run["project"], run["sweep"]) == ("MNIST", "sweep")  # of the sweep, not of the config
-    assert run["config"].items() >= VALUES.items()
-    assert run["config"]["params"]["beta"] == VALUES["params.beta"]
-    (entry,) = (entry for entry in run["history"] if "ELBO/Validation" in entry)
-    assert math.isfinite(entry["ELBO/Validation"])
-    assert entry["trainer/global_step"] == 2
-    assert OmegaConf.load(find_run(tmp_path / "runs") / "config.yaml").params.beta == VALUES["params.beta"]
+    assert len(server.runs) == len(VALUES), output
+    for run, values in zip(server.runs.values(), VALUES):
+        assert run["exit_code"] == 0, output
+        assert (run["project"], run["sweep"]) == ("MNIST", "sweep")  # of the sweep, not of the config
+        assert run["config"].items() >= values.items()
+        assert run["config"]["params"]["beta"] == values["params.beta"]
+        (entry,) = (entry for entry in run["history"] if "ELBO/Validation" in entry)
+        assert math.isfinite(entry["ELBO/Validation"])
+        assert entry["trainer/global_step"] == 2
+    directories = sorted((tmp_path / "runs" / "DIGITS" / "VAE").iterdir())
+    betas = [OmegaConf.load(directory / "config.yaml").params.beta for directory in directories]
+    assert betas == [values["params.beta"] for values in VALUES]
 
 
 def prepare_run(values: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:

@@ -1,7 +1,6 @@
 """The page about a user's own optimization, run as a user would."""
 
 import json
-import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,8 +10,9 @@ import pytest
 import torch
 
 from frame_train.composition.settings import workspace
+from pages import write_project
 
-PAGE = (workspace() / "docs" / "optimization.md").read_text()
+PAGE = workspace() / "docs" / "optimization.md"
 EXPERIMENTS = ("scheduled", "plain", "alternating")
 N_BATCHES = 21  # of an epoch
 
@@ -20,12 +20,7 @@ N_BATCHES = 21  # of an epoch
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Path]:
     """A folder with the code and the configs of the page."""
-    (tmp_path / "my_optimization.py").write_text("\n\n".join(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)))
-    experiments = tmp_path / "my_config" / "experiment"
-    experiments.mkdir(parents=True)
-    for config in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL):
-        (name,) = re.findall(r"\+experiment=(\w+)", config)
-        (experiments / f"{name}.yaml").write_text(config)
+    write_project(PAGE, tmp_path, "my_optimization")
     yield tmp_path
     sys.modules.pop("my_optimization", None)
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shlex
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +21,9 @@ from frame_train.runs.record import Picture, Point, Record, read_record
 _N_PICTURES = 4
 _MAX_ROWS = 100
 _MAX_CHARACTERS = 20_000
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Control characters, which HTML does not allow; `cat report.html` would send them to the terminal."""
+
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -35,12 +39,11 @@ def write_report(directory: Path) -> Path:
     Raises:
         OSError: The page can't be written.
     """
-    page = _make_page(read_record(directory))
+    page = _CONTROL.sub("�", _make_page(read_record(directory)))
     path = directory / "report.html"
     with replacing(path) as temporary:
-        temporary.write_text(
-            page, encoding="utf-8", errors="replace"
-        )  # JSON can contain half a character, a lone surrogate
+        # JSON can contain half a character, a lone surrogate
+        temporary.write_text(page, encoding="utf-8", errors="replace")
     return path
 
 

@@ -1,1 +1,1 @@
-"""What the config of a foreign run may build and read."""
+"""Limits on the config of a foreign run."""
