@@ -4,6 +4,7 @@ import random
 import re
 import subprocess
 import sys
+import unicodedata
 from base64 import b64encode
 from html.parser import HTMLParser
 from pathlib import Path
@@ -194,6 +195,17 @@ def test_a_long_run_has_a_small_page(tmp_path: Path) -> None:
 def test_the_template_engine_is_imported_only_to_write_a_page() -> None:
     program = "import sys, frame_train.report; print('jinja2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "False\n"
+
+
+def test_the_page_has_no_control_characters(tmp_path: Path) -> None:
+    write_config(tmp_path, "run")
+    hostile = "\x1b]0;title\x07\r\x9b31m"
+    logger = FileLogger(tmp_path)
+    logger.log(f"Text/{hostile}", LogEntry(TEXT_ENTRY, f"first {hostile}\n\tsecond"), 0)
+    (tmp_path / "run.json").write_text(json.dumps({"command": hostile, "device": hostile}))
+    source = Page(write_report(tmp_path)).source
+    assert "second" in source
+    assert {character for character in source if unicodedata.category(character) == "Cc"} <= {"\n", "\t"}
 
 
 def test_names_and_values_are_escaped(tmp_path: Path) -> None:
