@@ -1,8 +1,11 @@
 """Run directories that are changed at random: nothing outside changes, nothing is executed, no traceback appears."""
 
+import contextlib
 import resource
 import shutil
 import signal
+import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -114,3 +117,35 @@ def test_a_changed_run_directory_leads_nowhere(
     said.append(report.read_text(errors="replace") if report.is_file() and not report.is_symlink() else "")
     assert "\x1b" not in "".join(said), mutation.changes
     assert SECRET not in "".join(said), mutation.changes
+
+
+def connect(_: Path) -> None:
+    with contextlib.suppress(OSError):
+        socket.create_connection(("127.0.0.1", 9), timeout=1).close()
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda outside: (outside / "planted").touch(),
+        lambda outside: (outside / "file").read_text(),
+        lambda outside: (outside / "file").unlink(),
+        lambda outside: (outside / "planted").mkdir(),
+        lambda outside: (outside / "file").rename(outside.parent / "inside" / "file"),
+        lambda outside: (outside.parent / "inside" / "link").write_text("through a link"),
+        lambda outside: (outside.parent / "beside").write_text("neither inside nor outside"),
+        lambda outside: subprocess.run(["true"], check=True),
+        connect,
+    ],
+)
+def test_the_watch_sees_what_leads_outside(outside: Path, act: Callable[[Path], Any]) -> None:
+    inside = outside.parent / "inside"
+    inside.mkdir()
+    (inside / "link").symlink_to(outside / "file")
+    with Watch(inside, outside) as watch:
+        (inside / "own").write_text("")
+        (inside / "own").rename(inside / "renamed")
+    assert watch.found == []
+    with watch:
+        act(outside)
+    assert watch.found != []

@@ -159,3 +159,27 @@ def test_a_text_is_a_string_and_a_table_an_object_of_columns(tmp_path: Path) -> 
     text, table = read(tmp_path)
     assert text["Text"] == "two\nlines ü"
     assert table["Table"] == {"x": [1, 2.5], "y": ["a", None]}
+
+
+def test_what_was_added_after_the_training_stays_when_the_log_is_cut_back(tmp_path: Path) -> None:
+    picture = LogEntry(IMAGE_ENTRY, torch.zeros(1, 4, 4))
+    training, later = FileLogger(tmp_path), FileLogger(tmp_path, evaluated=True)
+    training.log("a", LogEntry(SCALAR_ENTRY, 1.0), 1)
+    position = training.get_position()
+    training.log("b", picture, 2)
+    later.log("c", picture, 1)
+    later.log("d", LogEntry(SCALAR_ENTRY, 2.0), 1)
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"e": 1')  # cut off
+    resumed = FileLogger(tmp_path)
+    resumed.cut_back(position)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [(line.get("a"), line.get("c"), line.get("d"), line.get("evaluated")) for line in lines] == [
+        (1.0, None, None, None),
+        (None, "images/c-00000001.png", None, True),
+        (None, None, 2.0, True),
+    ]
+    assert [path.name for path in (tmp_path / "images").iterdir()] == ["c-00000001.png"]
+    assert resumed.last_values == {"a": (1.0, 1), "d": (2.0, 1)}
+    resumed.cut_back(resumed.get_position())
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 3

@@ -112,3 +112,17 @@ def test_a_nested_config_is_accepted(tmp_path: Path) -> None:
     logger.log_hyperparams({"params": {"layers": [1, 2], "none": None}, "callbacks": [{"a": 1}], "path": tmp_path})
     logger.finalize("success")
     assert list(tmp_path.rglob("hparams.yaml")) == []
+
+
+def test_what_was_added_after_the_training_stays_when_the_events_are_cut_back(tmp_path: Path) -> None:
+    training, later = TensorBoardLogger(tmp_path), TensorBoardLogger(tmp_path, evaluated=True)
+    training.log("a", LogEntry(SCALAR_ENTRY, 1.0), 1)
+    position = training.get_position()
+    training.log("a", LogEntry(SCALAR_ENTRY, 2.0), 2)
+    later.log("b", LogEntry(SCALAR_ENTRY, 3.0), 1)
+    for logger in (training, later):
+        logger.finalize("success")
+    TensorBoardLogger(tmp_path).cut_back(position)
+    events = EventAccumulator(str(tmp_path)).Reload()
+    assert [event.value for event in events.Scalars("a")] == [1.0]
+    assert [event.value for event in events.Scalars("b")] == [3.0]

@@ -1,5 +1,6 @@
 """Evaluation of a stored run, from its directory to its report."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +22,7 @@ from frame_train.experiment.parts import Parts
 from frame_train.files import without_local_settings
 from frame_train.report import write_report
 from frame_train.runs.checkpoint import Checkpoint
-from frame_train.runs.directory import continue_wandb_runs, write_missing_end
+from frame_train.runs.directory import claimed, continue_wandb_runs, write_missing_end
 from frame_train.runs.stored import Run, open_run
 from frame_train.terminal import print_closing, print_values, quiet_libraries
 
@@ -61,20 +62,21 @@ def evaluate(
     """
     options = cast(dict[str, Any], OmegaConf.to_container(config.evaluation, resolve=False))
     run, checkpoints = _open(config, list(_iterate_targets(options)))
-    for checkpoint in checkpoints:
-        run.load(checkpoint)  # before any evaluation, so that none runs if another one can't
-    if sets_device:
-        run.move_data(config.device)
-    own = _as_mapping(run.config, "evaluation")
-    run.config.evaluation = options if adds_evaluations else OmegaConf.merge(own, options)
-    for key in deletions:
-        _delete(run.config, key)
-    evaluations = _build_evaluations(run)
-    _report_other_splits(evaluations, own)
-    with without_local_settings():
-        loggers = _build_loggers(run)
-    run.model.to(_choose_device(config.trainer.accelerator))
-    return _evaluate(run, checkpoints, evaluations, loggers)
+    with claimed(run.directory, "run"):
+        for checkpoint in checkpoints:
+            run.load(checkpoint)  # before any evaluation, so that none runs if another one can't
+        if sets_device:
+            run.move_data(config.device)
+        own = _as_mapping(run.config, "evaluation")
+        run.config.evaluation = options if adds_evaluations else OmegaConf.merge(own, options)
+        for key in deletions:
+            _delete(run.config, key)
+        evaluations = _build_evaluations(run)
+        _report_other_splits(evaluations, own)
+        with without_local_settings():
+            loggers = _build_loggers(run)
+        run.model.to(_choose_device(config.trainer.accelerator))
+        return _evaluate(run, checkpoints, evaluations, loggers)
 
 
 def _evaluate(
@@ -85,14 +87,14 @@ def _evaluate(
 ) -> list[Failure]:
     """Evaluate each checkpoint; write the results even if an evaluation fails."""
     write_missing_end(run.directory)
-    file_logger = FileLogger(run.directory)
+    file_logger = FileLogger(run.directory, evaluated=True)
     loggers = [file_logger, *others]
     values: dict[tuple[str, int], float] = {}
     failures: list[Failure] = []
     try:
         for checkpoint in checkpoints:
             run.load(checkpoint)
-            view = make_view(run, run.config.device.get("num_workers", 0), cache={})
+            view = make_view(run, _count_workers(run.config), cache={})
             for key, evaluation in evaluations.items():
                 evaluation.on_error = "stop"  # it raises, and the loop continues with the others
                 try:
@@ -108,6 +110,12 @@ def _evaluate(
         print_values([(name, value, step) for (name, step), value in sorted(values.items())])
         print_closing({}, run.directory)
     return failures
+
+
+def _count_workers(config: DictConfig) -> int:
+    """Return the number of data-loading workers of a config, at most one for each core."""
+    number = OmegaConf.select(config, "device.num_workers", throw_on_resolution_failure=False)
+    return max(0, min(number, os.cpu_count() or 1)) if isinstance(number, int) else 0
 
 
 def _open(config: DictConfig, targets: Sequence[str]) -> tuple[Run, list[Checkpoint]]:

@@ -31,6 +31,7 @@ from frame_train.runs.directory import (
     claimed,
     continue_wandb_runs,
     make_run_directory,
+    write_completion,
     write_description,
     write_end,
     write_resumption,
@@ -83,6 +84,12 @@ def resume(config: DictConfig, resumption: Resumption) -> Result:
         TrainingError: Training can't continue.
     """
     directory = resumption.directory
+    changes = [change for change in resumption.changes if not change.startswith("device.")]  # a machine may have others
+    if resumption.is_complete and changes:
+        raise CompositionError(
+            f"`resume`: {str(directory)!r} is complete, so nothing reads the changes: {'; '.join(changes)}. "
+            "Raise `trainer.max_epochs` to continue the run."
+        )
     if resumption.is_complete:
         print_notice(f"{str(directory)!r} is already complete. Raise `trainer.max_epochs` to continue it.")
         return read_result(directory, config)
@@ -155,7 +162,7 @@ def _run(experiment: Experiment, config: DictConfig, directory: Path, checkpoint
         logger.log_hyperparams(resolve_without_environment(config))
     with experiment.stop.listening():
         try:
-            with running_workers(trainer, directory, on_loss=partial(write_end, directory, is_complete=False)):
+            with running_workers(trainer, directory, on_loss=partial(write_end, directory)):
                 trainer.fit(experiment.optimization, ckpt_path=checkpoint, weights_only=True)
         except BaseException as error:
             if checkpoint is not None or trainer.global_step > 0:
@@ -175,8 +182,10 @@ def _run(experiment: Experiment, config: DictConfig, directory: Path, checkpoint
 
 def _write_end(experiment: Experiment, directory: Path, is_complete: bool) -> None:
     """Write the end of the training and the report, and print the last metrics."""
-    write_end(directory, is_complete)
+    write_end(directory)
     write_report(directory)
+    if is_complete:
+        write_completion(directory)
     print_closing(experiment.file_logger.last_values, directory)
 
 

@@ -323,10 +323,89 @@ def unfinished(copied: Path) -> Path:
 
 def test_a_complete_run_is_not_resumed(train: Callable[..., Any], copied: Path) -> None:
     before = read_entries(copied), read_description(copied)
-    result = train(f"resume={copied}", "params.lr=0.5")
+    result = train(f"resume={copied}")
     assert (result.code, result.output) == (0, "")
     assert "is already complete" in result.errors
+    result = train(f"resume={copied}", "params.lr=0.5")
+    assert (result.code, result.output) == (2, "")
+    assert "is complete, so nothing reads the changes: params.lr: 0.001 → 0.5. Raise `trainer.max" in result.errors
     assert (read_entries(copied), read_description(copied)) == before
+
+
+ADDED = (
+    "evaluation=[elbo,interpolation]",
+    "evaluation.elbo_validation.name=ELBO/Test",
+    "evaluation.elbo_validation.evaluator.evaluate_on=test",
+    "~evaluation.elbo_train",
+)
+
+
+def test_what_evaluate_added_survives_a_resume_and_what_the_training_logged_does_not(
+    train: Callable[..., Any], evaluate: Callable[..., Any], undisturbed: Path, unfinished: Path
+) -> None:
+    with (unfinished / "metrics.jsonl").open("a") as log:
+        log.write('{"trainer/global_step": 130, "Train/loss": 1}\n')  # after the last checkpoint
+    for weights in ("last", "step-00000084"):
+        result = evaluate(f"run={unfinished}", f"weights={weights}", *ADDED)
+        assert result.code == 0, result
+    added = [entry for entry in read_entries(unfinished) if entry.pop("evaluated", False)]
+    assert [entry["trainer/global_step"] for entry in added] == [126, 126, 84, 84]
+    events = read_events(unfinished)
+    result = train(f"resume={unfinished}")
+    assert result.code == 0, result
+    entries = read_entries(unfinished)
+    assert [entry for entry in entries if entry.pop("evaluated", False)] == added
+    assert [entry for entry in entries if entry not in added] == read_entries(undisturbed)
+    images = [entry["Images/Interpolation"] for entry in added if "Images/Interpolation" in entry]
+    assert len(images) == 2
+    assert all((unfinished / image).is_file() for image in images)
+    assert read_events(unfinished)["ELBO/Test"] == events["ELBO/Test"]
+
+
+def test_a_run_is_not_evaluated_while_it_trains(evaluate: Callable[..., Any], unfinished: Path) -> None:
+    before = read_entries(unfinished), read_description(unfinished)
+    with claimed(unfinished):
+        result = evaluate(f"run={unfinished}")
+    assert (result.code, result.output) == (2, "")
+    assert "`run`: another process trains or evaluates in" in result.errors
+    assert (read_entries(unfinished), read_description(unfinished)) == before
+
+
+@pytest.mark.parametrize(
+    "arguments", [("resume={run}", "run.directory=/elsewhere"), (*SMALL_VAE, "run.directory=/else")]
+)
+def test_the_directory_of_a_run_can_not_be_set(
+    train: Callable[..., Any], unfinished: Path, arguments: tuple[str, ...]
+) -> None:
+    result = train(*(argument.format(run=unfinished) for argument in arguments))
+    assert (result.code, result.output) == (2, "")
+    assert "run.directory" in result.errors
+    assert "/else" in result.errors
+    assert len(result.errors.splitlines()) <= 2
+
+
+def test_a_run_that_was_killed_while_it_wrote_its_report_is_not_complete(
+    train: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(_: Path) -> None:
+        raise Killed
+
+    arguments = (*RUN[:3], "trainer.max_epochs=1", "resume=auto")
+    with monkeypatch.context() as patch:
+        patch.setattr("frame_train.training.write_report", kill)
+        with pytest.raises(Killed):
+            train(*arguments)
+    directory = find_run(tmp_path / "runs")
+    assert not read_description(directory)["complete"]
+    entries = read_entries(directory)
+    result = train(*arguments)
+    assert result.code == 0, result
+    assert find_run(tmp_path / "runs") == directory
+    assert read_description(directory)["complete"]
+    assert read_entries(directory) == entries
 
 
 def test_a_complete_run_can_be_lengthened(train: Callable[..., Any], copied: Path) -> None:
@@ -402,7 +481,7 @@ def test_two_processes_never_train_in_one_directory(train: Callable[..., Any], u
     with claimed(unfinished):
         result = train(f"resume={unfinished}")
     assert result.code == 2, result
-    assert "another process trains in" in result.errors
+    assert "`resume`: another process trains or evaluates in" in result.errors
 
 
 def flip_a_byte(path: Path) -> None:
@@ -521,6 +600,29 @@ def test_a_resumed_run_continues_on_wandb_with_every_entry_once(fork_server: For
             shutil.copyfile(directory / "metrics.jsonl", tmp_path / "killed" / "metrics.jsonl")
             shutil.rmtree(directory)
             shutil.copytree(tmp_path / "killed", directory)
+    assert server.problems == []
+
+
+@pytest.mark.slow
+def test_wandb_has_every_entry_once_if_a_run_is_evaluated_between_two_trainings(
+    fork_server: ForkServer, tmp_path: Path
+) -> None:
+    (tmp_path / "home").mkdir()
+    with WandbServer() as server:
+        commands = Commands(fork_server, tmp_path, server.make_environment(tmp_path / "home"))
+        arguments = [argument for argument in RUN if not argument.startswith(("logging", "trainer"))]
+        command = commands.run(*arguments, "trainer.max_epochs=1", f"device.experiments_root={tmp_path}")
+        assert command.code == 0, command.output
+        directory = find_run(tmp_path)
+        for n_epochs in (2, 3):
+            command = commands.run(f"run={directory}", *ADDED, program="evaluate")
+            assert command.code == 0, command.output
+            command = commands.run(f"resume={directory}", f"trainer.max_epochs={n_epochs}")
+            assert command.code == 0, command.output
+        (run,) = server.runs.values()
+        entries = read_entries(directory)
+        assert sum(entry.pop("evaluated", False) for entry in entries) == 4
+        assert [line.keys() for line in read_history(run)] == [entry.keys() for entry in entries]
     assert server.problems == []
 
 

@@ -26,6 +26,7 @@ class FileLogger(Logger):
     - ``time``, in seconds since the epoch,
     - ``counters/<name>`` for each counter,
     - ``seconds``, the time that the evaluation took, if it was measured,
+    - ``evaluated``, true if the line was added after the training,
     - the full name of each value.
 
     A value has one of these formats:
@@ -41,10 +42,12 @@ class FileLogger(Logger):
 
     Args:
         directory: Directory of the files. It is created with the first entry.
+        evaluated: Whether entries are added after the training, so that a resumed training keeps them.
     """
 
-    def __init__(self, directory: str | Path) -> None:
+    def __init__(self, directory: str | Path, evaluated: bool = False) -> None:
         super().__init__()
+        self._evaluated = evaluated
         self._directory = Path(directory).absolute()
         self._file = MetricsFile(self._directory)
         self._last_values: dict[str, tuple[float, int | None]] = {}
@@ -100,15 +103,18 @@ class FileLogger(Logger):
             case EntryType.TABLE:
                 columns = {key: [make_plain(cell) for cell in cells] for key, cells in log_entry.value.items()}
                 values = {name: columns}
-        self._write(MetricsLine(values, global_step, time.time(), log_entry.seconds, counters or {}))
+        self._write(MetricsLine(values, global_step, time.time(), log_entry.seconds, counters or {}, self._evaluated))
 
     def get_position(self) -> dict[str, int]:
         """Return the current position in the log: the length of ``metrics.jsonl``, in bytes."""
         return {"bytes": self._file.flush()}
 
     def cut_back(self, position: Mapping[str, int]) -> None:
-        """Truncate ``metrics.jsonl`` to a position, and delete the images that it no longer refers to."""
-        self._file.truncate(position["bytes"])
+        """Truncate ``metrics.jsonl`` to a position, and delete the images that it no longer refers to.
+
+        What was added after the training stays.
+        """
+        self._file.cut_back(position["bytes"])
         lines = self._file.read()
         kept = {value for line in lines for value in line.values.values() if isinstance(value, str)}
         for image in self._directory.glob("images/*.png"):

@@ -10,10 +10,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from frame_loggers.files import open_regular
+from frame_loggers.files import open_regular, replacing
 from frame_loggers.names import COUNTERS, GLOBAL_STEP, prefix_counters
 
-_TIME, _SECONDS = "time", "seconds"
+_TIME, _SECONDS, _EVALUATED = "time", "seconds", "evaluated"
 _NOT_FINITE = frozenset({"NaN", "Infinity", "-Infinity"})
 
 
@@ -39,12 +39,13 @@ class MetricsLine:
         time: Seconds since the epoch.
         seconds: Duration of the evaluation that made the values.
         counters: Counters by name.
+        evaluated: Whether the line was added after the training, so that a resumed training keeps it.
 
-    >>> line = MetricsLine({"loss": math.nan}, global_step=3, counters={"iteration": 7})
+    >>> line = MetricsLine({"loss": math.inf}, global_step=3, counters={"iteration": 7})
     >>> line.encode()
-    '{"trainer/global_step": 3, "counters/iteration": 7, "loss": "NaN"}\\n'
-    >>> MetricsLine.decode(line.encode())
-    MetricsLine(values={'loss': nan}, global_step=3, time=None, seconds=None, counters={'iteration': 7})
+    '{"trainer/global_step": 3, "counters/iteration": 7, "loss": "Infinity"}\\n'
+    >>> MetricsLine.decode(line.encode()) == line
+    True
     """
 
     values: Mapping[str, Any]
@@ -52,6 +53,7 @@ class MetricsLine:
     time: float | None = None
     seconds: float | None = None
     counters: Mapping[str, int] = field(default_factory=dict[str, int])
+    evaluated: bool = False
 
     @property
     def named_values(self) -> dict[str, Any]:
@@ -69,6 +71,7 @@ class MetricsLine:
             _TIME: self.time,
             **prefix_counters(self.counters),
             _SECONDS: self.seconds,
+            _EVALUATED: self.evaluated or None,
         }
         for name in self.values:
             if name in keys:
@@ -95,10 +98,11 @@ class MetricsLine:
         if not isinstance(entries, dict):
             return None
         step, time, seconds = (_as_finite(entries.pop(key, None)) for key in (GLOBAL_STEP, _TIME, _SECONDS))
+        evaluated = entries.pop(_EVALUATED, None) is True
         names = [name for name in entries if name.startswith(COUNTERS) and isinstance(entries[name], int)]
         counters = {name.removeprefix(COUNTERS): entries.pop(name) for name in names}
         values = {name: _as_histogram(value) or value for name, value in entries.items()}
-        return cls(values, None if step is None else int(step), time, seconds, counters)
+        return cls(values, None if step is None else int(step), time, seconds, counters, evaluated)
 
 
 class MetricsFile:
@@ -141,6 +145,16 @@ class MetricsFile:
         if self._path.exists():
             with open(self._path, "r+b", opener=open_regular) as file:
                 file.truncate(min(self._path.stat().st_size, n_bytes))
+
+    def cut_back(self, n_bytes: int) -> None:
+        """Remove the lines after the first bytes, except those that were added after the training."""
+        if self._path.exists():
+            with open(self._path, "rb", opener=open_regular) as file:
+                head, lines = file.read(n_bytes), file.readlines()
+            decoded = [(line, MetricsLine.decode(line.decode(errors="replace"))) for line in lines]
+            kept = [line for line, content in decoded if content is not None and content.evaluated]
+            with replacing(self._path) as temporary:
+                temporary.write_bytes(b"".join([head, *kept]))
 
     def decode_lines(self) -> Iterator[MetricsLine | None]:
         """Read line by line; yield None for a line that is not a JSON object, nothing if there is no file."""

@@ -26,6 +26,8 @@ except ModuleNotFoundError as error:
 
 _log = logging.getLogger("frame_loggers")
 
+_EVALUATED = ".evaluated"  # the end of the name of an event file that was added after the training
+
 
 class TensorBoardLogger(LightningTensorBoardLogger):
     """Writes event files that ``tensorboard --logdir <directory>`` shows.
@@ -34,12 +36,14 @@ class TensorBoardLogger(LightningTensorBoardLogger):
 
     Args:
         directory: Directory of the event files, without a subfolder per version.
+        evaluated: Whether entries are added after the training, so that a resumed training keeps them.
     """
 
-    def __init__(self, directory: str | Path) -> None:
+    def __init__(self, directory: str | Path, evaluated: bool = False) -> None:
         self._directory = str(Path(directory).absolute())
         self._warned_about_tables = False
-        super().__init__(self._directory, name="", version="", default_hp_metric=False)
+        suffix = _EVALUATED if evaluated else ""
+        super().__init__(self._directory, name="", version="", default_hp_metric=False, filename_suffix=suffix)
 
     @property
     @override
@@ -81,7 +85,7 @@ class TensorBoardLogger(LightningTensorBoardLogger):
         return {path.name: path.stat().st_size for path in self._find_event_files()}
 
     def cut_back(self, position: Mapping[str, int]) -> None:
-        """Truncate the event files to a position, and delete the files created after it."""
+        """Truncate the event files to a position, and delete those of the training that were created after it."""
         for path in self._find_event_files():
             if path.name in position:
                 with open(path, "r+b", opener=open_regular) as file:
@@ -90,7 +94,8 @@ class TensorBoardLogger(LightningTensorBoardLogger):
                 path.unlink()
 
     def _find_event_files(self) -> list[Path]:
-        return sorted(Path(self._directory).glob("events.out.tfevents.*"))
+        paths = Path(self._directory).glob("events.out.tfevents.*")
+        return sorted(path for path in paths if not path.name.endswith(_EVALUATED))
 
     @override
     @rank_zero_only

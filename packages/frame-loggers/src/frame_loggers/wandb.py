@@ -225,9 +225,11 @@ class WandbLogger(LightningWandbLogger):
             n_uploaded = run.starting_step  # `run.step` is 0 until something is logged
             for line in self._lines[n_uploaded : self._position]:
                 super().log_metrics(_restore_values(line, Path(self._wandb_init["dir"])), line.global_step)
-            self._uploaded_lines = self._lines[self._position : n_uploaded]
+            uploaded = self._lines[self._position : n_uploaded]
+            self._uploaded_lines = [line for line in uploaded if not line.evaluated]
         if self._n_entries is None:
-            self._n_entries = self._position if self._position is not None else run.starting_step
+            added = [line for line in self._lines[self._position or 0 :] if line.evaluated]  # they stay
+            self._n_entries = run.starting_step if self._position is None else self._position + len(added)
         self._position = None
         if not run.disabled:
             directory = Path(self._wandb_init["dir"])

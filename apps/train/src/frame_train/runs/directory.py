@@ -61,9 +61,14 @@ def make_run_directory(config: DictConfig) -> Generator[Path]:
     If two runs start in the same second, the later one gets ``<time>-2``.
 
     Raises:
-        CompositionError: A name is not the name of a folder.
+        CompositionError: A name is not the name of a folder, or ``run.directory`` is set.
         OSError: The folder can't be made.
     """
+    if config.run.get("directory") is not None:
+        message = (
+            "`run.directory` is set by `train`, from `device.experiments_root`, `run.project` and `run.name`, got "
+        )
+        raise CompositionError(f"{message}{config.run.directory!r}. Remove it.", "run.directory")
     parent = Path(config.device.experiments_root) / _folder(config, "project") / _folder(config, "name")
     with made_folder(parent):
         directory = _claim(parent)
@@ -127,9 +132,14 @@ def write_description(directory: Path, config: DictConfig, overrides: Sequence[s
     _replace_description(directory, description)
 
 
-def write_end(directory: Path, is_complete: bool) -> None:
-    """Add to ``run.json`` the time when training ended, and whether the run is complete."""
-    _update_description(directory, {"ended": _format_time(datetime.now()), "complete": is_complete})
+def write_end(directory: Path) -> None:
+    """Add to ``run.json`` the time when training ended. Until `write_completion`, the run can be resumed."""
+    _update_description(directory, {"ended": _format_time(datetime.now()), "complete": False})
+
+
+def write_completion(directory: Path) -> None:
+    """Add to ``run.json`` that the run is complete. A process that is killed before loses nothing: the run resumes."""
+    _update_description(directory, {"complete": True})
 
 
 def write_missing_end(directory: Path) -> None:
@@ -200,8 +210,12 @@ def continue_wandb_runs(config: DictConfig, directory: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def claimed(directory: Path) -> Generator[None]:
-    """Lock a run directory, so that no other process trains in it.
+def claimed(directory: Path, key: str = "resume") -> Generator[None]:
+    """Lock a run directory, so that no other process trains or evaluates in it.
+
+    Args:
+        directory: The run directory.
+        key: The key that names the directory, for an error message.
 
     Raises:
         CompositionError: Another process has locked it.
@@ -211,7 +225,7 @@ def claimed(directory: Path) -> Generator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise CompositionError(
-                f"`resume`: another process trains in {str(directory)!r}. Wait until it ends, or stop it."
+                f"`{key}`: another process trains or evaluates in {str(directory)!r}. Wait until it ends, or stop it."
             ) from error
         yield
 

@@ -97,6 +97,8 @@ def _apply(text: str, config: DictConfig) -> str:
     if override.is_sweep_override():
         raise CompositionError(f"`resume`: `{override.key_or_group}` must have one value, got {text!r}.")
     key, value = override.key_or_group, None if override.is_delete() else override.value()
+    if key == "run.directory":
+        raise CompositionError(f"`resume`: a run keeps its directory, got {text!r}. Move the folder instead.", key)
     parent = OmegaConf.select(config, key.rpartition(".")[0]) if "." in key else config
     name = key.rpartition(".")[2]
     exists = isinstance(parent, DictConfig) and name in parent

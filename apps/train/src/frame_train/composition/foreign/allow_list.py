@@ -107,7 +107,7 @@ class AllowList:
         self, path: str, target: Callable[..., Any], positional: Sequence[Any], arguments: Mapping[str, Any]
     ) -> tuple[Sequence[Any], Mapping[str, Any]]:
         """Return arguments with which a target downloads nothing, and logs only to the run directory."""
-        forced: dict[str, Any] = {"download": False}
+        forced: dict[str, Any] = {"download": False, "evaluated": True}
         if target.__name__ in _LOGS:
             forced["directory"] = str(self._directory / _LOGS[target.__name__])
         try:
