@@ -15,6 +15,7 @@ LOGGED = {
     "AE": {"LinearProbe/Validation", "Images/Interpolation", "Images/Reconstructions", "Plots/LatentSpace"},
     "Classifier": {"Accuracy/Validation", "Accuracy/Train", "Plots/ConfusionMatrix"},
     "GAN": {"Images/Samples", "Train/generator_loss", "Train/discriminator_loss"},
+    "IWAE": {"LogLikelihood/Test", "ELBO/Validation", "Images/Samples", "Train/elbo"},
     "Joint": {"ELBO/Validation", "Accuracy/Validation", "Images/Reconstructions", "Train/vib_loss"},
     "MIB": {"LinearProbe/Validation", "Plots/LatentSpace", "Train/mutual_information"},
     "VAE": {"ELBO/Validation", "ELBO/Train", "Images/Samples", "Images/Reconstructions"},

@@ -15,6 +15,7 @@ from frame_models import (
     Autoencoder,
     Classifier,
     GenerativeAdversarialNetwork,
+    ImportanceWeightedAutoencoder,
     MultiViewInformationBottleneck,
     VariationalAutoencoder,
     VariationalInformationBottleneck,
@@ -78,6 +79,9 @@ MODELS: dict[str, Model] = {
     "Classifier": Classifier(Predictor(X_SHAPE, 5)),
     "GenerativeAdversarialNetwork": GenerativeAdversarialNetwork(
         Gaussian((2,), X_SHAPE), Score(N_INPUTS), StandardNormal()
+    ),
+    "ImportanceWeightedAutoencoder": ImportanceWeightedAutoencoder(
+        Gaussian(X_SHAPE, (2,)), Gaussian((2,), X_SHAPE), TrainablePrior(2), n_samples=3, gradient="DReG"
     ),
     "MultiViewInformationBottleneck": MultiViewInformationBottleneck(
         Gaussian(X_SHAPE, (2,)), Gaussian(X_SHAPE, (2,)), Score(4), beta=0.5

@@ -51,15 +51,28 @@ def kl_divergence(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
         TypeError: One of the two is a `Delta`, which has no density.
     """
     for distribution in (q, p):
-        if isinstance(distribution, Delta):
-            raise TypeError(
-                "The KL divergence needs two distributions with a density, and a `Delta` has no density. "
-                "Use a stochastic distribution, such as an encoder with `posterior='Normal'`."
-            )
+        check_density("The KL divergence", distribution)
     try:
         return torch.distributions.kl_divergence(q, p)
     except NotImplementedError:
         return q.log_prob(z) - p.log_prob(z)
+
+
+def check_density(quantity: str, distribution: Distribution) -> None:
+    """Check that a distribution has a density.
+
+    Args:
+        quantity: What is computed from the density, for the error message.
+        distribution: The distribution.
+
+    Raises:
+        TypeError: The distribution is a `Delta`.
+    """
+    if isinstance(distribution, Delta):
+        raise TypeError(
+            f"{quantity} needs distributions with a density, and a `Delta` has no density. "
+            "Use a stochastic distribution, such as an encoder with `posterior='Normal'`."
+        )
 
 
 def reparametrize(q: Distribution, part: str, sample_shape: torch.Size = torch.Size([])) -> Tensor:

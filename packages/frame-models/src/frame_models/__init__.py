@@ -3,6 +3,7 @@
 from frame_models.autoencoder import Autoencoder
 from frame_models.classifier import Classifier
 from frame_models.gan import GenerativeAdversarialNetwork
+from frame_models.iwae import ImportanceWeightedAutoencoder
 from frame_models.mib import MultiViewInformationBottleneck
 from frame_models.vae import VariationalAutoencoder
 from frame_models.vib import VariationalInformationBottleneck
@@ -12,6 +13,7 @@ __all__ = [
     "Autoencoder",
     "Classifier",
     "GenerativeAdversarialNetwork",
+    "ImportanceWeightedAutoencoder",
     "MultiViewInformationBottleneck",
     "VariationalAutoencoder",
     "VariationalInformationBottleneck",

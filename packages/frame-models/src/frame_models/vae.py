@@ -14,13 +14,12 @@ from frame_core import (
     Schedule,
     VariationalModel,
     check_non_negative,
-    check_shapes,
     get_tensor,
     get_value,
-    kl_divergence,
     reparametrize,
     sample_or_mean,
 )
+from frame_models.evidence import compute_bound_terms, compute_log_weights
 
 
 class VariationalAutoencoder(
@@ -70,16 +69,7 @@ class VariationalAutoencoder(
 
     def compute_loss_components(self, data: Mapping[str, Tensor]) -> dict[str, Tensor]:
         x = get_tensor(data, "x")
-        q_z, p_z = self.encode(x), self.prior()
-        z = reparametrize(q_z, "encoder")
-        check_shapes("encoder", q_z, x.shape[:1], z.shape[1:])
-        check_shapes("prior", p_z, torch.Size([]), z.shape[1:])
-        p_x = self.decoder(z)
-        check_shapes("decoder", p_x, x.shape[:1], x.shape[1:])
-        return {
-            "reconstruction": -p_x.log_prob(x).mean(),
-            "regularization": kl_divergence(q_z, p_z, z).mean(),
-        }
+        return compute_bound_terms(x, self.encode(x), self.prior(), self.decoder)
 
     def encode(self, x: Tensor) -> Distribution:
         return self.encoder(x)
@@ -89,10 +79,9 @@ class VariationalAutoencoder(
 
     def compute_log_weights(self, data: Mapping[str, Tensor], n_samples: int) -> Tensor:
         x = get_tensor(data, "x")
-        q_z, p_z = self.encode(x), self.prior()
+        q_z = self.encode(x)
         z = reparametrize(q_z, "encoder", torch.Size([n_samples]))
-        log_likelihood = self.decoder(z.flatten(0, 1)).log_prob(x.repeat(n_samples, *[1] * (x.ndim - 1)))
-        return log_likelihood.unflatten(0, z.shape[:2]) + p_z.log_prob(z) - q_z.log_prob(z)
+        return compute_log_weights(x, z, q_z, self.prior(), self.decoder)
 
     def reconstruct(
         self, data: Mapping[str, Tensor], sample_latents: bool = False, sample_output: bool = False
