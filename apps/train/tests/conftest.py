@@ -17,6 +17,7 @@ from hydra.plugins.config_source import ConfigResult
 from hypothesis import settings
 
 from frame_train.commands.evaluate import main as evaluate_main
+from frame_train.commands.runs import main as runs_main
 from frame_train.commands.train import main as train_main
 from frame_train.composition.settings import config_directory, workspace
 from frame_train.data.sources.mnist import FILES
@@ -128,6 +129,12 @@ def train(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.Capture
 def evaluate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Command]:
     """Run `evaluate` in this process."""
     yield from _make_command(evaluate_main, monkeypatch, tmp_path, capfd)
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """Run `runs` in this process."""
+    yield from _make_command(runs_main, monkeypatch, tmp_path, capfd)
 
 
 @pytest.fixture(scope="session")

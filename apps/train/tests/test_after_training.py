@@ -31,15 +31,15 @@ def run_lines(block: str, commands: dict[str, Command], folder: Path) -> str:
         _, _, command, *arguments = shlex.split(insert_times(line, folder))
         result = commands[command](*arguments)
         assert result.code == 0, result
-        assert result.errors == ""
+        assert result.errors == "" or "clean" in arguments, result.errors
         output += result.output
     return output
 
 
 def test_the_guide_runs_as_written(
-    train: Command, evaluate: Command, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    train: Command, evaluate: Command, runs: Command, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    commands = {"train": train, "evaluate": evaluate}
+    commands = {"train": train, "evaluate": evaluate, "runs": runs}
     names: dict[str, Any] = {}
     output = ""
     for kind, block in BLOCKS:

@@ -22,7 +22,7 @@ from frame_train.experiment.parts import Parts
 from frame_train.files import without_local_settings
 from frame_train.report import write_report
 from frame_train.runs.checkpoint import Checkpoint
-from frame_train.runs.directory import claimed, continue_wandb_runs, write_missing_end
+from frame_train.runs.directory import claimed, continue_wandb_runs, write_metrics, write_missing_end
 from frame_train.runs.stored import Run, open_run
 from frame_train.terminal import print_closing, print_values, quiet_libraries
 
@@ -106,6 +106,7 @@ def _evaluate(
         with without_local_settings():
             for logger in loggers:
                 logger.finalize("success")
+        write_metrics(run.directory)
         write_report(run.directory)
         print_values([(name, value, step) for (name, step), value in sorted(values.items())])
         print_closing({}, run.directory)

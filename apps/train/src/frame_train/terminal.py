@@ -88,7 +88,7 @@ def print_values(values: Sequence[tuple[str, float, int | None]]) -> None:
     if values:
         table = Table("metric", Column("last value", justify="right"), Column("global step", justify="right"))
         for name, value, step in values:
-            table.add_row(_make_cell(name), f"{value:.5g}", "" if step is None else str(step))
+            table.add_row(make_cell(name), f"{value:.5g}", "" if step is None else str(step))
         Console().print(table)
 
 
@@ -111,22 +111,25 @@ def print_options(options: Mapping[str, str]) -> None:
 
 
 def print_differences(directories: Sequence[Path], differences: Mapping[str, Sequence[Sequence[str]]]) -> None:
-    """Print the differences between two runs, with a table for each kind."""
+    """Print the differences between runs, with a table for each kind."""
     console = make_wide_console()
-    for letter, directory in zip("AB", directories):
+    letters = [chr(ord("A") + index) for index in range(len(directories))]
+    for letter, directory in zip(letters, directories):
         console.print(Text(make_printable(f"{letter}: {directory}")), soft_wrap=True)
     for title, rows in differences.items():
         if rows:
-            values = (Column(letter, overflow="fold") for letter in "AB")
-            table = Table(Column(title, overflow="fold"), *values, Column("B - A", justify="right"))
+            values = (Column(letter, overflow="fold") for letter in letters)
+            difference = [Column("B - A", justify="right")] if len(letters) == 2 else []
+            table = Table(Column(title, overflow="fold"), *values, *difference)
             for row in rows:
-                table.add_row(*map(_make_cell, row))
+                table.add_row(*map(make_cell, row))
             console.print(table)
         else:
             console.print(f"{title}: nothing differs")
 
 
-def _make_cell(text: str) -> str:
+def make_cell(text: str) -> str:
+    """Return a text as a cell of a table, without control characters and markup."""
     return escape(make_printable(text))
 
 

@@ -73,6 +73,7 @@ def write_config(directory: Path, name: str = "VAE") -> None:
             "seed": 17,
             "params": {"beta": 0.25, "layers": [64, 32], "secret": "${oc.env:HOME}"},
             "device": {"name": "gpu_box"},
+            "monitor": {"metric": None, "mode": "max"},
         }
     )
     write_description(directory, config, ["+experiment=X", "params.beta=0.25"])

@@ -15,7 +15,8 @@ def make_config(root: Path, project: str = "project", name: str = "name") -> Dic
             "run": {"project": project, "name": name, "directory": "???"},
             "device": {"name": "default", "experiments_root": str(root)},
             "seed": 3,
-            "params": {"lr": "${seed}"},
+            "params": {"lr": "${seed}", "secret": "${oc.env:PATH}"},
+            "monitor": {"metric": "ELBO", "mode": "max"},
         }
     )
 
@@ -70,6 +71,8 @@ def test_a_run_directory_describes_the_run(tmp_path: Path) -> None:
     description = json.loads((tmp_path / "run.json").read_text())
     assert description["seed"] == 3
     assert description["device"] == "default"
+    assert description["params"] == {"lr": 3, "secret": "${oc.env:PATH}"}
+    assert description["monitor"] == {"metric": "ELBO", "mode": "max"}
     assert description["versions"]["pytorch-lightning"].startswith("2.6")
     assert len(description["uv_lock_sha256"]) == 64
     assert len(description["git"]["commit"]) == 40

@@ -71,10 +71,10 @@ def _take_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]
 def _print_differences(runs: Sequence[str]) -> None:
     if len(runs) != 2:
         raise CompositionError(f"`--diff` needs two runs, got {len(runs)}: `evaluate --diff RUN_A RUN_B`.")
-    from frame_train.runs.difference import compare_runs  # torch is imported only where needed
+    from frame_train.comparison.difference import compare_runs  # torch is imported only where needed
     from frame_train.terminal import print_differences
 
-    print_differences(*compare_runs(*runs))
+    print_differences(*compare_runs(runs))
 
 
 def _compose_and_evaluate(arguments: Sequence[str], show_traceback: bool) -> int:

@@ -21,10 +21,11 @@ from omegaconf import DictConfig, OmegaConf
 from frame_loggers.files import open_regular, replace_text
 from frame_loggers.wandb_run import read_wandb_run
 from frame_train.composition.foreign.interpolations import escape
-from frame_train.composition.settings import workspace
+from frame_train.composition.settings import hide_environment, workspace
 from frame_train.distributed.environment import name_launch
 from frame_train.errors import CompositionError
 from frame_train.files import made_folder
+from frame_train.runs.metrics import read_best, read_last
 from frame_train.runs.record import read_record
 
 _PACKAGES = (
@@ -42,6 +43,7 @@ _PACKAGES = (
     "numpy",
 )
 
+_OF_END = ("ended", "complete", "last", "best")  # keys of ``run.json`` that a run in training does not have
 _WANDB_LOGGERS = ("frame_loggers.WandbLogger", "frame_loggers.wandb.WandbLogger")
 _LONGEST_NAME = 255  # of a folder, in bytes
 
@@ -121,6 +123,10 @@ def write_description(directory: Path, config: DictConfig, overrides: Sequence[s
         "started": _format_time(datetime.now()),
         "command": ["train", *overrides],
         "launch": name_launch(),
+        "project": str(config.run.project),
+        "name": str(config.run.name),
+        "params": OmegaConf.to_container(hide_environment(config).params, resolve=True),
+        "monitor": {"metric": config.monitor.metric, "mode": config.monitor.mode},
         "seed": config.seed,
         "device": config.device.name,
         "python": platform.python_version(),
@@ -133,13 +139,22 @@ def write_description(directory: Path, config: DictConfig, overrides: Sequence[s
 
 
 def write_end(directory: Path) -> None:
-    """Add to ``run.json`` the time when training ended. Until `write_completion`, the run can be resumed."""
+    """Add to ``run.json`` the end of training and its metrics. Until `write_completion`, the run can be resumed."""
     _update_description(directory, {"ended": _format_time(datetime.now()), "complete": False})
+    write_metrics(directory)
 
 
 def write_completion(directory: Path) -> None:
     """Add to ``run.json`` that the run is complete. A process that is killed before loses nothing: the run resumes."""
     _update_description(directory, {"complete": True})
+
+
+def write_metrics(directory: Path) -> None:
+    """Write the last value of every metric, and those at the best step, from ``metrics.jsonl`` into ``run.json``."""
+    metrics = read_record(directory).metrics
+    monitor = read_description(directory).get("monitor", {})
+    best = read_best(metrics, str(monitor.get("metric")), str(monitor.get("mode")))
+    _update_description(directory, {"last": read_last(metrics), "best": best})
 
 
 def write_missing_end(directory: Path) -> None:
@@ -156,7 +171,7 @@ def write_resumption(directory: Path, config: DictConfig, global_step: int, chan
     entry = {"time": _format_time(datetime.now()), "global_step": global_step, "changes": list(changes)}
     description["resumed"] = [*description.get("resumed", []), entry]
     description["format"] = FORMAT
-    _replace_description(directory, {key: description[key] for key in description if key not in ("ended", "complete")})
+    _replace_description(directory, {key: description[key] for key in description if key not in _OF_END})
 
 
 def read_description(directory: Path) -> dict[str, Any]:
@@ -228,6 +243,18 @@ def claimed(directory: Path, key: str = "resume") -> Generator[None]:
                 f"`{key}`: another process trains or evaluates in {str(directory)!r}. Wait until it ends, or stop it."
             ) from error
         yield
+
+
+def is_claimed(directory: Path) -> bool:
+    """Return whether a process trains in a run directory."""
+    try:
+        with open(directory / ".lock", opener=open_regular) as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _update_description(directory: Path, more: Mapping[str, Any]) -> None:

@@ -3,13 +3,13 @@
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 from typing import Literal
 
 from omegaconf import DictConfig
 
-from frame_train.runs.record import Point, read_record
+from frame_train.runs.metrics import read_best, read_last
+from frame_train.runs.record import read_record
 
 Status = Literal["complete", "stopped", "requeued"]
 
@@ -49,13 +49,5 @@ def read_result(
         stopped_by: The signal that stopped training.
     """
     metrics = read_record(directory).metrics
-    watched = [point for point in metrics.get(str(config.monitor.metric), []) if isfinite(point.value)]
-    choose = min if config.monitor.mode == "min" else max
-    best_step = choose(watched, key=lambda point: point.value).step if watched else -1
-    return Result(directory, status, _read_at(None, metrics), _read_at(best_step, metrics), stopped_by)
-
-
-def _read_at(step: int | None, metrics: Mapping[str, list[Point]]) -> dict[str, float]:
-    """Return the latest value of every metric, up to a step if one is given."""
-    points = [(name, point) for name in metrics for point in metrics[name]]
-    return {name: point.value for name, point in points if step is None or point.step <= step}
+    best = read_best(metrics, str(config.monitor.metric), config.monitor.mode)
+    return Result(directory, status, read_last(metrics), best, stopped_by)

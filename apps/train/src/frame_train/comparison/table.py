@@ -1,0 +1,49 @@
+"""Table of runs on the terminal."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rich.table import Column, Table
+
+from frame_train.comparison.summary import Summary
+from frame_train.report.scale import format_duration, format_number
+from frame_train.terminal import make_cell, make_wide_console
+
+
+def print_runs(runs: Sequence[Summary], root: Path) -> None:
+    """Print a table of runs: directory, status, duration, the settings that differ, and the monitored metric."""
+    monitors = {run.monitor for run in runs}
+    metric = [] if len(monitors) == 1 else [Column("metric", overflow="fold")]
+    best = f"best {runs[0].monitor}" if len(monitors) == 1 and runs[0].monitor else "best"
+    table = Table(
+        *(Column(title, no_wrap=True) for title in ("run", "status", "took")),
+        Column("settings", overflow="fold"),
+        *metric,
+        Column(best, justify="right", overflow="fold"),
+        Column("last", justify="right", no_wrap=True),
+        box=None,
+        padding=(0, 2, 0, 0),
+        pad_edge=False,
+    )
+    names = {(run.project, run.name) for run in runs}
+    varying = {pair: find_varying(run for run in runs if (run.project, run.name) == pair) for pair in names}
+    for run in runs:
+        keys = varying[run.project, run.name]
+        settings = " ".join(f"{key.removeprefix('params.')}={run.settings[key]}" for key in keys if key in run.settings)
+        cells = [str(run.directory.relative_to(root)), run.status, "", settings]
+        cells[2] = "" if run.seconds is None else format_duration(run.seconds)
+        cells += [run.monitor or ""] * len(metric)
+        cells += [_format(values.get(str(run.monitor))) for values in (run.best, run.last)]
+        table.add_row(*map(make_cell, cells))
+    make_wide_console().print(table)
+
+
+def _format(value: float | None) -> str:
+    return "" if value is None else format_number(value)
+
+
+def find_varying(runs: Iterable[Summary]) -> list[str]:
+    """Return the keys of the settings that are not the same in all runs with a readable description."""
+    settings = [run.settings for run in runs if run.status != "damaged"]
+    keys = dict.fromkeys(key for of_run in settings for key in of_run)
+    return [key for key in keys if len({repr(of_run.get(key)) for of_run in settings}) > 1]
