@@ -4,18 +4,20 @@ from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from difflib import get_close_matches
 
+from frame_train.console import make_printable
+
 
 class CompositionError(ValueError):
     """A mistake in the configuration: what was expected, what was found, and what to do.
 
     Args:
-        message: The message.
+        message: The message. Its control characters, which may come from a foreign run, are escaped.
         key: The key with the wrong value; empty if the mistake is not in the config.
         origin: The file or override that sets the value. `frame_train.composition.origins` adds it to the report.
     """
 
     def __init__(self, message: str, key: str = "", origin: str = "") -> None:
-        super().__init__(message)
+        super().__init__(make_printable(message))
         self.key = key
         self.origin = origin
         self.is_explained = False

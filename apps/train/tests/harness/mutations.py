@@ -129,8 +129,9 @@ class Mutation:
             *[self._change_json, self._change_bytes, self._change_checkpoint] * 2,
             *(self._change_metrics, self._replace_entry, self._change_mode, self._add_file),
         ]
-        for _ in range(self._random.choice((1, 1, 1, 2, 3))):
-            self.changes.append(self._random.choice(kinds)())
+        drawn = self._random.choices(kinds, k=self._random.choice((1, 1, 1, 2, 3)))
+        for change in sorted(drawn, key=lambda change: change == self._replace_entry):  # others could wait for a pipe
+            self.changes.append(change())
 
     def _change_config(self) -> str:
         path = self._run / "config.yaml"
@@ -182,7 +183,10 @@ class Mutation:
         if self._random.random() < 0.4 or not path.is_file():
             text = self._random.choice(texts)
         else:
-            content = yaml.safe_load(path.read_text())
+            try:
+                content = yaml.safe_load(path.read_text())
+            except (ValueError, yaml.YAMLError):  # an earlier change has spoilt it
+                return "nothing"
             if not isinstance(content, dict | list) or not content:
                 return "nothing"
             self._change_tree(content)

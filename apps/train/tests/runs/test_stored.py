@@ -296,6 +296,7 @@ def replace_weights(content: dict[str, Any], change_tensor: Callable[[torch.Tens
         (lambda content: content.update(counters={"\x1b[2J": 1}), "missing or malformed"),
         (lambda content: content["state_dict"].update({"model.a": 1}), "missing or malformed"),
         (lambda content: content["state_dict"].update({1: 1}), "missing or malformed"),
+        (lambda content: content["state_dict"].update({"model.\x1b[2J": torch.ones(1)}), r"`\\x1b\[2J` is unexpected"),
         (lambda content: replace_weights(content, torch.Tensor.int), "can't be loaded"),
         (lambda content: replace_weights(content, lambda value: value.to("meta")), "can't be loaded"),
     ],
