@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from frame_train.api import train
     from frame_train.errors import CompositionError, TrainingError
+    from frame_train.runs.pretrained import Pretrained
     from frame_train.runs.result import Result
     from frame_train.runs.stored import Run, load_run
 
-__all__ = ["CompositionError", "Result", "Run", "TrainingError", "load_run", "train"]
+__all__ = ["CompositionError", "Pretrained", "Result", "Run", "TrainingError", "load_run", "train"]
 
 _MODULES = {
     "CompositionError": "errors",
+    "Pretrained": "runs.pretrained",
     "Result": "runs.result",
     "Run": "runs.stored",
     "TrainingError": "errors",

@@ -36,6 +36,8 @@ from frame_train.runs.directory import (
     write_end,
     write_resumption,
 )
+from frame_train.runs.initialization import initialize_model
+from frame_train.runs.pretrained import inline_pretrained
 from frame_train.runs.result import Result, Status, read_result
 from frame_train.runs.resumption import Resumption
 from frame_train.runs.stored import read_config
@@ -59,8 +61,12 @@ def start(config: DictConfig, overrides: Sequence[str]) -> Result:
             claim.enter_context(claimed(directory))
             config.run.directory = str(directory)
             experiment = build_experiment(config)
-            write_description(directory, config, overrides)
+            lines = initialize_model(experiment.optimization.model, config)
+            sources = inline_pretrained(config)
+            write_description(directory, config, overrides, sources)
             print_config(config)
+            for line in lines:
+                print_notice(line)
         except OSError as error:
             reason = error.strerror or error
             message = f"`device.experiments_root`: {config.device.experiments_root!r} can't be written: {reason}."

@@ -52,9 +52,9 @@ def test_a_later_pattern_replaces_the_options_of_an_earlier_one() -> None:
 @pytest.mark.parametrize(
     ("groups", "message"),
     [
-        ({"encodr.*": {"lr": 1e-4}}, r"no parameter matches 'encodr\.\*'\. Did you mean `encoder\.\*`\?"),
-        ({"decoder.wieght": {"lr": 1e-4}}, r"no parameter matches .* Did you mean `decoder\.weight`\?"),
-        ({"q": {"lr": 1e-4}}, r"no parameter matches 'q'\. The parameters are `encoder\.0\.weight`, "),
+        ({"encodr.*": {"lr": 1e-4}}, r"no trainable parameter matches 'encodr\.\*'\. Did you mean `encoder\.\*`\?"),
+        ({"decoder.wieght": {"lr": 1e-4}}, r"no trainable parameter matches .* Did you mean `decoder\.weight`\?"),
+        ({"q": {"lr": 1e-4}}, r"no trainable parameter matches 'q'\. The parameters are `encoder\.0\.weight`, "),
         ({"encoder.*": {"lrr": 1e-4}}, r"`AdamW` has no option `lrr`\. Did you mean `lr`\?"),
     ],
 )

@@ -39,6 +39,7 @@ from frame_core.distributions import (
 from frame_core.entry_logger import CheckpointLogger, EntryLogger, ResumableLog
 from frame_core.evaluation import Evaluation, check_requirements, run_evaluation, undisturbed
 from frame_core.evaluation_view import EvaluationView, share
+from frame_core.freezing import freeze
 from frame_core.interval import Clock, Interval
 from frame_core.joint import JointModel
 from frame_core.log_entry import (
@@ -138,6 +139,7 @@ __all__ = [
     "encode_batch",
     "find_collate_fn",
     "find_missing_methods",
+    "freeze",
     "generate_like",
     "get_batch",
     "get_examples",

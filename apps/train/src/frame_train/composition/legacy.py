@@ -61,21 +61,21 @@ def rename_old_words(config: DictConfig, run_format: int | None = None) -> list[
 
 def _rename_targets(config: DictConfig) -> list[str]:
     lines: dict[str, None] = {}
-    for node, target in _iterate_targets(config):
+    for node, target in iterate_targets(config):
         if target in MOVED_TARGETS:
             node["_target_"] = MOVED_TARGETS[target]
             lines[f"`{target}` is an old name: it is now `{MOVED_TARGETS[target]}`."] = None
     return list(lines)
 
 
-def _iterate_targets(node: DictConfig | ListConfig) -> Iterator[tuple[DictConfig, str]]:
+def iterate_targets(node: DictConfig | ListConfig) -> Iterator[tuple[DictConfig, str]]:
     """Yield every node with a literal target, and that target."""
     names = range(len(node)) if isinstance(node, ListConfig) else list(node)
     for name in names:
         if not OmegaConf.is_interpolation(node, name) and not OmegaConf.is_missing(node, name):
             child = node[name]
             if isinstance(child, DictConfig | ListConfig):
-                yield from _iterate_targets(child)
+                yield from iterate_targets(child)
             elif name == "_target_" and isinstance(node, DictConfig) and isinstance(child, str):
                 yield node, child
 
@@ -87,7 +87,7 @@ def _rename_numbers_of_samples(config: DictConfig, is_old: bool) -> list[str]:
     already has its present meaning.
     """
     lines: dict[str, None] = {}
-    for node, target in list(_iterate_targets(config)):
+    for node, target in list(iterate_targets(config)):
         if not target.startswith("frame_eval.") or not (is_old or "n_data" in node):
             continue
         raw = _get_raw(node)
@@ -108,7 +108,7 @@ def _rename_numbers_of_samples(config: DictConfig, is_old: bool) -> list[str]:
 def _inline_sampling_params(config: DictConfig) -> list[str]:
     """Replace the mapping `sampling_params` of `ImageSampleEvaluation` by its keys."""
     lines: dict[str, None] = {}
-    for node, target in list(_iterate_targets(config)):
+    for node, target in list(iterate_targets(config)):
         if target == _SAMPLES and "sampling_params" in node:
             params = OmegaConf.select(node, "sampling_params", throw_on_resolution_failure=False)
             if isinstance(params, DictConfig | None):

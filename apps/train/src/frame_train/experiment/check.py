@@ -26,6 +26,7 @@ from frame_train.experiment.dry_run import (
 from frame_train.experiment.parts import Check, Parts, build_parts, find_unbuilt, run_checks
 from frame_train.experiment.static_checks import find_static_problems
 from frame_train.experiment.trainer import build_trainer
+from frame_train.runs.initialization import initialize_model
 
 
 @dataclass
@@ -52,6 +53,9 @@ def check_config(config: DictConfig) -> Findings:
     if parts.subject is None:
         parts.subject = _build_subject(config, composition)
     problems = find_static_problems(config)
+    if parts.subject is not None:
+        with collected(problems):
+            initialize_model(parts.subject.model, config)
     for checks in _CHECKS:
         problems += run_checks((partial(_find_tried, check) for check in checks), parts)
     problems += find_unknown_metrics(parts)  # last, because the dry run finds more names

@@ -12,6 +12,7 @@ from frame_train.data.augmentation import Augmentation
 from frame_train.optimization.compilation import CompilableLoss
 from frame_train.optimization.lightning_internals import get_trainer
 from frame_train.optimization.module import OptimizationModule
+from frame_train.optimization.optimizers import list_trainable
 
 
 class AdamBatchOptimization(OptimizationModule):
@@ -54,7 +55,7 @@ class AdamBatchOptimization(OptimizationModule):
             and isinstance(trainer.precision_plugin, MixedPrecision)
             and bool(trainer.gradient_clip_val)
         )
-        return torch.optim.Adam(self.model.parameters(), lr=self._lr, fused=not clips_scaled)
+        return torch.optim.Adam(list_trainable(self.model), lr=self._lr, fused=not clips_scaled)
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
         return self.minimize(self._loss, batch, batch_idx)

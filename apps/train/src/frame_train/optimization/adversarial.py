@@ -8,6 +8,7 @@ from torch.optim import Optimizer
 from frame_core import AdversarialModel, SizedDataset, as_tensors, check_count
 from frame_train.data.augmentation import Augmentation
 from frame_train.optimization.module import OptimizationModule
+from frame_train.optimization.optimizers import list_trainable
 
 
 class AdversarialOptimization(OptimizationModule):
@@ -55,9 +56,9 @@ class AdversarialOptimization(OptimizationModule):
         return -(-n_steps * self._n_critic // (self._n_critic + 1))  # `n_critic` batches take `n_critic + 1` steps
 
     def configure_optimizers(self) -> list[Optimizer]:
-        of_discriminator = list(self.model.discriminator.parameters())
+        of_discriminator = list_trainable(self.model.discriminator)
         known = {id(parameter) for parameter in of_discriminator}
-        others = [parameter for parameter in self.model.parameters() if id(parameter) not in known]
+        others = [parameter for parameter in list_trainable(self.model) if id(parameter) not in known]
         return [self._make_generator_optimizer(others), self._make_discriminator_optimizer(of_discriminator)]
 
     def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> dict[str, Tensor]:

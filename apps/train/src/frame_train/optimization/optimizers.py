@@ -19,8 +19,13 @@ Groups = Mapping[str, Mapping[str, Any]]
 """Options of an optimizer by a pattern of parameter names, such as ``{"encoder.*": {"lr": 1e-4}}``."""
 
 
+def list_trainable(module: nn.Module) -> list[nn.Parameter]:
+    """Return the parameters of a module that are not frozen."""
+    return [parameter for parameter in module.parameters() if parameter.requires_grad]
+
+
 def make_optimizer(make: Callable[[Iterable[Any]], Optimizer], model: nn.Module, groups: Groups) -> Optimizer:
-    """Make the optimizer of a model, with its own options for groups of parameters.
+    """Make the optimizer of the trainable parameters of a model, with its own options for groups of them.
 
     Args:
         make: Function that makes the optimizer of parameters, or of groups of them.
@@ -29,14 +34,16 @@ def make_optimizer(make: Callable[[Iterable[Any]], Optimizer], model: nn.Module,
             take precedence.
 
     Raises:
-        ValueError: A pattern matches no parameter, or the optimizer does not have an option.
+        ValueError: A pattern matches no trainable parameter, or the optimizer does not have an option.
     """
     if not groups:
-        return make(model.parameters())
-    parameters = dict(model.named_parameters())
+        return make(list_trainable(model))
+    parameters = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     for pattern in groups:
         if not any(fnmatchcase(name, pattern) for name in parameters):
-            raise ValueError(f"`groups`: no parameter matches {pattern!r}.{_suggest_pattern(pattern, parameters)}")
+            raise ValueError(
+                f"`groups`: no trainable parameter matches {pattern!r}.{_suggest_pattern(pattern, parameters)}"
+            )
     by_options: dict[tuple[tuple[str, Any], ...], list[nn.Parameter]] = {}
     for name, parameter in parameters.items():
         options = {

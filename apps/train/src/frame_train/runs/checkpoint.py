@@ -125,26 +125,36 @@ def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
     Raises:
         CompositionError: The weights belong to another model.
     """
-    own = cast(Mapping[str, Tensor], model.state_dict(keep_vars=True))
-    misfits = [
-        *(f"`{name}` is missing" for name in own if name not in checkpoint.weights),
-        *(f"`{name}` is unexpected" for name in checkpoint.weights if name not in own),
-        *(
-            f"`{name}` has shape {tuple(checkpoint.weights[name].shape)}, expected {tuple(value.shape)}"
-            for name, value in own.items()
-            if name in checkpoint.weights and not is_lazy(value) and checkpoint.weights[name].shape != value.shape
-        ),
-    ]
+    misfits = find_misfits(model, checkpoint.weights)
     if misfits:
-        more = f", and {len(misfits) - _N_SHOWN} more" if len(misfits) > _N_SHOWN else ""
         raise CompositionError(
             f"`weights`: {str(checkpoint.path)!r} does not fit the `{type(model).__name__}` that the config describes: "
-            f"{'; '.join(misfits[:_N_SHOWN])}{more}. Choose a checkpoint of this run."
+            f"{summarize(misfits)}. Choose a checkpoint of this run."
         )
     try:
-        for name, value in own.items():
+        for name, value in cast(Mapping[str, Tensor], model.state_dict(keep_vars=True)).items():
             value.data = value.data.to(checkpoint.weights[name].dtype)
         model.load_state_dict(checkpoint.weights)
     except (RuntimeError, TypeError) as error:  # such as integers in place of floats, or tensors without data
         reason = " ".join(str(error).split())
         raise CompositionError(f"`weights`: {str(checkpoint.path)!r} can't be loaded: {reason}") from error
+
+
+def find_misfits(model: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, str]:
+    """Describe, by name, each weight of a model that is missing, and each that is unexpected or of another shape."""
+    own = cast(Mapping[str, Tensor], model.state_dict(keep_vars=True))
+    return {
+        **{name: f"`{name}` is missing" for name in own if name not in weights},
+        **{name: f"`{name}` is unexpected" for name in weights if name not in own},
+        **{
+            name: f"`{name}` has shape {tuple(weights[name].shape)}, expected {tuple(value.shape)}"
+            for name, value in own.items()
+            if name in weights and not is_lazy(value) and weights[name].shape != value.shape
+        },
+    }
+
+
+def summarize(misfits: Mapping[str, str]) -> str:
+    """Return the first descriptions of misfits, and the number of the others."""
+    more = f", and {len(misfits) - _N_SHOWN} more" if len(misfits) > _N_SHOWN else ""
+    return "; ".join(list(misfits.values())[:_N_SHOWN]) + more

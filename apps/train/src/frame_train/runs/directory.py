@@ -114,8 +114,17 @@ def _name_kind(mode: int) -> str:
     return next((name for is_kind, name in kinds.items() if is_kind(mode)), "device")
 
 
-def write_description(directory: Path, config: DictConfig, overrides: Sequence[str]) -> None:
-    """Write the composed ``config.yaml``, ``overrides.yaml`` and ``run.json`` into a run directory."""
+def write_description(
+    directory: Path, config: DictConfig, overrides: Sequence[str], pretrained: Mapping[str, Any] | None = None
+) -> None:
+    """Write the composed ``config.yaml``, ``overrides.yaml`` and ``run.json`` into a run directory.
+
+    Args:
+        directory: The run directory.
+        config: The composed config.
+        overrides: The overrides of the command.
+        pretrained: The runs that have trained parts of the model, by the key of the part.
+    """
     replace_text(directory / "config.yaml", OmegaConf.to_yaml(config))
     replace_text(directory / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(list(overrides))))
     description = {
@@ -128,6 +137,7 @@ def write_description(directory: Path, config: DictConfig, overrides: Sequence[s
         "params": OmegaConf.to_container(hide_environment(config).params, resolve=True),
         "monitor": {"metric": config.monitor.metric, "mode": config.monitor.mode},
         "seed": config.seed,
+        "pretrained": dict(pretrained or {}),
         "device": config.device.name,
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -99,6 +99,8 @@ def _apply(text: str, config: DictConfig) -> str:
     key, value = override.key_or_group, None if override.is_delete() else override.value()
     if key == "run.directory":
         raise CompositionError(f"`resume`: a run keeps its directory, got {text!r}. Move the folder instead.", key)
+    if key in ("initialize_from", "initialize_strictly"):
+        raise CompositionError(f"`resume`: `{key}` needs a new run. A resumed run has weights. Omit `resume`.", key)
     parent = OmegaConf.select(config, key.rpartition(".")[0]) if "." in key else config
     name = key.rpartition(".")[2]
     exists = isinstance(parent, DictConfig) and name in parent
