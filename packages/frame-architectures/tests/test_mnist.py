@@ -14,9 +14,9 @@ def test_images_have_the_shape_of_the_data_set() -> None:
 
 def test_signatures_match_the_configs() -> None:
     signatures = {
-        mnist.Encoder: ["z_dim", "layers", "posterior", "scale_offset"],
+        mnist.Encoder: ["z_dim", "layers", "posterior", "scale_offset", "min_scale"],
         mnist.Decoder: ["z_dim", "layers"],
-        mnist.ConvEncoder: ["z_dim", "channels", "posterior", "scale_offset"],
+        mnist.ConvEncoder: ["z_dim", "channels", "posterior", "scale_offset", "min_scale"],
         mnist.ConvDecoder: ["z_dim", "channels"],
         mnist.LabelPredictor: ["z_dim", "layers"],
         mnist.LabelClassifier: ["layers"],

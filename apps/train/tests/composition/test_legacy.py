@@ -84,6 +84,34 @@ def test_the_numbers_of_samples_of_a_run_of_format_1_are_renamed_once() -> None:
         assert OmegaConf.to_container(config)["elbo"]["n_samples"] == "${n}"
 
 
+def test_references_follow_the_renamed_numbers_of_samples() -> None:
+    references = {"a": "${evaluation.elbo.n_data}", "b": "x ${evaluation.elbo.n_samples}", "c": "${evaluation.elbo}"}
+    elbo = {"_target_": "frame_eval.ELBOEvaluation", "n_samples": 4, "n_data": 7}
+    config = OmegaConf.create({"evaluation": {"elbo": elbo, **references}})
+    rename_old_words(config, run_format=1)
+    assert (config.evaluation.a, config.evaluation.b) == (7, "x 4")
+    assert config.evaluation.c is config.evaluation.elbo
+
+
+@pytest.mark.parametrize("run_format", [1, 2, None])
+def test_distributions_of_a_run_of_format_1_keep_their_smallest_scale(run_format: int | None) -> None:
+    encoder = {"_target_": "frame_architectures.mnist.Encoder"}
+    layer = {"_target_": "frame_architectures.StochasticLinear"}
+    nodes = {
+        "default": encoder,
+        "named": {**encoder, "posterior": "${kind}"},
+        "layer": {**layer, "distribution": "Laplace"},
+        "without": {**encoder, "posterior": "Delta"},
+        "layer_without": {**layer, "distribution": "Bernoulli"},
+        "other": {"_target_": "frame_architectures.mnist.Decoder"},
+    }
+    config = OmegaConf.create({**nodes, "kind": "Normal"})
+    assert rename_old_words(config, run_format) == []
+    with_scale = [name for name in nodes if "min_scale" in config[name]]
+    assert with_scale == (["default", "named", "layer"] if run_format == 1 else [])
+    assert {config[name].min_scale for name in with_scale} <= {1e-6}
+
+
 def test_the_numbers_of_samples_of_a_present_run_keep_their_meaning() -> None:
     config = OmegaConf.create(PRESENT_EVALUATIONS)
     assert rename_old_words(config, run_format=2) == rename_old_words(config) == []

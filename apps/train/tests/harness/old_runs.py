@@ -16,6 +16,7 @@ def make_format_1(directory: Path) -> None:
             evaluator.n_data = n_samples
         if n_draws is not None:
             evaluator.n_samples = n_draws
+    config.architectures.encoder.min_scale = 1e-3  # the weights are those of a present run
     OmegaConf.save(config, directory / "config.yaml")
     description = json.loads((directory / "run.json").read_text())
     (directory / "run.json").write_text(json.dumps({**description, "format": 1}))

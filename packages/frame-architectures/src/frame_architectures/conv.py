@@ -9,7 +9,7 @@ from torch.distributions import Distribution
 
 from frame_architectures.layers import AnyBatch, Flatten
 from frame_architectures.mlp import make_posterior
-from frame_architectures.stochastic import make_distribution
+from frame_architectures.stochastic import MIN_SCALE, make_distribution
 from frame_core import ConditionalDistribution, check_count, check_sizes
 
 KERNEL_SIZE, STRIDE, PADDING = 4, 2, 1
@@ -22,6 +22,7 @@ def make_conv_encoder(
     channels: Sequence[int],
     posterior: str = "Normal",
     scale_offset: float = 0.0,
+    min_scale: float = MIN_SCALE,
 ) -> nn.Sequential:
     """Make a network from images (\\*batch, \\*input_shape) to a distribution of event shape (z_dim,).
 
@@ -31,11 +32,12 @@ def make_conv_encoder(
         channels: Number of channels after each convolution. Each convolution halves the image.
         posterior: ``Normal``, ``Laplace`` or, for a deterministic representation, ``Delta``.
         scale_offset: Offset of the scale before its softplus.
+        min_scale: Smallest scale.
 
     Raises:
         TypeError: A size is not an integer.
         ValueError: A size is not positive, the image is too small for the number of convolutions, ``posterior``
-            is unknown, or ``scale_offset`` is set for ``Delta``.
+            is unknown, or ``scale_offset`` or ``min_scale`` is set for ``Delta``.
     """
     n_channels = check_sizes("channels", channels)
     small_shape = (n_channels[-1] if n_channels else input_shape[0], *_halve(input_shape[1:], len(n_channels))[-1])
@@ -45,7 +47,7 @@ def make_conv_encoder(
         for layer in (nn.Conv2d(*pair, KERNEL_SIZE, STRIDE, PADDING), nn.ReLU())
     ]
     check_shape = nn.Sequential(Flatten(input_shape), nn.Unflatten(-1, tuple(input_shape)))
-    last = make_posterior(prod(small_shape), z_dim, posterior, scale_offset)
+    last = make_posterior(prod(small_shape), z_dim, posterior, scale_offset, min_scale)
     return nn.Sequential(check_shape, AnyBatch(nn.Sequential(*layers), 3), Flatten(small_shape), last)
 
 

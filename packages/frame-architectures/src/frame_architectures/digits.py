@@ -8,6 +8,7 @@ from torch.distributions import Distribution
 
 from frame_architectures.labels import N_LABELS, LabelPredictor
 from frame_architectures.mlp import make_mlp_decoder, make_mlp_encoder, make_mlp_predictor
+from frame_architectures.stochastic import MIN_SCALE
 from frame_core import ConditionalDistribution
 
 __all__ = [
@@ -31,16 +32,25 @@ class Encoder(ConditionalDistribution):
         z_dim: Number of dimensions of the representation.
         layers: Number of units in each hidden layer, such as [128, 64].
         posterior: ``Normal``, ``Laplace`` or, for a deterministic representation, ``Delta``.
-        scale_offset: Offset of the scale before its softplus: softplus(s + scale_offset).
+        scale_offset: Offset of the scale before its softplus: softplus(s + scale_offset) + min_scale.
+        min_scale: Smallest scale.
 
     Raises:
         TypeError: A size is not an integer.
-        ValueError: A size is not positive, ``posterior`` is unknown, or ``scale_offset`` is set for ``Delta``.
+        ValueError: A size is not positive, ``posterior`` is unknown, or ``scale_offset`` or ``min_scale`` is set for
+            ``Delta``.
     """
 
-    def __init__(self, z_dim: int, layers: Sequence[int], posterior: str = "Normal", scale_offset: float = 0.0) -> None:
+    def __init__(
+        self,
+        z_dim: int,
+        layers: Sequence[int],
+        posterior: str = "Normal",
+        scale_offset: float = 0.0,
+        min_scale: float = MIN_SCALE,
+    ) -> None:
         super().__init__()
-        self.network = make_mlp_encoder(INPUT_SHAPE, z_dim, layers, posterior, scale_offset)
+        self.network = make_mlp_encoder(INPUT_SHAPE, z_dim, layers, posterior, scale_offset, min_scale)
 
     def forward(self, x: Tensor) -> Distribution:
         return self.network(x)

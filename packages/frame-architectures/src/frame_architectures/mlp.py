@@ -8,7 +8,7 @@ from math import prod
 from torch import Tensor, nn
 
 from frame_architectures.layers import AnyBatch, Flatten, make_stack
-from frame_architectures.stochastic import StochasticLinear
+from frame_architectures.stochastic import MIN_SCALE, StochasticLinear
 from frame_core import check_choice, check_count, check_sizes
 
 POSTERIORS = ("Normal", "Laplace", "Delta")
@@ -19,7 +19,12 @@ _make_leaky_relu = partial(nn.LeakyReLU, 0.2)
 
 
 def make_mlp_encoder(
-    input_shape: Sequence[int], z_dim: int, layers: Sequence[int], posterior: str = "Normal", scale_offset: float = 0.0
+    input_shape: Sequence[int],
+    z_dim: int,
+    layers: Sequence[int],
+    posterior: str = "Normal",
+    scale_offset: float = 0.0,
+    min_scale: float = MIN_SCALE,
 ) -> nn.Sequential:
     """Make a network from (\\*batch, \\*input_shape) to a distribution of event shape (z_dim,).
 
@@ -29,25 +34,31 @@ def make_mlp_encoder(
         layers: Number of units in each hidden layer, from the example to the representation.
         posterior: ``Normal``, ``Laplace`` or, for a deterministic representation, ``Delta``.
         scale_offset: Offset of the scale before its softplus.
+        min_scale: Smallest scale.
 
     Raises:
         TypeError: A size is not an integer.
-        ValueError: A size is not positive, ``posterior`` is unknown, or ``scale_offset`` is set for ``Delta``.
+        ValueError: A size is not positive, ``posterior`` is unknown, or ``scale_offset`` or ``min_scale`` is set for
+            ``Delta``.
     """
     flatten = Flatten(input_shape)
     sizes = [flatten.event_shape.numel(), *check_sizes("layers", layers)]
-    return nn.Sequential(flatten, make_stack(sizes), make_posterior(sizes[-1], z_dim, posterior, scale_offset))
+    last = make_posterior(sizes[-1], z_dim, posterior, scale_offset, min_scale)
+    return nn.Sequential(flatten, make_stack(sizes), last)
 
 
-def make_posterior(n_features: int, z_dim: int, posterior: str, scale_offset: float) -> StochasticLinear:
+def make_posterior(
+    n_features: int, z_dim: int, posterior: str, scale_offset: float, min_scale: float
+) -> StochasticLinear:
     """Make the last layer of an encoder, from (\\*batch, n_features) to an event of shape (z_dim,).
 
     Raises:
         TypeError: A size is not an integer.
-        ValueError: A size is not positive, ``posterior`` is unknown, or ``scale_offset`` is set for ``Delta``.
+        ValueError: A size is not positive, ``posterior`` is unknown, or ``scale_offset`` or ``min_scale`` is set for
+            ``Delta``.
     """
     check_choice("posterior", posterior, POSTERIORS)
-    return StochasticLinear(n_features, check_count("z_dim", z_dim), posterior, scale_offset)
+    return StochasticLinear(n_features, check_count("z_dim", z_dim), posterior, scale_offset, min_scale)
 
 
 def make_mlp_decoder(z_dim: int, layers: Sequence[int], output_shape: Sequence[int]) -> nn.Sequential:

@@ -15,6 +15,7 @@ from frame_architectures.mlp import (
     make_mlp_predictor,
     make_mlp_score,
 )
+from frame_architectures.stochastic import MIN_SCALE
 from frame_core import ConditionalDistribution, Delta
 
 __all__ = [
@@ -42,16 +43,25 @@ class Encoder(ConditionalDistribution):
         z_dim: Number of dimensions of the representation.
         layers: Number of units in each hidden layer, such as [1024, 128].
         posterior: ``Normal``, ``Laplace`` or, for a deterministic representation, ``Delta``.
-        scale_offset: Offset of the scale before its softplus: softplus(s + scale_offset).
+        scale_offset: Offset of the scale before its softplus: softplus(s + scale_offset) + min_scale.
+        min_scale: Smallest scale.
 
     Raises:
         TypeError: A size is not an integer.
-        ValueError: A size is not positive, ``posterior`` is unknown, or ``scale_offset`` is set for ``Delta``.
+        ValueError: A size is not positive, ``posterior`` is unknown, or ``scale_offset`` or ``min_scale`` is set for
+            ``Delta``.
     """
 
-    def __init__(self, z_dim: int, layers: Sequence[int], posterior: str = "Normal", scale_offset: float = 0.0) -> None:
+    def __init__(
+        self,
+        z_dim: int,
+        layers: Sequence[int],
+        posterior: str = "Normal",
+        scale_offset: float = 0.0,
+        min_scale: float = MIN_SCALE,
+    ) -> None:
         super().__init__()
-        self.network = make_mlp_encoder(INPUT_SHAPE, z_dim, layers, posterior, scale_offset)
+        self.network = make_mlp_encoder(INPUT_SHAPE, z_dim, layers, posterior, scale_offset, min_scale)
 
     def forward(self, x: Tensor) -> Distribution:
         return self.network(x)
@@ -85,19 +95,25 @@ class ConvEncoder(ConditionalDistribution):
         channels: Number of channels after each convolution, such as [32, 64]. Each convolution halves the image;
             at most four are possible.
         posterior: ``Normal``, ``Laplace`` or, for a deterministic representation, ``Delta``.
-        scale_offset: Offset of the scale before its softplus: softplus(s + scale_offset).
+        scale_offset: Offset of the scale before its softplus: softplus(s + scale_offset) + min_scale.
+        min_scale: Smallest scale.
 
     Raises:
         TypeError: A size is not an integer.
         ValueError: A size is not positive, ``channels`` has more than four entries, ``posterior`` is unknown, or
-            ``scale_offset`` is set for ``Delta``.
+            ``scale_offset`` or ``min_scale`` is set for ``Delta``.
     """
 
     def __init__(
-        self, z_dim: int, channels: Sequence[int], posterior: str = "Normal", scale_offset: float = 0.0
+        self,
+        z_dim: int,
+        channels: Sequence[int],
+        posterior: str = "Normal",
+        scale_offset: float = 0.0,
+        min_scale: float = MIN_SCALE,
     ) -> None:
         super().__init__()
-        self.network = make_conv_encoder(INPUT_SHAPE, z_dim, channels, posterior, scale_offset)
+        self.network = make_conv_encoder(INPUT_SHAPE, z_dim, channels, posterior, scale_offset, min_scale)
 
     def forward(self, x: Tensor) -> Distribution:
         return self.network(x)

@@ -7,6 +7,7 @@ from typing import Any, cast
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from frame_train.composition.foreign.interpolations import escape
+from frame_train.composition.objects import get_key
 
 MOVED_TARGETS = {
     "frame_train.augmentation.RandomShift": "frame_train.data.RandomShift",
@@ -32,6 +33,11 @@ _N_LATENT_SAMPLES = {
 }
 """The default number of draws per example, of the evaluations in which it was `n_samples`."""
 
+_ENCODERS = tuple(f"frame_architectures.{name}" for name in ("digits.Encoder", "mnist.Encoder", "mnist.ConvEncoder"))
+_STOCHASTIC = ("frame_architectures.StochasticLinear", "frame_architectures.stochastic.StochasticLinear")
+_OLD_MIN_SCALE = 1e-6
+"""The smallest scale of a distribution in runs of format 1, which could not set it."""
+
 _SAMPLES = "frame_eval.ImageSampleEvaluation"
 _JOINT_OPTIMIZATION = "frame_train.optimization.JointOptimization"
 _BATCH_OPTIMIZATION = "frame_train.optimization.BatchOptimization"
@@ -48,6 +54,8 @@ def rename_old_words(config: DictConfig, run_format: int | None = None) -> list[
     Returns:
         A line for each old name, with the present one.
     """
+    if run_format == 1:
+        _write_min_scale(config)
     trainer = OmegaConf.select(config, "trainer", throw_on_resolution_failure=False)
     return [
         *_replace_joint_optimization(config),
@@ -87,22 +95,39 @@ def _rename_numbers_of_samples(config: DictConfig, is_old: bool) -> list[str]:
     already has its present meaning.
     """
     lines: dict[str, None] = {}
+    moved: list[tuple[str, str]] = []
     for node, target in list(iterate_targets(config)):
         if not target.startswith("frame_eval.") or not (is_old or "n_data" in node):
             continue
-        raw = _get_raw(node)
+        raw, key = _get_raw(node), get_key(node)
         with open_dict(node):
             if target in _N_LATENT_SAMPLES and "n_latent_samples" not in raw:
                 node.n_latent_samples = raw.get("n_samples", _N_LATENT_SAMPLES[target])
                 node.pop("n_samples", None)
+                moved.append((f"{key}.n_samples", f"{key}.n_latent_samples"))
             if "n_data" in raw:
                 del node["n_data"]
                 node.n_samples = raw["n_data"]
+                moved.append((f"{key}.n_data", f"{key}.n_samples"))
         lines[
             f"`n_data` of `{target}` is an old name: it is now `n_samples`, and the draws per example are "
             "`n_latent_samples`."
         ] = None
+    for old, new in moved:
+        _redirect_references(config, old, new)
     return list(lines)
+
+
+def _write_min_scale(config: DictConfig) -> None:
+    """Write the smallest scale into the distributions of an old run, because its default is larger now."""
+    for node, target in list(iterate_targets(config)):
+        kind = "posterior" if target in _ENCODERS else "distribution" if target in _STOCHASTIC else ""
+        if not kind:
+            continue
+        name = OmegaConf.select(node, kind, default="Normal", throw_on_resolution_failure=False)
+        if name in ("Normal", "Laplace"):
+            with open_dict(node):
+                node.setdefault("min_scale", _OLD_MIN_SCALE)
 
 
 def _inline_sampling_params(config: DictConfig) -> list[str]:
@@ -123,11 +148,7 @@ def _rename_keys(config: DictConfig) -> list[str]:
     """Rename keys in their mappings, and in the interpolations that refer to them."""
     lines: list[str] = []
     for old, new in RENAMED_KEYS.items():
-        raw = _get_raw(config)
-        redirected = _redirect(raw, rf"(?<![\w.]){re.escape(old)}\b", new)
-        is_written = redirected != raw
-        if is_written:
-            _update(config, redirected)
+        is_written = _redirect_references(config, old, new)
         parent, _, name = old.rpartition(".")
         node = OmegaConf.select(config, parent, throw_on_resolution_failure=False)
         if isinstance(node, DictConfig) and name in node:
@@ -154,6 +175,15 @@ def _replace_joint_optimization(config: DictConfig) -> list[str]:
         f"`{_JOINT_OPTIMIZATION}` with `models` is an old name: it is now `{_BATCH_OPTIMIZATION}` with "
         f"`model: {{_target_: {_JOINT_MODEL}, models: …}}`."
     ]
+
+
+def _redirect_references(config: DictConfig, old: str, new: str) -> bool:
+    """Replace a key in every interpolation of a config; return whether there was one."""
+    raw = _get_raw(config)
+    redirected = _redirect(raw, rf"(?<![\w.]){re.escape(old)}\b", new)
+    if redirected != raw:
+        _update(config, redirected)
+    return redirected != raw
 
 
 def _redirect(node: Any, path: str, new: str) -> Any:
