@@ -34,8 +34,8 @@ def Pretrained(  # noqa: N802  # a component of configs, named like one
     Args:
         run: A run directory, a checkpoint in it, or ``entity/project/run_id`` of W&B.
         part: Key of the part in the config of the run: ``model``, or a component of it, such as ``model.encoder``.
-        frozen: Whether the part is not trained, as by `frame_core.freeze`. If False, all of it is trained, even a part of
-            it that was frozen in the run.
+        frozen: Whether `frame_core.freeze` freezes the part. If False, all of it is trained, even what was frozen in
+            the run.
         weights: ``best``, ``last``, the name of another file in ``checkpoints``, or a path.
         allow: Your own packages, modules, dotted paths or resolvers that the config of the run may name.
 
