@@ -7,10 +7,12 @@ from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 from pytorch_lightning import Trainer
+from torch import nn
 
 from frame_loggers.files import remove_leftovers
 from frame_train.callbacks.stopping import is_stopped
@@ -61,7 +63,7 @@ def start(config: DictConfig, overrides: Sequence[str]) -> Result:
             claim.enter_context(claimed(directory))
             config.run.directory = str(directory)
             experiment = build_experiment(config)
-            lines = initialize_model(experiment.optimization.model, config)
+            lines = initialize_model(cast(nn.Module, experiment.optimization.model), config)
             sources = inline_pretrained(config)
             write_description(directory, config, overrides, sources)
             print_config(config)
