@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from frame_train.api import train
     from frame_train.errors import CompositionError, TrainingError
-    from frame_train.runs.pretrained import Pretrained
+    from frame_train.runs.transfer.pretrained import Pretrained
     from frame_train.runs.result import Result
     from frame_train.runs.stored import Run, load_run
 
@@ -17,7 +17,7 @@ __all__ = ["CompositionError", "Pretrained", "Result", "Run", "TrainingError", "
 
 _MODULES = {
     "CompositionError": "errors",
-    "Pretrained": "runs.pretrained",
+    "Pretrained": "runs.transfer.pretrained",
     "Result": "runs.result",
     "Run": "runs.stored",
     "TrainingError": "errors",

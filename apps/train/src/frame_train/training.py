@@ -38,8 +38,8 @@ from frame_train.runs.directory import (
     write_end,
     write_resumption,
 )
-from frame_train.runs.initialization import initialize_model
-from frame_train.runs.pretrained import inline_pretrained
+from frame_train.runs.transfer.initialization import initialize_model
+from frame_train.runs.transfer.pretrained import inline_pretrained
 from frame_train.runs.result import Result, Status, read_result
 from frame_train.runs.resumption import Resumption
 from frame_train.runs.stored import read_config

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 import frame_train
 from frame_train import CompositionError, Pretrained, load_run
-from frame_train.runs.pretrained import inline_pretrained
+from frame_train.runs.transfer.pretrained import inline_pretrained
 from runs import read_description
 
 EXPERIMENT = """\

@@ -26,7 +26,7 @@ from frame_train.experiment.dry_run import (
 from frame_train.experiment.parts import Check, Parts, build_parts, find_unbuilt, run_checks
 from frame_train.experiment.static_checks import find_static_problems
 from frame_train.experiment.trainer import build_trainer
-from frame_train.runs.initialization import initialize_model
+from frame_train.runs.transfer.initialization import initialize_model
 
 
 @dataclass

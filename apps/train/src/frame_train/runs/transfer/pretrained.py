@@ -16,7 +16,7 @@ from frame_train.errors import CompositionError, suggest
 from frame_train.runs.location import locate
 from frame_train.runs.stored import load_run, read_config
 
-_TARGETS = ("frame_train.Pretrained", "frame_train.runs.pretrained.Pretrained")
+_TARGETS = ("frame_train.Pretrained", "frame_train.runs.transfer.pretrained.Pretrained")
 _FREEZE = "frame_core.freeze"
 
 

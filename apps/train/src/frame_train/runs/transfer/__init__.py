@@ -1,0 +1,1 @@
+"""Trained weights of stored runs in new runs."""
