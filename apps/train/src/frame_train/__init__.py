@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from frame_train.api import train
     from frame_train.errors import CompositionError, TrainingError
-    from frame_train.runs.transfer.pretrained import Pretrained
     from frame_train.runs.result import Result
     from frame_train.runs.stored import Run, load_run
+    from frame_train.runs.transfer.pretrained import Pretrained
 
 __all__ = ["CompositionError", "Pretrained", "Result", "Run", "TrainingError", "load_run", "train"]
 

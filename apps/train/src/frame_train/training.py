@@ -38,11 +38,11 @@ from frame_train.runs.directory import (
     write_end,
     write_resumption,
 )
-from frame_train.runs.transfer.initialization import initialize_model
-from frame_train.runs.transfer.pretrained import inline_pretrained
 from frame_train.runs.result import Result, Status, read_result
 from frame_train.runs.resumption import Resumption
 from frame_train.runs.stored import read_config
+from frame_train.runs.transfer.initialization import initialize_model
+from frame_train.runs.transfer.pretrained import inline_pretrained
 from frame_train.terminal import print_closing, print_config, quiet_libraries, silence_notices
 
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
