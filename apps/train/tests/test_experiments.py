@@ -13,6 +13,7 @@ from frame_train.composition.settings import config_directory
 EXPERIMENTS = sorted(path.stem for path in (config_directory() / "experiment").glob("*.yaml"))
 LOGGED = {
     "AE": {"LinearProbe/Validation", "Images/Interpolation", "Images/Reconstructions", "Plots/LatentSpace"},
+    "CVAE": {"ELBO/Validation", "Images/Samples", "Images/Reconstructions"},
     "Classifier": {"Accuracy/Validation", "Accuracy/Train", "Plots/ConfusionMatrix"},
     "GAN": {"Images/Samples", "Train/generator_loss", "Train/discriminator_loss"},
     "IWAE": {"LogLikelihood/Test", "ELBO/Validation", "Images/Samples", "Train/elbo"},

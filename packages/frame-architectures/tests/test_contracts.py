@@ -42,6 +42,11 @@ CONDITIONALS: dict[type[ConditionalDistribution], tuple[dict[str, Any], tuple[in
     digits.LabelPredictor: ({"z_dim": 3, "layers": [8]}, (3,), ()),
     digits.LabelClassifier: ({"layers": [8]}, digits.INPUT_SHAPE, ()),
 }
+GIVEN_LABELS: dict[type[ConditionalDistribution], tuple[dict[str, Any], tuple[int, ...], tuple[int, ...]]] = {
+    # class: its arguments, the shape of its condition other than the label, the shape of its event
+    mnist.ConditionalEncoder: ({"z_dim": 3, "layers": [16, 8]}, mnist.INPUT_SHAPE, (3,)),
+    mnist.ConditionalDecoder: ({"z_dim": 3, "layers": [8, 16]}, (3,), mnist.INPUT_SHAPE),
+}
 MARGINALS: dict[type[MarginalDistribution], tuple[dict[str, Any], tuple[int, ...]]] = {
     # class: its arguments, the shape of its event
     DiagonalNormal: ({"z_dim": 3}, (3,)),
@@ -70,7 +75,13 @@ def get_name(public_class: type) -> str:
 
 
 def test_every_public_class_is_checked_against_a_contract() -> None:
-    assert set(iterate_public_classes(frame_architectures)) == {*CONDITIONALS, *MARGINALS, *LAYERS, *SCORES}
+    assert set(iterate_public_classes(frame_architectures)) == {
+        *CONDITIONALS,
+        *GIVEN_LABELS,
+        *MARGINALS,
+        *LAYERS,
+        *SCORES,
+    }
 
 
 @pytest.mark.parametrize("conditional", CONDITIONALS, ids=get_name)
@@ -86,6 +97,19 @@ def test_conditional_distribution_runs_on_the_meta_device(conditional: type[Cond
         distribution = conditional(**arguments)(torch.empty(4, *condition_shape))
         assert distribution.event_shape == event_shape
         assert distribution.log_prob(distribution.sample()).shape == (4,)
+
+
+@pytest.mark.parametrize("conditional", GIVEN_LABELS, ids=get_name)
+def test_conditional_distribution_given_labels_satisfies_the_contract(
+    conditional: type[ConditionalDistribution],
+) -> None:
+    arguments, condition_shape, event_shape = GIVEN_LABELS[conditional]
+    network, condition, y = conditional(**arguments), torch.rand(4, *condition_shape), torch.tensor([0, 9, 3, 3])
+    check_conditional_distribution(network, condition, y, event_shape=event_shape)
+    assert network(condition.expand(2, 4, *condition_shape), y.expand(2, 4)).batch_shape == (2, 4)
+    assert not torch.equal(network(condition, y).mean, network(condition, y.flip(0)).mean)
+    with torch.device("meta"):
+        assert conditional(**arguments)(torch.empty(4, *condition_shape), torch.zeros(4).long()).batch_shape == (4,)
 
 
 @pytest.mark.parametrize("name", ["Normal", "Laplace", "Delta", "Bernoulli", "ContinuousBernoulli"])

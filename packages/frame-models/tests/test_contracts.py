@@ -14,6 +14,7 @@ from frame_core.testing import check_model
 from frame_models import (
     Autoencoder,
     Classifier,
+    ConditionalVariationalAutoencoder,
     GenerativeAdversarialNetwork,
     ImportanceWeightedAutoencoder,
     MultiViewInformationBottleneck,
@@ -36,6 +37,19 @@ class Gaussian(nn.Module):
     def forward(self, condition: Tensor) -> Distribution:
         mean = self.linear(condition.flatten(-self.n_in_dims)).unflatten(-1, self.out_shape)
         return Independent(Normal(mean, 1.0), len(self.out_shape))
+
+
+class GaussianGivenLabel(nn.Module):
+    """`Gaussian` with a shift of the mean for each label."""
+
+    def __init__(self, in_shape: tuple[int, ...], out_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.gaussian = Gaussian(in_shape, out_shape)
+        self.shifts = nn.Embedding(5, torch.Size(out_shape).numel())
+
+    def forward(self, condition: Tensor, y: Tensor) -> Distribution:
+        mean = self.gaussian(condition).mean + self.shifts(y).unflatten(-1, self.gaussian.out_shape)
+        return Independent(Normal(mean, 1.0), len(self.gaussian.out_shape))
 
 
 class TrainablePrior(nn.Module):
@@ -77,6 +91,9 @@ N_INPUTS = torch.Size(X_SHAPE).numel()
 MODELS: dict[str, Model] = {
     "Autoencoder": Autoencoder(Gaussian(X_SHAPE, (2,)), Gaussian((2,), X_SHAPE)),
     "Classifier": Classifier(Predictor(X_SHAPE, 5)),
+    "ConditionalVariationalAutoencoder": ConditionalVariationalAutoencoder(
+        GaussianGivenLabel(X_SHAPE, (2,)), GaussianGivenLabel((2,), X_SHAPE), TrainablePrior(2), beta=0.5
+    ),
     "GenerativeAdversarialNetwork": GenerativeAdversarialNetwork(
         Gaussian((2,), X_SHAPE), Score(N_INPUTS), StandardNormal()
     ),
@@ -139,7 +156,9 @@ def test_a_missing_key_of_a_batch_is_named(name: str) -> None:
         MODELS[name].compute_loss({"other": torch.rand(5, *X_SHAPE)}, 0)
 
 
-@pytest.mark.parametrize("name", ["Classifier", "VariationalInformationBottleneck"])
+@pytest.mark.parametrize(
+    "name", ["Classifier", "ConditionalVariationalAutoencoder", "VariationalInformationBottleneck"]
+)
 def test_a_batch_without_labels_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="The batch has no `y`; it has `x`"):
         MODELS[name].compute_loss({"x": torch.rand(5, *X_SHAPE)}, 0)

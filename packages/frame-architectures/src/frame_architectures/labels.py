@@ -1,9 +1,11 @@
-"""Network from representations to the ten labels of the digits, MNIST and Fashion-MNIST."""
+"""The ten labels of the digits, MNIST and Fashion-MNIST: as the output of a network, and as an input."""
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 from torch.distributions import Distribution
+from torch.nn.functional import one_hot
 
 from frame_architectures.mlp import make_mlp_predictor
 from frame_core import ConditionalDistribution, check_count
@@ -31,3 +33,8 @@ class LabelPredictor(ConditionalDistribution):
 
     def forward(self, z: Tensor) -> Distribution:
         return self.network(z)
+
+
+def append_label(features: Tensor, y: Tensor) -> Tensor:
+    """Append the one-hot code of labels (\\*batch,) to features (\\*batch, n_features)."""
+    return torch.cat([features, one_hot(y, N_LABELS).to(features.dtype)], dim=-1)

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from frame_architectures.conv import make_conv_decoder, make_conv_encoder
-from frame_architectures.labels import N_LABELS, LabelPredictor
+from frame_architectures.labels import N_LABELS, LabelPredictor, append_label
+from frame_architectures.layers import Flatten
 from frame_architectures.mlp import (
     make_mlp_decoder,
     make_mlp_encoder,
@@ -16,12 +17,14 @@ from frame_architectures.mlp import (
     make_mlp_score,
 )
 from frame_architectures.stochastic import MIN_SCALE
-from frame_core import ConditionalDistribution, Delta
+from frame_core import ConditionalDistribution, Delta, check_count
 
 __all__ = [
     "INPUT_SHAPE",
     "N_INPUTS",
     "N_LABELS",
+    "ConditionalDecoder",
+    "ConditionalEncoder",
     "ConvDecoder",
     "ConvEncoder",
     "Decoder",
@@ -85,6 +88,47 @@ class Decoder(ConditionalDistribution):
 
     def forward(self, z: Tensor) -> Distribution:
         return self.network(z)
+
+
+class ConditionalEncoder(ConditionalDistribution):
+    """Fully connected network from images (\\*batch, 1, 28, 28) and labels (\\*batch,) to an event of shape (z_dim,).
+
+    Args:
+        z_dim: Number of dimensions of the representation.
+        layers: Number of units in each hidden layer, such as [1024, 128].
+
+    Raises:
+        TypeError: A size is not an integer.
+        ValueError: A size is not positive.
+    """
+
+    def __init__(self, z_dim: int, layers: Sequence[int]) -> None:
+        super().__init__()
+        self.flatten = Flatten(INPUT_SHAPE)
+        self.network = make_mlp_encoder((N_INPUTS + N_LABELS,), z_dim, layers)
+
+    def forward(self, x: Tensor, y: Tensor) -> Distribution:
+        return self.network(append_label(self.flatten(x), y))
+
+
+class ConditionalDecoder(ConditionalDistribution):
+    """Fully connected network from (\\*batch, z_dim) and labels (\\*batch,) to a Bernoulli distribution over images.
+
+    Args:
+        z_dim: Number of dimensions of the representation.
+        layers: Number of units in each hidden layer, such as [128, 1024].
+
+    Raises:
+        TypeError: A size is not an integer.
+        ValueError: A size is not positive.
+    """
+
+    def __init__(self, z_dim: int, layers: Sequence[int]) -> None:
+        super().__init__()
+        self.network = make_mlp_decoder(check_count("z_dim", z_dim) + N_LABELS, layers, INPUT_SHAPE)
+
+    def forward(self, z: Tensor, y: Tensor) -> Distribution:
+        return self.network(append_label(z, y))
 
 
 class ConvEncoder(ConditionalDistribution):

@@ -2,6 +2,7 @@
 
 from frame_models.autoencoder import Autoencoder
 from frame_models.classifier import Classifier
+from frame_models.cvae import ConditionalVariationalAutoencoder
 from frame_models.gan import GenerativeAdversarialNetwork
 from frame_models.iwae import ImportanceWeightedAutoencoder
 from frame_models.mib import MultiViewInformationBottleneck
@@ -12,6 +13,7 @@ from frame_models.wgan import WassersteinGAN
 __all__ = [
     "Autoencoder",
     "Classifier",
+    "ConditionalVariationalAutoencoder",
     "GenerativeAdversarialNetwork",
     "ImportanceWeightedAutoencoder",
     "MultiViewInformationBottleneck",
