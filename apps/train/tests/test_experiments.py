@@ -21,6 +21,7 @@ LOGGED = {
     "MIB": {"LinearProbe/Validation", "Plots/LatentSpace", "Train/mutual_information"},
     "VAE": {"ELBO/Validation", "ELBO/Train", "Images/Samples", "Images/Reconstructions"},
     "VIB": {"Accuracy/Test", "Accuracy/Validation", "Plots/ConfusionMatrix", "Plots/LatentSpace"},
+    "VQVAE": {"ELBO/Validation", "Images/Reconstructions", "Train/perplexity"},
     "WGAN_GP": {"Images/Samples", "Train/discriminator_loss"},
 }
 BLOCKS = """

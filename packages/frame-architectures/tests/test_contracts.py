@@ -14,6 +14,7 @@ import frame_architectures
 from frame_architectures import (
     AnyBatch,
     BilinearCritic,
+    Codebook,
     DiagonalNormal,
     Flatten,
     Flow,
@@ -34,6 +35,8 @@ CONDITIONALS: dict[type[ConditionalDistribution], tuple[dict[str, Any], tuple[in
     mnist.Decoder: ({"z_dim": 3, "layers": [8, 16]}, (3,), mnist.INPUT_SHAPE),
     mnist.ConvEncoder: ({"z_dim": 3, "channels": [4, 5]}, mnist.INPUT_SHAPE, (3,)),
     mnist.ConvDecoder: ({"z_dim": 3, "channels": [5, 4]}, (3,), mnist.INPUT_SHAPE),
+    mnist.GridEncoder: ({"code_dim": 3, "channels": [4, 5]}, mnist.INPUT_SHAPE, (7, 7, 3)),
+    mnist.GridDecoder: ({"code_dim": 3, "channels": [5, 4]}, (7, 7, 3), mnist.INPUT_SHAPE),
     mnist.LabelPredictor: ({"z_dim": 3, "layers": [8]}, (3,), ()),
     mnist.LabelClassifier: ({"layers": [8]}, mnist.INPUT_SHAPE, ()),
     mnist.Generator: ({"z_dim": 3, "layers": [8, 16]}, (3,), mnist.INPUT_SHAPE),
@@ -53,7 +56,7 @@ MARGINALS: dict[type[MarginalDistribution], tuple[dict[str, Any], tuple[int, ...
     MixtureOfGaussians: ({"z_dim": 3, "n_components": 4}, (3,)),
     Flow: ({"z_dim": 3, "n_transforms": 2, "layers": [8]}, (3,)),
 }
-LAYERS: set[type[nn.Module]] = {AnyBatch, Flatten, Rescale}
+LAYERS: set[type[nn.Module]] = {AnyBatch, Codebook, Flatten, Rescale}
 SCORES: dict[type[nn.Module], tuple[dict[str, Any], list[tuple[int, ...]]]] = {
     # class: its arguments, the shapes of its inputs
     BilinearCritic: ({"z_dim": 3}, [(3,), (3,)]),

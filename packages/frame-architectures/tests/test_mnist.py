@@ -21,6 +21,8 @@ def test_signatures_match_the_configs() -> None:
         mnist.ConditionalDecoder: ["z_dim", "layers"],
         mnist.ConvEncoder: ["z_dim", "channels", "posterior", "scale_offset"],
         mnist.ConvDecoder: ["z_dim", "channels"],
+        mnist.GridEncoder: ["code_dim", "channels"],
+        mnist.GridDecoder: ["code_dim", "channels"],
         mnist.LabelPredictor: ["z_dim", "layers"],
         mnist.LabelClassifier: ["layers"],
         mnist.Generator: ["z_dim", "layers"],

@@ -20,6 +20,7 @@ from frame_models import (
     MultiViewInformationBottleneck,
     VariationalAutoencoder,
     VariationalInformationBottleneck,
+    VectorQuantizedVariationalAutoencoder,
     WassersteinGAN,
 )
 
@@ -82,6 +83,16 @@ class Score(nn.Module):
         return self.network(torch.cat([x.flatten(1) for x in inputs], 1)).squeeze(-1)
 
 
+class Rounding(nn.Module):
+    """A codebook of the numbers 0 to 9."""
+
+    n_codes = 10
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        codes = z.detach().squeeze(-1).round().clamp(0, 9)
+        return codes.unsqueeze(-1), codes.long()
+
+
 class StandardNormal(nn.Module):
     def forward(self) -> Distribution:
         return Independent(Normal(torch.zeros(2), 1.0), 1)
@@ -108,6 +119,9 @@ MODELS: dict[str, Model] = {
     ),
     "VariationalInformationBottleneck": VariationalInformationBottleneck(
         Gaussian(X_SHAPE, (2,)), Predictor((2,), 5), TrainablePrior(2), beta=0.5, n_samples=3
+    ),
+    "VectorQuantizedVariationalAutoencoder": VectorQuantizedVariationalAutoencoder(
+        Gaussian(X_SHAPE, (3, 2, 1)), Gaussian((3, 2, 1), X_SHAPE), Rounding()
     ),
     "WassersteinGAN": WassersteinGAN(Gaussian((2,), X_SHAPE), Score(N_INPUTS), StandardNormal()),
 }

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from frame_architectures import digits, mnist
+from frame_architectures.codebook import Codebook
 from frame_architectures.critics import BilinearCritic, PairCritic
 from frame_architectures.layers import AnyBatch, Flatten, Rescale, make_stack
 from frame_architectures.priors import DiagonalNormal, MixtureOfGaussians
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AnyBatch",
     "BilinearCritic",
+    "Codebook",
     "DiagonalNormal",
     "Flatten",
     "Flow",

@@ -11,6 +11,8 @@ from frame_architectures.layers import AnyBatch, Flatten
 from frame_architectures.mlp import make_posterior
 from frame_architectures.stochastic import MIN_SCALE, make_distribution
 from frame_core import ConditionalDistribution, check_count, check_sizes
+from frame_architectures.stochastic import make_distribution
+from frame_core import ConditionalDistribution, Delta, check_count, check_sizes
 
 KERNEL_SIZE, STRIDE, PADDING = 4, 2, 1
 """Convolutions of this form halve an image, rounding down. Every pixel contributes to equally many outputs."""
@@ -49,6 +51,9 @@ def make_conv_encoder(
     check_shape = nn.Sequential(Flatten(input_shape), nn.Unflatten(-1, tuple(input_shape)))
     last = make_posterior(prod(small_shape), z_dim, posterior, scale_offset, min_scale)
     return nn.Sequential(check_shape, AnyBatch(nn.Sequential(*layers), 3), Flatten(small_shape), last)
+    convolutions = _make_convolutions(input_shape, n_channels)
+    last = make_posterior(prod(small_shape), z_dim, posterior, scale_offset)
+    return nn.Sequential(*convolutions, Flatten(small_shape), last)
 
 
 def make_conv_decoder(z_dim: int, channels: Sequence[int], output_shape: Sequence[int]) -> ConditionalDistribution:
@@ -65,25 +70,98 @@ def make_conv_decoder(z_dim: int, channels: Sequence[int], output_shape: Sequenc
         ValueError: A size is not positive, or the image is too small for the number of convolutions.
     """
     n_channels = check_sizes("channels", channels)
-    sizes = _halve(output_shape[1:], len(n_channels))[::-1]
-    small_shape = (n_channels[0] if n_channels else output_shape[0], *sizes[0])
-    layers: list[nn.Module] = []
-    for pair, (size, larger) in zip(pairwise([*n_channels, output_shape[0]]), pairwise(sizes)):
-        rest = (larger[0] - 2 * size[0], larger[1] - 2 * size[1])  # the remainder of halving
-        layers += [nn.ReLU(), nn.ConvTranspose2d(*pair, KERNEL_SIZE, STRIDE, PADDING, output_padding=rest)]
+    small_shape = (n_channels[0] if n_channels else output_shape[0], *_halve(output_shape[1:], len(n_channels))[-1])
     first = nn.Sequential(nn.Linear(check_count("z_dim", z_dim), prod(small_shape)), nn.Unflatten(-1, small_shape))
-    return _BernoulliImages(nn.Sequential(first, AnyBatch(nn.Sequential(*layers), 3)))
+    return _BernoulliImages(nn.Sequential(first, _make_transposed_convolutions(n_channels, output_shape)), 1)
+
+
+def make_grid_encoder(input_shape: Sequence[int], code_dim: int, channels: Sequence[int]) -> ConditionalDistribution:
+    """Make a network from images (\\*batch, \\*input_shape) to a `Delta` over grids (height, width, code_dim).
+
+    Args:
+        input_shape: Shape of one image: channels, height and width.
+        code_dim: Number of dimensions of a vector.
+        channels: Number of channels after each convolution. Each convolution halves the image; the grid has the
+            height and width of the smallest.
+
+    Raises:
+        TypeError: A size is not an integer.
+        ValueError: A size is not positive, or the image is too small for the number of convolutions.
+    """
+    n_channels = check_sizes("channels", channels)
+    last = nn.Conv2d([input_shape[0], *n_channels][-1], check_count("code_dim", code_dim), kernel_size=1)
+    return _VectorGrids(nn.Sequential(*_make_convolutions(input_shape, n_channels), AnyBatch(last, 3)))
+
+
+def make_grid_decoder(code_dim: int, channels: Sequence[int], output_shape: Sequence[int]) -> ConditionalDistribution:
+    """Make a network from grids (\\*batch, height, width, code_dim) to a Bernoulli distribution over images.
+
+    Args:
+        code_dim: Number of dimensions of a vector.
+        channels: Number of channels before each transposed convolution: those of the encoder, reversed. Each
+            transposed convolution doubles the grid.
+        output_shape: Shape of one image: channels, height and width.
+
+    Raises:
+        TypeError: A size is not an integer.
+        ValueError: A size is not positive, or the image is too small for the number of convolutions.
+    """
+    n_channels = check_sizes("channels", channels)
+    first = nn.Conv2d(check_count("code_dim", code_dim), [*n_channels, output_shape[0]][0], kernel_size=1)
+    layers = nn.Sequential(
+        _ChannelsFirst(), AnyBatch(first, 3), _make_transposed_convolutions(n_channels, output_shape)
+    )
+    return _BernoulliImages(layers, 3)
 
 
 class _BernoulliImages(ConditionalDistribution):
     """Bernoulli distribution of event shape (channels, height, width) whose logits a network computes."""
 
+    def __init__(self, network: nn.Module, n_condition_dims: int) -> None:
+        super().__init__()
+        self.network = network
+        self._n_condition_dims = n_condition_dims
+
+    def forward(self, z: Tensor) -> Distribution:
+        return make_distribution("Bernoulli", [self.network(z)], n_batch_dims=z.ndim - self._n_condition_dims)
+
+
+class _VectorGrids(ConditionalDistribution):
+    """`Delta` of event shape (height, width, channels) whose value a network computes."""
+
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, z: Tensor) -> Distribution:
-        return make_distribution("Bernoulli", [self.network(z)], n_batch_dims=z.ndim - 1)
+    def forward(self, x: Tensor) -> Distribution:
+        return Delta(self.network(x).movedim(-3, -1), 3)
+
+
+class _ChannelsFirst(nn.Module):
+    def forward(self, z: Tensor) -> Tensor:
+        return z.movedim(-1, -3)
+
+
+def _make_convolutions(input_shape: Sequence[int], n_channels: Sequence[int]) -> nn.Sequential:
+    """Make a network from images (\\*batch, \\*input_shape) to smaller ones with more channels."""
+    _halve(input_shape[1:], len(n_channels))  # checks the size
+    layers = [
+        layer
+        for pair in pairwise([input_shape[0], *n_channels])
+        for layer in (nn.Conv2d(*pair, KERNEL_SIZE, STRIDE, PADDING), nn.ReLU())
+    ]
+    check_shape = nn.Sequential(Flatten(input_shape), nn.Unflatten(-1, tuple(input_shape)))
+    return nn.Sequential(check_shape, AnyBatch(nn.Sequential(*layers), 3))
+
+
+def _make_transposed_convolutions(n_channels: Sequence[int], output_shape: Sequence[int]) -> nn.Module:
+    """Make a network from small images with many channels to images (\\*batch, \\*output_shape)."""
+    sizes = _halve(output_shape[1:], len(n_channels))[::-1]
+    layers: list[nn.Module] = []
+    for pair, (size, larger) in zip(pairwise([*n_channels, output_shape[0]]), pairwise(sizes)):
+        rest = (larger[0] - 2 * size[0], larger[1] - 2 * size[1])  # the remainder of halving
+        layers += [nn.ReLU(), nn.ConvTranspose2d(*pair, KERNEL_SIZE, STRIDE, PADDING, output_padding=rest)]
+    return AnyBatch(nn.Sequential(*layers), 3)
 
 
 def _halve(size: Sequence[int], n_times: int) -> list[tuple[int, int]]:

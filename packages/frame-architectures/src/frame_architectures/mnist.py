@@ -6,7 +6,7 @@ from math import prod
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from frame_architectures.conv import make_conv_decoder, make_conv_encoder
+from frame_architectures.conv import make_conv_decoder, make_conv_encoder, make_grid_decoder, make_grid_encoder
 from frame_architectures.labels import N_LABELS, LabelPredictor, append_label
 from frame_architectures.layers import Flatten
 from frame_architectures.mlp import (
@@ -31,6 +31,8 @@ __all__ = [
     "Discriminator",
     "Encoder",
     "Generator",
+    "GridDecoder",
+    "GridEncoder",
     "LabelClassifier",
     "LabelPredictor",
 ]
@@ -179,6 +181,48 @@ class ConvDecoder(ConditionalDistribution):
     def __init__(self, z_dim: int, channels: Sequence[int]) -> None:
         super().__init__()
         self.network = make_conv_decoder(z_dim, channels, INPUT_SHAPE)
+
+    def forward(self, z: Tensor) -> Distribution:
+        return self.network(z)
+
+
+class GridEncoder(ConditionalDistribution):
+    """Convolutional network from images (\\*batch, 1, 28, 28) to a `Delta` over grids (height, width, code_dim).
+
+    Args:
+        code_dim: Number of dimensions of each vector of the grid.
+        channels: Number of channels after each convolution, such as [32, 64]. Each convolution halves the image;
+            at most four are possible. Two lead to a grid of 7 by 7.
+
+    Raises:
+        TypeError: A size is not an integer.
+        ValueError: A size is not positive, or ``channels`` has more than four entries.
+    """
+
+    def __init__(self, code_dim: int, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.network = make_grid_encoder(INPUT_SHAPE, code_dim, channels)
+
+    def forward(self, x: Tensor) -> Distribution:
+        return self.network(x)
+
+
+class GridDecoder(ConditionalDistribution):
+    """Convolutional network from grids (\\*batch, height, width, code_dim) to a Bernoulli distribution over images.
+
+    Args:
+        code_dim: Number of dimensions of each vector of the grid.
+        channels: Number of channels before each transposed convolution, such as [64, 32]: those of the encoder,
+            reversed. Each transposed convolution doubles the grid.
+
+    Raises:
+        TypeError: A size is not an integer.
+        ValueError: A size is not positive, or ``channels`` has more than four entries.
+    """
+
+    def __init__(self, code_dim: int, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.network = make_grid_decoder(code_dim, channels, INPUT_SHAPE)
 
     def forward(self, z: Tensor) -> Distribution:
         return self.network(z)

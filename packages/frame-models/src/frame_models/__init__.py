@@ -8,6 +8,7 @@ from frame_models.iwae import ImportanceWeightedAutoencoder
 from frame_models.mib import MultiViewInformationBottleneck
 from frame_models.vae import VariationalAutoencoder
 from frame_models.vib import VariationalInformationBottleneck
+from frame_models.vqvae import VectorQuantizedVariationalAutoencoder
 from frame_models.wgan import WassersteinGAN
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "MultiViewInformationBottleneck",
     "VariationalAutoencoder",
     "VariationalInformationBottleneck",
+    "VectorQuantizedVariationalAutoencoder",
     "WassersteinGAN",
 ]
