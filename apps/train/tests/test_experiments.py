@@ -19,6 +19,7 @@ LOGGED = {
     "IWAE": {"LogLikelihood/Test", "ELBO/Validation", "Images/Samples", "Train/elbo"},
     "Joint": {"ELBO/Validation", "Accuracy/Validation", "Images/Reconstructions", "Train/vib_loss"},
     "MIB": {"LinearProbe/Validation", "Plots/LatentSpace", "Train/mutual_information"},
+    "SimCLR": {"LinearProbe/Validation", "Plots/LatentSpace", "Train/loss"},
     "VAE": {"ELBO/Validation", "ELBO/Train", "Images/Samples", "Images/Reconstructions"},
     "VIB": {"Accuracy/Test", "Accuracy/Validation", "Plots/ConfusionMatrix", "Plots/LatentSpace"},
     "VQVAE": {"ELBO/Validation", "Images/Reconstructions", "Train/perplexity"},

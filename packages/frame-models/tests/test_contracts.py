@@ -18,6 +18,7 @@ from frame_models import (
     GenerativeAdversarialNetwork,
     ImportanceWeightedAutoencoder,
     MultiViewInformationBottleneck,
+    SimCLR,
     VariationalAutoencoder,
     VariationalInformationBottleneck,
     VectorQuantizedVariationalAutoencoder,
@@ -114,6 +115,7 @@ MODELS: dict[str, Model] = {
     "MultiViewInformationBottleneck": MultiViewInformationBottleneck(
         Gaussian(X_SHAPE, (2,)), Gaussian(X_SHAPE, (2,)), Score(4), beta=0.5
     ),
+    "SimCLR": SimCLR(Gaussian(X_SHAPE, (3,)), nn.Linear(3, 2)),
     "VariationalAutoencoder": VariationalAutoencoder(
         Gaussian(X_SHAPE, (2,)), Gaussian((2,), X_SHAPE), TrainablePrior(2), beta=0.5
     ),
@@ -165,7 +167,7 @@ def test_a_step_never_waits_for_a_gpu(name: str, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("name", frame_models.__all__)
 def test_a_missing_key_of_a_batch_is_named(name: str) -> None:
-    missing = "v1" if name == "MultiViewInformationBottleneck" else "x"
+    missing = "v1" if name in ("MultiViewInformationBottleneck", "SimCLR") else "x"
     with pytest.raises(ValueError, match=f"The batch has no `{missing}`; it has `other`"):
         MODELS[name].compute_loss({"other": torch.rand(5, *X_SHAPE)}, 0)
 

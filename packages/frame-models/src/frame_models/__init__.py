@@ -6,6 +6,7 @@ from frame_models.cvae import ConditionalVariationalAutoencoder
 from frame_models.gan import GenerativeAdversarialNetwork
 from frame_models.iwae import ImportanceWeightedAutoencoder
 from frame_models.mib import MultiViewInformationBottleneck
+from frame_models.simclr import SimCLR
 from frame_models.vae import VariationalAutoencoder
 from frame_models.vib import VariationalInformationBottleneck
 from frame_models.vqvae import VectorQuantizedVariationalAutoencoder
@@ -18,6 +19,7 @@ __all__ = [
     "GenerativeAdversarialNetwork",
     "ImportanceWeightedAutoencoder",
     "MultiViewInformationBottleneck",
+    "SimCLR",
     "VariationalAutoencoder",
     "VariationalInformationBottleneck",
     "VectorQuantizedVariationalAutoencoder",

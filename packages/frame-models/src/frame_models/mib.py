@@ -12,11 +12,11 @@ from frame_core import (
     check_non_negative,
     check_scores,
     check_shapes,
-    get_tensor,
     get_value,
     kl_divergence,
     reparametrize,
 )
+from frame_models.two_views import get_views
 
 
 class MultiViewInformationBottleneck(RepresentationLearningModel):
@@ -66,11 +66,7 @@ class MultiViewInformationBottleneck(RepresentationLearningModel):
             ValueError: The batch lacks a view or has fewer than two examples, or the shapes of the distributions
                 do not match each other or the data.
         """
-        v_1, v_2 = get_tensor(data, "v1"), get_tensor(data, "v2")
-        if len(v_1) < 2:
-            raise ValueError(
-                f"The batch needs at least 2 examples, because the others serve as negatives; got {len(v_1)}."
-            )
+        v_1, v_2 = get_views(data)
         q_1, q_2 = self.encoder_v1(v_1), self.encoder_v2(v_2)
         z_1, z_2 = reparametrize(q_1, "encoder_v1"), reparametrize(q_2, "encoder_v2")
         check_shapes("encoder_v1", q_1, v_1.shape[:1], z_1.shape[1:])
