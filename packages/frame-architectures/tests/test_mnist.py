@@ -19,7 +19,6 @@ def test_signatures_match_the_configs() -> None:
         mnist.ConvEncoder: ["z_dim", "channels", "posterior", "scale_offset", "min_scale"],
         mnist.ConditionalEncoder: ["z_dim", "layers"],
         mnist.ConditionalDecoder: ["z_dim", "layers"],
-        mnist.ConvEncoder: ["z_dim", "channels", "posterior", "scale_offset"],
         mnist.ConvDecoder: ["z_dim", "channels"],
         mnist.GridEncoder: ["code_dim", "channels"],
         mnist.GridDecoder: ["code_dim", "channels"],

@@ -10,8 +10,6 @@ from torch.distributions import Distribution
 from frame_architectures.layers import AnyBatch, Flatten
 from frame_architectures.mlp import make_posterior
 from frame_architectures.stochastic import MIN_SCALE, make_distribution
-from frame_core import ConditionalDistribution, check_count, check_sizes
-from frame_architectures.stochastic import make_distribution
 from frame_core import ConditionalDistribution, Delta, check_count, check_sizes
 
 KERNEL_SIZE, STRIDE, PADDING = 4, 2, 1
@@ -43,16 +41,8 @@ def make_conv_encoder(
     """
     n_channels = check_sizes("channels", channels)
     small_shape = (n_channels[-1] if n_channels else input_shape[0], *_halve(input_shape[1:], len(n_channels))[-1])
-    layers = [
-        layer
-        for pair in pairwise([input_shape[0], *n_channels])
-        for layer in (nn.Conv2d(*pair, KERNEL_SIZE, STRIDE, PADDING), nn.ReLU())
-    ]
-    check_shape = nn.Sequential(Flatten(input_shape), nn.Unflatten(-1, tuple(input_shape)))
-    last = make_posterior(prod(small_shape), z_dim, posterior, scale_offset, min_scale)
-    return nn.Sequential(check_shape, AnyBatch(nn.Sequential(*layers), 3), Flatten(small_shape), last)
     convolutions = _make_convolutions(input_shape, n_channels)
-    last = make_posterior(prod(small_shape), z_dim, posterior, scale_offset)
+    last = make_posterior(prod(small_shape), z_dim, posterior, scale_offset, min_scale)
     return nn.Sequential(*convolutions, Flatten(small_shape), last)
 
 

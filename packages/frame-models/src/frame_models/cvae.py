@@ -91,7 +91,9 @@ class ConditionalVariationalAutoencoder(
         z = sample_or_mean(self.encode_batch(data), "sample_latents", sample_latents)
         return sample_or_mean(self.decoder(z, data["y"]), "sample_output", sample_output)
 
-    def sample(self, sample_shape: torch.Size = torch.Size([]), sample_output: bool = False, *, y: Tensor) -> Tensor:
+    def sample(  # pyright: ignore[reportIncompatibleMethodOverride]  # it needs a condition
+        self, sample_shape: torch.Size = torch.Size([]), sample_output: bool = False, *, y: Tensor
+    ) -> Tensor:
         """Generate data given conditions ``y`` of shape (batch, \\*y_shape), ``sample_shape`` for each."""
         z = self.prior().sample(torch.Size([*sample_shape, len(y)]))
         p_x = self.decoder(z, y.expand(*sample_shape, *y.shape))

@@ -12,6 +12,7 @@ from frame_core import (
     LatentVariableModel,
     ReconstructionModel,
     VariationalModel,
+    check_count,
     check_non_negative,
     check_shapes,
     get_mean,
@@ -52,6 +53,7 @@ class VectorQuantizedVariationalAutoencoder(LatentVariableModel, ReconstructionM
         self.encoder = encoder
         self.decoder = decoder
         self.codebook = codebook
+        self.n_codes = check_count("codebook.n_codes", codebook.n_codes)
         self.commitment = check_non_negative("commitment", commitment)
 
     def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
@@ -74,13 +76,13 @@ class VectorQuantizedVariationalAutoencoder(LatentVariableModel, ReconstructionM
             "loss": reconstruction + self.commitment * commitment,
             "reconstruction": reconstruction.detach(),
             "commitment": commitment.detach(),
-            "perplexity": compute_perplexity(codes, self.codebook.n_codes),
+            "perplexity": compute_perplexity(codes, self.n_codes),
         }
 
     def compute_loss_components(self, data: Mapping[str, Tensor]) -> dict[str, Tensor]:
         x = get_tensor(data, "x")
         z_q, codes = self._quantize(x)
-        regularization = codes[0].numel() * log(self.codebook.n_codes)
+        regularization = codes[0].numel() * log(self.n_codes)
         return {
             "reconstruction": self._compute_reconstruction_loss(x, z_q),
             "regularization": torch.full((), regularization, device=x.device),
