@@ -54,18 +54,17 @@ def train_config(config: DictConfig, arguments: Sequence[str], resumes: bool) ->
         for line in (*lines, *notices):
             print_notice(line)
         raise_any([*problems, *find_written_problems(config)])  # before torch and Lightning are imported
-        overrides = list_task_overrides(arguments)
         if resumes or is_restarted():
             from frame_train.runs.resumption import (
                 find_unfinished,  # torch and Lightning are imported only where needed
             )
 
-            unfinished = find_unfinished(config, overrides, None if resumes else name_launch())
+            unfinished = find_unfinished(config, list_task_overrides(arguments), None if resumes else name_launch())
             if unfinished is not None:
                 return _resume(str(unfinished), ())
         from frame_train.training import start
 
-        return start(config, overrides)
+        return start(config, arguments)
 
 
 def _resume(where: str, overrides: Sequence[str]) -> Result:

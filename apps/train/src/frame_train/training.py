@@ -49,7 +49,7 @@ _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 @quiet_libraries()
-def start(config: DictConfig, overrides: Sequence[str]) -> Result:
+def start(config: DictConfig, arguments: Sequence[str]) -> Result:
     """Build an experiment and train it. If no step is taken, its run directory is removed.
 
     Raises:
@@ -65,7 +65,7 @@ def start(config: DictConfig, overrides: Sequence[str]) -> Result:
             experiment = build_experiment(config)
             lines = initialize_model(cast(nn.Module, experiment.optimization.model), config)
             sources = inline_pretrained(config)
-            write_description(directory, config, overrides, sources)
+            write_description(directory, config, arguments, sources)
             print_config(config)
             for line in lines:
                 print_notice(line)

@@ -1,12 +1,7 @@
 import math
 import random
-import re
-from pathlib import Path
 
-import pytest
-
-from frame_train.report import write_report
-from frame_train.report.series import N_DRAWN, average, group, thin
+from frame_train.report.series import N_DRAWN, group, thin
 from frame_train.runs.record import Point
 
 
@@ -37,8 +32,6 @@ def test_no_chart_has_more_curves_than_there_are_colors() -> None:
     charts = [list(curves) for _, curves in group(metrics)]
     assert [name for chart in charts for name in chart] == list(metrics)
     assert max(map(len, charts)) == 6
-    style = Path(write_report.__code__.co_filename).with_name("report.css").read_text()
-    assert {f".c{index} " for index in range(6)} <= set(re.findall(r"\.c\d ", style))
 
 
 def test_thinning_keeps_extremes_both_ends_and_gaps() -> None:
@@ -51,10 +44,3 @@ def test_thinning_keeps_extremes_both_ends_and_gaps() -> None:
     assert len(kept) <= 2 * N_DRAWN
     assert kept == sorted(kept, key=lambda point: point.step)
     assert {points[0], points[-1], points[31_234], points[77_777], points[50_000]} <= set(kept)
-
-
-def test_means_cover_intervals_of_equal_length() -> None:
-    means = average([Point(step, float(step)) for step in range(1000)])
-    assert [mean.value for mean in means] == pytest.approx([4.5 + 10 * index for index in range(100)])
-    means = average([Point(step, math.nan if step < 20 else 1.0) for step in range(1000)])
-    assert [math.isnan(mean.value) for mean in means] == [True, True] + [False] * 98

@@ -12,10 +12,13 @@ from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from frame_loggers.files import replacing
-from frame_train.report.drawing import count_outside, draw_curves, draw_histogram
+from frame_train.report.charts import hash_script, make_chart, read_scripts
+from frame_train.report.drawing import draw_histogram
 from frame_train.report.scale import format_duration, format_number
-from frame_train.report.series import N_DRAWN, group
+from frame_train.report.series import group
 from frame_train.runs.record import Picture, Point, Record, read_record
 
 _N_PICTURES = 4
@@ -54,24 +57,23 @@ def _make_page(record: Record) -> str:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    scripts = list(map(Markup, read_scripts()))
     return environment.get_template("page.html.j2").render(
         title=_name_run(record),
         facts={name: value for name, value in _list_facts(record).items() if value},
+        folders=_list_folders(record.directory),
         command=_get_command(record),
         parameters={name: _format_value(value) for name, value in _mapping(record.config.get("params")).items()},
         metrics={name: _summarize(points) for name, points in sorted(record.metrics.items())},
         n_unreadable=record.n_unreadable,
-        charts=list(group(record.metrics)),
-        steps=_span([point.step for points in record.metrics.values() for point in points]),
-        is_long=any(len(points) > N_DRAWN for points in record.metrics.values()),
-        n_drawn=N_DRAWN,
+        charts=[make_chart(title, curves) for title, curves in group(record.metrics)],
+        scripts=scripts,
+        policy=" ".join(map(hash_script, scripts)),
         images={name: [_load(picture) for picture in _pick(series)] for name, series in record.pictures.items()},
         others=record.others,
         max_rows=_MAX_ROWS,
         config=record.config_text,
         environment=dict(_list_environment(record.description)),
-        draw_curves=draw_curves,
-        count_outside=count_outside,
         draw_histogram=draw_histogram,
         list_rows=_list_rows,
         format_cell=_format_cell,
@@ -107,6 +109,12 @@ def _list_facts(record: Record) -> dict[str, str]:
         "Device": str(run.get("device", "")),
         "Commit": _name_commit(_mapping(run.get("git")), length=10),
     }
+
+
+def _list_folders(directory: Path) -> dict[str, str]:
+    """List the folders that the page links to, with the text of the link."""
+    folders = {"./": "run directory", "checkpoints/": "checkpoints", "images/": "images"}
+    return {folder: text for folder, text in folders.items() if (directory / folder).is_dir()}
 
 
 def _parse_time(value: Any) -> datetime | None:
@@ -152,12 +160,6 @@ def _summarize(points: Sequence[Point]) -> tuple[Point | None, ...]:
     lowest = min(finite, key=lambda point: point.value, default=None)
     highest = max(finite, key=lambda point: point.value, default=None)
     return points[-1], lowest, highest
-
-
-def _span(steps: Sequence[int]) -> tuple[int, int]:
-    """Return the first and last step of all charts. The first is 0, unless the first entry is far from it."""
-    first, last = min(steps, default=0), max(steps, default=0)
-    return (0 if 0 <= first <= last / 2 else first), last
 
 
 # Pictures

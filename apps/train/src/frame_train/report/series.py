@@ -11,11 +11,10 @@ Curves = Mapping[str, Sequence[Point]]
 N_COLORS = 6
 """Maximum number of curves in a chart: the number of colors in ``report.css``."""
 
-N_DRAWN = 400
+N_DRAWN = 2000
 """Maximum number of points of a curve that is drawn completely."""
 
 _MAX_RATIO = 30.0
-_N_MEANS = 100
 
 
 def group(metrics: Curves) -> Iterator[tuple[str, Curves]]:
@@ -34,7 +33,7 @@ def group(metrics: Curves) -> Iterator[tuple[str, Curves]]:
 
 
 def thin(points: Sequence[Point]) -> list[Point]:
-    """Reduce many points to a few hundred: both ends, and of each section the extremes and the first non-finite value.
+    """Reduce many points to about two thousand: both ends, each section's extremes and its first non-finite value.
 
     >>> thin([Point(0, 1.0), Point(1, 2.0)])
     [Point(step=0, value=1.0), Point(step=1, value=2.0)]
@@ -45,24 +44,6 @@ def thin(points: Sequence[Point]) -> list[Point]:
     for stretch in _cut(len(points), N_DRAWN // 2):
         kept |= _mark(points, stretch)
     return [points[index] for index in sorted(kept)]
-
-
-def average(points: Sequence[Point]) -> list[Point]:
-    """Return the mean of the finite values of each of a hundred sections, or NaN, at the middle of the section."""
-    return [_average([points[index] for index in stretch]) for stretch in _cut(len(points), _N_MEANS)]
-
-
-def split_at_gaps(points: Sequence[Point]) -> Iterator[list[Point]]:
-    """Yield the sections of consecutive finite values."""
-    stretch: list[Point] = []
-    for point in points:
-        if math.isfinite(point.value):
-            stretch.append(point)
-        elif stretch:
-            yield stretch
-            stretch = []
-    if stretch:
-        yield stretch
 
 
 def _split(family: Curves) -> Iterator[list[str]]:
@@ -82,12 +63,6 @@ def _cut(length: int, n_stretches: int) -> list[range]:
     """Return the indices of a sequence in sections of equal length. The last one may be shorter."""
     size = math.ceil(length / n_stretches)
     return [range(start, min(start + size, length)) for start in range(0, length, size)]
-
-
-def _average(stretch: Sequence[Point]) -> Point:
-    values = _finite(stretch)
-    mean = sum(value / len(values) for value in values) if values else math.nan  # a sum of huge values overflows
-    return Point(stretch[len(stretch) // 2].step, mean)
 
 
 def _finite(points: Sequence[Point]) -> list[float]:

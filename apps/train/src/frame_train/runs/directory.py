@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from frame_loggers.files import open_regular, replace_text
 from frame_loggers.wandb_run import read_wandb_run
+from frame_train.composition.compose import list_task_overrides
 from frame_train.composition.foreign.interpolations import escape
 from frame_train.composition.settings import hide_environment, workspace
 from frame_train.distributed.environment import name_launch
@@ -115,22 +116,22 @@ def _name_kind(mode: int) -> str:
 
 
 def write_description(
-    directory: Path, config: DictConfig, overrides: Sequence[str], pretrained: Mapping[str, Any] | None = None
+    directory: Path, config: DictConfig, arguments: Sequence[str], pretrained: Mapping[str, Any] | None = None
 ) -> None:
     """Write the composed ``config.yaml``, ``overrides.yaml`` and ``run.json`` into a run directory.
 
     Args:
         directory: The run directory.
         config: The composed config.
-        overrides: The overrides of the command.
+        arguments: The arguments that it is composed from. ``overrides.yaml`` has the overrides in Hydra's grammar.
         pretrained: The runs that have trained parts of the model, by the key of the part.
     """
     replace_text(directory / "config.yaml", OmegaConf.to_yaml(config))
-    replace_text(directory / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(list(overrides))))
+    replace_text(directory / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(list_task_overrides(arguments))))
     description = {
         "format": FORMAT,
         "started": _format_time(datetime.now()),
-        "command": ["train", *overrides],
+        "command": ["train", *arguments],
         "launch": name_launch(),
         "project": str(config.run.project),
         "name": str(config.run.name),
