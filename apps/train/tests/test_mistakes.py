@@ -154,6 +154,7 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     (["--config-dir=my", "+experiment=listed"], ["`callbacks.dict` must be a Callback", "listed.yaml"]),
     (["--config-dir=my", "+experiment=misspelt"], ["`params.bta`", "`params.beta`?", "misspelt.yaml"]),
     (["--config-dir=my", "+experiment=broken"], ["broken.yaml"]),
+    (["--config-dir=my", "+experiment=circular"], ["An option lists itself in its `defaults`", "+experiment=circular"]),
     # Durations, intervals and devices
     ([DIGITS, "evaluation.samples.evaluate_every=3"], ["'60 seconds'", "got 3"]),
     ([DIGITS, "evaluation.samples.evaluate_every='-3 epochs'"], ["`evaluation.samples`", "'-3 epochs'"]),
@@ -165,6 +166,8 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     ),
     ([DIGITS, "trainer.fast_dev_run=true"], ["`trainer.fast_dev_run`", "`trainer.max_steps=2`"]),
     ([DIGITS, "trainer.val_check_interval=0.5"], ["`trainer.val_check_interval`", "`evaluate_every`"]),
+    ([DIGITS, "trainer.accumulate_grad_batches=0"], ["`trainer.accumulate_grad_batches` must be at least 1, got 0"]),
+    ([DIGITS, "trainer.gradient_clip_val=-1"], ["`trainer.gradient_clip_val` must be non-negative", "got -1"]),
     ([DIGITS, "trainer.precision=12"], ["`trainer.precision` must be one of", "got 12"]),
 ]
 
@@ -190,6 +193,7 @@ def user_options(tmp_path: Path) -> None:
     for name, text in USER_EXPERIMENTS.items():
         head = "# @package _global_\ndefaults: [DIGITS_VAE, _self_]\n"
         (tmp_path / "my" / "experiment" / f"{name}.yaml").write_text(head + text)
+    (tmp_path / "my" / "experiment" / "circular.yaml").write_text("# @package _global_\ndefaults: [circular]\n")
     (tmp_path / "my" / "experiment" / "nowhere.yaml").write_text("defaults: [DIGITS_VAE]\nparams: {z_dim: 3}\n")
 
 

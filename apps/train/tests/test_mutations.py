@@ -76,7 +76,7 @@ def use(run: Path) -> list[str]:
     try:
         loaded = load_run(run)
         loaded.export(run / "weights.safetensors")
-        return [str(loaded.metrics), str({name: len(split) for name, split in loaded.data.items()})]
+        return ["".join(loaded.metrics.columns), str({name: len(split) for name, split in loaded.data.items()})]
     except CompositionError as error:
         return [str(error)]
 

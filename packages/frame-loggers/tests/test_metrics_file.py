@@ -108,6 +108,20 @@ def test_truncating_to_a_flushed_length_removes_what_came_later(tmp_path: Path) 
     assert [line.values["loss"] for line in file.read()] == [1.0]
 
 
+def test_cutting_back_a_file_that_is_too_short_removes_its_incomplete_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = MetricsFile(tmp_path)
+    for loss in (1.0, 2.0):
+        file.append(MetricsLine({"loss": loss}))
+    n_bytes = file.flush()
+    file.truncate(n_bytes - 5)
+    file.cut_back(n_bytes)
+    assert "entries of the time before the checkpoint are missing" in caplog.text
+    file.append(MetricsLine({"loss": 3.0}))
+    assert [line and line.values["loss"] for line in file.decode_lines()] == [1.0, 3.0]
+
+
 @given(st.text(), st.none() | st.integers(0, 10**15 - 1))
 def test_the_path_of_an_image_contains_its_step(name: str, step: int | None) -> None:
     for path in islice(suggest_image_paths(name, step), 3):

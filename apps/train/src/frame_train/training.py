@@ -2,7 +2,7 @@
 
 import errno
 import signal
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from functools import partial
@@ -16,18 +16,19 @@ from torch import nn
 
 from frame_loggers.files import remove_leftovers
 from frame_train.callbacks.stopping import is_stopped
+from frame_train.composition.foreign.interpolations import escape
 from frame_train.composition.settings import resolve_without_environment
 from frame_train.console import print_notice
 from frame_train.distributed.environment import set_process_counts
 from frame_train.distributed.launcher import end_with_parent, running_workers
 from frame_train.distributed.slurm import is_requeue, requeue
-from frame_train.errors import CompositionError, TrainingError
+from frame_train.errors import CompositionError, TrainingError, suggest
 from frame_train.experiment.build import Experiment, build_experiment
-from frame_train.optimization.lightning_internals import get_cluster_environment
+from frame_train.optimization.lightning_internals import find_unlogged_metric, get_cluster_environment
 from frame_train.optimization.logs import truncate_logs
 from frame_train.optimization.training_state import TrainingState
 from frame_train.report import write_report
-from frame_train.runs.checkpoint import read_training_state
+from frame_train.runs.checkpoint import check_weights, read_training_state
 from frame_train.runs.checkpoint_files import find_newest, restore
 from frame_train.runs.directory import (
     claimed,
@@ -61,7 +62,7 @@ def start(config: DictConfig, arguments: Sequence[str]) -> Result:
         try:
             directory = removal.enter_context(make_run_directory(config))
             claim.enter_context(claimed(directory))
-            config.run.directory = str(directory)
+            config.run.directory = escape(str(directory))
             experiment = build_experiment(config)
             lines = initialize_model(cast(nn.Module, experiment.optimization.model), config)
             sources = inline_pretrained(config)
@@ -111,6 +112,7 @@ def resume(config: DictConfig, resumption: Resumption) -> Result:
         experiment = build_experiment(continued)
         state = read_training_state(checkpoint.path)
         _check_length(experiment.trainer, state)
+        check_weights(experiment.optimization, checkpoint.path)
         print_config(config)
         for line in (*resumption.skipped, *resumption.changes):
             print_notice(line)
@@ -175,6 +177,9 @@ def _run(experiment: Experiment, config: DictConfig, directory: Path, checkpoint
         except BaseException as error:
             if checkpoint is not None or trainer.global_step > 0:
                 _write_end(experiment, directory, is_complete=False)
+            metric = find_unlogged_metric(error)
+            if metric is not None:
+                raise CompositionError(_describe_unlogged(metric, trainer.callback_metrics)) from error
             if isinstance(error, MisconfigurationException):
                 raise CompositionError(f"`trainer`: {error}", "trainer") from error
             if isinstance(error, TrainingError):
@@ -195,6 +200,14 @@ def _write_end(experiment: Experiment, directory: Path, is_complete: bool) -> No
     if is_complete:
         write_completion(directory)
     print_closing(experiment.file_logger.last_values, directory)
+
+
+def _describe_unlogged(metric: str, logged: Collection[str]) -> str:
+    return (
+        f"`callbacks`: `EarlyStopping` compares {metric!r} after each epoch, and it was not logged by then, only "
+        f"{', '.join(map(repr, logged)) or 'nothing'}. Monitor one of these, or evaluate it every '1 epoch'."
+        f"{suggest(metric, logged)}"
+    )
 
 
 def _report_stop(received: signal.Signals, trainer: Trainer, directory: Path) -> Status:

@@ -14,8 +14,9 @@ from omegaconf import OmegaConf
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from frame_train import load_run
 from processes import Commands, ForkServer
-from runs import TWO_STEPS, find_run, read_entries
+from runs import SMALL_VAE, TWO_STEPS, find_run, read_entries
 
 Train = Callable[..., Any]
 METRICS = {"ELBO/Validation", "ELBO/Train", "Train/loss", "Train/reconstruction", "Train/regularization"}
@@ -244,3 +245,48 @@ def test_lightning_callbacks_can_monitor_evaluations(train: Train, tmp_path: Pat
     )
     assert result.code == 0, result
     assert read_entries(find_run(tmp_path))[-1]["trainer/global_step"] == 2
+
+
+@pytest.mark.parametrize("name", ["日本語 ~50%", "~"])
+def test_a_run_has_any_printable_name_that_a_folder_may_have(
+    train: Train, evaluate: Train, tmp_path: Path, name: str
+) -> None:
+    root = tmp_path / name
+    arguments = ("logging=none", "trainer.max_epochs=1", "trainer.limit_train_batches=1")
+    result = train(*SMALL_VAE, *arguments, f"run.name={name}", f"device.experiments_root={root}")
+    assert result.code == 0, result
+    run = find_run(root)
+    assert run.parent == root / "DIGITS" / name
+    assert train(f"resume={run}", "trainer.max_epochs=2").code == 0
+    assert evaluate(f"run={run}").code == 0
+    assert load_run(run).global_step == 2
+
+
+EARLY_STOPPING = "+callbacks.stopping={{_target_:pytorch_lightning.callbacks.EarlyStopping,monitor:{},patience:1}}"
+
+
+def test_early_stopping_can_monitor_the_training_loss_of_each_epoch(train: Train, tmp_path: Path) -> None:
+    arguments = ("logging=none", "trainer.max_epochs=9", "trainer.limit_train_batches=2")
+    result = train(*SMALL_VAE, *arguments, EARLY_STOPPING.format("Train/loss,min_delta:1000"))
+    assert result.code == 0, result
+    entries = read_entries(find_run(tmp_path))
+    assert [entry["trainer/global_step"] for entry in entries if "Train/loss" in entry] == [2, 4]
+
+
+@pytest.mark.parametrize(
+    ("metric", "messages"),
+    [
+        ("nothing", ["`callbacks.stopping.monitor`: nothing logs 'nothing', only"]),
+        ("Train/los", ["compares 'Train/los' after each epoch", "only 'Train/loss'", "Did you mean `Train/loss`?"]),
+        ("ELBO/Validation", ["compares 'ELBO/Validation' after each epoch", "evaluate it every '1 epoch'"]),
+    ],
+)
+def test_early_stopping_on_a_metric_that_is_not_logged_is_reported(
+    train: Train, metric: str, messages: list[str]
+) -> None:
+    arguments = ("logging=none", "trainer.max_epochs=9", "trainer.limit_train_batches=2")
+    result = train(*SMALL_VAE, *arguments, EARLY_STOPPING.format(metric))
+    assert result.code == 2, result
+    assert len(result.errors.splitlines()) <= 3
+    for message in messages:
+        assert message in result.errors

@@ -23,7 +23,11 @@ from frame_train.errors import CompositionError
         ("+data=MNIST", "+data=MNIST"),
         ("--multirun", "--multirun"),
         ("params.layers=[1, 2]\n", "params.layers=[1, 2]\n"),
-        ("run.name=a=b", "run.name=a=b"),
+        ("run.name=a=b", "run.name='a=b'"),
+        ("run.name=日本語 ü", "run.name='日本語 ü'"),
+        ("run.name='日本語'", "run.name='日本語'"),
+        ("device.data_root=~/a b%", "device.data_root='~/a b%'"),
+        ("+params.a=[ü,~]", "++params.a=[ü,~]"),
     ],
 )
 def test_an_override_works_with_and_without_its_plus_sign(typed: str, normalized: str) -> None:

@@ -53,7 +53,9 @@ def test_a_run_that_cannot_be_built_leaves_other_runs_alone(tmp_path: Path) -> N
     assert list((tmp_path / "project" / "name").iterdir()) == [kept]
 
 
-@pytest.mark.parametrize("name", ["../outside", "/absolute", "a/b", "", "..", ".", "-flag", "a\nb"])
+@pytest.mark.parametrize(
+    "name", ["../outside", "/absolute", "a/b", "", "..", ".", "-flag", ".hidden", "a\nb", "a ", "\u202e"]
+)
 def test_a_run_name_that_is_not_a_folder_name_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(CompositionError, match=r"`run\.name` must be the name of a folder"):
         make_run_directory(make_config(tmp_path, name=name)).__enter__()

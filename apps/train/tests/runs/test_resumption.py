@@ -445,6 +445,7 @@ def test_a_resumed_run_is_no_longer_marked_as_complete(copied: Path) -> None:
         ("trainer.max_epoch=3", "max_epochs"),
         ("trainer.max_epochs=3", "the number of completed epochs, got 3"),
         ("trainer.max_steps=2", "the number of completed steps, got 2"),
+        ("params.z_dim=3", "does not fit the `AdamBatchOptimization` that the config describes: `model.encoder"),
         ("params.lr=0.1,0.2", "`params.lr` must have one value, got 'params.lr=0.1,0.2'"),
         ("-m", "resumes one run, so it can't have `-m`"),
     ],
@@ -508,6 +509,50 @@ def test_a_damaged_checkpoint_is_skipped(
     assert "resumed at global step 84" in result.errors
     assert not leftover.exists()
     assert_equal_files(unfinished, undisturbed)
+
+
+@pytest.mark.parametrize("text", ["[1]", "", '{{"global_step": "{step}"}}', "[" * 100_000, "\0"], ids=lambda x: x[:9])
+def test_a_checkpoint_whose_manifest_cannot_be_read_is_skipped(unfinished: Path, text: str) -> None:
+    (unfinished / "checkpoints" / "last.ckpt.json").write_text(text.format(step=126))
+    newest, skipped = find_newest(unfinished / "checkpoints")
+    assert newest is not None
+    assert newest.path.name == "step-00000126.ckpt"
+    assert [line.partition("checkpoints/")[2] for line in skipped] == ["last.ckpt.json': it can't be read."]
+
+
+def test_a_run_whose_sizes_were_edited_is_refused_and_stays_as_it_is(
+    train: Callable[..., Any], unfinished: Path
+) -> None:
+    config = OmegaConf.load(unfinished / "config.yaml")
+    config.params.encoder_layers = [8, 8]
+    OmegaConf.save(config, unfinished / "config.yaml")
+    before = {path: path.read_bytes() for path in unfinished.rglob("*") if path.is_file() and path.name != ".lock"}
+    result = train(f"resume={unfinished}")
+    assert (result.code, result.output) == (2, "")
+    assert "`model.encoder.network.1.2.weight` is missing" in result.errors
+    assert before == {path: path.read_bytes() for path in unfinished.rglob("*") if path.is_file() and path in before}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "is_reported"),
+    [(lambda log: log[:-60], True), (lambda log: b"", True), (lambda log: b"\xff\xfe" + log[2:], False)],
+    ids=["shorter", "empty", "not_utf8"],
+)
+def test_a_run_resumes_whose_log_was_spoilt(
+    train: Callable[..., Any],
+    unfinished: Path,
+    caplog: pytest.LogCaptureFixture,
+    spoil: Callable[[bytes], bytes],
+    is_reported: bool,
+) -> None:
+    path = unfinished / "metrics.jsonl"
+    path.write_bytes(spoil(path.read_bytes()))
+    result = train(f"resume={unfinished}", "trainer.max_epochs=7")
+    assert result.code == 0, result
+    assert ("entries of the time before the checkpoint are missing" in caplog.text) == is_reported
+    lines = path.read_text(errors="replace").splitlines()
+    assert json.loads(lines[-1])["trainer/global_step"] == 147
+    assert all(line.startswith("{") for line in lines[1:])
 
 
 def test_a_run_without_an_intact_checkpoint_is_refused(train: Callable[..., Any], unfinished: Path) -> None:

@@ -1,6 +1,7 @@
 """The format of ``metrics.jsonl`` and of the names of image files, without torch, Lightning or pandas."""
 
 import json
+import logging
 import math
 import os
 import re
@@ -12,6 +13,8 @@ from typing import Any, NamedTuple, Self
 
 from frame_loggers.files import open_regular, replacing
 from frame_loggers.names import COUNTERS, GLOBAL_STEP, prefix_counters
+
+_log = logging.getLogger("frame_loggers")
 
 _TIME, _SECONDS, _EVALUATED = "time", "seconds", "evaluated"
 _NOT_FINITE = frozenset({"NaN", "Infinity", "-Infinity"})
@@ -147,10 +150,16 @@ class MetricsFile:
                 file.truncate(min(self._path.stat().st_size, n_bytes))
 
     def cut_back(self, n_bytes: int) -> None:
-        """Remove the lines after the first bytes, except those that were added after the training."""
+        """Remove the lines after the first bytes, except those that were added after the training.
+
+        A last line that is not complete is removed, too.
+        """
         if self._path.exists():
             with open(self._path, "rb", opener=open_regular) as file:
                 head, lines = file.read(n_bytes), file.readlines()
+            if len(head) < n_bytes:
+                _log.warning("%s: entries of the time before the checkpoint are missing.", self._path)
+            head = head[: head.rfind(b"\n") + 1]
             decoded = [(line, MetricsLine.decode(line.decode(errors="replace"))) for line in lines]
             kept = [line for line, content in decoded if content is not None and content.evaluated]
             with replacing(self._path) as temporary:

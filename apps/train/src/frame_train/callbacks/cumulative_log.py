@@ -1,9 +1,10 @@
 """Logs of the quantities that the training step returns."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import EarlyStopping
 from torch import Tensor
 
 from frame_core import SCALARS_ENTRY, LogEntry
@@ -17,6 +18,8 @@ from frame_train.optimization.progress import read_quantities
 
 class CumulativeLogCallback(ClockedCallback):
     """Callback that logs the means of the training quantities since its last entry, as ``Train/<name>``.
+
+    It also logs after each epoch if `EarlyStopping` monitors one of them.
 
     Each mean is over the steps that returned the quantity, and over all processes. The sums stay on the device until
     they are logged, so that no step waits for it. A loss that is not finite ends training when it is logged.
@@ -35,6 +38,7 @@ class CumulativeLogCallback(ClockedCallback):
         self._counts: dict[str, int] = {}
         self._since = 0
         self._collectives = Collectives()
+        self._is_monitored = False
 
     @property
     def state_key(self) -> str:
@@ -42,6 +46,9 @@ class CumulativeLogCallback(ClockedCallback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._collectives = get_collectives(trainer)
+        callbacks = cast(list[Any], cast(Any, trainer).callbacks)
+        monitors = [callback.monitor for callback in callbacks if isinstance(callback, EarlyStopping)]
+        self._is_monitored = any(monitor.startswith("Train/") for monitor in monitors)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._since = trainer.global_step
@@ -57,6 +64,8 @@ class CumulativeLogCallback(ClockedCallback):
             if self._sums:
                 self._log_and_check(trainer)
             self.begin_again(trainer)
+        elif self._is_monitored and self._sums and batch_idx + 1 == trainer.num_training_batches:
+            self._log_and_check(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._sums and not is_stopped(trainer):

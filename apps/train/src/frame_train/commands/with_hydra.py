@@ -71,7 +71,7 @@ def train_with_hydra(arguments: Sequence[str], resumes: bool, show_traceback: bo
     try:
         with explained(arguments):
             run()
-    except (OSError, ValueError, YAMLError) as error:
+    except (OSError, ValueError, YAMLError, RecursionError) as error:
         if jobs or isinstance(error, CompositionError):
             raise
         raise CompositionError(explain_failure(error, arguments)) from error

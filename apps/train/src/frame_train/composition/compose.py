@@ -20,6 +20,7 @@ from frame_train.composition.overrides import is_override, normalize_overrides, 
 from frame_train.composition.settings import config_directory, find_names_from_environment, register_resolvers
 from frame_train.errors import CompositionError
 
+_CHOICE = re.compile(r"\+?[\w/@]+=[\w/]+")
 _GROUP_WITHOUT_OPTION = re.compile(r"\+?[a-z/]+=(null|true|false|[\d.]+|\{.*\})")
 
 
@@ -39,7 +40,7 @@ def compose_config(arguments: Sequence[str]) -> DictConfig:
             return compose("train", get_overrides(arguments))
     except (HydraException, OmegaConfBaseException):
         raise
-    except (OSError, ValueError, YAMLError) as error:
+    except (OSError, ValueError, YAMLError, RecursionError) as error:
         raise CompositionError(explain_failure(error, arguments)) from error
 
 
@@ -48,6 +49,9 @@ def explain_failure(error: Exception, arguments: Sequence[str]) -> str:
     wrong = [argument for argument in arguments if _GROUP_WITHOUT_OPTION.fullmatch(argument)]
     if "Config group override must be" in str(error) and wrong:
         return f"`{wrong[0]}`: a group needs the name of an option. `~{wrong[0].partition('=')[0]}` removes the group."
+    if isinstance(error, RecursionError):
+        chosen = ", ".join(f"`{word}`" for word in arguments if _CHOICE.fullmatch(word))
+        return f"An option lists itself in its `defaults`, directly or through other options. Look at {chosen}."
     return f"The config can't be composed: {error}"
 
 

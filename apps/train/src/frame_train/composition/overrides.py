@@ -55,7 +55,8 @@ def normalize_overrides(arguments: Sequence[str]) -> list[str]:
 
     Hydra accepts ``key=value`` only for an existing key, and ``+key=value`` only for a new one. The same is true for
     groups of the defaults list. Here, ``+key=value`` works for both. So does ``trainer.key=value``, because its keys
-    are the arguments of the Trainer. ``experiment=X`` means ``+experiment=X``. Values of a sweep are quoted.
+    are the arguments of the Trainer. ``experiment=X`` means ``+experiment=X``. Values of a sweep are quoted, and
+    so are texts with letters that are not in ASCII.
 
     >>> normalize_overrides(["experiment=MNIST_VAE", "+params.beta=1", "trainer.max_epochs=3"])
     ['+experiment=MNIST_VAE', '++params.beta=1', '++trainer.max_epochs=3']
@@ -95,7 +96,13 @@ def _normalize(argument: str, folders: Sequence[Path]) -> str:
         plus = "" if group in _DEFAULT_GROUPS else "+" if group == "experiment" else plus
     elif plus or key.startswith("trainer.") or key in RENAMED_KEYS:
         plus = "++"
-    return f"{plus}{key}{value}"
+    return f"{plus}{key}={_quote_text(value[1:])}"
+
+
+def _quote_text(value: str) -> str:
+    """Quote a plain text with a character that Hydra allows only in quotes, such as ``日本語`` or ``~/a``."""
+    is_plain = re.search(r"['\"\[\]{}(),$\\]", value) is None
+    return write_value(value) if is_plain and re.search(r"[^\x00-\x7f]|[~=#!;&<>^`]", value) else value
 
 
 def own_folders(arguments: Sequence[str]) -> list[Path]:

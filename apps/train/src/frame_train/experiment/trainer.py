@@ -84,6 +84,13 @@ def _find_wrong_arguments(given: Mapping[str, Any]) -> Iterator[CompositionError
     for name, instead in _NOT_FOR_THE_TRAINER.items():
         if given.get(name) is not None:
             yield CompositionError(f"`trainer.{name}` can't be set. {instead}.", f"trainer.{name}")
+    batches, norm = given.get("accumulate_grad_batches", 1), given.get("gradient_clip_val")
+    if isinstance(batches, int) and batches < 1:
+        message = f"`trainer.accumulate_grad_batches` must be at least 1, got {batches!r}."
+        yield CompositionError(message, "trainer.accumulate_grad_batches")
+    if isinstance(norm, int | float) and not norm >= 0:  # also NaN
+        message = f"`trainer.gradient_clip_val` must be non-negative, or null for no clipping, got {norm!r}."
+        yield CompositionError(message, "trainer.gradient_clip_val")
     devices = given.get("devices", "auto")
     if devices == 0 or (isinstance(devices, int) and devices < -1):
         message = "`trainer.devices` must be a positive number, a list of devices, -1 for all or 'auto', got"

@@ -4,6 +4,7 @@ Internals are private names, the loops below ``trainer.fit_loop``, and the layou
 """
 
 import os
+import re
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager, nullcontext
@@ -133,6 +134,12 @@ def count_epoch_batches(trainer: Trainer) -> float:
     """Return the number of batches in an epoch, even before training begins; infinity if it is unknown."""
     trainer.fit_loop.setup_data()
     return trainer.num_training_batches
+
+
+def find_unlogged_metric(error: BaseException) -> str | None:
+    """Return the metric that `EarlyStopping` needs and that nothing has logged; None for any other error."""
+    match = re.match("Early stopping conditioned on metric `(.+)` which is not available", str(error))
+    return None if match is None else match[1]
 
 
 def list_averaged(trainer: Trainer) -> list[nn.Module]:

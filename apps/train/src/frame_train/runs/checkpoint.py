@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
@@ -42,6 +43,20 @@ def read_training_state(path: Path) -> TrainingState:
             "Move it away to resume from an earlier checkpoint."
         )
         raise CompositionError(message) from error
+
+
+def check_weights(module: LightningModule, path: Path) -> None:
+    """Check that the weights of a checkpoint fit the module that resumes from it, if it needs all of them.
+
+    Raises:
+        CompositionError: They do not, for example because a size in the config was edited.
+    """
+    misfits = find_misfits(module, _load(path)["state_dict"]) if module.strict_loading else {}
+    if misfits:
+        raise CompositionError(
+            f"`resume`: {str(path)!r} does not fit the `{type(module).__name__}` that the config describes: "
+            f"{summarize(misfits)}. Resume with the sizes with which the run was trained."
+        )
 
 
 def read_checkpoints(directory: Path, weights: str) -> list[Checkpoint]:

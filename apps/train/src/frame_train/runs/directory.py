@@ -282,10 +282,11 @@ def _format_time(time: datetime) -> str:
 
 def _folder(config: DictConfig, key: str) -> str:
     name = "" if config.run[key] is None else str(config.run[key])
-    if not re.fullmatch(r"[\w][\w .+=,@-]*", name) or len(name.encode()) > _LONGEST_NAME:
+    is_folder = name.isprintable() and name == name.strip() and "/" not in name and not name.startswith((".", "-"))
+    if not name or not is_folder or len(name.encode()) > _LONGEST_NAME:
         raise CompositionError(
-            f"`run.{key}` must be the name of a folder, made of letters, digits, spaces and '_.+=,@-', of at most "
-            f"{_LONGEST_NAME} bytes, got {name!r}."
+            f"`run.{key}` must be the name of a folder: printable characters other than '/', beginning with neither "
+            f"'.' nor '-', of at most {_LONGEST_NAME} bytes, got {name!r}."
         )
     return name
 

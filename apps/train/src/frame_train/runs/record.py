@@ -15,6 +15,7 @@ from frame_loggers.metrics_file import (
     is_image_path,
     read_image_name,
 )
+from frame_train.console import make_printable
 from frame_train.runs.yaml_files import load_yaml
 
 if TYPE_CHECKING:
@@ -114,10 +115,14 @@ def read_record(directory: Path) -> Record:
 
 
 def read_metrics(directory: Path) -> "pd.DataFrame":
-    """Read ``metrics.jsonl`` as a table with a row for each readable line and a column for each name."""
+    """Read ``metrics.jsonl`` as a table with a row for each readable line and a column for each name.
+
+    Control characters of names are escaped, because a table is often printed.
+    """
     import pandas as pd  # slow to import, and needed only here
 
-    return pd.DataFrame([line.flatten() for line in MetricsFile(directory).read()])
+    lines = [line.flatten() for line in MetricsFile(directory).read()]
+    return pd.DataFrame([{make_printable(name): value for name, value in line.items()} for line in lines])
 
 
 def _find_pictures(record: Record) -> None:

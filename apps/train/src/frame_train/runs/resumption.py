@@ -9,6 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from frame_train.composition.explanation import iterate_keys
+from frame_train.composition.foreign.interpolations import escape
 from frame_train.composition.overrides import normalize_overrides
 from frame_train.console import print_notice
 from frame_train.errors import CompositionError, suggest
@@ -58,7 +59,7 @@ def read_resumption(where: str, overrides: Sequence[str]) -> tuple[DictConfig, R
     if checkpoint is None:
         message = f"`resume`: {str(directory)!r} has no intact checkpoint. Start a new run, without `resume`."
         raise CompositionError("\n".join([message, *skipped]))
-    config.run.directory = str(directory)
+    config.run.directory = escape(str(directory))
     is_complete = bool(read_description(directory).get("complete")) and _read_length(config) == length
     return config, Resumption(directory, checkpoint, skipped, [change for change in changes if change], is_complete)
 
