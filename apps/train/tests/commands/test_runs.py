@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -110,6 +111,23 @@ def test_runs_are_compared_by_what_differs(run: Command, root: Path) -> None:
     cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in output.splitlines() if "│ seed" in line]
     assert cells == [["seed", "0", "7", "0"]]
     assert "B - A" not in output
+
+
+def test_a_page_shows_the_curves_and_pictures_of_several_runs(run: Command, root: Path, tmp_path: Path) -> None:
+    folder = root / "DIGITS" / "VAE"
+    for name in ("complete", "killed"):
+        with (folder / name / "metrics.jsonl").open("a") as file:
+            file.write('{"trainer/global_step": 1000, "ELBO/Validation": -1.5}\n')
+    page = tmp_path / "comparison.html"
+    code, _, errors = run("compare", str(folder / "complete"), str(folder / "killed"), "--page", str(page))
+    assert (code, errors) == (0, f"The page is {page}\n")
+    source = page.read_text()
+    charts = json.loads(re.findall(r'<script type="application/json" id="charts">(.*?)</script>', source)[0])
+    curves = {chart["title"]: chart["curves"] for chart in charts}
+    assert [curve["name"] for curve in curves["ELBO/Validation"]] == ["A", "B"]
+    assert [(curve["steps"][-1], curve["values"][-1]) for curve in curves["ELBO/Validation"]] == [(1000, -1.5)] * 2
+    names = {re.sub(r"\W\d+\.png$", "", path.name) for path in (folder / "complete" / "images").iterdir()}
+    assert source.count("data:image/png;base64,") == 2 * len(names)
 
 
 @pytest.mark.parametrize(

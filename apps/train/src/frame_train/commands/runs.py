@@ -74,6 +74,7 @@ def _parse_list(arguments: Sequence[str]) -> argparse.Namespace:
 def _parse_compare(arguments: Sequence[str]) -> argparse.Namespace:
     parser = _Parser("runs compare", description="Compare the config, versions and final metrics of runs.")
     parser.add_argument("run", nargs="+", help="a run directory")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="also write curves and pictures to an HTML file")
     return parser.parse_args(arguments)
 
 
@@ -155,7 +156,17 @@ def _compare(flags: argparse.Namespace) -> None:
     from frame_train.comparison.difference import compare_runs  # torch is imported only where needed
     from frame_train.terminal import print_differences
 
-    print_differences(*compare_runs(flags.run))
+    directories, differences = compare_runs(flags.run)
+    print_differences(directories, differences)
+    if flags.page is not None:
+        from frame_train.comparison.page import write_comparison
+
+        letters = [chr(ord("A") + index) for index in range(len(directories))]
+        try:
+            write_comparison(flags.page, dict(zip(letters, directories)), differences)
+        except OSError as error:
+            raise CompositionError(f"`--page`: {str(flags.page)!r} can't be written: {error.strerror}.") from error
+        print_notice(f"The page is {flags.page}")
 
 
 def _clean(flags: argparse.Namespace) -> int:

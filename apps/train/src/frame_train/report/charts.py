@@ -59,7 +59,7 @@ def _cover(curves: Mapping[str, Sequence[Point]]) -> tuple[float, float]:
     if low == high:
         return min(values), max(values)
     fence = Scale.covering(low, high, margin=_FENCE)
-    last = [points[-1].value for points in curves.values() if math.isfinite(points[-1].value)]
+    last = [points[-1].value for points in curves.values() if points and math.isfinite(points[-1].value)]
     near = [low, high, *last, *(value for value in values if fence.low <= value <= fence.high)]
     return min(near), max(near)
 

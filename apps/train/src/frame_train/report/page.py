@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 import shlex
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,11 +11,9 @@ from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
-from frame_loggers.files import replacing
-from frame_train.report.charts import hash_script, make_chart, read_scripts
+from frame_train.report.charts import make_chart
 from frame_train.report.drawing import draw_histogram
+from frame_train.report.rendering import write_page
 from frame_train.report.scale import format_duration, format_number
 from frame_train.report.series import group
 from frame_train.runs.record import Picture, Point, Record, read_record
@@ -24,9 +21,6 @@ from frame_train.runs.record import Picture, Point, Record, read_record
 _N_PICTURES = 4
 _MAX_ROWS = 100
 _MAX_CHARACTERS = 20_000
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-"""Control characters, which HTML does not allow; `cat report.html` would send them to the terminal."""
-
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -42,23 +36,12 @@ def write_report(directory: Path) -> Path:
     Raises:
         OSError: The page can't be written.
     """
-    page = _CONTROL.sub("�", _make_page(read_record(directory)))
+    record = read_record(directory)
     path = directory / "report.html"
-    with replacing(path) as temporary:
-        # JSON can contain half a character, a lone surrogate
-        temporary.write_text(page, encoding="utf-8", errors="replace")
-    return path
-
-
-def _make_page(record: Record) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # needed only at the end of a run
-
-    loader = PackageLoader("frame_train.report", ".")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    scripts = list(map(Markup, read_scripts()))
-    return environment.get_template("page.html.j2").render(
+    write_page(
+        path,
+        "page.html.j2",
+        [make_chart(title, curves) for title, curves in group(record.metrics)],
         title=_name_run(record),
         facts={name: value for name, value in _list_facts(record).items() if value},
         folders=_list_folders(record.directory),
@@ -66,10 +49,7 @@ def _make_page(record: Record) -> str:
         parameters={name: _format_value(value) for name, value in _mapping(record.config.get("params")).items()},
         metrics={name: _summarize(points) for name, points in sorted(record.metrics.items())},
         n_unreadable=record.n_unreadable,
-        charts=[make_chart(title, curves) for title, curves in group(record.metrics)],
-        scripts=scripts,
-        policy=" ".join(map(hash_script, scripts)),
-        images={name: [_load(picture) for picture in _pick(series)] for name, series in record.pictures.items()},
+        images={name: [load_image(picture) for picture in _pick(series)] for name, series in record.pictures.items()},
         others=record.others,
         max_rows=_MAX_ROWS,
         config=record.config_text,
@@ -79,8 +59,8 @@ def _make_page(record: Record) -> str:
         format_cell=_format_cell,
         format_number=format_number,
         thousands="{:,}".format,
-        count=_count,
     )
+    return path
 
 
 # The head
@@ -166,7 +146,7 @@ def _summarize(points: Sequence[Point]) -> tuple[Point | None, ...]:
 
 
 @dataclass(frozen=True)
-class _Image:
+class Image:
     """An image of the page. Its source is empty if the file is missing or not a PNG file."""
 
     step: int
@@ -184,14 +164,15 @@ def _pick(pictures: Sequence[Picture]) -> list[Picture]:
     return [pictures[round(index * (len(pictures) - 1) / (_N_PICTURES - 1))] for index in range(_N_PICTURES)]
 
 
-def _load(picture: Picture) -> _Image:
+def load_image(picture: Picture) -> Image:
+    """Load a picture for a page."""
     png = _read_png(picture.path)
     width, height = int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
     is_wide = width >= 2.5 * height
     if not width or not height:
-        return _Image(picture.step, "", 0, 0, is_enlarged=False, is_wide=is_wide)
+        return Image(picture.step, "", 0, 0, is_enlarged=False, is_wide=is_wide)
     shown_width = _choose_width(width, height, 620 if is_wide else 250)
-    return _Image(
+    return Image(
         picture.step,
         source="data:image/png;base64," + b64encode(png).decode(),
         width=shown_width,
@@ -242,10 +223,6 @@ def _list_environment(description: Mapping[str, Any]) -> Iterator[tuple[str, str
 
 
 # Common parts
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
