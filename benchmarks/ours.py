@@ -3,6 +3,11 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from frame_train.commands.startup import defer_packages
+
+defer_packages()  # as the command does, before anything imports torch or Lightning
+
+# ruff: noqa: E402
 from benchmarks.floor import BATCH_SIZE
 from frame_train.composition.compose import compose_config, prepare_config
 from frame_train.composition.settings import register_resolvers

@@ -10,7 +10,7 @@ BEFORE = (
     DEFER
     + """
 import pytorch_lightning, torch
-assert not {"matplotlib", "sympy", "torchvision"} & set(sys.modules)
+assert not {"matplotlib", "sympy", "torchvision", "triton"} & set(sys.modules)
 """
 )
 STATEMENTS = {
@@ -32,6 +32,11 @@ assert type(figure).__module__ == "matplotlib.figure"
     "plot's annotations": """
 import torchmetrics.utilities.plot as plot, matplotlib
 assert plot.plot_confusion_matrix and plot._AX_TYPE is matplotlib.axes.Axes
+""",
+    "a count of operations": """
+from pytorch_lightning.utilities.model_summary.model_summary import FlopCounterMode
+with FlopCounterMode(display=False) as counter: torch.ones(2, 3) @ torch.ones(3, 4)
+assert counter.get_total_flops() == 2 * 2 * 3 * 4
 """,
     "a subclass of a stand-in": """
 from lightning_fabric.wrappers import OptimizedModule

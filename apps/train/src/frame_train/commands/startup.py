@@ -3,6 +3,7 @@
 - ``torchmetrics``: Lightning imports two base classes. The rest imports torchvision, scipy and the compiler.
 - ``torchmetrics.utilities.plot``: the base classes import a function and annotations. The rest imports matplotlib.
 - ``torch._dynamo``: Lightning and the optimizers import the compiler behind `torch.compile`, which few runs use.
+- ``torch.utils.flop_counter``: Lightning's summary of a model imports a class. The rest imports triton (95 MB).
 - ``wandb.sdk.launch``: a run of W&B imports one module of it. The rest starts runs from a queue.
 """
 
@@ -19,6 +20,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 _COMPILER = "torch._dynamo"
+_FLOPS = "torch.utils.flop_counter"
 _PLOT = "torchmetrics.utilities.plot"
 _KNOWN_VERSIONS = {
     "torch": "2.15.",
@@ -165,6 +167,7 @@ _STAND_INS: dict[str, Callable[[str], Any]] = {
         "_PLOT_OUT_TYPE": Any,
         "plot_single_or_multi_val": _StandIn(_PLOT, "plot_single_or_multi_val"),
     }.__getitem__,
+    _FLOPS: {"FlopCounterMode": _StandIn(_FLOPS, "FlopCounterMode")}.__getitem__,
     "wandb.sdk.launch": {}.__getitem__,
     _COMPILER: {
         "disable": _disable,
