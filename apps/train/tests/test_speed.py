@@ -32,7 +32,7 @@ LIBRARIES = {
     "sympy",  # of the compiler
     "triton",
 }
-OF_TRAINING = {"torch", "pytorch_lightning", "triton"}  # Lightning imports triton for its summary of a model
+OF_TRAINING = {"torch", "pytorch_lightning"}
 SCRIPT = """
 import atexit, json, os, pathlib, sys
 import frame_train.composition.compose

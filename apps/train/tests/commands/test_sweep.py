@@ -54,6 +54,7 @@ def test_wandb_creates_the_sweep_that_the_file_describes(server: Any, wandb: Cal
     assert server.sweep["config"] == yaml.safe_load(path.read_text())
 
 
+@pytest.mark.slow
 def test_an_agent_trains_the_runs_of_a_sweep(server: Any, wandb: Callable[..., str], tmp_path: Path) -> None:
     """The shipped sweep with two steps on DIGITS_VAE, created at the root and run in apps/train."""
     sweep = yaml.safe_load((APP / "sweeps" / "MNIST_VAE.yaml").read_text())
