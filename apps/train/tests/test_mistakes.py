@@ -14,6 +14,7 @@ USER_EXPERIMENTS = {
     "listed": "callbacks: [{_target_: builtins.dict}]",
     "broken": "a: [1\nb: {",
     "misspelt": "params: {bta: 0.1}",
+    "misread": "architectures: {encoder: {z_dim: '${params.z_dmi}'}}",
     "twins": "data: {train: {_target_: nothing.Here}}",
 }
 
@@ -35,7 +36,7 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     ([DIGITS, "params.beta"], ["`params.beta` must be `key=value`"]),
     (
         [DIGITS, "model.encoder=${architectures.encodr}"],
-        ["`model.encoder`", "'architectures.encodr' not found"],
+        ["`model.encoder` refers to `architectures.encodr`, which does not exist", "`architectures.encoder`?"],
     ),
     (
         [DIGITS, "evaluation.samples.evaluate_every=often"],
@@ -143,7 +144,7 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     # Values that do not fit together
     ([DIGITS, "architectures.decoder.z_dim=5"], ["`architectures.decoder`", "for an input of shape (2, 16)", "5x"]),
     ([DIGITS, "architectures=MNIST"], ["`architectures.encoder`", "(1, 28, 28)", "(2, 1, 8, 8)"]),
-    ([DIGITS, "model=GAN"], ["`model.generator`", "'architectures.generator' not found"]),
+    ([DIGITS, "model=GAN"], ["`model.generator` refers to `architectures.generator`"]),
     ([DIGITS, "~data.train"], ["`data` has no split 'train'; it has 'valid', 'test'"]),
     ([DIGITS, "~data.valid"], ["`evaluation.elbo_validation`", "no split 'valid'; it has 'train', 'test'"]),
     (["+experiment=DIGITS_Classifier", "+evaluation=elbo"], ["`ELBOEvaluation` needs a `VariationalModel`"]),
@@ -153,8 +154,11 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     ([DIGITS, "+callbacks.mine=5"], ["`callbacks.mine` must be a Callback, got 5"]),
     (["--config-dir=my", "+experiment=listed"], ["`callbacks.dict` must be a Callback", "listed.yaml"]),
     (["--config-dir=my", "+experiment=misspelt"], ["`params.bta`", "`params.beta`?", "misspelt.yaml"]),
+    (["--config-dir=my", "+experiment=misread"], ["`params.z_dmi`", "`params.z_dim`?", "\n  in ", "misread.yaml\n"]),
     (["--config-dir=my", "+experiment=broken"], ["broken.yaml"]),
     (["--config-dir=my", "+experiment=circular"], ["An option lists itself in its `defaults`", "+experiment=circular"]),
+    (["--config-dir=my", "+experiment=unordered"], ["every `override` must come after", "`/evaluation: [loss]`"]),
+    (["--config-dir=my", "+experiment=disordered"], ["'model : GAN' is defined before 'evaluation: loss'. Move it"]),
     # Durations, intervals and devices
     ([DIGITS, "evaluation.samples.evaluate_every=3"], ["'60 seconds'", "got 3"]),
     ([DIGITS, "evaluation.samples.evaluate_every='-3 epochs'"], ["`evaluation.samples`", "'-3 epochs'"]),
@@ -194,6 +198,9 @@ def user_options(tmp_path: Path) -> None:
         head = "# @package _global_\ndefaults: [DIGITS_VAE, _self_]\n"
         (tmp_path / "my" / "experiment" / f"{name}.yaml").write_text(head + text)
     (tmp_path / "my" / "experiment" / "circular.yaml").write_text("# @package _global_\ndefaults: [circular]\n")
+    for name, option in {"unordered": "[loss]", "disordered": "loss"}.items():
+        text = f"# @package _global_\ndefaults: [DIGITS_VAE, override /model: GAN, /evaluation: {option}]\n"
+        (tmp_path / "my" / "experiment" / f"{name}.yaml").write_text(text)
     (tmp_path / "my" / "experiment" / "nowhere.yaml").write_text("defaults: [DIGITS_VAE]\nparams: {z_dim: 3}\n")
 
 

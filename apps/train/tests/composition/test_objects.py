@@ -103,7 +103,7 @@ def test_values_equal_those_of_hydra(node: Any) -> None:
         ({"a": {"_target_": "frame_architectures.DiagonalNormal"}}, ["`a`", "missing", "`z_dim`"]),
         ({"a": {"_target_": "frame_architectures.DiagonalNormal", "z_dim": 0}}, ["`a`", "got 0"]),
         ({"a": {"_target_": "frame_architectures.DiagonalNormal", "z_dim": "3"}}, ["`a.z_dim`", "int", "'3'"]),
-        ({"a": {"b": "${c.d}"}}, ["`a.b`", "'c.d' not found"]),
+        ({"a": {"b": "${c.d}"}}, ["`a.b`", "refers to `c.d`, which does not exist"]),
         ({"a": {"b": "???"}}, ["`a.b`", "has no value (`???`)"]),
         ({"a": {"_target_": "builtins.dict", "x": "${b}"}, "b": ["${a}"]}, ["`a`", "refers to itself", "`a` → `b`"]),
         ({"a": {"_target_": "frame_train.optimization.AdamBatchOptimization", "_partial_": True, "lrr": 1}}, ["`lr`"]),

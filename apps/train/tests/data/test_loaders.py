@@ -212,14 +212,16 @@ def test_workers_read_the_batches_of_an_evaluation_in_order(n_examples: int) -> 
     data_set = Readers(torch.arange(n_examples))
     wanted = torch.randperm(n_examples).split(100)
     torch.manual_seed(0)
-    drawn = torch.rand(2)
+    drawn, drawn_next = torch.rand(2), torch.rand(2)
     torch.manual_seed(0)
     batches = list(read(data_set, wanted, num_workers=2))
     assert [batch["x"].tolist() for batch in batches] == [indices.tolist() for indices in wanted]
     assert os.getpid() not in {process for batch in batches for process in batch["process"].tolist()}
     assert torch.equal(torch.rand(2), drawn)  # this process drew nothing
-    again = read(data_set, wanted, num_workers=1)
-    assert all(torch.equal(batch["noise"], other["noise"]) for batch, other in zip(again, batches, strict=True))
+    for num_workers in (0, 1):
+        again = read(data_set, wanted, num_workers)
+        assert all(torch.equal(batch["noise"], other["noise"]) for batch, other in zip(again, batches, strict=True))
+    assert torch.equal(torch.rand(2), drawn_next)
 
 
 def test_in_memory_data_and_few_batches_are_read_by_this_process() -> None:

@@ -37,7 +37,7 @@ from frame_core.distributions import (
     sample_or_mean,
 )
 from frame_core.entry_logger import CheckpointLogger, EntryLogger, ResumableLog
-from frame_core.evaluation import Evaluation, check_requirements, run_evaluation, undisturbed
+from frame_core.evaluation import Evaluation, check_requirements, run_evaluation, seeded, undisturbed
 from frame_core.evaluation_view import EvaluationView, share
 from frame_core.freezing import freeze
 from frame_core.interval import Clock, Interval
@@ -156,6 +156,7 @@ __all__ = [
     "reparametrize",
     "run_evaluation",
     "sample_or_mean",
+    "seeded",
     "select_conditions",
     "share",
     "suggest",

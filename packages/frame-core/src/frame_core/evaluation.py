@@ -88,7 +88,7 @@ def run_evaluation(evaluation: Evaluation, optimization: Optimization) -> LogEnt
 def undisturbed(model: nn.Module) -> Generator[None]:
     """Switch to eval mode, disable gradients and set random seed 0; restore all three on exit."""
     training = {module: module.training for module in model.modules()}
-    with torch.no_grad(), _forked_random_states():
+    with torch.no_grad(), seeded(0):
         model.eval()
         try:
             yield
@@ -98,17 +98,21 @@ def undisturbed(model: nn.Module) -> Generator[None]:
 
 
 @contextmanager
-def _forked_random_states() -> Generator[None]:
-    """Seed Python, NumPy and torch (CPU and every accelerator) with 0, and restore their states on exit."""
+def seeded(seed: int) -> Generator[None]:
+    """Seed the generators of Python, NumPy and torch (CPU and every accelerator), and restore their states on exit.
+
+    Args:
+        seed: The seed, a non-negative number of at most 64 bits.
+    """
     numpy = sys.modules.get("numpy")  # core does not depend on NumPy; if it is not imported, nothing draws from it
     python_state = random.getstate()
     numpy_state = numpy.random.get_state() if numpy else None
     try:
         with torch.random.fork_rng(range(torch.accelerator.device_count()), device_type=_get_accelerator_type()):
-            torch.manual_seed(0)
-            random.seed(0)
+            torch.manual_seed(seed)
+            random.seed(seed)
             if numpy:
-                numpy.random.seed(0)
+                numpy.random.seed(seed % 2**32)
             yield
     finally:
         random.setstate(python_state)

@@ -11,8 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from frame_train.composition.compose import compose_what_can_be, prepare_config
 from frame_train.composition.exchange import drop_foreign_arguments
-from frame_train.composition.explanation import explain, iterate_keys
-from frame_train.composition.objects import Composition
+from frame_train.composition.explanation import explain
+from frame_train.composition.objects import Composition, iterate_keys
 from frame_train.composition.options import read_options
 from frame_train.composition.origins import locate
 from frame_train.composition.overrides import own_folders

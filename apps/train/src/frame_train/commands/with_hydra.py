@@ -13,12 +13,11 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from yaml import YAMLError
 
 from frame_train.api import train_config
 from frame_train.commands.exit_codes import get_exit_code, run_reported
 from frame_train.commands.grid import Job, find_grid, forget_grid, print_jobs, read_jobs, write_job
-from frame_train.composition.compose import explain_failure, get_overrides, prepare_hydra
+from frame_train.composition.compose import NOT_HYDRAS_OWN, explain_failure, get_overrides, prepare_hydra
 from frame_train.composition.explanation import explained
 from frame_train.composition.overrides import is_override, split_folders
 from frame_train.composition.settings import config_directory
@@ -71,7 +70,7 @@ def train_with_hydra(arguments: Sequence[str], resumes: bool, show_traceback: bo
     try:
         with explained(arguments):
             run()
-    except (OSError, ValueError, YAMLError, RecursionError) as error:
+    except NOT_HYDRAS_OWN as error:
         if jobs or isinstance(error, CompositionError):
             raise
         raise CompositionError(explain_failure(error, arguments)) from error

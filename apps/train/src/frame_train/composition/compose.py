@@ -21,6 +21,9 @@ from frame_train.composition.settings import config_directory, find_names_from_e
 from frame_train.errors import CompositionError
 
 _CHOICE = re.compile(r"\+?[\w/@]+=[\w/]+")
+NOT_HYDRAS_OWN = (AssertionError, OSError, RecursionError, ValueError, YAMLError)
+"""Errors that a mistake in a config file causes in Hydra."""
+
 _GROUP_WITHOUT_OPTION = re.compile(r"\+?[a-z/]+=(null|true|false|[\d.]+|\{.*\})")
 
 
@@ -40,18 +43,20 @@ def compose_config(arguments: Sequence[str]) -> DictConfig:
             return compose("train", get_overrides(arguments))
     except (HydraException, OmegaConfBaseException):
         raise
-    except (OSError, ValueError, YAMLError, RecursionError) as error:
+    except NOT_HYDRAS_OWN as error:
         raise CompositionError(explain_failure(error, arguments)) from error
 
 
 def explain_failure(error: Exception, arguments: Sequence[str]) -> str:
-    """Explain why Hydra could not compose a config, for an error that is not Hydra's own."""
+    """Explain why Hydra could not compose a config, for one of `NOT_HYDRAS_OWN`."""
     wrong = [argument for argument in arguments if _GROUP_WITHOUT_OPTION.fullmatch(argument)]
     if "Config group override must be" in str(error) and wrong:
         return f"`{wrong[0]}`: a group needs the name of an option. `~{wrong[0].partition('=')[0]}` removes the group."
     if isinstance(error, RecursionError):
         chosen = ", ".join(f"`{word}`" for word in arguments if _CHOICE.fullmatch(word))
         return f"An option lists itself in its `defaults`, directly or through other options. Look at {chosen}."
+    if isinstance(error, AssertionError):  # Hydra fails to name a list of options
+        return "In `defaults` of an experiment, every `override` must come after a list such as `/evaluation: [loss]`."
     return f"The config can't be composed: {error}"
 
 

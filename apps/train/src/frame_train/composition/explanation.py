@@ -1,16 +1,14 @@
 """Short messages for errors of Hydra and OmegaConf: expected, found, and the nearest valid name."""
 
 import re
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
-from typing import Any
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from frame_train.composition.compose import compose_what_can_be
+from frame_train.composition.objects import iterate_keys, suggest_key
 from frame_train.composition.settings import config_directory, recorded_environment
 from frame_train.errors import CompositionError, suggest
 
@@ -115,6 +113,10 @@ def _explain_missing_folder(folder: str, arguments: Sequence[str]) -> str:
     return f"`--config-dir` must be a folder, but {folder!r} was not found."
 
 
+def _explain_early_override(message: str, arguments: Sequence[str]) -> str:
+    return f"{message}. Move it to the end of `defaults`, before `_self_`."
+
+
 def _explain_kinds_that_differ(place: str, arguments: Sequence[str]) -> str:
     return f"{place}: expected a mapping of names to components, such as `callbacks`, got a list."
 
@@ -125,6 +127,7 @@ _HYDRA_SAYS: dict[str, Callable[[str, Sequence[str]], str]] = {
     "Ambiguous value for argument '(.+)'": _explain_ambiguous_value,
     "Additional config directory '(.+)' not found": _explain_missing_folder,
     r"Multiple values for (\S+)\.": _explain_choice_made_twice,
+    r"(In .+: Override .+ is defined before .+)\.\n": _explain_early_override,
     r"(In '.+'):[\s\S]*Cannot merge DictConfig with ListConfig": _explain_kinds_that_differ,
 }
 
@@ -135,30 +138,6 @@ def _list_keys(key: str, arguments: Sequence[str]) -> list[str]:
     groups = [folder.name for folder in config_directory().iterdir() if folder.is_dir()]
     config, _ = compose_what_can_be(others)
     return [name for name in (*iterate_keys(config), *groups) if name != key]
-
-
-def suggest_key(key: str, known: Sequence[str]) -> str:
-    """Suggest a sibling of a wrong key, or else a key of the same name elsewhere, or else any similar key."""
-    parent, dot, last = key.rpartition(".")
-    siblings = [name.removeprefix(parent + dot) for name in known if name.rpartition(".")[0] == parent]
-    nearest = get_close_matches(last, siblings, n=1)
-    if nearest:
-        return f" Did you mean `{parent}{dot}{nearest[0]}`?"
-    elsewhere = [name for name in known if name.endswith(f".{last}")]
-    if elsewhere:
-        return f" Did you mean `{elsewhere[0]}`?"
-    return "" if siblings else suggest(key, known)
-
-
-def iterate_keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
-    """Yield the full keys of a config."""
-    name: Any
-    for name in config:  # also a number, such as the position of a point of a schedule
-        yield f"{prefix}{name}"
-        if not OmegaConf.is_interpolation(config, name) and not OmegaConf.is_missing(config, name):
-            child = config[name]
-            if isinstance(child, DictConfig):
-                yield from iterate_keys(child, f"{prefix}{name}.")
 
 
 def _first_line(error: BaseException) -> str:

@@ -5,15 +5,15 @@ import importlib
 import re
 import sysconfig
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from copy import copy
 from difflib import get_close_matches
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from hydra.errors import HydraException
 from hydra.utils import instantiate as hydra_instantiate
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from frame_train.composition.foreign.allow_list import AllowList
@@ -196,8 +196,28 @@ def construct_target(
     try:
         return target(*positional, **arguments)
     except Exception as error:
-        where = "" if isinstance(error, ValueError | TypeError | OSError) else " (`--traceback` shows where.)"
-        raise CompositionError(f"`{key}` ({describe(target)}): {error}{where}", key) from error
+        raise CompositionError(f"`{key}` ({describe(target)}): {describe_error(error)}", key) from error
+
+
+def describe_error(error: Exception) -> str:
+    """Return the message of an error, with its type if it is unclear alone, and the line of the user's code."""
+    is_unclear = isinstance(error, KeyError | AttributeError) or not str(error)
+    message = f"{type(error).__name__}: {error}" if is_unclear else str(error).strip()
+    line = _find_own_line(error)
+    return f"{message} ({line})" if line else message
+
+
+def _find_own_line(error: Exception) -> str:
+    """Return the innermost line of code of an error that is neither ours nor a library's; empty if there is none."""
+    calls = [
+        (frame.f_code.co_filename, line, frame.f_globals) for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
+    own = [
+        f"{file}, line {line}"
+        for file, line, names in calls
+        if not file.startswith(("<", *_INSTALLED)) and names["__name__"].partition(".")[0] not in _KNOWN_PACKAGES
+    ]
+    return own[-1] if own else ""
 
 
 def get_key(node: DictConfig | ListConfig, name: Any = None) -> str:
@@ -219,8 +239,37 @@ def read_entry(node: DictConfig | ListConfig, name: Any) -> Any:
     except OmegaConfBaseException as error:
         key = get_key(node, name)
         reason = str(error).splitlines()[0]
+        unknown = re.fullmatch(r"Interpolation key '(\w[\w.]*)' not found", reason)
+        if unknown:
+            root = cast(DictConfig, node._get_root())  # pyright: ignore[reportPrivateUsage]
+            hint = suggest_key(unknown[1], list(iterate_keys(root)))
+            raise CompositionError(f"`{key}` refers to `{unknown[1]}`, which does not exist.{hint}", key) from error
         cause = re.fullmatch(r'KeyError raised while resolving interpolation: "(.+)"', reason)
         raise CompositionError(f"`{key}`: {cause[1] if cause else reason}.", key) from error
+
+
+def suggest_key(key: str, known: Sequence[str]) -> str:
+    """Suggest a sibling of a wrong key, or else a key of the same name elsewhere, or else any similar key."""
+    parent, dot, last = key.rpartition(".")
+    siblings = [name.removeprefix(parent + dot) for name in known if name.rpartition(".")[0] == parent]
+    nearest = get_close_matches(last, siblings, n=1)
+    if nearest:
+        return f" Did you mean `{parent}{dot}{nearest[0]}`?"
+    elsewhere = [name for name in known if name.endswith(f".{last}")]
+    if elsewhere:
+        return f" Did you mean `{elsewhere[0]}`?"
+    return "" if siblings else suggest(key, known)
+
+
+def iterate_keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
+    """Yield the full keys of a config."""
+    name: Any
+    for name in config:  # also a number, such as the position of a point of a schedule
+        yield f"{prefix}{name}"
+        if not OmegaConf.is_interpolation(config, name) and not OmegaConf.is_missing(config, name):
+            child = config[name]
+            if isinstance(child, DictConfig):
+                yield from iterate_keys(child, f"{prefix}{name}.")
 
 
 def _identity(value: Any) -> Any:

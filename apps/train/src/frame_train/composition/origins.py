@@ -16,6 +16,7 @@ from frame_train.composition.settings import config_directory, workspace
 from frame_train.errors import CompositionError, raise_any
 
 COMMAND_LINE = "the command line"
+_NOTHING = object()
 
 
 @contextmanager
@@ -47,7 +48,8 @@ def locate(
         message = str(problem)
         key, reference = _find_value(problem, config)
         source = "" if reference in message else f" It comes from `{reference}`."
-        files = origins.find(reference or key) if origins is not None else []
+        exists = OmegaConf.select(config, reference or key, default=_NOTHING, throw_on_resolution_failure=False)
+        files = origins.find(key if exists is _NOTHING else reference or key) if origins is not None else []
         located = CompositionError(message, origin=source + (f"\n  in {', '.join(files)}" if files else ""))
         kept.setdefault(re.sub("^`.*?`", "", message) + reference if reference else message, located)
     return list(kept.values())
@@ -117,9 +119,6 @@ def _nest(package: str, content: Any) -> Any:
     for name in reversed(list(filter(None, package.split(".")))):
         content = {name: content}
     return content
-
-
-_NOTHING = object()
 
 
 def _holds(content: Any, names: Sequence[str]) -> bool:

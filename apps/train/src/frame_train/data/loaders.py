@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, distributed
 from torch.utils.data import DataLoader, Dataset
 
-from frame_core import Optimization, SizedDataset, find_collate_fn, get_batch, is_in_memory
+from frame_core import Optimization, SizedDataset, find_collate_fn, get_batch, is_in_memory, seeded
 from frame_train.data.placement import place, read_free_memory
 from frame_train.data.sampling import Batch, ShuffledBatches, StepGroups
 from frame_train.data.seeding import derive_seed, get_run_seed, seed_generators
@@ -154,31 +154,40 @@ def make_train_loader(
 
 
 def read_with_workers(data_set: SizedDataset, batches: Sequence[Tensor], num_workers: int) -> Iterator[dict[str, Any]]:
-    """Read the batches of an evaluation with data-loading workers.
+    """Read the batches of an evaluation with data-loading workers, or in this process if there are none or one chunk.
 
     Workers read a batch in chunks, because it may exceed the shared memory of the processes. A ``collate_fn`` receives
-    all examples of a batch at once, because it may pad chunks to different lengths.
+    all examples of a batch at once, because it may pad chunks to different lengths. Each chunk has its own seed, so the
+    examples do not depend on the number of workers.
 
     Args:
         data_set: The data set.
         batches: The indices of each batch.
-        num_workers: Number of data-loading workers, at least one.
+        num_workers: Number of data-loading workers.
     """
     size = _CHUNK if find_collate_fn(data_set) is None else max(map(len, batches), default=1)
     chunks = [indices.split(size) for indices in batches]
-    if sum(map(len, chunks)) <= 1:
-        return (get_batch(data_set, indices) for indices in batches)
-    seeded = [Batch(chunk, derive_seed(0, "evaluation", index)) for index, chunk in enumerate(chain(*chunks))]
-    loader = DataLoader(
-        _Batches(data_set),
-        batch_size=None,
-        sampler=seeded,
-        num_workers=min(num_workers, len(seeded)),
-        worker_init_fn=_ignore_signals,
-        generator=torch.Generator(),  # so that the loader does not use the generator of the evaluation
-    )
-    read = iter(loader)
+    wanted = [Batch(chunk, derive_seed(0, "evaluation", index)) for index, chunk in enumerate(chain(*chunks))]
+    if num_workers == 0 or len(wanted) == 1:
+        read = _read_here(_Batches(data_set), wanted)
+    else:
+        loader = DataLoader(
+            _Batches(data_set),
+            batch_size=None,
+            sampler=wanted,
+            num_workers=min(num_workers, len(wanted)),
+            worker_init_fn=_ignore_signals,
+            generator=torch.Generator(),  # so that the loader does not use the generator of the evaluation
+        )
+        read = iter(loader)
     return (_join(list(islice(read, len(of_batch)))) for of_batch in chunks)
+
+
+def _read_here(data_set: _Batches, batches: Sequence[Batch]) -> Iterator[Any]:
+    for batch in batches:
+        with seeded(batch.seed):  # this process also draws the noise of the evaluation
+            read = data_set[batch]
+        yield read
 
 
 def _join(chunks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -201,7 +210,7 @@ class DataWithWorkers(Mapping[str, SizedDataset]):
 
     def __getitem__(self, split: str) -> SizedDataset:
         data_set = cast(SizedDataset | None, self._optimization.data[split])
-        if data_set is None or self._num_workers == 0 or is_in_memory(data_set):
+        if data_set is None or is_in_memory(data_set):
             return cast(SizedDataset, data_set)
         return _DatasetWithWorkers(data_set, self._num_workers)
 

@@ -23,6 +23,7 @@ from frame_core import (
     undisturbed,
 )
 from frame_train.callbacks import EvaluationCallback
+from frame_train.composition.objects import describe_error
 from frame_train.data.augmentation import augment
 from frame_train.errors import CompositionError, collected
 from frame_train.experiment.compatibility import run_check
@@ -74,7 +75,7 @@ def find_evaluation_problems(parts: Parts) -> Iterator[CompositionError]:
             logged += name_numbers(callback.name, _evaluate(callback, parts.subject))
         except Exception as error:
             is_complete = False
-            problem = CompositionError(f"`{key}`: {_describe_error(error)}", f"{key}.evaluator")
+            problem = CompositionError(f"`{key}`: {describe_error(error)}", f"{key}.evaluator")
             problem.__cause__ = error
             yield problem
     if is_complete:
@@ -136,7 +137,7 @@ def _compute_loss(optimization: Optimization, networks: Mapping[nn.Module, str])
             quantities: Any = optimization.model.compute_loss(batch, 0)
     except Exception as error:
         key, given = calls[-1] if calls else (model_key, "")
-        message = f"`{key}`: the loss of two training examples can't be computed{given}: {_describe_error(error)}"
+        message = f"`{key}`: the loss of two training examples can't be computed{given}: {describe_error(error)}"
         raise CompositionError(message, key) from error
     problem = _find_wrong_quantity(quantities)
     if problem:
@@ -180,7 +181,7 @@ def _read_examples(optimization: Optimization) -> dict[str, Any]:
         data_set = get_split(optimization.data, "train")
         return get_batch(data_set, torch.arange(min(2, len(data_set))))
     except Exception as error:
-        message = f"`data.train`: two examples can't be read: {_describe_error(error)}"
+        message = f"`data.train`: two examples can't be read: {describe_error(error)}"
         raise CompositionError(message, "data.train") from error
 
 
@@ -257,7 +258,7 @@ def _made_optimizers(parts: Parts) -> Generator[tuple[Sequence[Optimizable], Seq
         try:
             made = make_optimizers(parts.module)
         except Exception as error:
-            message = f"`optimization`: the optimizer can't be created: {str(error).rstrip('.')}."
+            message = f"`optimization`: the optimizer can't be created: {describe_error(error)}"
             raise CompositionError(message, "optimization") from error
         yield made
 
@@ -267,8 +268,3 @@ def _name_parameters(names: Sequence[str], what: str) -> Iterator[CompositionErr
         listed = ", ".join(f"`{name}`" for name in names[:4])
         more = f" and {len(names) - 4} more" if len(names) > 4 else ""
         yield CompositionError(f"`optimization`: the parameters {listed}{more} {what}.", "optimization")
-
-
-def _describe_error(error: Exception) -> str:
-    """Return the message of an error, with its type if the message alone is unclear."""
-    return f"{type(error).__name__}: {error}" if isinstance(error, KeyError | AttributeError) else str(error)

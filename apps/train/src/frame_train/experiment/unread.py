@@ -6,7 +6,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from frame_train.composition.explanation import iterate_keys, suggest_key
+from frame_train.composition.objects import iterate_keys, suggest_key
 from frame_train.composition.overrides import is_override, own_folders
 from frame_train.composition.settings import config_directory
 from frame_train.errors import CompositionError
