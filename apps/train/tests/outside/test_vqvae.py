@@ -31,7 +31,7 @@ def test_codes_are_nearest_and_most_are_used(project: Project, result: Result) -
 def test_the_representation_and_the_reconstruction_improve(project: Project, result: Result) -> None:
     metrics = project.load(result).metrics["Loss/Validation/reconstruction"].dropna()
     assert metrics.iloc[-1] < metrics.iloc[0]
-    assert result.last["LinearProbe/Validation"] > 0.5
+    assert result.last["LinearProbe/Validation"] > 0.3  # 0.1 by chance
     assert (result.directory / "images").is_dir()
 
 
