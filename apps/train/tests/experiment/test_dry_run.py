@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +77,32 @@ def test_train_and_check_report_a_broken_loss_and_leave_nothing(
     )
     assert "Traceback" not in result.errors
     assert [path.name for path in tmp_path.iterdir() if path.suffix != ".py" and path.name != "__pycache__"] == []
+
+
+OWN_GAN = """
+from frame_models import GenerativeAdversarialNetwork
+
+class Gan(GenerativeAdversarialNetwork):
+    def compute_{part}_loss(self, data, data_idx):
+        return {{"loss": super().compute_{part}_loss(data, data_idx)["loss"].item()}}
+"""
+
+
+IMAGES = (
+    "~data",
+    "+data.train={_target_: torchvision.datasets.FakeData, size: 4, image_size: [1, 28, 28]}",
+    "+data.train.transform={_target_: torchvision.transforms.ToTensor}",
+)
+
+
+@pytest.mark.parametrize("changes", [IMAGES, ["--check"]])
+@pytest.mark.parametrize("part", ["generator", "discriminator"])
+def test_both_losses_of_an_adversarial_model_are_tried_before_the_first_step(
+    changes: Sequence[str], part: str, train: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / f"own_gan_{part}.py").write_text(OWN_GAN.format(part=part))
+    result = train("+experiment=MNIST_GAN", "logging=none", f"model._target_=own_gan_{part}.Gan", *changes)
+    assert result.code == 2
+    assert f"`model`: `Gan.compute_{part}_loss` must return a tensor with a gradient as `loss`, got " in result.errors
+    assert "Traceback" not in result.errors
+    assert not (tmp_path / "runs").exists()

@@ -28,6 +28,7 @@ from frame_train.data.augmentation import augment
 from frame_train.errors import CompositionError, collected
 from frame_train.experiment.compatibility import run_check
 from frame_train.experiment.parts import Parts
+from frame_train.optimization.adversarial import AdversarialOptimization
 from frame_train.optimization.learning_rate import check_lengths
 from frame_train.optimization.lightning_internals import attached, make_optimizers
 from frame_train.optimization.module import OptimizationModule
@@ -39,7 +40,7 @@ def find_loss_problems(parts: Parts) -> list[CompositionError]:
     problems: list[CompositionError] = []
     if parts.subject is not None and _has_loss(parts.subject):
         with undisturbed(parts.subject.model), torch.enable_grad(), collected(problems):
-            _compute_loss(parts.subject, parts.networks)
+            _compute_losses(parts.subject, parts.networks)
     return problems
 
 
@@ -49,7 +50,8 @@ def find_gradient_problems(parts: Parts) -> list[CompositionError]:
     if parts.subject is not None and _has_loss(parts.subject):
         with collected(problems):
             parts.subject.model.train()
-            _compute_gradients(_compute_loss(parts.subject, parts.networks))
+            for loss in _compute_losses(parts.subject, parts.networks):
+                _compute_gradients(loss)
             parameters = [(name, part) for name, part in parts.subject.model.named_parameters() if part.requires_grad]
             names = [name for name, part in parameters if part.grad is None]
             problems += _name_parameters(names, "get no gradient from the loss. Freeze them, or remove their component")
@@ -121,30 +123,32 @@ def _has_loss(optimization: Optimization) -> bool:
     return hasattr(optimization.model, "compute_loss")
 
 
-def _compute_loss(optimization: Optimization, networks: Mapping[nn.Module, str]) -> Tensor:
-    """Compute the loss of two training examples.
+def _compute_losses(optimization: Optimization, networks: Mapping[nn.Module, str]) -> list[Tensor]:
+    """Compute each loss that the optimization minimizes, of two training examples.
 
     Raises:
-        CompositionError: The loss can't be computed, or the model violates the contract of `Model.compute_loss`.
+        CompositionError: A loss can't be computed, or the model violates the contract of `Model.compute_loss`.
     """
-    model_key = networks.get(optimization.model, "optimization")
+    model = optimization.model
+    model_key = networks.get(model, "optimization")
+    is_adversarial = isinstance(optimization, AdversarialOptimization)
+    methods = ("compute_discriminator_loss", "compute_generator_loss") if is_adversarial else ("compute_loss",)
     calls: list[tuple[str, str]] = []
     batch = _read_examples(optimization)
     try:
         with _recorded_calls(networks, calls):
             if isinstance(optimization, OptimizationModule) and optimization.augmentation is not None:
                 augment(batch, optimization.augmentation)
-            quantities: Any = optimization.model.compute_loss(batch, 0)
+            computed: dict[str, Any] = {method: getattr(model, method)(batch, 0) for method in methods}
     except Exception as error:
         key, given = calls[-1] if calls else (model_key, "")
         message = f"`{key}`: the loss of two training examples can't be computed{given}: {describe_error(error)}"
         raise CompositionError(message, key) from error
-    problem = _find_wrong_quantity(quantities)
-    if problem:
-        raise CompositionError(
-            f"`{model_key}`: `{type(optimization.model).__name__}.compute_loss` {problem}", model_key
-        )
-    return quantities["loss"]
+    for method, quantities in computed.items():
+        problem = _find_wrong_quantity(quantities)
+        if problem:
+            raise CompositionError(f"`{model_key}`: `{type(model).__name__}.{method}` {problem}", model_key)
+    return [quantities["loss"] for quantities in computed.values()]
 
 
 def _find_wrong_quantity(quantities: Any) -> str:
