@@ -6,8 +6,8 @@ import torch
 from scipy.linalg import sqrtm
 from torch import Tensor, nn
 
-from frame_core import GenerativeModel, run_evaluation
-from frame_core.testing import TinyModel, TinyOptimization
+from frame_core import GenerativeModel, check_requirements, run_evaluation
+from frame_core.testing import TinyConditionalModel, TinyModel, TinyOptimization
 from frame_eval import FrechetDistanceEvaluation
 from frame_eval.frechet_distance import compute_frechet_distance
 
@@ -82,6 +82,30 @@ def test_features_that_are_not_finite_vectors_are_refused(features: nn.Module, m
 def test_bad_numbers_of_samples_are_refused(n_samples: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match=r"^`n_samples` must be "):
         FrechetDistanceEvaluation("valid", nn.Identity(), n_samples)
+
+
+class OfLabels(TinyConditionalModel):
+    """Samples the label itself."""
+
+    def sample(self, sample_shape: torch.Size = torch.Size([]), sample_output: bool = False, *, y: Tensor) -> Tensor:
+        return y.double().view(*sample_shape, -1, 1)
+
+
+def test_a_conditional_model_generates_for_the_labels_of_the_split() -> None:
+    """With labels 0, 1 and 9, the generated and the real features have the same distribution, with more samples too."""
+    data = {"valid": [{"x": torch.tensor([float(y)]).double(), "y": torch.tensor(y)} for y in [0, 1, 9] * 10]}
+    optimization = TinyOptimization(model=OfLabels(), data=data)
+    evaluation = FrechetDistanceEvaluation("valid", nn.Identity(), 2500)
+    check_requirements(evaluation, optimization)
+    assert run_evaluation(evaluation, optimization).value < 0.1
+
+
+def test_a_conditional_model_needs_its_conditions_in_the_split() -> None:
+    data = {"valid": [{"x": torch.zeros(1, 4, 4)}]}
+    with pytest.raises(TypeError, match=r"`TinyConditionalModel.sample` needs `y`. Set `evaluate_on` to a split"):
+        check_requirements(
+            FrechetDistanceEvaluation("valid", nn.Flatten()), TinyOptimization(model=TinyConditionalModel(), data=data)
+        )
 
 
 def test_a_model_that_samples_is_required() -> None:

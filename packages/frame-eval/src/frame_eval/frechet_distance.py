@@ -1,13 +1,14 @@
 """Fréchet distance of generated and real examples."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
 
-from frame_core import SCALAR_ENTRY, Evaluation, GenerativeModel, LogEntry, Optimization, check_count
+from frame_core import SCALAR_ENTRY, Evaluation, GenerativeModel, LogEntry, Optimization, check_count, get_split
 from frame_eval.batches import BATCH_SIZE, iterate_split
+from frame_eval.conditions import check_conditions, read_conditions
 from frame_eval.device import move_to_model
 
 
@@ -17,6 +18,8 @@ class FrechetDistanceEvaluation(Evaluation):
     Both sets of features are treated as normal distributions: |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). With the
     features of the Inception network, this is the FID. Distances on other features are comparable only with one
     another; that of two halves of the real examples is the floor.
+
+    A conditional model generates each example given the conditions of a random example of the split, such as its label.
 
     Args:
         evaluate_on: Name of the split, using all its examples.
@@ -40,18 +43,34 @@ class FrechetDistanceEvaluation(Evaluation):
         self.features = features
         self.n_samples = check_count("n_samples", n_samples, minimum=2)
 
+    def check(self, optimization: Optimization) -> None:
+        """Check that the model's ``sample`` is given what it needs.
+
+        Raises:
+            TypeError: A condition is missing.
+        """
+        assert isinstance(optimization.model, GenerativeModel)  # `requires`
+        check_conditions(optimization.model, read_conditions(optimization, self.evaluate_on, torch.arange(1)))
+
     def evaluate(self, optimization: Optimization) -> LogEntry:
         """Compute the distance.
 
         Raises:
             ValueError: The features are not vectors, or not finite.
         """
-        model = optimization.model
-        assert isinstance(model, GenerativeModel)  # `requires`
         sizes = [min(BATCH_SIZE, self.n_samples - start) for start in range(0, self.n_samples, BATCH_SIZE)]
         real = self._compute(batch["x"] for batch in iterate_split(optimization, self.evaluate_on, BATCH_SIZE))
-        fake = self._compute(model.sample(torch.Size([size])) for size in sizes)
+        fake = self._compute(self._generate(optimization, size) for size in sizes)
         return LogEntry(data_type=SCALAR_ENTRY, value=compute_frechet_distance(real, fake).item())
+
+    def _generate(self, optimization: Optimization, n_samples: int) -> Tensor:
+        """Generate examples, given the conditions of random examples if the model is conditional."""
+        assert isinstance(optimization.model, GenerativeModel)  # `requires`
+        sample: Callable[..., Tensor] = optimization.model.sample
+        if not read_conditions(optimization, self.evaluate_on, torch.arange(1)):
+            return sample(torch.Size([n_samples]))
+        indices = torch.randint(len(get_split(optimization.data, self.evaluate_on)), (n_samples,))
+        return sample(torch.Size([]), **read_conditions(optimization, self.evaluate_on, indices))
 
     def _compute(self, batches: Iterable[Tensor]) -> Tensor:
         """Compute the features of batches of examples, of shape (n_examples, n_features)."""

@@ -8,18 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from frame_core import (
-    Evaluation,
-    GenerativeModel,
-    LogEntry,
-    Optimization,
-    check_count,
-    get_batch,
-    get_split,
-    select_conditions,
-    suggest,
-)
-from frame_eval.device import move_batch_to_model
+from frame_core import Evaluation, GenerativeModel, LogEntry, Optimization, check_count, get_split, suggest
+from frame_eval.conditions import check_conditions, read_conditions
 from frame_eval.images import make_grid_entry, spread_indices
 
 
@@ -56,7 +46,7 @@ class ImageSampleEvaluation(Evaluation):
         assert isinstance(optimization.model, GenerativeModel)  # `requires`
         sample = optimization.model.sample
         _, *parameters = signature(sample).parameters.values()
-        choices = {part.name: part.default for part in parameters if part.kind is not Parameter.VAR_KEYWORD}
+        choices = [part.name for part in parameters if part.kind is not Parameter.VAR_KEYWORD]
         unknown = [name for name in self.sampling if name not in choices]
         if unknown and len(choices) == len(parameters):
             raise TypeError(
@@ -64,13 +54,7 @@ class ImageSampleEvaluation(Evaluation):
                 f"parameters of `{sample.__qualname__}`: {', '.join(f'`{name}`' for name in choices)}."
                 f"{suggest(unknown[0], ['n_pictures', 'evaluate_on', *choices])}"
             )
-        given = {*self.sampling, *self._select_conditions(optimization, n_pictures=1)}
-        missing = [name for name, default in choices.items() if default is Parameter.empty and name not in given]
-        if missing:
-            raise TypeError(
-                f"`{sample.__qualname__}` needs `{missing[0]}`. Set `evaluate_on` to a split whose examples have it, "
-                f"or set `{missing[0]}` itself."
-            )
+        check_conditions(optimization.model, {*self.sampling, *self._read_conditions(optimization, n_pictures=1)})
 
     def evaluate(self, optimization: Optimization) -> LogEntry:
         """Draw the grid.
@@ -79,18 +63,15 @@ class ImageSampleEvaluation(Evaluation):
             ValueError: The samples are not images with 1 or 3 channels.
         """
         assert isinstance(optimization.model, GenerativeModel)  # `requires`
-        conditions = self._select_conditions(optimization, self.n_pictures)
+        conditions = self._read_conditions(optimization, self.n_pictures)
         sample: Callable[..., Tensor] = optimization.model.sample
         images = sample(torch.Size([] if conditions else [self.n_pictures]), **conditions, **self.sampling)
         return make_grid_entry(images, n_columns=ceil(sqrt(len(images))))
 
-    def _select_conditions(self, optimization: Optimization, n_pictures: int) -> dict[str, Any]:
+    def _read_conditions(self, optimization: Optimization, n_pictures: int) -> dict[str, Any]:
         """Return the conditions of examples of the split that the model takes; none if no split is named."""
         if not self.evaluate_on:
             return {}
-        model = optimization.model
-        assert isinstance(model, GenerativeModel)  # `requires`
-        data_set = get_split(optimization.data, self.evaluate_on)
-        batch = get_batch(data_set, spread_indices(len(data_set), n_pictures))
-        conditions = select_conditions(model, batch)
-        return move_batch_to_model({name: conditions[name] for name in conditions if name not in self.sampling}, model)
+        indices = spread_indices(len(get_split(optimization.data, self.evaluate_on)), n_pictures)
+        conditions = read_conditions(optimization, self.evaluate_on, indices)
+        return {name: conditions[name] for name in conditions if name not in self.sampling}
