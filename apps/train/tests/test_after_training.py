@@ -56,4 +56,4 @@ def test_the_guide_runs_as_written(
     logged = names["run"].metrics
     assert logged.dropna(subset="LogLikelihood/Validation")["trainer/global_step"].tolist() == [42, 84]
     assert logged["ELBO/Validation"].dropna().nunique() == 1
-    assert len(logged["ELBO/Validation"].dropna()) == 2
+    assert len(logged["ELBO/Validation"].dropna()) == 3

@@ -1,5 +1,6 @@
 import json
 import logging
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,8 @@ from omegaconf import OmegaConf
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 import frame_train
-from frame_train import CompositionError, Result, TrainingError
+from frame_core import Evaluation, LogEntry
+from frame_train import CompositionError, EvaluationError, Result, TrainingError
 
 SMALL = ("+experiment=DIGITS_VAE", "logging=none", "~callbacks.progress_bar", "trainer.limit_train_batches=2")
 
@@ -104,6 +106,52 @@ def test_train_resumes_a_run(arguments: list[str]) -> None:
     assert frame_train.train([f"resume={first.directory}"]) == second  # it is complete
 
 
+def test_evaluate_returns_the_numbers_of_each_checkpoint_and_appends_them_to_the_logs(arguments: list[str]) -> None:
+    periodic = ["callbacks/checkpoint@callbacks=[last,periodic]", "callbacks.periodic_checkpoint.save_every=1 epoch"]
+    run = frame_train.train([*arguments, *periodic, "monitor.metric=null"])
+    before = get_process_state()
+    numbers = frame_train.evaluate([f"run={run.directory}", "weights=all", "~evaluation.elbo_train"])
+    assert get_process_state() == before
+    assert list(numbers) == [2, 4]
+    assert numbers[4] == {"ELBO/Validation": run.last["ELBO/Validation"]}
+    logged = frame_train.load_run(run.directory).metrics[["trainer/global_step", "ELBO/Validation"]].dropna()
+    assert logged.values.tolist()[-2:] == [[step, numbers[step]["ELBO/Validation"]] for step in (2, 4)]
+
+
+class FailingEvaluation(Evaluation):
+    """Raises an error."""
+
+    def __init__(self, evaluate_on: str, n_samples: int, n_latent_samples: int) -> None:
+        self.evaluate_on = evaluate_on
+
+    def evaluate(self, optimization: Any) -> LogEntry:
+        raise KeyError("nothing there")
+
+
+def test_a_failed_evaluation_is_an_exception_after_the_others_have_run(trained: Path, tmp_path: Path) -> None:
+    directory = shutil.copytree(trained, tmp_path / "run")
+    failing = f"evaluation.elbo_train.evaluator={{_target_:{__name__}.FailingEvaluation}}"
+    with pytest.raises(EvaluationError, match=r"^`evaluation.elbo_train` failed at step 4: KeyError: 'nothing there'"):
+        frame_train.evaluate([f"run={directory}", "+evaluation=elbo", "evaluation.elbo_validation.name=A", failing])
+    assert frame_train.load_run(directory).metrics["A"].notna().any()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ([], "`run` is missing. Set `run=FOLDER`"),
+        (["run=nowhere"], "There is no run 'nowhere'"),
+        (["rum=nowhere"], "`evaluate` has no key `rum`, only .* Did you mean `run`?"),
+        (["stray"], "`stray` must be `key=value`"),
+        (["run=nowhere", "+evaluation=elb"], "`evaluation` has no option `elb`.*Did you mean `elbo`?"),
+        (["run=nowhere", "--config-dir=nowhere"], "`--config-dir` must be a folder"),
+    ],
+)
+def test_a_mistake_of_an_evaluation_is_an_exception(wrong: list[str], message: str) -> None:
+    with pytest.raises(CompositionError, match=message):
+        frame_train.evaluate(wrong)
+
+
 def test_a_signal_ends_a_training_that_can_be_resumed(arguments: list[str]) -> None:
     result = frame_train.train([*arguments, f"+callbacks.stop._target_={__name__}.StopAfterStep"])
     assert (result.status, result.stopped_by) == ("stopped", signal.SIGINT)
@@ -139,9 +187,10 @@ def test_a_mistake_is_an_exception_with_the_message_of_the_command(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_arguments_must_be_a_list() -> None:
+@pytest.mark.parametrize("function", [frame_train.train, frame_train.evaluate])
+def test_arguments_must_be_a_list(function: Any) -> None:
     with pytest.raises(TypeError, match="must be a list"):
-        frame_train.train("+experiment=DIGITS_VAE")
+        function("+experiment=DIGITS_VAE")
 
 
 @pytest.mark.parametrize("global_step", [0, 1])

@@ -7,20 +7,32 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from frame_train.api import train
-    from frame_train.errors import CompositionError, TrainingError
+    from frame_train.api import evaluate, train
+    from frame_train.errors import CompositionError, EvaluationError, TrainingError
     from frame_train.runs.result import Result
     from frame_train.runs.stored import Run, load_run
     from frame_train.runs.transfer.pretrained import Pretrained
 
-__all__ = ["CompositionError", "Pretrained", "Result", "Run", "TrainingError", "load_run", "train"]
+__all__ = [
+    "CompositionError",
+    "EvaluationError",
+    "Pretrained",
+    "Result",
+    "Run",
+    "TrainingError",
+    "evaluate",
+    "load_run",
+    "train",
+]
 
 _MODULES = {
     "CompositionError": "errors",
+    "EvaluationError": "errors",
     "Pretrained": "runs.transfer.pretrained",
     "Result": "runs.result",
     "Run": "runs.stored",
     "TrainingError": "errors",
+    "evaluate": "api",
     "load_run": "runs.stored",
     "train": "api",
 }

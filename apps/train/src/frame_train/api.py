@@ -1,10 +1,17 @@
-"""Training from Python, for the command, notebooks and other programs."""
+"""Training and evaluation from Python, for the commands, notebooks and other programs."""
 
+import re
 from collections.abc import Sequence
 
 from omegaconf import DictConfig
 
-from frame_train.composition.compose import compose_config, list_task_overrides, prepare_config
+from frame_train.composition.compose import (
+    DELETION,
+    compose_config,
+    compose_evaluation,
+    list_task_overrides,
+    prepare_config,
+)
 from frame_train.composition.explanation import explained
 from frame_train.composition.origins import located
 from frame_train.composition.overrides import is_override
@@ -27,14 +34,45 @@ def train(arguments: Sequence[str]) -> Result:
         CompositionError: The config has a mistake.
         TrainingError: Training can't continue.
     """
-    if isinstance(arguments, str):
-        raise TypeError(f"`arguments` must be a list such as `[{arguments!r}]`, got a string.")
+    _check_list(arguments)
     with explained(arguments):
         where = next((word[7:] for word in arguments if word.startswith("resume=")), None)
         others = [word for word in arguments if not word.startswith("resume=")]
         if where in (None, "auto"):
             return train_config(compose_config(others), others, resumes=where == "auto")
         return _resume(where, list(filter(is_override, others)))
+
+
+def evaluate(arguments: Sequence[str]) -> dict[int, dict[str, float]]:
+    """Evaluate a stored run, given the arguments of the command `evaluate`, and append the results to its logs.
+
+    ``evaluate(["run=RUN", "weights=best"])`` is equal to ``evaluate run=RUN weights=best``.
+
+    Args:
+        arguments: Overrides and ``--config-dir=…``, as on the command line.
+
+    Returns:
+        The numbers by name, for the global step of each evaluated checkpoint.
+
+    Raises:
+        CompositionError: The config has a mistake, or the run can't be loaded.
+        EvaluationError: Evaluations failed. The results of the others are logged.
+    """
+    _check_list(arguments)
+    with explained(()):
+        return evaluate_config(compose_evaluation(arguments), arguments)
+
+
+def evaluate_config(config: DictConfig, arguments: Sequence[str]) -> dict[int, dict[str, float]]:
+    """Evaluate a stored run, given a composed config and the arguments that it is composed from."""
+    from frame_train.evaluating import evaluate_run  # torch and Lightning are imported only where needed
+
+    return evaluate_run(
+        config,
+        adds_evaluations=any(re.match(r"\+*evaluation=", argument) for argument in arguments),
+        sets_device=any(argument.startswith(("device=", "device.")) for argument in arguments),
+        deletions=[argument[1:].partition("=")[0] for argument in arguments if argument.startswith(DELETION)],
+    )
 
 
 def train_config(config: DictConfig, arguments: Sequence[str], resumes: bool) -> Result:
@@ -75,3 +113,8 @@ def _resume(where: str, overrides: Sequence[str]) -> Result:
     with located(config):
         prepare_config(config)
         return resume(config, resumption)
+
+
+def _check_list(arguments: Sequence[str]) -> None:
+    if isinstance(arguments, str):
+        raise TypeError(f"`arguments` must be a list such as `[{arguments!r}]`, got a string.")

@@ -49,6 +49,10 @@ class TrainingError(RuntimeError):
     """An unrecoverable training failure, reported without a traceback, with exit code 1."""
 
 
+class EvaluationError(RuntimeError):
+    """Failed evaluations of a stored run, with exit code 1. The results of the other evaluations are logged."""
+
+
 def raise_any(problems: Iterable[CompositionError]) -> None:
     """Raise the mistakes, each once, if there are any.
 

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
@@ -16,7 +15,7 @@ from frame_train.callbacks import EvaluationCallback
 from frame_train.callbacks.evaluation import make_view
 from frame_train.composition.foreign.allow_list import NotAllowedError
 from frame_train.console import print_notice
-from frame_train.errors import CompositionError, raise_any, suggest
+from frame_train.errors import CompositionError, EvaluationError, raise_any, suggest
 from frame_train.experiment.compatibility import find_mismatches
 from frame_train.experiment.parts import Parts
 from frame_train.files import without_local_settings
@@ -29,23 +28,10 @@ from frame_train.terminal import print_closing, print_values, quiet_libraries
 _N_LINES = 3
 
 
-@dataclass(frozen=True)
-class Failure:
-    """An evaluation that raised, with its global step."""
-
-    key: str
-    global_step: int
-    error: Exception
-
-    def __str__(self) -> str:
-        text = "\n".join(str(self.error).splitlines()[:_N_LINES])
-        return f"`{self.key}` failed at step {self.global_step}: {type(self.error).__name__}: {text}"
-
-
 @quiet_libraries()
-def evaluate(
+def evaluate_run(
     config: DictConfig, adds_evaluations: bool, sets_device: bool, deletions: Sequence[str] = ()
-) -> list[Failure]:
+) -> dict[int, dict[str, float]]:
     """Evaluate the checkpoints of a run, and append the results to its logs.
 
     Args:
@@ -55,10 +41,11 @@ def evaluate(
         deletions: Keys of evaluations to skip, such as ``evaluation.elbo_train``.
 
     Returns:
-        The evaluations that raised. The results of the others are logged.
+        The numbers by name, for the global step of each checkpoint.
 
     Raises:
         CompositionError: The run can't be loaded, or an evaluation does not work with it.
+        EvaluationError: Evaluations raised an error. The results of the others are logged.
     """
     options = cast(dict[str, Any], OmegaConf.to_container(config.evaluation, resolve=False))
     run, checkpoints = _open(config, list(_iterate_targets(options)))
@@ -84,13 +71,13 @@ def _evaluate(
     checkpoints: Sequence[Checkpoint],
     evaluations: Mapping[str, EvaluationCallback],
     others: Sequence[Logger],
-) -> list[Failure]:
+) -> dict[int, dict[str, float]]:
     """Evaluate each checkpoint; write the results even if an evaluation fails."""
     write_missing_end(run.directory)
     file_logger = FileLogger(run.directory, evaluated=True)
     loggers = [file_logger, *others]
-    values: dict[tuple[str, int], float] = {}
-    failures: list[Failure] = []
+    numbers: dict[int, dict[str, float]] = {}
+    failures: dict[str, Exception] = {}
     try:
         for checkpoint in checkpoints:
             run.load(checkpoint)
@@ -100,17 +87,26 @@ def _evaluate(
                 try:
                     evaluation.evaluate(view, run.global_step, partial(_log, run=run, loggers=loggers))
                 except Exception as error:
-                    failures.append(Failure(key, run.global_step, error))
-            values |= {(name, run.global_step): value for name, (value, _) in file_logger.last_values.items()}
+                    failures[_describe_failure(key, run.global_step, error)] = error
+            numbers[run.global_step] = {
+                name: value for name, (value, step) in file_logger.last_values.items() if step == run.global_step
+            }
     finally:
         with without_local_settings():
             for logger in loggers:
                 logger.finalize("success")
         write_metrics(run.directory)
         write_report(run.directory)
-        print_values([(name, value, step) for (name, step), value in sorted(values.items())])
+        print_values(sorted((name, value, step) for step in numbers for name, value in numbers[step].items()))
         print_closing({}, run.directory)
-    return failures
+    if failures:
+        raise EvaluationError("\n".join(failures)) from ExceptionGroup("failed evaluations", [*failures.values()])
+    return numbers
+
+
+def _describe_failure(key: str, global_step: int, error: Exception) -> str:
+    text = "\n".join(str(error).splitlines()[:_N_LINES])
+    return f"`{key}` failed at step {global_step}: {type(error).__name__}: {text} (`--traceback` shows where.)"
 
 
 def _count_workers(config: DictConfig) -> int:

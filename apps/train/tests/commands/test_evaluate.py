@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from frame_train import load_run
+from frame_train import EvaluationError, load_run
 from old_runs import make_format_1
 from processes import Commands, ForkServer
 
@@ -31,9 +32,11 @@ def read_lines(run: Path) -> list[dict[str, Any]]:
 
 
 def read_new(run: Path, trained: Path) -> list[dict[str, Any]]:
-    """Read the entries that were added to the trained run, without their times."""
+    """Read the entries that were added to the trained run, without their times and their mark."""
     new = read_lines(run)[len(read_lines(trained)) :]
-    return [{name: value for name, value in line.items() if name not in ("time", "seconds")} for line in new]
+    assert all(line["evaluated"] for line in new)
+    rest = ("time", "seconds", "evaluated")
+    return [{name: value for name, value in line.items() if name not in rest} for line in new]
 
 
 def test_evaluate_reproduces_the_bound_of_the_training_exactly(
@@ -372,7 +375,9 @@ def test_a_failed_evaluation_is_reported_after_the_others_have_run(
     assert "Traceback" not in result.errors
     assert "ELBO/Test" in result.output
     assert {name for line in read_new(run, trained) for name in line} >= {"ELBO/Test", "ELBO/Train/Error"}
-    assert "in evaluate\n" in evaluate(*arguments, evaluator, "--traceback").errors
+    with pytest.raises(EvaluationError) as caught:
+        evaluate(*arguments, evaluator, "--traceback")
+    assert "in evaluate\n" in "".join(traceback.format_exception(caught.value))
 
 
 def test_the_traceback_flag_shows_the_traceback(evaluate: Command) -> None:

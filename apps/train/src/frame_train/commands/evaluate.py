@@ -2,36 +2,31 @@
 
 import argparse
 import os
-import re
 import sys
-import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
 import hydra
-from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from frame_train.api import evaluate, evaluate_config
 from frame_train.commands.exit_codes import run_reported, shows_traceback
 from frame_train.commands.startup import defer_packages
-from frame_train.composition.compose import prepare_hydra
+from frame_train.composition.compose import DELETION, prepare_hydra
 from frame_train.composition.explanation import explained
-from frame_train.composition.overrides import is_override
+from frame_train.composition.overrides import normalize_evaluation_overrides, split_folders
 from frame_train.composition.settings import config_directory
-from frame_train.console import print_error
-from frame_train.errors import CompositionError, suggest
+from frame_train.errors import CompositionError
 from frame_train.files import without_local_settings
 
-_KEYS = ("run", "weights", "allow", "evaluation", "device", "trainer", "hydra")
 _OWN_CODE = (
     "allow=",
     "--config-dir",
     "-cd",
 )  # with these, the user's own classes in the current folder can be imported
-_DELETION = "~evaluation."
 
 
 def main() -> None:
@@ -54,9 +49,13 @@ def _run(arguments: Sequence[str], show_traceback: bool) -> int:
     if any(argument.startswith(_OWN_CODE) for argument in arguments):
         sys.path.append(os.getcwd())  # after the installed packages, because the folder may be somebody else's run
     with explained(()):
-        if flags.diff is None:
-            return _compose_and_evaluate(_normalize_overrides(arguments), show_traceback)
-        _print_differences(flags.diff)
+        if flags.diff is not None:
+            _print_differences(flags.diff)
+            return 0
+        _, others = split_folders(arguments)
+        if any(argument.startswith("-") for argument in others):
+            return _evaluate_with_hydra(arguments, show_traceback)
+        evaluate(arguments)
         return 0
 
 
@@ -77,29 +76,21 @@ def _print_differences(runs: Sequence[str]) -> None:
     print_differences(*compare_runs(runs))
 
 
-def _compose_and_evaluate(arguments: Sequence[str], show_traceback: bool) -> int:
+def _evaluate_with_hydra(arguments: Sequence[str], show_traceback: bool) -> int:
+    """Run Hydra on a command line with flags of its own, and return the exit code."""
     prepare_hydra()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors
-    deletions = [argument for argument in arguments if argument.startswith(_DELETION)]  # also of the run's evaluations
-    sys.argv[1:] = [argument for argument in arguments if argument not in deletions]
+    overrides = [argument for argument in arguments if not argument.startswith(DELETION)]
+    sys.argv[1:] = normalize_evaluation_overrides(overrides)
 
     @hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="evaluate")
     def run(config: DictConfig) -> None:
-        def evaluate_config() -> int:
-            from frame_train.evaluating import evaluate  # torch and Lightning are imported only where needed
-
+        def evaluate_job() -> int:
             with explained(()):
-                failures = evaluate(config, adds_evaluations, sets_device, keys)
-            for failure in failures:
-                if show_traceback:
-                    traceback.print_exception(failure.error)
-                print_error(str(failure) if show_traceback else f"{failure} (--traceback shows where.)")
-            return 1 if failures else 0
+                evaluate_config(config, arguments)
+            return 0
 
-        adds_evaluations = any(argument.startswith("+evaluation=") for argument in arguments)
-        sets_device = any(argument.startswith(("device=", "device.")) for argument in arguments)
-        keys = [argument[1:].partition("=")[0] for argument in deletions]
-        sys.exit(run_reported(evaluate_config, show_traceback))  # here, before Hydra prints it
+        sys.exit(run_reported(evaluate_job, show_traceback))  # here, before Hydra prints it
 
     try:
         run()
@@ -108,34 +99,3 @@ def _compose_and_evaluate(arguments: Sequence[str], show_traceback: bool) -> int
             raise
         raise CompositionError(f"The config can't be composed: {error}") from error
     return 0
-
-
-def _normalize_overrides(arguments: Sequence[str]) -> list[str]:
-    """Move the overrides behind the flags, and write them in Hydra's grammar.
-
-    A path may contain any character. An override may set a value of an evaluation in the stored config.
-    """
-    return [_normalize(argument) for argument in sorted(arguments, key=is_override)]
-
-
-def _normalize(argument: str) -> str:
-    match = re.fullmatch(r"(\+*|~)([\w./@]+)(=.*)?", argument, flags=re.DOTALL)
-    if match is None or not is_override(argument):
-        return argument
-    prefix, key, value = match.groups()
-    head = re.split(r"[.@]", key)[0]
-    if head not in _KEYS:
-        raise CompositionError(
-            f"`evaluate` has no key `{key}`, only {', '.join(f'`{name}`' for name in _KEYS[:-1])}. Everything else "
-            f"comes from the run.{suggest(head, _KEYS)}"
-        )
-    if prefix == "~" or value is None:
-        return argument
-    if key in ("run", "weights"):
-        return f"{key}={_quote(value[1:])}"
-    return f"{'+' if key == 'evaluation' else '++' if head == 'evaluation' or head == 'trainer' else ''}{key}{value}"
-
-
-def _quote(value: str) -> str:
-    """Quote any text in Hydra's grammar."""
-    return value if value[:1] in ("'", '"') else QuotedString(value, Quote.single).with_quotes()

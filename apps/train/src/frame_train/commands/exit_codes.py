@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 
 from frame_train.console import print_error
-from frame_train.errors import CompositionError, TrainingError
+from frame_train.errors import CompositionError, EvaluationError, TrainingError
 from frame_train.runs.result import Result
 
 
@@ -24,7 +24,7 @@ def run_reported(run: Callable[[], int], show_traceback: bool) -> int:
     """
     try:
         return run()
-    except (CompositionError, TrainingError) as error:
+    except (CompositionError, TrainingError, EvaluationError) as error:
         if show_traceback:
             raise
         print_error(str(error))

@@ -16,9 +16,19 @@ from frame_train.composition.callback_lists import get_address, register_callbac
 from frame_train.composition.exchange import drop_foreign_arguments
 from frame_train.composition.legacy import rename_old_words
 from frame_train.composition.options import read_options
-from frame_train.composition.overrides import is_override, normalize_overrides, own_folders, split_folders, write_value
+from frame_train.composition.overrides import (
+    is_override,
+    normalize_evaluation_overrides,
+    normalize_overrides,
+    own_folders,
+    split_folders,
+    write_value,
+)
 from frame_train.composition.settings import config_directory, find_names_from_environment, register_resolvers
 from frame_train.errors import CompositionError
+
+DELETION = "~evaluation."
+"""Prefix of an argument of `evaluate` that removes an evaluation, also one of the run, which Hydra does not know."""
 
 _CHOICE = re.compile(r"\+?[\w/@]+=[\w/]+")
 NOT_HYDRAS_OWN = (AssertionError, OSError, RecursionError, ValueError, YAMLError)
@@ -38,10 +48,34 @@ def compose_config(arguments: Sequence[str]) -> DictConfig:
         OmegaConfBaseException: The config can't be composed.
         CompositionError: A config file can't be read, or the value of a group is not the name of an option.
     """
+    with _composing(arguments):
+        return compose("train", get_overrides(arguments))
+
+
+def compose_evaluation(arguments: Sequence[str]) -> DictConfig:
+    """Compose the config that a command line of `evaluate` describes.
+
+    Args:
+        arguments: The command line, without flags other than ``--config-dir``.
+
+    Raises:
+        HydraException: The config can't be composed.
+        OmegaConfBaseException: The config can't be composed.
+        CompositionError: There is no such key, or a config file can't be read.
+    """
+    folders, overrides = split_folders(arguments)
+    overrides = [override for override in overrides if not override.startswith(DELETION)]
+    with _composing(arguments):
+        return compose("evaluate", [*_write_search_path(folders), *normalize_evaluation_overrides(overrides)])
+
+
+@contextlib.contextmanager
+def _composing(arguments: Sequence[str]) -> Generator[None]:
+    """Initialize Hydra for the block, and explain errors that are not its own."""
     try:
         with initialized_hydra():
-            return compose("train", get_overrides(arguments))
-    except (HydraException, OmegaConfBaseException):
+            yield
+    except (HydraException, OmegaConfBaseException, CompositionError):
         raise
     except NOT_HYDRAS_OWN as error:
         raise CompositionError(explain_failure(error, arguments)) from error
@@ -145,14 +179,18 @@ def get_overrides(arguments: Sequence[str]) -> list[str]:
     Raises:
         CompositionError: A folder of `--config-dir` does not exist.
     """
-    folders, _ = split_folders(arguments)
-    missing = [folder for folder in folders if not folder.is_dir()]
-    if missing:
-        raise CompositionError(f"`--config-dir` must be a folder, but {str(missing[0])!r} was not found.")
-    search_path = [f"hydra.searchpath={write_value(list(map(get_address, folders)))}"] if folders else []
+    search_path = _write_search_path(split_folders(arguments)[0])
     _, others = split_folders(normalize_overrides(arguments))
     words = [word for word, before in zip(others, ["", *others]) if is_override(word) or not _is_flag(before)]
     return [*search_path, *(word for word in words if not _is_flag(word))]
+
+
+def _write_search_path(folders: Sequence[Path]) -> list[str]:
+    """Return the override that makes Hydra search config folders."""
+    missing = [folder for folder in folders if not folder.is_dir()]
+    if missing:
+        raise CompositionError(f"`--config-dir` must be a folder, but {str(missing[0])!r} was not found.")
+    return [f"hydra.searchpath={write_value(list(map(get_address, folders)))}"] if folders else []
 
 
 def _is_flag(word: str) -> bool:

@@ -1,4 +1,4 @@
-"""Flags and overrides of the command line `train`."""
+"""Flags and overrides of the commands `train` and `evaluate`."""
 
 import argparse
 import os
@@ -15,6 +15,8 @@ from frame_train.composition.settings import config_directory
 from frame_train.errors import CompositionError, suggest
 
 _DEFAULT_GROUPS = ("logging", "device")  # groups that have an option in `train.yaml`
+
+_EVALUATION_KEYS = ("run", "weights", "allow", "evaluation", "device", "trainer", "hydra")
 
 _HYDRA_FLAGS = (
     "--help -h --hydra-help --version --cfg -c --resolve --package -p --run -r --multirun -m --shell-completion -sc "
@@ -65,6 +67,20 @@ def normalize_overrides(arguments: Sequence[str]) -> list[str]:
     return [_normalize(argument, folders) for argument in sorted(_quote_swept_values(arguments), key=is_override)]
 
 
+def normalize_evaluation_overrides(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments of `evaluate` in the form that Hydra expects: flags first, then overrides.
+
+    A path may contain any character. An override may set a value of an evaluation in the stored config.
+
+    Raises:
+        CompositionError: `evaluate` has no such key.
+
+    >>> normalize_evaluation_overrides(["run=it's mine", "evaluation=elbo", "trainer.accelerator=cpu"])
+    ["run='it\\\\'s mine'", '+evaluation=elbo', '++trainer.accelerator=cpu']
+    """
+    return [_normalize_for_evaluation(argument) for argument in sorted(arguments, key=is_override)]
+
+
 def write_value(value: Any) -> str:
     """Write a value in Hydra's grammar."""
     match value:
@@ -103,6 +119,25 @@ def _quote_text(value: str) -> str:
     """Quote a plain text with a character that Hydra allows only in quotes, such as ``日本語`` or ``~/a``."""
     is_plain = re.search(r"['\"\[\]{}(),$\\]", value) is None
     return write_value(value) if is_plain and re.search(r"[^\x00-\x7f]|[~=#!;&<>^`]", value) else value
+
+
+def _normalize_for_evaluation(argument: str) -> str:
+    match = re.fullmatch(r"(\+*|~)([\w./@]+)(=.*)?", argument, flags=re.DOTALL)
+    if match is None or not is_override(argument):
+        return argument
+    prefix, key, value = match.groups()
+    head = re.split(r"[.@]", key)[0]
+    if head not in _EVALUATION_KEYS:
+        raise CompositionError(
+            f"`evaluate` has no key `{key}`, only {', '.join(f'`{name}`' for name in _EVALUATION_KEYS[:-1])}. "
+            f"Everything else comes from the run.{suggest(head, _EVALUATION_KEYS)}"
+        )
+    if prefix == "~" or value is None:
+        return argument
+    if key in ("run", "weights"):
+        is_quoted = value[1:2] in ("'", '"')
+        return f"{key}={value[1:] if is_quoted else write_value(value[1:])}"
+    return f"{'+' if key == 'evaluation' else '++' if head == 'evaluation' or head == 'trainer' else ''}{key}{value}"
 
 
 def own_folders(arguments: Sequence[str]) -> list[Path]:
