@@ -1,7 +1,9 @@
 """Training and evaluation from Python, for the commands, notebooks and other programs."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
@@ -19,6 +21,9 @@ from frame_train.console import print_notice
 from frame_train.distributed.environment import is_restarted, name_launch
 from frame_train.errors import raise_any
 from frame_train.runs.result import Result
+
+if TYPE_CHECKING:
+    from pytorch_lightning import Callback
 
 
 def train(arguments: Sequence[str]) -> Result:
@@ -40,7 +45,7 @@ def train(arguments: Sequence[str]) -> Result:
         others = [word for word in arguments if not word.startswith("resume=")]
         if where in (None, "auto"):
             return train_config(compose_config(others), others, resumes=where == "auto")
-        return _resume(where, list(filter(is_override, others)))
+        return resume_run(where, list(filter(is_override, others)))
 
 
 def evaluate(arguments: Sequence[str]) -> dict[int, dict[str, float]]:
@@ -75,23 +80,41 @@ def evaluate_config(config: DictConfig, arguments: Sequence[str]) -> dict[int, d
     )
 
 
-def train_config(config: DictConfig, arguments: Sequence[str], resumes: bool) -> Result:
+def check_config(config: DictConfig, arguments: Sequence[str], notify: Callable[[str], None]) -> None:
+    """Prepare a composed config, and check it without importing torch or Lightning.
+
+    Args:
+        config: The config, which is modified.
+        arguments: The arguments that it is composed from.
+        notify: Called with a line for each old name, and for each argument without effect.
+
+    Raises:
+        CompositionError: The config has a mistake.
+    """
+    from frame_train.experiment.static_checks import find_written_problems  # needed only for a composed config
+    from frame_train.experiment.unread import find_unread
+
+    with located(config, arguments):
+        lines = prepare_config(config, arguments)
+        problems, notices = find_unread(config, arguments)
+        for line in (*lines, *notices):
+            notify(line)
+        raise_any([*problems, *find_written_problems(config)])
+
+
+def train_config(
+    config: DictConfig, arguments: Sequence[str], resumes: bool, callbacks: Sequence["Callback"] = ()
+) -> Result:
     """Train a composed config.
 
     Args:
         config: The config, which is modified.
         arguments: The arguments that it is composed from.
         resumes: Whether to resume an incomplete run of these arguments.
+        callbacks: Callbacks of this process, in addition to those of the config.
     """
+    check_config(config, arguments, print_notice)
     with located(config, arguments):
-        lines = prepare_config(config, arguments)
-        from frame_train.experiment.static_checks import find_written_problems  # needed only for a composed config
-        from frame_train.experiment.unread import find_unread
-
-        problems, notices = find_unread(config, arguments)
-        for line in (*lines, *notices):
-            print_notice(line)
-        raise_any([*problems, *find_written_problems(config)])  # before torch and Lightning are imported
         if resumes or is_restarted():
             from frame_train.runs.resumption import (
                 find_unfinished,  # torch and Lightning are imported only where needed
@@ -99,20 +122,27 @@ def train_config(config: DictConfig, arguments: Sequence[str], resumes: bool) ->
 
             unfinished = find_unfinished(config, list_task_overrides(arguments), None if resumes else name_launch())
             if unfinished is not None:
-                return _resume(str(unfinished), ())
+                return resume_run(unfinished, (), callbacks)
         from frame_train.training import start
 
-        return start(config, arguments)
+        return start(config, arguments, callbacks)
 
 
-def _resume(where: str, overrides: Sequence[str]) -> Result:
+def resume_run(where: str | Path, overrides: Sequence[str], callbacks: Sequence["Callback"] = ()) -> Result:
+    """Resume a run.
+
+    Args:
+        where: The run directory.
+        overrides: Changes of its stored config.
+        callbacks: Callbacks of this process, in addition to those of the config.
+    """
     from frame_train.runs.resumption import read_resumption  # torch and Lightning are imported only where needed
     from frame_train.training import resume
 
-    config, resumption = read_resumption(where, overrides)
+    config, resumption = read_resumption(str(where), overrides)
     with located(config):
         prepare_config(config)
-        return resume(config, resumption)
+        return resume(config, resumption, callbacks)
 
 
 def _check_list(arguments: Sequence[str]) -> None:

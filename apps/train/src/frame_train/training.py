@@ -11,7 +11,7 @@ from typing import cast
 
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
-from pytorch_lightning import Trainer
+from pytorch_lightning import Callback, Trainer
 from torch import nn
 
 from frame_loggers.files import remove_leftovers
@@ -50,8 +50,13 @@ _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 @quiet_libraries()
-def start(config: DictConfig, arguments: Sequence[str]) -> Result:
+def start(config: DictConfig, arguments: Sequence[str], callbacks: Sequence[Callback] = ()) -> Result:
     """Build an experiment and train it. If no step is taken, its run directory is removed.
+
+    Args:
+        config: The composed config.
+        arguments: The arguments that it is composed from.
+        callbacks: Callbacks of this process, in addition to those of the config.
 
     Raises:
         CompositionError: The experiment can't be built, or its directory can't be written.
@@ -63,7 +68,7 @@ def start(config: DictConfig, arguments: Sequence[str]) -> Result:
             directory = removal.enter_context(make_run_directory(config))
             claim.enter_context(claimed(directory))
             config.run.directory = escape(str(directory))
-            experiment = build_experiment(config)
+            experiment = build_experiment(config, callbacks)
             lines = initialize_model(cast(nn.Module, experiment.optimization.model), config)
             sources = inline_pretrained(config)
             write_description(directory, config, arguments, sources)
@@ -83,10 +88,15 @@ def start(config: DictConfig, arguments: Sequence[str]) -> Result:
 
 
 @quiet_libraries()
-def resume(config: DictConfig, resumption: Resumption) -> Result:
+def resume(config: DictConfig, resumption: Resumption, callbacks: Sequence[Callback] = ()) -> Result:
     """Resume a run from its newest intact checkpoint, as if it had never been stopped.
 
     Entries that were logged after the checkpoint are removed first, because they will be logged again.
+
+    Args:
+        config: The config of the run.
+        resumption: The run, its checkpoint and the changes of its config.
+        callbacks: Callbacks of this process, in addition to those of the config.
 
     Raises:
         CompositionError: Another process trains in its directory, or the experiment can't be built.
@@ -109,7 +119,7 @@ def resume(config: DictConfig, resumption: Resumption) -> Result:
         checkpoint = restore(resumption.checkpoint)
         continued = deepcopy(config)
         continue_wandb_runs(continued, directory)
-        experiment = build_experiment(continued)
+        experiment = build_experiment(continued, callbacks)
         state = read_training_state(checkpoint.path)
         _check_length(experiment.trainer, state)
         check_weights(experiment.optimization, checkpoint.path)

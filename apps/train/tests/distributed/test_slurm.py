@@ -190,7 +190,15 @@ def test_a_submitted_grid_ends_with_a_table_and_writes_only_to_its_folders(
     runs = list((tmp_path / "runs" / "DIGITS" / "VAE").iterdir())
     assert [read_description(run)["complete"] for run in runs] == [True, True]
     (grid,) = (tmp_path / "runs" / "grids").iterdir()
-    assert {path.name for path in grid.iterdir()} == {"multirun.yaml", ".submitit", "job-0.json", "job-1.json"}
+    assert {path.name for path in grid.iterdir()} == {
+        "multirun.yaml",
+        ".submitit",
+        "grid.json",
+        "job-0.json",
+        "job-1.json",
+        "results.csv",
+        "results.json",
+    }
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]  # the working directory
 
 
@@ -199,13 +207,13 @@ def test_a_submitted_job_that_fails_is_reported_with_the_folder_of_its_output(
     train: Callable[..., Any], tmp_path: Path
 ) -> None:
     pytest.importorskip("submitit")
-    result = train(*GRID, "seed=1,nonsense", "hydra/launcher=submitit_local")
+    result = train(*GRID, "params.beta=1,-1", "hydra/launcher=submitit_local")
     assert result.code == 2, result
-    assert "seed=nonsense" in result.output
+    assert "params.beta=-1" in result.output
     assert "failed" in result.output
-    assert "what each job said is in" in result.errors
+    assert "the output of each job is in" in result.errors
     logs = [path.read_text() for path in (tmp_path / "runs" / "grids").rglob("*_log.err")]
-    assert sum("`seed` must be an integer" in log for log in logs) == 1
+    assert sum("`beta` must be non-negative" in log for log in logs) == 1
 
 
 @pytest.mark.slow

@@ -1,8 +1,7 @@
-"""Results of the jobs of a grid, one file per job in the folder of the grid."""
+"""A grid of jobs: its command, its folder, and the table of its results."""
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +9,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from frame_loggers.files import replace_text
 from frame_train.commands.startup import defer_packages
+from frame_train.comparison.grid import Mean, Setting
 from frame_train.composition.compose import prepare_hydra
-
-
-@dataclass
-class Job:
-    """One job of a grid.
-
-    Args:
-        overrides: Its overrides.
-        last_values: The last value of every metric; None until the job succeeds.
-        crashed: Whether it failed, but not because of a mistake in its config.
-    """
-
-    overrides: Sequence[str]
-    last_values: Mapping[str, float] | None = None
-    crashed: bool = False
 
 
 class GridCallback(Callback):
@@ -57,30 +41,29 @@ def find_grid() -> Path | None:
     return Path(HydraConfig.get().sweep.dir) if HydraConfig.initialized() else None
 
 
-def write_job(folder: Path, number: int, job: Job) -> None:
-    """Write the present result of a job."""
-    replace_text(folder / f"job-{number}.json", json.dumps(asdict(job), indent=2) + "\n")
+def print_settings(settings: Sequence[Setting]) -> None:
+    """Print a table of the settings of a grid: their values, and the mean ± standard error of each final metric."""
+    from rich.table import Column, Table  # other commands do not need rich
 
+    from frame_train.terminal import make_cell, make_wide_console
 
-def read_jobs(folder: Path) -> list[Job]:
-    """Read the results of all jobs that started, in the order of their numbers."""
-    paths = sorted(folder.glob("job-*.json"), key=lambda path: int(path.stem.removeprefix("job-")))
-    return [Job(**json.loads(path.read_text())) for path in paths]
-
-
-def print_jobs(jobs: Sequence[Job]) -> None:
-    """Print a table of the jobs of a grid: the overrides that differ, and the final metrics."""
-    from rich.markup import escape  # other commands do not need rich
-    from rich.table import Column, Table
-
-    from frame_train.terminal import make_wide_console
-
-    common = set(jobs[0].overrides).intersection(*(job.overrides for job in jobs))
-    metrics = sorted({name for job in jobs for name in job.last_values or {}})
-    table = Table(Column("job", overflow="fold"), *(Column(name, justify="right", overflow="fold") for name in metrics))
-    for job in jobs:
-        own = " ".join(override.lstrip("+") for override in job.overrides if override not in common)
-        values = job.last_values
-        numbers = [f"{values[name]:.5g}" if name in values else "" for name in metrics] if values else ["failed"]
-        table.add_row(escape(own), *numbers)
+    names = list(dict.fromkeys(name for setting in settings for name in setting.metrics))
+    monitored = {job.metric for setting in settings for job in setting.jobs}
+    names.sort(key=lambda name: name not in monitored)
+    columns = [Column(make_cell(name), justify="right", overflow="fold") for name in names]
+    table = Table(Column("setting", overflow="fold"), Column("runs", justify="right"), *columns)
+    for setting in settings:
+        text = " ".join(f"{key}={value}" for key, value in setting.values.items()) or "all"
+        n_jobs, n_complete = len(setting.jobs), setting.n_complete
+        counts = str(n_jobs) if n_complete == n_jobs else f"{n_complete} of {n_jobs}" if n_complete else "failed"
+        cells = [_format(setting.metrics.get(name)) for name in names]
+        table.add_row(make_cell(f"{text} (best)" if setting.is_best else text), counts, *cells)
     make_wide_console().print(table)
+
+
+def _format(mean: Mean | None) -> str:
+    if mean is None:
+        return ""
+    if math.isnan(mean.standard_error):
+        return f"{mean.mean:.5g}"
+    return f"{mean.mean:.5g} ± {mean.standard_error:.2g}"

@@ -3,12 +3,13 @@
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from frame_train.api import train
 from frame_train.commands.exit_codes import get_exit_code, run_reported, shows_traceback
 from frame_train.commands.listing import list_options, print_help
 from frame_train.commands.startup import defer_packages
-from frame_train.composition.overrides import split_folders, take_flags
+from frame_train.composition.overrides import is_multirun, split_folders, take_flags
 from frame_train.distributed.environment import is_under_torchrun, is_worker, releasing_workers, wait_for_directory
 from frame_train.errors import CompositionError, TrainingError
 
@@ -39,7 +40,10 @@ def _run(arguments: Sequence[str], show_traceback: bool) -> int:
         return 0
     if flags.compatible_with is not None:
         raise CompositionError("`--compatible-with` needs `--list GROUP`.")
-    is_grid = bool({"-m", "--multirun", "hydra.mode=MULTIRUN"}.intersection(arguments))
+    resumed = [argument for argument in arguments if argument.startswith("resume=")]
+    rest = [argument for argument in arguments if argument not in resumed]
+    grid = _find_grid(resumed)
+    is_grid = grid is not None or is_multirun(arguments)
     if not is_grid and any(argument.startswith("hydra/launcher=") for argument in arguments):
         raise CompositionError("`hydra/launcher` needs a grid, whose jobs it starts. Add `-m`.")
     if flags.check or flags.check_all:
@@ -51,12 +55,23 @@ def _run(arguments: Sequence[str], show_traceback: bool) -> int:
         return get_exit_code(train(arguments))
     if is_under_torchrun():
         raise CompositionError("`torchrun` can't run a grid (`-m`). Set `trainer.devices` instead.")
-    resumed = [argument for argument in arguments if argument.startswith("resume=")]
+    from frame_train.commands.with_hydra import resume_grid, train_with_hydra  # only for a grid, and for Hydra's flags
+
+    if grid is not None:
+        return resume_grid(grid, rest, show_traceback)
     if resumed not in ([], ["resume=auto"]):
         raise CompositionError(f"`{resumed[0]}` resumes one run, so it can't have `-m`. Use `resume=auto` in a grid.")
-    from frame_train.commands.with_hydra import train_with_hydra  # needed only for a grid, and for Hydra's flags
+    return train_with_hydra(rest, bool(resumed), show_traceback)
 
-    return train_with_hydra([word for word in arguments if word not in resumed], bool(resumed), show_traceback)
+
+def _find_grid(resumed: Sequence[str]) -> Path | None:
+    """Return the folder of the grid to resume; None if there is none."""
+    if len(resumed) != 1:
+        return None
+    from frame_train.comparison.grid import is_grid  # needed only to resume
+
+    folder = Path(resumed[0].removeprefix("resume="))
+    return folder if is_grid(folder) else None
 
 
 def _run_worker() -> int:

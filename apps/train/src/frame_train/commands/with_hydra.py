@@ -1,11 +1,8 @@
 """Training through Hydra: the jobs of a grid, and Hydra's own flags."""
 
-import contextlib
 import os
 import sys
-import traceback
-from collections.abc import Generator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -16,13 +13,33 @@ from omegaconf import DictConfig, OmegaConf
 
 from frame_train.api import train_config
 from frame_train.commands.exit_codes import get_exit_code, run_reported
-from frame_train.commands.grid import Job, find_grid, forget_grid, print_jobs, read_jobs, write_job
+from frame_train.commands.grid import find_grid, forget_grid, print_settings
+from frame_train.commands.grid_jobs import check_jobs, list_jobs, train_job
+from frame_train.comparison.grid import group_by_setting, is_grid, read_command, read_jobs, write_command, write_results
 from frame_train.composition.compose import NOT_HYDRAS_OWN, explain_failure, get_overrides, prepare_hydra
 from frame_train.composition.explanation import explained
-from frame_train.composition.overrides import is_override, split_folders
+from frame_train.composition.overrides import is_multirun, is_override, split_folders, write_value
 from frame_train.composition.settings import config_directory
 from frame_train.console import print_error, print_notice
 from frame_train.errors import CompositionError
+
+
+def resume_grid(folder: Path, changes: Sequence[str], show_traceback: bool) -> int:
+    """Train the jobs of a grid that are not complete, print the results of all jobs, and return the exit code.
+
+    Args:
+        folder: The folder of the grid.
+        changes: Further arguments: only settings of Hydra, such as the launcher, because jobs keep their configs.
+        show_traceback: Whether to raise mistakes instead of reporting them.
+
+    Raises:
+        CompositionError: The command of the grid can't be read, or an argument would change its jobs.
+    """
+    wrong = [word for word in changes if not word.startswith("hydra") and word not in ("-m", "--multirun")]
+    if wrong:
+        raise CompositionError(f"`resume`: the jobs of a grid keep their configs, got `{wrong[0]}`. Remove it.")
+    arguments = [*read_command(folder), *changes, f"hydra.sweep.dir={write_value(str(folder.absolute()))}"]
+    return train_with_hydra(arguments, resumes=False, show_traceback=show_traceback)
 
 
 def train_with_hydra(arguments: Sequence[str], resumes: bool, show_traceback: bool) -> int:
@@ -36,34 +53,27 @@ def train_with_hydra(arguments: Sequence[str], resumes: bool, show_traceback: bo
     prepare_hydra()
     folders, others = split_folders(arguments)
     flags = [word for word in others if not is_override(word)]
-    arguments = [*(f"--config-dir={folder}" for folder in folders), *filter(is_override, others)]
-    sys.argv[1:] = [*flags, *get_overrides(arguments)]
+    arguments = [*(f"--config-dir={folder.absolute()}" for folder in folders), *filter(is_override, others)]
+    with explained(arguments):
+        sys.argv[1:] = [*flags, *get_overrides(arguments)]
+        if is_multirun([*flags, *arguments]) and not any(word.startswith("hydra/sweeper=") for word in arguments):
+            check_jobs(list_jobs(arguments), arguments)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors
-    jobs: list[Job] = []
+
+    started: list[Path] = []
 
     @hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="train")
-    def run(config: DictConfig) -> None:
+    def run(config: DictConfig) -> float | None:
         overrides = cast(list[str], OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False))
         line = [*(word for word in arguments if not is_override(word)), *overrides]
-        job = Job(overrides)
-        jobs.append(job)
-
-        def train_job() -> int:
-            with explained(line):
-                result = train_config(config, line, resumes)
-            if result.status != "complete":
-                sys.exit(get_exit_code(result))  # the grid ends, too
-            job.last_values = result.last
-            return 0
-
-        with _kept(job):
-            try:
-                job.crashed = run_reported(train_job, show_traceback) == 1
-            except Exception:
-                if show_traceback or HydraConfig.get().mode != RunMode.MULTIRUN:
-                    raise
-                traceback.print_exc()  # the other jobs continue
-                job.crashed = True
+        if HydraConfig.get().mode != RunMode.MULTIRUN:
+            code = run_reported(lambda: _train_one(config, line, resumes), show_traceback)
+            return sys.exit(code) if code else None
+        folder, number = Path(HydraConfig.get().sweep.dir), HydraConfig.get().job.num
+        started.append(folder)
+        if not is_grid(folder):
+            write_command(folder, [*flags, *arguments])
+        return train_job(folder, number, config, line, resumes, show_traceback)
 
     forget_grid()
     is_lost = False
@@ -71,7 +81,7 @@ def train_with_hydra(arguments: Sequence[str], resumes: bool, show_traceback: bo
         with explained(arguments):
             run()
     except NOT_HYDRAS_OWN as error:
-        if jobs or isinstance(error, CompositionError):
+        if started or isinstance(error, CompositionError):
             raise
         raise CompositionError(explain_failure(error, arguments)) from error
     except Exception as error:
@@ -80,28 +90,32 @@ def train_with_hydra(arguments: Sequence[str], resumes: bool, show_traceback: bo
         print_error(f"`hydra/launcher`: {' '.join(str(error).splitlines()[:2])}")
         is_lost = True
     grid = find_grid()
-    if grid is not None:
-        jobs = read_jobs(grid)
-    if len(jobs) > 1:
-        print_jobs(jobs)
-    failed = [job for job in jobs if job.last_values is None]
-    if failed and grid is not None and (grid / ".submitit").is_dir():
+    code = 0 if grid is None else _report(grid)
+    return 1 if is_lost else code
+
+
+def _train_one(config: DictConfig, line: Sequence[str], resumes: bool) -> int:
+    with explained(line):
+        return get_exit_code(train_config(config, line, resumes))
+
+
+def _report(grid: Path) -> int:
+    """Write and print the results of a grid, and return the exit code."""
+    jobs = read_jobs(grid)
+    if not jobs:
+        return 0
+    settings = group_by_setting(jobs)
+    write_results(grid, settings)
+    print_settings(settings)
+    print_notice(f"the results are in {grid}")
+    incomplete = [job for job in jobs if job.status != "complete"]
+    if incomplete and (grid / ".submitit").is_dir():
         print_notice(f"the output of each job is in {grid / '.submitit'}")
-    if is_lost or any(job.crashed for job in failed):
+    if incomplete:
+        print_notice(f"`train resume={grid}` trains the incomplete jobs")
+    if any(job.status != "refused" for job in incomplete):
         return 1
-    return 2 if failed else 0
-
-
-@contextlib.contextmanager
-def _kept(job: Job) -> Generator[None]:
-    """Write the result of a job into the folder of its grid. Until the job ends, it counts as crashed."""
-    if HydraConfig.get().mode != RunMode.MULTIRUN:
-        yield
-        return
-    folder, number = Path(HydraConfig.get().sweep.dir), HydraConfig.get().job.num
-    write_job(folder, number, replace(job, crashed=True))
-    yield
-    write_job(folder, number, job)
+    return 2 if incomplete else 0
 
 
 def _is_of_launcher(error: Exception) -> bool:

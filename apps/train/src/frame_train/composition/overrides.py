@@ -102,6 +102,11 @@ def is_override(argument: str) -> bool:
     return re.match(r"~|[+\w./@]+=", argument) is not None
 
 
+def is_multirun(arguments: Sequence[str]) -> bool:
+    """Return whether a command line starts a grid."""
+    return bool({"-m", "--multirun", "hydra.mode=MULTIRUN"}.intersection(arguments))
+
+
 def _normalize(argument: str, folders: Sequence[Path]) -> str:
     match = re.fullmatch(r"(\+?)([\w./@]+)(=.*)", argument, flags=re.DOTALL)
     if match is None:

@@ -1,9 +1,10 @@
 """An experiment, built from its composed config and checked before training."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from omegaconf import DictConfig
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.strategies import DDPStrategy
 
 from frame_loggers import FileLogger
@@ -37,11 +38,12 @@ class Experiment:
     stop: StopOnSignal
 
 
-def build_experiment(config: DictConfig) -> Experiment:
+def build_experiment(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Experiment:
     """Build the optimization, the evaluations, callbacks, loggers and the trainer of a config.
 
     Args:
         config: The composed config, with the directory of the run.
+        callbacks: Callbacks of this process, in addition to those of the config.
 
     Raises:
         CompositionError: Something can't be built, or does not work with the rest. The message names its key.
@@ -53,7 +55,7 @@ def build_experiment(config: DictConfig) -> Experiment:
     file_logger = FileLogger(parts.directory)
     stop = StopOnSignal()
     parts.loggers = {"file": file_logger, **parts.loggers}
-    parts.callbacks = {"stop": stop, **parts.callbacks}
+    parts.callbacks = {"stop": stop, **parts.callbacks, **{type(callback).__name__: callback for callback in callbacks}}
     trainer = parts.trainer = build_trainer(parts)
     check_processes(trainer)
     raise_any(find_optimizer_problems(parts))
