@@ -54,12 +54,18 @@ class _Finder(MetaPathFinder):
 
 
 class _ImportedLoader(Loader):
-    """Loader of a module that has been imported while its package was executed."""
+    """Loader of a module that has been imported while its package was executed.
+
+    A module with a spec would be executed again, by its own loader. So its spec is removed in the meantime.
+    """
 
     def __init__(self, module: ModuleType) -> None:
         self._module = module
+        self._spec = module.__spec__
+        module.__spec__ = None
 
     def exec_module(self, module: ModuleType) -> None:
+        self._module.__spec__ = self._spec
         sys.modules[module.__name__] = self._module
 
 
