@@ -31,9 +31,13 @@ from pathlib import Path
 from frame_core import SCALAR_ENTRY, LogEntry
 from frame_loggers import WandbLogger
 from frame_loggers.wandb_run import read_wandb_run
-from frame_train.runs.wandb import download_run
+from frame_train import load_run
+from frame_train.composition import settings
 
-directory = download_run(sys.argv[1], "last", Path("runs"))
+settings.workspace = Path.cwd  # as if the package were installed outside the repository
+run = load_run(sys.argv[1])
+assert run.global_step == 2 and not run.model.training
+directory = run.directory
 logger = WandbLogger("project", "name", directory, run_id=read_wandb_run(directory).id)
 logger.log("Later", LogEntry(SCALAR_ENTRY, 0.5), global_step=1)
 logger.log_checkpoint(directory / "checkpoints" / "last.ckpt", "last")
@@ -86,7 +90,7 @@ def trained(run_elsewhere: Run, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture(scope="module")
 def elsewhere(trained: Trained, run_elsewhere: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Download the run on another machine, log one more entry and checkpoint, and return the folder."""
+    """Load the run in a plain script on another machine, log one more entry and checkpoint, and return the folder."""
     place = tmp_path_factory.mktemp("elsewhere")
     (place / "elsewhere.py").write_text(ELSEWHERE)
     assert run_elsewhere(trained.server, place, trained.path, program=str(place / "elsewhere.py")) == ""
@@ -103,15 +107,15 @@ def here(trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     return tmp_path / "downloads"
 
 
-def test_an_artifact_has_the_files_of_the_run_directory(trained: Trained, elsewhere: Path) -> None:
-    (downloaded,) = (elsewhere / "runs" / "somebody" / "DIGITS").iterdir()
+def test_a_run_loaded_by_a_plain_script_has_the_files_of_the_run_directory(trained: Trained, elsewhere: Path) -> None:
+    (downloaded,) = (elsewhere / "runs" / "downloaded" / "somebody" / "DIGITS").iterdir()
     assert downloaded.name == f"{trained.path.rpartition('/')[2]}-last-v0"
     names = ("config.yaml", "overrides.yaml", "metrics.jsonl", "checkpoints/last.ckpt")
     for name in names:
         assert (downloaded / name).read_bytes() == (trained.directory / name).read_bytes(), name
     description = json.loads((trained.directory / "run.json").read_text())
-    assert description.pop("complete")  # written after everything is uploaded
-    assert description.pop("ended")
+    for name in ("complete", "ended", "last", "best"):  # written after everything is uploaded
+        assert description.pop(name)
     assert json.loads((downloaded / "run.json").read_text()) == description
     files = {path.relative_to(downloaded).as_posix() for path in downloaded.rglob("*") if path.is_file()}
     assert {file for file in files if not file.startswith("wandb/")} == {*names, "run.json"}
