@@ -52,7 +52,7 @@ def test_the_project_of_the_guide_runs(train: Callable[..., Any], project: Path)
     (command,) = re.findall(r"^uv run --project \S+ train (.*)$", GUIDE, re.MULTILINE)
     result = train(*command.split())
     assert result.code == 0, result
-    values = [float(value) for value in re.findall(r"Loss/Validation is (.*)", result.output)]
+    values = [float(value) for value in re.findall(r"MeanError/Validation is (.*)", result.output)]
     assert len(values) == 2
     assert values[1] < values[0]
     assert (project / "runs" / "my_project" / "mine").is_dir()

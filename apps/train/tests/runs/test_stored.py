@@ -109,6 +109,41 @@ def test_a_foreign_config_builds_only_what_is_allowed(
     assert type(load_run(run, allow=["own_prior"]).model.prior).__name__ == "OwnPrior"
 
 
+def test_everything_that_needs_permission_is_listed_at_once(run: Path) -> None:
+    config = OmegaConf.load(run / "config.yaml")
+    config.architectures.prior._target_ = "own_blocks.OwnPrior"
+    config.architectures.encoder._target_ = "own_blocks.OwnEncoder"
+    config.data.train = {"_target_": "own_data.Own", "of": {"_target_": "own_blocks.OwnPrior"}}
+    OmegaConf.save(config, run / "config.yaml")
+    message = r"`allow=\[own_blocks.OwnEncoder, own_blocks.OwnPrior, own_data.Own\]` allows everything that it names"
+    with pytest.raises(CompositionError, match=message):
+        load_run(run)
+    with pytest.raises(CompositionError) as caught:
+        load_run(run, allow=["own_data", "own_blocks.OwnPrior"])
+    assert "If you trust it, add `allow=[own_blocks.OwnEncoder]`." in str(caught.value)
+    assert "allows everything" not in str(caught.value)
+    assert not {"own_blocks", "own_data"} & set(sys.modules)
+
+
+def test_a_config_with_functions_of_our_packages_is_loaded(run: Path) -> None:
+    config = OmegaConf.load(run / "config.yaml")
+    config.architectures.decoder = {
+        "_target_": "torch.nn.Sequential",
+        "_args_": [
+            {"_target_": "frame_architectures.make_stack", "sizes": [16, 128, 256]},
+            {"_target_": "frame_architectures.StochasticLinear", "_args_": [256, [1, 8, 8], "Bernoulli"]},
+        ],
+    }
+    OmegaConf.save(config, run / "config.yaml")
+    path = run / "checkpoints" / "last.ckpt"
+    content = torch.load(path, weights_only=True)
+    old, new = "model.decoder.network.", "model.decoder."
+    content["state_dict"] = {name.replace(old, new): value for name, value in content["state_dict"].items()}
+    torch.save(content, path)
+    path.with_name("last.ckpt.json").unlink()
+    assert load_run(run).model.sample().shape == (1, 8, 8)
+
+
 def test_loading_a_checkpoint_executes_nothing(run: Path, tmp_path: Path) -> None:
     torch.save({"state_dict": {}, "global_step": 1, "more": Planted(tmp_path / "ran")}, run / "checkpoints" / "x.ckpt")
     with pytest.raises(CompositionError, match="is not a readable checkpoint"):

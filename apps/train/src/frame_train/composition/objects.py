@@ -6,7 +6,7 @@ import re
 import sysconfig
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from copy import copy
 from difflib import get_close_matches
 from typing import Any, Self, cast
@@ -270,6 +270,19 @@ def iterate_keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
             child = config[name]
             if isinstance(child, DictConfig):
                 yield from iterate_keys(child, f"{prefix}{name}.")
+
+
+def iterate_components(node: Any, known: set[int] | None = None) -> Iterator[DictConfig]:
+    """Yield each component that a node contains or refers to, once. Entries that can't be read are skipped."""
+    known = set() if known is None else known
+    if not isinstance(node, DictConfig | ListConfig) or id(node) in known:
+        return
+    known.add(id(node))
+    if isinstance(node, DictConfig) and "_target_" in node:
+        yield node
+    for name in range(len(node)) if isinstance(node, ListConfig) else list(node):
+        with suppress(CompositionError):
+            yield from iterate_components(read_entry(node, name), known)
 
 
 def _identity(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """A stored run: its model with the weights, its data, its config and its metrics."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,10 +11,10 @@ from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
 from frame_core import Model, SizedDataset
-from frame_train.composition.foreign.allow_list import AllowList
+from frame_train.composition.foreign.allow_list import AllowList, NotAllowedError
 from frame_train.composition.foreign.interpolations import escape, restrict_interpolations
 from frame_train.composition.legacy import rename_old_words
-from frame_train.composition.objects import Composition
+from frame_train.composition.objects import Composition, iterate_components
 from frame_train.composition.settings import register_resolvers
 from frame_train.errors import CompositionError
 from frame_train.runs.checkpoint import Checkpoint, load_weights, read_checkpoints
@@ -154,6 +155,8 @@ class Run:
             return self._composition.limited_to(AllowList(key, self.directory, self._allow)).instantiate(node)
         except OmegaConfBaseException as error:
             raise CompositionError(f"`{key}`: {str(error).splitlines()[0]}.") from error
+        except NotAllowedError as error:
+            raise NotAllowedError(f"{error}{self._describe_refused()}", error.key) from error
 
     def export(self, path: str | Path) -> str:
         """Write the weights as safetensors; print and return the lines of Python that load them.
@@ -170,6 +173,18 @@ class Run:
         lines = export_model(self.model, self.config, Path(path))
         print(lines)  # noqa: T201
         return lines
+
+    def _describe_refused(self) -> str:
+        """List what the model, the data and the evaluations name without permission, if they name several things."""
+        refused: dict[str, None] = {}
+        for part in ("optimization.model", "optimization.data", "evaluation"):
+            allowed = AllowList(part, self.directory, self._allow)
+            node = OmegaConf.select(self.config, part, throw_on_resolution_failure=False)
+            for component in iterate_components(node):
+                with suppress(OmegaConfBaseException):
+                    target = str(component["_target_"])
+                    refused |= {} if allowed.has_name(target) else {target: None}
+        return f"\n`allow=[{', '.join(refused)}]` allows everything that it names." if len(refused) > 1 else ""
 
     def _build_model(self) -> Model:
         optimization = self.config.get("optimization")

@@ -85,9 +85,13 @@ class AllowList:
         Raises:
             NotAllowedError: The target is not below an allowed name.
         """
-        packages = [".".join(name.split(".")[:-2]) for name in self._part.classes]
-        if not _is_below(path, (*self._part.packages, *self._part.libraries, *packages, *self._names)):
+        if not self.has_name(path):
             raise NotAllowedError(self._explain(path, key), key)
+
+    def has_name(self, path: str) -> bool:
+        """Return whether a target is below an allowed name."""
+        packages = [".".join(name.split(".")[:-2]) for name in self._part.classes]
+        return _is_below(path, (*self._part.packages, *self._part.libraries, *packages, *self._names))
 
     def check_target(self, path: str, target: Callable[..., Any], key: str) -> None:
         """Check the object that a ``_target_`` names.
