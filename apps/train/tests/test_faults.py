@@ -4,10 +4,13 @@ import contextlib
 import errno
 import itertools
 import os
+import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -26,7 +29,8 @@ from frame_loggers import FileLogger, WandbLogger
 from frame_loggers.wandb_service import close_wandb
 from frame_train.callbacks import CumulativeLogCallback, PeriodicCheckpoint
 from frame_train.runs.checkpoint_files import find_newest
-from runs import SMALL_VAE, find_run, read_entries
+from frame_train.signals import list_stopping
+from runs import SMALL_VAE, find_run, read_description, read_entries
 from trainers import fit, ignore_lightning_warnings, make_tiny_optimization
 from wandb_server import WandbServer
 
@@ -208,6 +212,123 @@ def test_a_system_clock_that_jumps_back_changes_nothing(
     entries = read_entries(find_run(tmp_path))
     steps = [entry["trainer/global_step"] for entry in entries if "ELBO/Validation" in entry]
     assert steps == list(range(1, 43))
+
+
+def remove(run: Path) -> None:
+    shutil.rmtree(run)
+
+
+def move(run: Path) -> None:
+    run.rename(run.with_name("moved"))
+
+
+@pytest.mark.parametrize(("take_away", "logging"), [(remove, "tensorboard"), (move, "none")])
+def test_a_run_whose_directory_is_taken_away_ends_at_the_next_write_and_makes_no_other_one(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, take_away: Callable[[Path], None], logging: str
+) -> None:
+    save = Trainer.save_checkpoint
+
+    def save_and_take_away(trainer: Trainer, *arguments: Any) -> None:
+        save(trainer, *arguments)
+        if trainer.global_step == 6:
+            take_away(find_run(tmp_path))
+
+    monkeypatch.setattr(Trainer, "save_checkpoint", save_and_take_away)
+    result = train(*RUN, f"logging={logging}")
+    assert_reported(result, "no longer exists: it was deleted or moved while the run was trained.")
+    left = [path.name for path in (tmp_path / "runs" / "DIGITS" / "VAE").iterdir()]
+    assert left == ([] if take_away is remove else ["moved"])
+    if take_away is move:
+        monkeypatch.undo()
+        assert train(f"resume={tmp_path / 'runs' / 'DIGITS' / 'VAE' / 'moved'}").code == 0
+
+
+def test_a_run_that_cannot_be_written_is_not_evaluated(
+    evaluate: Train, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = shutil.copytree(trained, tmp_path / "run")
+    open_file = os.open
+
+    def refuse(path: Any, flags: int, *arguments: Any, **options: Any) -> int:
+        if flags & (os.O_WRONLY | os.O_RDWR) and str(path).startswith(str(run)):
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return open_file(path, flags, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
+    result = evaluate(f"run={run}")
+    assert (result.code, result.output) == (2, "")
+    assert f"`run`: {str(run)!r} can't be written: Permission denied. Copy it, and evaluate the copy." in result.errors
+    assert len(result.errors.splitlines()) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP])
+def test_a_signal_before_training_begins_ends_the_command_and_leaves_nothing(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    monkeypatch.setattr("frame_train.training.build_experiment", lambda config: os.kill(os.getpid(), number))
+    result = train(*RUN)
+    assert result.code == 128 + number
+    assert (result.output, result.errors) == ("", f"stopped by {number.name}\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_whose_terminal_is_closed_stops_as_by_sigterm_and_resumes(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = Trainer.save_checkpoint
+
+    def save_and_hang_up(trainer: Trainer, *arguments: Any) -> None:
+        save(trainer, *arguments)
+        if trainer.global_step == 6:
+            os.kill(os.getpid(), signal.SIGHUP)
+
+    monkeypatch.setattr(Trainer, "save_checkpoint", save_and_hang_up)
+    result = train(*RUN)
+    run = find_run(tmp_path)
+    assert result.code == 143, result
+    assert "stopped by SIGHUP at global step 7" in result.errors
+    assert not read_description(run)["complete"]
+    assert train(f"resume={run}").code == 0
+
+
+def test_sighup_is_ignored_under_nohup(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert signal.SIGHUP in list_stopping()
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert signal.SIGHUP not in list_stopping()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def open_without_reader() -> int:
+    reader, writer = os.pipe()
+    os.close(reader)
+    return writer
+
+
+@pytest.mark.parametrize("open_output", [open_without_reader, lambda: os.open("/dev/full", os.O_WRONLY)])
+def test_a_run_continues_when_its_output_cannot_be_written(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, open_output: Callable[[], int]
+) -> None:
+    with os.fdopen(open_output(), "w") as output, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", output)
+        result = train(*RUN)
+    assert result.code == 0, result
+    assert re.fullmatch("The output can't be written: [A-Z][a-z ]+. The command continues without it.\n", result.errors)
+    assert read_description(find_run(tmp_path))["complete"]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_without_unicode_shows_escapes(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    with (tmp_path / "output.txt").open("w", encoding=encoding) as file:
+        for name in ("stdout", "stderr"):
+            monkeypatch.setattr(sys, name, file)
+        result = train(*RUN, "run.name=日本語 ü")
+    monkeypatch.undo()
+    assert result.code == 0, result
+    assert "\\u65e5\\u672c\\u8a9e" in (tmp_path / "output.txt").read_text(encoding=encoding)
 
 
 @pytest.fixture

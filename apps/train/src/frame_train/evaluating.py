@@ -1,8 +1,10 @@
 """Evaluation of a stored run, from its directory to its report."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -21,7 +23,7 @@ from frame_train.experiment.parts import Parts
 from frame_train.files import without_local_settings
 from frame_train.report import write_report
 from frame_train.runs.checkpoint import Checkpoint
-from frame_train.runs.directory import claimed, continue_wandb_runs, write_metrics, write_missing_end
+from frame_train.runs.directory import claimed, continue_wandb_runs, is_unwritable, write_metrics, write_missing_end
 from frame_train.runs.stored import Run, open_run
 from frame_train.terminal import print_closing, print_values, quiet_libraries
 
@@ -49,7 +51,7 @@ def evaluate_run(
     """
     options = cast(dict[str, Any], OmegaConf.to_container(config.evaluation, resolve=False))
     run, checkpoints = _open(config, list(_iterate_targets(options)))
-    with claimed(run.directory, "run"):
+    with _explained_write_errors(run.directory), claimed(run.directory, "run"):
         for checkpoint in checkpoints:
             run.load(checkpoint)  # before any evaluation, so that none runs if another one can't
         if sets_device:
@@ -64,6 +66,22 @@ def evaluate_run(
             loggers = _build_loggers(run)
         run.model.to(_choose_device(config.trainer.accelerator))
         return _evaluate(run, checkpoints, evaluations, loggers)
+
+
+@contextmanager
+def _explained_write_errors(directory: Path) -> Generator[None]:
+    """Explain that the run directory can't be written.
+
+    Raises:
+        CompositionError: The block raised such an error.
+    """
+    try:
+        yield
+    except OSError as error:
+        if not is_unwritable(directory, error):
+            raise
+        message = f"`run`: {str(directory)!r} can't be written: {error.strerror}. Copy it, and evaluate the copy."
+        raise CompositionError(message) from error
 
 
 def _evaluate(

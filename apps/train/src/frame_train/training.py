@@ -1,6 +1,5 @@
 """One training run, from its composed config to its report."""
 
-import errno
 import signal
 from collections.abc import Collection, Generator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -33,6 +32,7 @@ from frame_train.runs.checkpoint_files import find_newest, restore
 from frame_train.runs.directory import (
     claimed,
     continue_wandb_runs,
+    is_unwritable,
     make_run_directory,
     write_completion,
     write_description,
@@ -45,8 +45,6 @@ from frame_train.runs.stored import read_config
 from frame_train.runs.transfer.initialization import initialize_model
 from frame_train.runs.transfer.pretrained import inline_pretrained
 from frame_train.terminal import print_closing, print_config, quiet_libraries, silence_notices
-
-_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 @quiet_libraries()
@@ -241,7 +239,7 @@ def _report_stop(received: signal.Signals, trainer: Trainer, directory: Path) ->
 
 @contextmanager
 def _explained_disk_errors(directory: Path) -> Generator[None]:
-    """Explain errors of a full disk or an unwritable run directory, and name the last checkpoint.
+    """Explain errors of a full disk or an unwritable or missing run directory, and name the last checkpoint.
 
     Raises:
         TrainingError: The block raised such an error.
@@ -249,8 +247,11 @@ def _explained_disk_errors(directory: Path) -> Generator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _DISK_ERRORS and str(directory) not in str(error.filename):
+        if not is_unwritable(directory, error):
             raise
+        if not directory.exists():
+            message = f"{str(directory)!r} no longer exists: it was deleted or moved while the run was trained."
+            raise TrainingError(f"{message} If it was moved, `train resume=FOLDER` continues it.") from error
         message = f"{str(directory)!r} can't be written: {error.strerror}.\n{_describe_newest(directory)}"
         raise TrainingError(message) from error
 

@@ -265,12 +265,13 @@ def test_null_as_run_or_weights_is_refused(where: Any, weights: Any, name: str) 
         load_run(where, weights)
 
 
-def test_missing_data_are_reported_when_they_are_used(run: Path) -> None:
+@pytest.mark.parametrize("data", [None, 5, {"train": 5}])
+def test_data_that_are_no_data_sets_are_reported_when_they_are_used(run: Path, data: Any) -> None:
     config = OmegaConf.load(run / "config.yaml")
-    del config.optimization.data
+    config.optimization.data = data
     OmegaConf.save(config, run / "config.yaml")
     loaded = load_run(run)
-    with pytest.raises(CompositionError, match=r"`optimization.data` must be a mapping of splits, got None"):
+    with pytest.raises(CompositionError, match=r"`optimization.data` must be a mapping of names to data sets, got"):
         _ = loaded.data
 
 

@@ -41,7 +41,7 @@ class FileLogger(Logger):
     In a distributed run, only rank zero writes. Existing files in the directory are kept.
 
     Args:
-        directory: Directory of the files. It is created with the first entry.
+        directory: Directory of the files. It is created with the first entry, and not again if it is removed.
         evaluated: Whether entries are added after the training, so that a resumed training keeps them.
     """
 
@@ -145,7 +145,8 @@ class FileLogger(Logger):
         """Save an image atomically under an unused file name, and return its relative path."""
         paths = (self._directory / path for path in suggest_image_paths(name, global_step))
         path = next(path for path in paths if not path.exists())
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file.make_directory()
+        path.parent.mkdir(exist_ok=True)
         with replacing(path) as temporary:
             make_pil_image(log_entry).save(temporary, format="PNG")
         return path.relative_to(self._directory).as_posix()

@@ -112,11 +112,18 @@ class MetricsFile:
     """The file ``metrics.jsonl`` of a directory.
 
     Args:
-        directory: The directory, which is created with the first line.
+        directory: The directory, which is created with the first line. It is not created again if it is removed.
     """
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / "metrics.jsonl"
+        self._is_made = directory.exists()
+
+    def make_directory(self) -> None:
+        """Make the directory, unless it has existed before."""
+        if not self._is_made:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._is_made = True
 
     def append(self, line: MetricsLine) -> None:
         """Write a line immediately. If it cannot be written completely, the file is unchanged.
@@ -126,7 +133,7 @@ class MetricsFile:
             OSError: The line cannot be written.
         """
         text = line.encode()
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self.make_directory()
         n_bytes = self._path.stat().st_size if self._path.exists() else 0
         try:
             with open(self._path, "a", encoding="utf-8", opener=open_regular) as file:

@@ -11,16 +11,16 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from frame_train.distributed.collectives import Collectives
 from frame_train.optimization.lightning_internals import disable_sigterm_broadcast, stop_training
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+from frame_train.signals import list_stopping
 
 
 class StopOnSignal(Callback):
-    """Callback that ends training after the step in which SIGINT, SIGTERM or SIGUSR1 arrives.
+    """Callback that ends training after the step in which SIGINT, SIGTERM, SIGUSR1 or SIGHUP arrives.
 
-    A second signal changes nothing. With gradient accumulation, training ends after the optimizer step, because a
-    checkpoint has no accumulated gradients. After the last batch of an epoch, it ends when the next epoch begins. The
-    ranks exchange signals after each step, so a signal at any rank stops all of them at the same step.
+    A second signal changes nothing, and SIGHUP nothing under ``nohup``. With gradient accumulation, training ends after
+    the optimizer step, because a checkpoint has no accumulated gradients. After the last batch of an epoch, it ends
+    when the next epoch begins. The ranks exchange signals after each step, so a signal at any rank stops all of them at
+    the same step.
     """
 
     call_every = 0
@@ -72,7 +72,7 @@ class StopOnSignal(Callback):
     def _listen(self) -> dict[signal.Signals, Any]:
         if threading.current_thread() is not threading.main_thread():  # Python allows handlers in the main thread alone
             return {}
-        return {number: signal.signal(number, self._receive) for number in SIGNALS}
+        return {number: signal.signal(number, self._receive) for number in list_stopping()}
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if not self._arrived:

@@ -13,7 +13,8 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from frame_train.api import evaluate, evaluate_config
-from frame_train.commands.exit_codes import run_reported, shows_traceback
+from frame_train.commands.exit_codes import exiting_on_signals, run_reported, shows_traceback
+from frame_train.commands.output import forgiving_output
 from frame_train.commands.startup import defer_packages
 from frame_train.composition.compose import DELETION, prepare_hydra
 from frame_train.composition.explanation import explained
@@ -40,7 +41,8 @@ def main() -> None:
         with without_local_settings():
             import_module("matplotlib")
     show_traceback = shows_traceback()
-    sys.exit(run_reported(lambda: _run(sys.argv[1:], show_traceback), show_traceback))
+    with forgiving_output(), exiting_on_signals():
+        sys.exit(run_reported(lambda: _run(sys.argv[1:], show_traceback), show_traceback))
 
 
 def _run(arguments: Sequence[str], show_traceback: bool) -> int:

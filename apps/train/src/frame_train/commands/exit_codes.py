@@ -1,13 +1,16 @@
 """Exit codes of the commands."""
 
+import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from types import FrameType
 
-from frame_train.console import print_error
+from frame_train.console import print_error, print_notice
 from frame_train.errors import CompositionError, EvaluationError, TrainingError
 from frame_train.runs.result import Result
+from frame_train.signals import list_stopping
 
 
 def shows_traceback() -> bool:
@@ -29,6 +32,22 @@ def run_reported(run: Callable[[], int], show_traceback: bool) -> int:
             raise
         print_error(str(error))
         return 2 if isinstance(error, CompositionError) else 1
+
+
+@contextlib.contextmanager
+def exiting_on_signals() -> Generator[None]:
+    """Exit on a signal as after an error, so that nothing half-made stays. Training has handlers of its own."""
+    handlers = {number: signal.signal(number, _exit) for number in list_stopping()}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    print_notice(f"stopped by {signal.Signals(number).name}")
+    sys.exit(128 + number)
 
 
 def get_exit_code(result: Result) -> int:

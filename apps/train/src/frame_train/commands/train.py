@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from frame_train.api import train
-from frame_train.commands.exit_codes import get_exit_code, run_reported, shows_traceback
+from frame_train.commands.exit_codes import exiting_on_signals, get_exit_code, run_reported, shows_traceback
 from frame_train.commands.listing import list_options, print_help
+from frame_train.commands.output import forgiving_output
 from frame_train.commands.startup import defer_packages
 from frame_train.composition.overrides import is_multirun, split_folders, take_flags
 from frame_train.distributed.environment import is_under_torchrun, is_worker, releasing_workers, wait_for_directory
@@ -25,7 +26,7 @@ def main() -> None:
     if is_worker():
         sys.exit(_run_worker())
     arguments, show_traceback = sys.argv[1:], shows_traceback()
-    with releasing_workers():
+    with forgiving_output(), exiting_on_signals(), releasing_workers():
         sys.exit(run_reported(lambda: _run(arguments, show_traceback), show_traceback))
 
 

@@ -254,7 +254,7 @@ def _ignore_signals(worker: int) -> None:
     Ctrl-C reaches all processes of a group, and the warning of a cluster reaches all processes of a job.
     """
     os.setpgrp()
-    for number in (signal.SIGINT, signal.SIGUSR1):
+    for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     if sys.platform == "linux":  # other systems do not report the sender of a signal
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])

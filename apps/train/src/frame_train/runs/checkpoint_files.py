@@ -63,7 +63,7 @@ def write_checkpoint(path: Path, global_step: int, is_resumable: bool, write: Ca
     Raises:
         OSError: The checkpoint can't be written; the previous one is unchanged.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(exist_ok=True)  # in a run directory that is not created again if somebody has removed it
     before = _get_before(path)
     with replacing(path) as temporary:
         write(temporary)

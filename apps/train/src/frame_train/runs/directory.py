@@ -1,6 +1,7 @@
 """The directory of a run and its ``run.json``."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -52,6 +53,8 @@ _FILES = ("config.yaml", "overrides.yaml", "run.json", "metrics.jsonl", "report.
 _FOLDERS = ("checkpoints", "images", "tensorboard", "wandb", ".wandb")
 _LINKS_OF_WANDB = re.compile(r"wandb/(latest-run|debug\.log|debug-internal\.log|[^/]+/logs/debug-core\.log)")
 """Links that wandb makes. It replaces them, and writes through none."""
+
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 FORMAT = 2
 """The version of the layout of a run directory, and of the words of its config. A newer version is refused."""
@@ -113,6 +116,11 @@ def _list_entries(directory: Path) -> Iterator[tuple[Path, Sequence[str]]]:
 def _name_kind(mode: int) -> str:
     kinds = {stat.S_ISREG: "file", stat.S_ISDIR: "folder", stat.S_ISLNK: "link", stat.S_ISFIFO: "pipe"}
     return next((name for is_kind, name in kinds.items() if is_kind(mode)), "device")
+
+
+def is_unwritable(directory: Path, error: OSError) -> bool:
+    """Return whether an error is that a run directory can't be written, or that its disk is full or damaged."""
+    return error.errno in _DISK_ERRORS or str(directory) in str(error.filename)
 
 
 def write_description(

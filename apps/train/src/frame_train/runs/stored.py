@@ -114,9 +114,10 @@ class Run:
             if data_root is not None and not Path(str(data_root)).is_dir():
                 self.move_data(self._device or read_device())
             data = self.instantiate("optimization.data")
-            if not isinstance(data, Mapping):
+            splits = cast(Mapping[str, Any], data).values() if isinstance(data, Mapping) else [None]
+            if not all(hasattr(split, "__getitem__") and hasattr(split, "__len__") for split in splits):
                 raise CompositionError(
-                    f"`optimization.data` must be a mapping of splits, got {data!r} "
+                    f"`optimization.data` must be a mapping of names to data sets, got {data!r} "
                     f"in {str(self.directory / 'config.yaml')!r}."
                 )
             self._data = cast(Mapping[str, SizedDataset], data)
