@@ -201,12 +201,13 @@ def test_a_dead_data_worker_is_an_error_and_the_run_resumes_from_its_last_step(t
     torch.testing.assert_close(state, expected, rtol=0, atol=0)
 
 
-def test_a_system_clock_that_jumps_back_changes_nothing(
-    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("jump", [-3600, 3600])
+def test_a_system_clock_that_jumps_changes_nothing(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jump: int
 ) -> None:
     now = time.time()
     hours = itertools.count()
-    monkeypatch.setattr(time, "time", lambda: now - 3600 * next(hours))
+    monkeypatch.setattr(time, "time", lambda: now + jump * next(hours))
     result = train(*RUN, "evaluation.elbo_validation.evaluate_every=0.000001 seconds")
     assert result.code == 0, result
     entries = read_entries(find_run(tmp_path))

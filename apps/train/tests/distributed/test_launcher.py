@@ -284,13 +284,16 @@ def test_each_job_of_a_grid_has_its_own_ranks_and_directory(commands: Commands, 
 
 
 @pytest.mark.slow
-def test_worker_ranks_exit_with_rank_zero(commands: Commands, tmp_path: Path) -> None:
-    command = commands.start(*RUN, *TWO, f"device.experiments_root={tmp_path}", "trainer.max_epochs=10000")
-    command.wait_until(lambda: has_saved(tmp_path, 4))
+def test_worker_ranks_exit_with_rank_zero_and_the_run_resumes(
+    commands: Commands, pair: tuple[Path, str], tmp_path: Path
+) -> None:
+    command = commands.start(*RUN, *TWO, WITNESSED, f"device.experiments_root={tmp_path}")
+    command.wait_until(lambda: has_saved(tmp_path, 8))
     (worker,) = find_children(command.pid)
     os.kill(command.pid, signal.SIGKILL)
     assert command.wait() == -signal.SIGKILL
     wait_until(lambda: not is_alive(worker))
+    assert_resumes_to(commands, find_run(tmp_path), pair[0])
 
 
 @pytest.mark.slow
