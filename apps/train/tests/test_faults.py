@@ -266,7 +266,7 @@ def test_a_run_that_cannot_be_written_is_not_evaluated(
 def test_a_signal_before_training_begins_ends_the_command_and_leaves_nothing(
     train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
-    monkeypatch.setattr("frame_train.training.build_experiment", lambda config: os.kill(os.getpid(), number))
+    monkeypatch.setattr("frame_train.training.build_experiment", lambda *_: os.kill(os.getpid(), number))
     result = train(*RUN)
     assert result.code == 128 + number
     assert (result.output, result.errors) == ("", f"stopped by {number.name}\n")
