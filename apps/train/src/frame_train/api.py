@@ -68,8 +68,10 @@ def evaluate(arguments: Sequence[str]) -> dict[int, dict[str, float]]:
         return evaluate_config(compose_evaluation(arguments), arguments)
 
 
-def evaluate_config(config: DictConfig, arguments: Sequence[str]) -> dict[int, dict[str, float]]:
-    """Evaluate a stored run, given a composed config and the arguments that it is composed from."""
+def evaluate_config(
+    config: DictConfig, arguments: Sequence[str], only_checks: bool = False
+) -> dict[int, dict[str, float]]:
+    """Evaluate a stored run, or only check the evaluations, given a composed config and its arguments."""
     from frame_train.evaluating import evaluate_run  # torch and Lightning are imported only where needed
 
     return evaluate_run(
@@ -77,6 +79,7 @@ def evaluate_config(config: DictConfig, arguments: Sequence[str]) -> dict[int, d
         adds_evaluations=any(re.match(r"\+*evaluation=", argument) for argument in arguments),
         sets_device=any(argument.startswith(("device=", "device.")) for argument in arguments),
         deletions=[argument[1:].partition("=")[0] for argument in arguments if argument.startswith(DELETION)],
+        only_checks=only_checks,
     )
 
 

@@ -32,7 +32,11 @@ _N_LINES = 3
 
 @quiet_libraries()
 def evaluate_run(
-    config: DictConfig, adds_evaluations: bool, sets_device: bool, deletions: Sequence[str] = ()
+    config: DictConfig,
+    adds_evaluations: bool,
+    sets_device: bool,
+    deletions: Sequence[str] = (),
+    only_checks: bool = False,
 ) -> dict[int, dict[str, float]]:
     """Evaluate the checkpoints of a run, and append the results to its logs.
 
@@ -41,6 +45,7 @@ def evaluate_run(
         adds_evaluations: Whether the evaluations of the config replace those of the run.
         sets_device: Whether the folder of the data comes from the config instead of the run.
         deletions: Keys of evaluations to skip, such as ``evaluation.elbo_train``.
+        only_checks: Whether to end before the first evaluation, without numbers.
 
     Returns:
         The numbers by name, for the global step of each checkpoint.
@@ -62,6 +67,8 @@ def evaluate_run(
             _delete(run.config, key)
         evaluations = _build_evaluations(run)
         _report_other_splits(evaluations, own)
+        if only_checks:
+            return {}
         with without_local_settings():
             loggers = _build_loggers(run)
         run.model.to(_choose_device(config.trainer.accelerator))

@@ -99,6 +99,48 @@ def test_all_checkpoints_are_evaluated_in_order_of_their_steps(evaluate: Command
     assert result.output.count("ELBO/Test") == 2
 
 
+def test_several_runs_are_evaluated_and_one_that_fails_does_not_stop_the_others(
+    evaluate: Command, run: Path, trained: Path, tmp_path: Path
+) -> None:
+    broken = Path(shutil.copytree(run, tmp_path / "broken"))
+    (broken / "config.yaml").write_text("model: [")
+    other = Path(shutil.copytree(run, tmp_path / "other"))
+    result = evaluate(str(run), str(broken), f"run={other}", "+evaluation=elbo", "~evaluation.elbo_train", *ON_TEST)
+    assert result.code == 2
+    assert str(broken) in result.errors
+    assert read_new(run, trained) == read_new(other, trained) != []
+
+
+def test_last_is_the_newest_run_of_this_machine(evaluate: Command, trained: Path, tmp_path: Path) -> None:
+    root = tmp_path / "runs"
+    for name in ("2026-01-01_00-00-00", "2026-01-02_00-00-00", "2026-01-03_00-00-00"):
+        shutil.copytree(trained, root / "DIGITS" / "VAE" / name)
+    shutil.rmtree(root / "DIGITS" / "VAE" / "2026-01-03_00-00-00" / "checkpoints")
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    result = evaluate("--check", "last", f"device.experiments_root={root}")
+    assert (result.code, result.errors) == (0, "last: no mistakes\n")
+    result = evaluate("run=last", "+evaluation=elbo", f"device.experiments_root={root}")
+    assert result.code == 0, result
+    changed = {path.parent.name for path in before if path.read_bytes() != before[path]}
+    assert changed >= {"2026-01-02_00-00-00"}
+    assert not changed & {"2026-01-01_00-00-00", "2026-01-03_00-00-00"}
+    shutil.rmtree(root)
+    result = evaluate("run=last", f"device.experiments_root={root}")
+    assert result.errors == f"error: `run`: there is no run with a checkpoint below {str(root)!r}.\n"
+
+
+def test_a_check_reports_mistakes_and_writes_no_entry(evaluate: Command, run: Path, trained: Path) -> None:
+    result = evaluate("--check", str(run), "+evaluation=accuracy")
+    assert result.code == 2
+    assert "needs a `ClassificationModel`" in result.errors
+    assert read_lines(run) == read_lines(trained)
+
+
+def test_the_options_of_the_group_are_listed(evaluate: Command) -> None:
+    result = evaluate("--list")
+    assert {"elbo", "samples"} <= {line.split()[0] for line in result.output.splitlines()}
+
+
 def test_a_stored_evaluation_can_be_overridden(evaluate: Command, run: Path, trained: Path) -> None:
     result = evaluate(f"run={run}", "evaluation.elbo_train.evaluator.evaluate_on=test")
     assert result.code == 0, result

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 
 import hydra
@@ -14,12 +15,14 @@ from yaml import YAMLError
 
 from frame_train.api import evaluate, evaluate_config
 from frame_train.commands.exit_codes import exiting_on_signals, run_reported, shows_traceback
+from frame_train.commands.listing import list_options
 from frame_train.commands.output import forgiving_output
 from frame_train.commands.startup import defer_packages
-from frame_train.composition.compose import DELETION, prepare_hydra
+from frame_train.composition.compose import DELETION, compose_evaluation, prepare_hydra
 from frame_train.composition.explanation import explained
-from frame_train.composition.overrides import normalize_evaluation_overrides, split_folders
+from frame_train.composition.overrides import is_override, normalize_evaluation_overrides, split_folders
 from frame_train.composition.settings import config_directory
+from frame_train.console import print_notice
 from frame_train.errors import CompositionError
 from frame_train.files import without_local_settings
 
@@ -31,7 +34,7 @@ _OWN_CODE = (
 
 
 def main() -> None:
-    """Evaluate a run, or with ``--diff`` print the differences between two runs.
+    """Evaluate runs, check or list the evaluations, or with ``--diff`` print the differences between two runs.
 
     After a mistake in the config, the exit code is 2. If an evaluation raises, the others still run, and the exit code
     is 1. ``--traceback`` shows where an error was raised.
@@ -54,17 +57,56 @@ def _run(arguments: Sequence[str], show_traceback: bool) -> int:
         if flags.diff is not None:
             _print_differences(flags.diff)
             return 0
+        if flags.list:
+            list_options("evaluation", None, arguments)
+            return 0
         _, others = split_folders(arguments)
         if any(argument.startswith("-") for argument in others):
             return _evaluate_with_hydra(arguments, show_traceback)
-        evaluate(arguments)
-        return 0
+        runs, others = _split_runs(arguments)
+        if flags.check:
+            for run in runs or [[]]:
+                _check([*run, *others])
+            return 0
+        return _evaluate_each(runs or [[]], others, show_traceback)
+
+
+def _split_runs(arguments: Sequence[str]) -> tuple[list[list[str]], list[str]]:
+    """Split a command line into the runs, each as ``run=…``, and the other arguments. A bare path is a run."""
+    folders, words = split_folders(arguments)
+    runs = [word if word.startswith("run=") else f"run={word}" for word in words if _names_run(word)]
+    others = [word for word in words if not _names_run(word)]
+    return [[run] for run in runs], [*(f"--config-dir={folder}" for folder in folders), *others]
+
+
+def _names_run(word: str) -> bool:
+    return word.startswith("run=") or (not is_override(word) and (word == "last" or os.path.exists(word)))
+
+
+def _check(arguments: Sequence[str]) -> None:
+    """Load a run and check the evaluations, without evaluating."""
+    config = compose_evaluation(arguments)
+    evaluate_config(config, arguments, only_checks=True)
+    print_notice(f"{config.run}: no mistakes")
+
+
+def _evaluate_each(runs: Sequence[Sequence[str]], others: Sequence[str], show_traceback: bool) -> int:
+    """Evaluate one run after another, and return the worst exit code. A run that fails does not stop the others."""
+    codes = [run_reported(partial(_evaluate, [*run, *others]), show_traceback) for run in runs]
+    return max(codes)
+
+
+def _evaluate(arguments: Sequence[str]) -> int:
+    evaluate(arguments)
+    return 0
 
 
 def _take_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """Split a command line into the flags that are not Hydra's, and the other arguments."""
     parser = argparse.ArgumentParser("evaluate", add_help=False, allow_abbrev=False)
     parser.add_argument("--diff", nargs="*", metavar="RUN")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--check", action="store_true")
     parser.add_argument("--traceback", action="store_true")
     return parser.parse_known_args(arguments)
 

@@ -19,7 +19,7 @@ _DEFAULT_GROUPS = ("logging", "device")  # groups that have an option in `train.
 _EVALUATION_KEYS = ("run", "weights", "allow", "evaluation", "device", "trainer", "hydra")
 
 _HYDRA_FLAGS = (
-    "--help -h --hydra-help --version --cfg -c --resolve --package -p --run -r --multirun -m --shell-completion -sc "
+    "--help -h --hydra-help --cfg -c --resolve --package -p --run -r --multirun -m --shell-completion -sc "
     "--config-path -cp --config-name -cn --config-dir -cd --experimental-rerun --info -i"
 )
 
@@ -29,7 +29,7 @@ def take_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]
 
     Returns:
         The flags ``help``, ``check``, ``check_all``, ``list`` (a group; empty for all groups, None without the flag),
-        ``compatible_with`` and ``traceback``; and the remaining arguments.
+        ``compatible_with``, ``copy`` (an experiment and a folder), ``version``, ``traceback``; and the other arguments.
 
     Raises:
         CompositionError: A flag belongs neither to `train` nor to Hydra.
@@ -41,6 +41,8 @@ def take_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]
         parser.add_argument("--check-all", action="store_true"),
         parser.add_argument("--list", nargs="?", const="", metavar="GROUP"),
         parser.add_argument("--compatible-with", metavar="GROUP=OPTION"),
+        parser.add_argument("--copy", nargs=2, metavar=("EXPERIMENT", "FOLDER")),
+        parser.add_argument("--version", action="store_true"),
         parser.add_argument("--traceback", action="store_true"),
     ]
     flags, rest = parser.parse_known_args(arguments)

@@ -20,7 +20,8 @@ def locate(
     """Return the directory of a run, and the name or path of the requested weights.
 
     Args:
-        where: A run directory, a checkpoint in it, or ``entity/project/run_id`` of W&B.
+        where: A run directory, a checkpoint in it, ``entity/project/run_id`` of W&B, or ``last`` for the newest run of
+            this machine.
         weights: The requested weights; ``last`` if ``where`` is a checkpoint.
         device: The device config with the folder for downloaded runs; None for that of this machine.
         needs_checkpoint: Whether a run without a checkpoint is incomplete.
@@ -43,12 +44,23 @@ def _locate(path: Path, weights: str, device: DictConfig | None, needs_checkpoin
         return _check(_find_directory_of(path), needs_checkpoint=False), str(path.absolute())
     if path.is_dir():
         return _check(path.absolute(), needs_checkpoint), weights
+    if str(path) == "last":
+        return _check(_find_last(device), needs_checkpoint), weights
     if _is_remote(str(path)):
         from frame_train.runs.wandb import download_run  # wandb is imported only to download
 
         experiments_root = Path((device or read_device()).experiments_root).expanduser()
         return _check(download_run(str(path), weights, experiments_root / "downloaded"), needs_checkpoint), weights
     raise CompositionError(f"There is no run {str(path)!r}.{_describe_nearest(path)}")
+
+
+def _find_last(device: DictConfig | None) -> Path:
+    """Return the run with a checkpoint that was started last. The name of its directory is the time of its start."""
+    root = Path((device or read_device()).experiments_root).expanduser().absolute()
+    newest = max(_iterate_runs(root), key=lambda directory: directory.name, default=None)
+    if newest is None:
+        raise CompositionError(f"`run`: there is no run with a checkpoint below {str(root)!r}.")
+    return newest
 
 
 def _is_remote(where: str) -> bool:
