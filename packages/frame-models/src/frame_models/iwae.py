@@ -129,4 +129,8 @@ class ImportanceWeightedAutoencoder(
 def _scale_gradient(z: Tensor, factors: Tensor) -> None:
     """Multiply the gradient that reaches z, of shape (n_samples, batch, \\*z_shape), by (n_samples, batch) factors."""
     shaped = factors.view(*factors.shape, *[1] * (z.ndim - 2)).to(z.dtype)
-    z.register_hook(lambda gradient: shaped * gradient)
+
+    def scale(gradient: Tensor) -> Tensor:
+        return shaped * gradient
+
+    z.register_hook(scale)
