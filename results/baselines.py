@@ -19,15 +19,15 @@ class Pixels(RepresentationLearningModel):
         return Delta(x.flatten(1), 1)
 
 
-class TrainingImages(GenerativeModel):
-    """Images of a data set, drawn at random, as samples."""
+class TrainingExamples(GenerativeModel):
+    """Examples of a data set, drawn at random, as samples."""
 
     def __init__(self, data_set: SizedDataset) -> None:
         super().__init__()
         self._data_set = data_set
 
     def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
-        raise NotImplementedError("Training images are not trained.")
+        raise NotImplementedError("Training examples are not trained.")
 
     def sample(self, sample_shape: torch.Size = torch.Size([]), sample_output: bool = False) -> Tensor:
         x = get_tensor(get_batch(self._data_set, torch.randint(len(self._data_set), (sample_shape.numel(),))), "x")

@@ -11,7 +11,7 @@ from frame_core import EvaluationView, Model, run_evaluation
 from frame_eval import FrechetDistanceEvaluation
 from frame_train import Run, load_run
 from frame_train.runs.record import Record
-from results.baselines import Pixels, TrainingImages
+from results.baselines import Pixels, TrainingExamples
 from results.runs import train
 from results.table import Measurement, Row
 
@@ -70,10 +70,11 @@ def _measure_baseline(row: Row, records: Sequence[Record], judges: Sequence[Reco
     run = load_run(records[0].directory) if row.baseline else None
     if run is None:
         return None
-    if row.baseline == "training images":
-        return mean(_judge(run, judge, TrainingImages(run.data["train"])) for judge in judges)
+    model = Pixels() if row.baseline == "pixels" else TrainingExamples(run.data["train"])
+    if judges:
+        return mean(_judge(run, judge, model) for judge in judges)
     key = next(key for key, node in run.config.evaluation.items() if node.name == row.metric)
-    return run_evaluation(run.instantiate(f"evaluation.{key}.evaluator"), _view(run, Pixels())).value
+    return run_evaluation(run.instantiate(f"evaluation.{key}.evaluator"), _view(run, model)).value
 
 
 def _view(run: Run, model: Model) -> EvaluationView:

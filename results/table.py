@@ -61,7 +61,7 @@ class Row:
         expected: The mean over seeds, and its standard error; None if the row was never measured.
         tolerance: How far a measured mean may be from the expected one, in standard errors of the difference.
         judge: Row of classifiers; the Fréchet distance of a seed is on the features of the classifier of that seed.
-        baseline: The baseline: ``pixels`` as the representation, or ``training images`` as the samples.
+        baseline: The baseline: ``pixels`` as the representation, or ``training examples`` as the samples.
         picture: Name of a logged image. The page shows the last one of seed 0.
         paper: Number of the paper.
         implementation: Number of a known implementation.
@@ -77,7 +77,7 @@ class Row:
     expected: Estimate | None = None
     tolerance: float = 4.0
     judge: str | None = None
-    baseline: Literal["pixels", "training images"] | None = None
+    baseline: Literal["pixels", "training examples"] | None = None
     picture: str | None = None
     paper: Published | None = None
     implementation: Published | None = None

@@ -24,7 +24,7 @@ from frame_train.composition.settings import config_directory
 from frame_train.data import Digits
 from results import __main__ as command
 from results import pages, runs
-from results.baselines import Pixels, TrainingImages
+from results.baselines import Pixels, TrainingExamples
 from results.measuring import measure
 from results.pages import PAGE, README, format_estimate, format_page, get_picture, insert_table
 from results.table import (
@@ -229,7 +229,7 @@ def test_a_probe_of_the_pixels_is_a_linear_classifier_of_them() -> None:
 
 def test_samples_of_the_training_images_are_training_images() -> None:
     data_set = Digits("train")
-    samples = TrainingImages(data_set).sample(torch.Size([2, 10]))
+    samples = TrainingExamples(data_set).sample(torch.Size([2, 10]))
     x = data_set.get_batch(torch.arange(len(data_set)))["x"]
     assert samples.shape == (2, 10, 1, 8, 8)
     assert all((x == image).flatten(1).all(1).any() for image in samples.flatten(0, 1))
@@ -321,7 +321,7 @@ def test_a_row_is_trained_once_measured_and_written_to_the_pages(
 def test_rows_are_measured_beside_their_baselines(tmp_path: Path) -> None:
     few = ("trainer.max_epochs=1", "trainer.limit_train_batches=200")
     accuracy = Row("MNIST_Classifier", "Accuracy/Validation", seeds=2, minutes=1.0, overrides=few)
-    gan = Row("MNIST_GAN", FRECHET_DISTANCE, 2, 1.0, few, judge="accuracy", baseline="training images")
+    gan = Row("MNIST_GAN", FRECHET_DISTANCE, 2, 1.0, few, judge="accuracy", baseline="training examples")
     rows = {"accuracy": accuracy, "gan": replace(gan, picture="Images/Samples")}
     rows["probe"] = Row("MNIST_AE", "LinearProbe/Validation", 2, 1.0, few, baseline="pixels")
     measured = {name: measure(name, rows, tmp_path, Path(os.environ["FRAME_DATA_ROOT"])) for name in rows}

@@ -21,7 +21,9 @@ from frame_architectures import (
     MixtureOfGaussians,
     PairCritic,
     Rescale,
+    RingOfGaussians,
     StochasticLinear,
+    VectorField,
     digits,
     mnist,
 )
@@ -53,10 +55,11 @@ GIVEN_LABELS: dict[type[ConditionalDistribution], tuple[dict[str, Any], tuple[in
 MARGINALS: dict[type[MarginalDistribution], tuple[dict[str, Any], tuple[int, ...]]] = {
     # class: its arguments, the shape of its event
     DiagonalNormal: ({"z_dim": 3}, (3,)),
+    RingOfGaussians: ({"n_components": 8, "radius": 5.0, "scale": 0.3}, (2,)),
     MixtureOfGaussians: ({"z_dim": 3, "n_components": 4}, (3,)),
     Flow: ({"z_dim": 3, "n_transforms": 2, "layers": [8]}, (3,)),
 }
-LAYERS: set[type[nn.Module]] = {AnyBatch, Codebook, Flatten, Rescale}
+LAYERS: set[type[nn.Module]] = {AnyBatch, Codebook, Flatten, Rescale, VectorField}
 SCORES: dict[type[nn.Module], tuple[dict[str, Any], list[tuple[int, ...]]]] = {
     # class: its arguments, the shapes of its inputs
     BilinearCritic: ({"z_dim": 3}, [(3,), (3,)]),
@@ -152,4 +155,5 @@ def test_marginal_distribution_never_waits_for_a_gpu(
 ) -> None:
     monkeypatch.setattr(Distribution, "_validate_args", True)
     module = marginal(**MARGINALS[marginal][0]).to("meta")  # where reading a value raises
-    assert module().log_prob(torch.empty(4, 3, device="meta")).shape == (4,)
+    event_shape = MARGINALS[marginal][1]
+    assert module().log_prob(torch.empty(4, *event_shape, device="meta")).shape == (4,)

@@ -8,7 +8,7 @@ from torch import nn
 
 import frame_eval
 from frame_core import Evaluation, JointModel, run_evaluation
-from frame_core.testing import TinyModel, TinyOptimization, check_evaluation
+from frame_core.testing import TinyModel, TinyOptimization, check_evaluation, make_tiny_data
 from frame_eval import (
     AccuracyEvaluation,
     ConfusionMatrixEvaluation,
@@ -22,6 +22,8 @@ from frame_eval import (
     LogLikelihoodEvaluation,
     LossEvaluation,
     PartEvaluation,
+    PointSampleEvaluation,
+    WassersteinDistanceEvaluation,
 )
 
 EVALUATIONS: dict[str, Evaluation] = {
@@ -39,6 +41,8 @@ EVALUATIONS: dict[str, Evaluation] = {
     "LogLikelihoodEvaluation": LogLikelihoodEvaluation("valid", n_samples=5, n_latent_samples=2),
     "LossEvaluation": LossEvaluation("valid"),
     "PartEvaluation": PartEvaluation("one", ELBOEvaluation("valid", n_samples=5, n_latent_samples=2)),
+    "PointSampleEvaluation": PointSampleEvaluation("valid", n_points=5),
+    "WassersteinDistanceEvaluation": WassersteinDistanceEvaluation("valid", n_samples=5),
 }
 
 
@@ -46,8 +50,13 @@ EVALUATIONS: dict[str, Evaluation] = {
 def test_evaluation_satisfies_the_contract(name: str) -> None:
     evaluation = EVALUATIONS[name]
     assert type(evaluation) is getattr(frame_eval, name)
-    joint = JointModel({"one": TinyModel(), "two": TinyModel()})
-    check_evaluation(evaluation, TinyOptimization(joint if evaluation.requires is JointModel else TinyModel()))
+    if name == "PointSampleEvaluation":
+        optimization = TinyOptimization(TinyModel((2,)), {"valid": make_tiny_data(7, (2,))})
+    elif evaluation.requires is JointModel:
+        optimization = TinyOptimization(JointModel({"one": TinyModel(), "two": TinyModel()}))
+    else:
+        optimization = TinyOptimization()
+    check_evaluation(evaluation, optimization)
 
 
 @pytest.mark.parametrize("name", frame_eval.__all__)

@@ -15,7 +15,9 @@ from frame_models import (
     Autoencoder,
     Classifier,
     ConditionalVariationalAutoencoder,
+    FlowMatching,
     GenerativeAdversarialNetwork,
+    GuidedFlowMatching,
     ImportanceWeightedAutoencoder,
     MultiViewInformationBottleneck,
     SimCLR,
@@ -26,6 +28,7 @@ from frame_models import (
 )
 
 X_SHAPE = (1, 4, 5)
+N_INPUTS = torch.Size(X_SHAPE).numel()
 
 
 class Gaussian(nn.Module):
@@ -84,6 +87,28 @@ class Score(nn.Module):
         return self.network(torch.cat([x.flatten(1) for x in inputs], 1)).squeeze(-1)
 
 
+class Field(nn.Module):
+    """Velocities of images at a time, given labels from 0 to 5."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(N_INPUTS + 1, N_INPUTS)
+        self.shifts = nn.Embedding(6, N_INPUTS)
+
+    def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
+        return (self.linear(torch.cat([x.flatten(-3), t.unsqueeze(-1)], -1)) + self.shifts(y)).view(x.shape)
+
+
+class FieldWithoutLabels(Field):
+    def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        return super().forward(x, t, torch.zeros_like(t, dtype=torch.long))
+
+
+class Noise(nn.Module):
+    def forward(self) -> Distribution:
+        return Independent(Normal(torch.zeros(X_SHAPE), 1.0), 3)
+
+
 class Rounding(nn.Module):
     """A codebook of the numbers 0 to 9."""
 
@@ -99,16 +124,17 @@ class StandardNormal(nn.Module):
         return Independent(Normal(torch.zeros(2), 1.0), 1)
 
 
-N_INPUTS = torch.Size(X_SHAPE).numel()
 MODELS: dict[str, Model] = {
     "Autoencoder": Autoencoder(Gaussian(X_SHAPE, (2,)), Gaussian((2,), X_SHAPE)),
     "Classifier": Classifier(Predictor(X_SHAPE, 5)),
     "ConditionalVariationalAutoencoder": ConditionalVariationalAutoencoder(
         GaussianGivenLabel(X_SHAPE, (2,)), GaussianGivenLabel((2,), X_SHAPE), TrainablePrior(2), beta=0.5
     ),
+    "FlowMatching": FlowMatching(FieldWithoutLabels(), Noise()),
     "GenerativeAdversarialNetwork": GenerativeAdversarialNetwork(
         Gaussian((2,), X_SHAPE), Score(N_INPUTS), StandardNormal()
     ),
+    "GuidedFlowMatching": GuidedFlowMatching(Field(), Noise(), n_labels=5, label_dropout=0.5, guidance=2.0),
     "ImportanceWeightedAutoencoder": ImportanceWeightedAutoencoder(
         Gaussian(X_SHAPE, (2,)), Gaussian((2,), X_SHAPE), TrainablePrior(2), n_samples=3, gradient="DReG"
     ),

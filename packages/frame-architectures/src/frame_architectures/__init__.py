@@ -10,8 +10,9 @@ from frame_architectures import digits, mnist
 from frame_architectures.codebook import Codebook
 from frame_architectures.critics import BilinearCritic, PairCritic
 from frame_architectures.layers import AnyBatch, Flatten, Rescale, make_stack
-from frame_architectures.priors import DiagonalNormal, MixtureOfGaussians
+from frame_architectures.priors import DiagonalNormal, MixtureOfGaussians, RingOfGaussians
 from frame_architectures.stochastic import StochasticLinear
+from frame_architectures.vector_field import VectorField
 
 if TYPE_CHECKING:
     from frame_architectures.flow import Flow
@@ -26,7 +27,9 @@ __all__ = [
     "MixtureOfGaussians",
     "PairCritic",
     "Rescale",
+    "RingOfGaussians",
     "StochasticLinear",
+    "VectorField",
     "digits",
     "make_stack",
     "mnist",

@@ -1,36 +1,70 @@
-"""Priors of a representation."""
+"""Priors of a representation, and sources of a flow."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent, MixtureSameFamily, Normal
 from torch.nn.functional import softplus
 
-from frame_architectures.stochastic import MIN_SCALE
-from frame_core import MarginalDistribution, check_count
+from frame_architectures.stochastic import MIN_SCALE, as_shape
+from frame_core import MarginalDistribution, check_count, check_positive
 
 
 class DiagonalNormal(MarginalDistribution):
     """Standard normal distribution N(0, I) over events of shape (z_dim,), without trainable parameters.
 
     Args:
-        z_dim: Number of dimensions.
+        z_dim: Number of dimensions, or the shape of an event, such as (1, 28, 28).
 
     Raises:
-        TypeError: ``z_dim`` is not an integer.
-        ValueError: ``z_dim`` is not positive.
+        TypeError: A size is not an integer.
+        ValueError: A size is not positive.
     """
 
     loc: Tensor
     scale: Tensor
 
-    def __init__(self, z_dim: int) -> None:
+    def __init__(self, z_dim: int | Sequence[int]) -> None:
         super().__init__()
-        check_count("z_dim", z_dim)
-        self.register_buffer("loc", torch.zeros(z_dim))
-        self.register_buffer("scale", torch.ones(z_dim))
+        shape = as_shape("z_dim", z_dim)
+        self.register_buffer("loc", torch.zeros(shape))
+        self.register_buffer("scale", torch.ones(shape))
 
     def forward(self) -> Distribution:
-        return Independent(Normal(self.loc, self.scale, validate_args=False), 1, validate_args=False)
+        return Independent(Normal(self.loc, self.scale, validate_args=False), self.loc.ndim, validate_args=False)
+
+
+class RingOfGaussians(MarginalDistribution):
+    """Normal distributions in the plane whose means are spread evenly over a circle, without trainable parameters.
+
+    Args:
+        n_components: Number of normal distributions.
+        radius: Radius of the circle.
+        scale: Standard deviation of each distribution, in both directions.
+
+    Raises:
+        TypeError: A number has a wrong type.
+        ValueError: A number is not positive.
+    """
+
+    loc: Tensor
+    scale: Tensor
+    logits: Tensor
+
+    def __init__(self, n_components: int, radius: float, scale: float) -> None:
+        super().__init__()
+        angle = 2 * torch.pi * torch.arange(check_count("n_components", n_components)) / n_components
+        self.register_buffer("loc", check_positive("radius", radius) * torch.stack([angle.cos(), angle.sin()], dim=1))
+        self.register_buffer("scale", torch.tensor(float(check_positive("scale", scale))))
+        self.register_buffer("logits", torch.zeros(n_components))
+
+    def forward(self) -> Distribution:
+        return MixtureSameFamily(
+            Categorical(logits=self.logits, validate_args=False),
+            Independent(Normal(self.loc, self.scale, validate_args=False), 1, validate_args=False),
+            validate_args=False,
+        )
 
 
 class MixtureOfGaussians(MarginalDistribution):

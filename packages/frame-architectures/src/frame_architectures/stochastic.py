@@ -72,7 +72,7 @@ class StochasticLinear(ConditionalDistribution):
     ) -> None:
         super().__init__()
         self.in_features = check_count("in_features", in_features)
-        self.out_shape = torch.Size(_as_shape(out_features))
+        self.out_shape = torch.Size(as_shape("out_features", out_features))
         self.distribution = check_choice("distribution", distribution, _FAMILIES)
         if "scale" not in _FAMILIES[distribution].parameters and (scale_offset, min_scale) != (0.0, MIN_SCALE):
             raise ValueError(
@@ -165,9 +165,15 @@ _FAMILIES = {
 }
 
 
-def _as_shape(out_features: int | Sequence[int]) -> tuple[int, ...]:
-    if isinstance(out_features, str) or not isinstance(out_features, Sequence):
-        return (check_count("out_features", out_features),)
-    if not out_features:
-        raise ValueError("`out_features` must have at least one entry, got none.")
-    return check_sizes("out_features", out_features)
+def as_shape(name: str, sizes: int | Sequence[int]) -> tuple[int, ...]:
+    """Return the shape of one example, given it or the number of its dimensions.
+
+    Raises:
+        TypeError: A size is not an integer.
+        ValueError: A size is not positive, or there is none.
+    """
+    if isinstance(sizes, str) or not isinstance(sizes, Sequence):
+        return (check_count(name, sizes),)
+    if not sizes:
+        raise ValueError(f"`{name}` must have at least one entry, got none.")
+    return check_sizes(name, sizes)

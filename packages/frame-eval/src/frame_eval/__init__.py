@@ -10,8 +10,10 @@ from frame_eval.linear_probe import LinearProbeEvaluation
 from frame_eval.log_likelihood import LogLikelihoodEvaluation
 from frame_eval.loss import LossEvaluation
 from frame_eval.part import PartEvaluation
+from frame_eval.points import PointSampleEvaluation
 from frame_eval.reconstruction import ImageReconstructionEvaluation
 from frame_eval.samples import ImageSampleEvaluation
+from frame_eval.wasserstein_distance import WassersteinDistanceEvaluation
 
 __all__ = [
     "AccuracyEvaluation",
@@ -26,4 +28,6 @@ __all__ = [
     "LogLikelihoodEvaluation",
     "LossEvaluation",
     "PartEvaluation",
+    "PointSampleEvaluation",
+    "WassersteinDistanceEvaluation",
 ]

@@ -3,7 +3,9 @@
 from frame_models.autoencoder import Autoencoder
 from frame_models.classifier import Classifier
 from frame_models.cvae import ConditionalVariationalAutoencoder
+from frame_models.flow_matching import FlowMatching
 from frame_models.gan import GenerativeAdversarialNetwork
+from frame_models.guided_flow_matching import GuidedFlowMatching
 from frame_models.iwae import ImportanceWeightedAutoencoder
 from frame_models.mib import MultiViewInformationBottleneck
 from frame_models.simclr import SimCLR
@@ -16,7 +18,9 @@ __all__ = [
     "Autoencoder",
     "Classifier",
     "ConditionalVariationalAutoencoder",
+    "FlowMatching",
     "GenerativeAdversarialNetwork",
+    "GuidedFlowMatching",
     "ImportanceWeightedAutoencoder",
     "MultiViewInformationBottleneck",
     "SimCLR",
