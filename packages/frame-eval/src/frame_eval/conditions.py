@@ -1,9 +1,10 @@
 """Conditions that a model generates data for, such as labels."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from inspect import Parameter, signature
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from frame_core import GenerativeModel, Optimization, get_batch, get_split, select_conditions
@@ -35,3 +36,10 @@ def check_conditions(model: GenerativeModel, given: Collection[str]) -> None:
             raise TypeError(
                 f"`{sample.__qualname__}` needs `{part.name}`. Set `evaluate_on` to a split whose examples have it."
             )
+
+
+def sample_like(model: GenerativeModel, batch: Mapping[str, Tensor]) -> Tensor:
+    """Generate as many examples as a batch has, given its conditions if the model takes any."""
+    conditions = select_conditions(model, batch)
+    sample: Callable[..., Tensor] = model.sample
+    return sample(torch.Size([] if conditions else [len(batch["x"])]), **conditions)

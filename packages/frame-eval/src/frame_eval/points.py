@@ -9,6 +9,7 @@ from torch import Tensor
 
 from frame_core import PLOT_ENTRY, Evaluation, GenerativeModel, LogEntry, Optimization, check_count
 from frame_eval.batches import BATCH_SIZE, iterate_split
+from frame_eval.conditions import check_conditions, read_conditions, sample_like
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 class PointSampleEvaluation(Evaluation):
     """Plot of generated points in the plane, beside as many of a split.
+
+    A conditional model is given the conditions of the points of the split.
 
     Args:
         evaluate_on: Name of the split.
@@ -32,6 +35,15 @@ class PointSampleEvaluation(Evaluation):
         self.evaluate_on = evaluate_on
         self.n_points = check_count("n_points", n_points)
 
+    def check(self, optimization: Optimization) -> None:
+        """Check that the model's ``sample`` is given what it needs.
+
+        Raises:
+            TypeError: A condition is missing.
+        """
+        assert isinstance(optimization.model, GenerativeModel)  # `requires`
+        check_conditions(optimization.model, read_conditions(optimization, self.evaluate_on, torch.arange(1)))
+
     def evaluate(self, optimization: Optimization) -> LogEntry:
         """Draw the plot.
 
@@ -41,10 +53,11 @@ class PointSampleEvaluation(Evaluation):
         model = optimization.model
         assert isinstance(model, GenerativeModel)  # `requires`
         batches = iterate_split(optimization, self.evaluate_on, BATCH_SIZE, self.n_points)
-        real = torch.cat([batch["x"] for batch in batches])
+        pairs = [(batch["x"], sample_like(model, batch)) for batch in batches]
+        real, fake = (torch.cat(points).cpu() for points in zip(*pairs))
         if real.shape[1:] != (2,):
             raise ValueError(f"A point in the plane must have shape (2,), got {tuple(real.shape[1:])}.")
-        return LogEntry(data_type=PLOT_ENTRY, value=_draw(real.cpu(), model.sample(torch.Size([self.n_points])).cpu()))
+        return LogEntry(data_type=PLOT_ENTRY, value=_draw(real, fake))
 
 
 def _draw(real: Tensor, fake: Tensor) -> Figure:

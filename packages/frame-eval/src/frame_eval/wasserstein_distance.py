@@ -1,20 +1,11 @@
 """Wasserstein distance of generated and real examples."""
 
-from collections.abc import Callable, Mapping
-
 import torch
 from torch import Tensor
 
-from frame_core import (
-    SCALAR_ENTRY,
-    Evaluation,
-    GenerativeModel,
-    LogEntry,
-    Optimization,
-    check_count,
-    select_conditions,
-)
+from frame_core import SCALAR_ENTRY, Evaluation, GenerativeModel, LogEntry, Optimization, check_count
 from frame_eval.batches import BATCH_SIZE, iterate_split
+from frame_eval.conditions import check_conditions, read_conditions, sample_like
 
 
 class WassersteinDistanceEvaluation(Evaluation):
@@ -42,6 +33,15 @@ class WassersteinDistanceEvaluation(Evaluation):
         self.evaluate_on = evaluate_on
         self.n_samples = check_count("n_samples", n_samples)
 
+    def check(self, optimization: Optimization) -> None:
+        """Check that the model's ``sample`` is given what it needs.
+
+        Raises:
+            TypeError: A condition is missing.
+        """
+        assert isinstance(optimization.model, GenerativeModel)  # `requires`
+        check_conditions(optimization.model, read_conditions(optimization, self.evaluate_on, torch.arange(1)))
+
     def evaluate(self, optimization: Optimization) -> LogEntry:
         """Compute the distance.
 
@@ -52,7 +52,7 @@ class WassersteinDistanceEvaluation(Evaluation):
         model = optimization.model
         assert isinstance(model, GenerativeModel)  # `requires`
         batches = iterate_split(optimization, self.evaluate_on, BATCH_SIZE, self.n_samples)
-        pairs = [(batch["x"], _sample_like(model, batch)) for batch in batches]
+        pairs = [(batch["x"], sample_like(model, batch)) for batch in batches]
         real, fake = (torch.cat(examples) for examples in zip(*pairs))
         if fake.shape != real.shape or not fake.isfinite().all():
             raise ValueError(
@@ -60,13 +60,6 @@ class WassersteinDistanceEvaluation(Evaluation):
                 f"{'numbers' if fake.isfinite().all() else 'NaN or infinity'} of shape {tuple(fake.shape)}."
             )
         return LogEntry(data_type=SCALAR_ENTRY, value=compute_wasserstein_distance(real, fake))
-
-
-def _sample_like(model: GenerativeModel, batch: Mapping[str, Tensor]) -> Tensor:
-    """Generate as many examples as a batch has, given its conditions if the model takes any."""
-    conditions = select_conditions(model, batch)
-    sample: Callable[..., Tensor] = model.sample
-    return sample(torch.Size([] if conditions else [len(batch["x"])]), **conditions)
 
 
 def compute_wasserstein_distance(first: Tensor, second: Tensor) -> float:
