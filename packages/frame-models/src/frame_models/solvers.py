@@ -78,7 +78,7 @@ class DormandPrince:
             message = "`DormandPrince` needs torchdiffeq: `pip install frame-models[torchdiffeq]`."
             raise ModuleNotFoundError(message, name=error.name) from None
         self.tolerance = check_positive("tolerance", tolerance)
-        self._integrate = odeint
+        self._integrate: Callable[..., Tensor] = odeint  # pyright: ignore[reportAttributeAccessIssue]  # of a tensor
 
     def __call__(self, velocity: Velocity, x: Tensor) -> Tensor:
         """Return x at time 1, given x at time 0."""
