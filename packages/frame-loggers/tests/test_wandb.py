@@ -13,6 +13,7 @@ from frame_core import (
     IMAGE_ENTRY,
     PLOT_ENTRY,
     SCALAR_ENTRY,
+    SCALARS_ENTRY,
     TABLE_ENTRY,
     TEXT_ENTRY,
     LogEntry,
@@ -49,6 +50,7 @@ def test_every_type_is_logged(tmp_path: Path, figure: Figure, read_wandb: Read) 
     gray, rgb, plot, weights, text, table = get_history(read_wandb(tmp_path))
     (run,) = get_offline_runs(tmp_path)
     assert (gray["trainer/global_step"], gray["counters/iteration"]) == (5, 7)
+    assert (gray["Gray.width"], gray["Gray.height"]) == (510, 170), "a small image must be enlarged by a whole factor"
     assert Image.open(run / "files" / gray["Gray.path"]).getpixel((2, 0)) == 128
     assert Image.open(run / "files" / rgb["RGB.path"]).getpixel((2, 0)) == (128, 128, 128)
     assert Image.open(run / "files" / plot["Plot.path"]).getpixel((0, 0)) == (255, 0, 0, 255)
@@ -126,6 +128,25 @@ def test_an_unknown_mode_is_refused_and_an_empty_one_counts_as_unset(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_run_has_its_description_its_best_value_and_the_duration_of_its_evaluations(
+    tmp_path: Path, read_wandb: Read
+) -> None:
+    description: dict[str, Any] = {"job_type": "train", "tags": ["first", "large"], "notes": "a note"}
+    logger = WandbLogger("project", "name", tmp_path, group="grid", monitor="A/B", monitor_mode="min", **description)
+    for step, value in enumerate((2.0, 1.0, 3.0)):
+        logger.log("A/B", LogEntry(SCALAR_ENTRY, value, seconds=0.5), step)
+    logger.log("C", LogEntry(SCALARS_ENTRY, {"x": 1.0, "y": 2.0}, seconds=0.25), 2)
+    logger.finalize("success")
+    records = read_wandb(tmp_path)
+    (run,) = (record["run"] for record in records if record["type"] == "run")
+    assert run.items() >= {"display_name": "name", "run_group": "grid", **description}.items()
+    updates = [record["summary"]["update"] for record in records if record["type"] == "summary"]
+    summary = {key: value for update in updates for key, value in update.items()}
+    assert (summary["A/B"], summary["best/A/B"]) == (3, 1)
+    first, *_, last = get_history(records)
+    assert (first["seconds/A/B"], last["seconds/C"]) == (0.5, 0.25)
+
+
 def test_offline_mode_is_respected_despite_credentials(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -135,8 +156,8 @@ def test_offline_mode_is_respected_despite_credentials(
     logger.log("Loss", SCALAR, global_step=1)
     logger.finalize("success")
     assert len(get_offline_runs(tmp_path)) == 1
-    (message,) = get_messages(caplog)
-    assert "the mode is set to offline" in message
+    (run,) = get_offline_runs(tmp_path)
+    assert get_messages(caplog) == [f"W&B: this run is logged offline; run `wandb sync {run}` to upload it."]
 
 
 def test_disabled_mode_is_respected(

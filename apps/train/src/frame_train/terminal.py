@@ -14,6 +14,7 @@ from rich.table import Column, Table
 from rich.text import Text
 from rich.tree import Tree
 
+from frame_loggers.wandb_run import read_wandb_run
 from frame_train.composition.settings import hide_environment
 from frame_train.console import make_printable, print_error, print_notice
 
@@ -79,9 +80,23 @@ def make_wide_console() -> Console:
 
 
 def print_closing(last_values: Mapping[str, tuple[float, int | None]], directory: Path) -> None:
-    """Print the last value of every metric, and the run directory."""
+    """Print the last value of every metric, the run directory, its report and its page on W&B."""
     print_values([(name, value, step) for name, (value, step) in sorted(last_values.items())])
-    Console().print(Text(make_printable(f"Run directory: {directory}")), soft_wrap=True)
+    print_line(f"Run directory: {directory}")
+    print_line(f"Report: {directory / 'report.html'}")
+    print_wandb_page(directory)
+
+
+def print_wandb_page(directory: Path) -> None:
+    """Print the address of the page on W&B, if a run has one."""
+    run = read_wandb_run(directory)
+    if run is not None and run.url is not None:
+        print_line(f"W&B: {run.url}")
+
+
+def print_line(line: str) -> None:
+    """Print a line that the terminal wraps, so that its path or address can be copied."""
+    Console().print(Text(make_printable(line)), soft_wrap=True)
 
 
 def print_values(values: Sequence[tuple[str, float, int | None]]) -> None:
@@ -100,7 +115,7 @@ def print_checked(what: str, problems: Sequence[str], notes: Sequence[str], seco
     for note in notes:
         print_notice(f"note: {note}")
     found = "no mistakes" if not problems else "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
-    Console().print(Text(f"{what}: {found} (checked in {seconds:.1f} s)"), soft_wrap=True)
+    print_line(f"{what}: {found} (checked in {seconds:.1f} s)")
 
 
 def print_options(options: Mapping[str, str]) -> None:

@@ -44,7 +44,7 @@ from frame_train.runs.resumption import Resumption
 from frame_train.runs.stored import read_config
 from frame_train.runs.transfer.initialization import initialize_model
 from frame_train.runs.transfer.pretrained import inline_pretrained
-from frame_train.terminal import print_closing, print_config, quiet_libraries, silence_notices
+from frame_train.terminal import print_closing, print_config, print_wandb_page, quiet_libraries, silence_notices
 
 
 @quiet_libraries()
@@ -178,6 +178,7 @@ def _run(experiment: Experiment, config: DictConfig, directory: Path, checkpoint
     trainer = experiment.trainer
     for logger in trainer.loggers:
         logger.log_hyperparams(resolve_without_environment(config))
+    print_wandb_page(directory)
     with experiment.stop.listening():
         try:
             with running_workers(trainer, directory, on_loss=partial(write_end, directory)):

@@ -44,6 +44,9 @@ def test_a_grid_ends_with_means_over_seeds_and_marks_the_best_setting(train: Tra
         assert text in table
     assert f"train resume={grid}" in result.errors
 
+    groups = [OmegaConf.load(run / "config.yaml").run.group for run in list_runs(tmp_path)]
+    assert groups == [grid.name] * 2, "on W&B, the jobs of a grid share a group"
+
     before = [read_entries(run) for run in list_runs(tmp_path)]
     result = train.func(f"resume={grid}")
     assert result.code == 2

@@ -71,6 +71,8 @@ def test_an_agent_trains_the_runs_of_a_sweep(server: Any, wandb: Callable[..., s
     for run, values in zip(server.runs.values(), VALUES):
         assert run["exit_code"] == 0, output
         assert (run["project"], run["sweep"]) == ("MNIST", "sweep")  # of the sweep, not of the config
+        assert run["displayName"] == f"VAE beta={values['params.beta']} seed=3"
+        assert run["groupName"] == "sweep"
         assert run["config"].items() >= values.items()
         assert run["config"]["params"]["beta"] == values["params.beta"]
         (entry,) = (entry for entry in run["history"] if "ELBO/Validation" in entry)

@@ -142,7 +142,7 @@ def test_without_an_account_a_run_logs_offline_and_prints_only_how_to_sync(
     unexpected = [
         line
         for line in lines
-        if not line.startswith(("DIGITS", "├", "└", "│", "┏", "┃", "┡", "epoch", "Run directory:"))
+        if not line.startswith(("DIGITS", "├", "└", "│", "┏", "┃", "┡", "epoch", "Run directory:", "Report:"))
     ]
     assert unexpected == offline
     assert list(run.rglob("*.wandb"))

@@ -14,6 +14,8 @@ import yaml
 
 ENTITY = "somebody"
 
+_DESCRIPTION = ("project", "sweep", "displayName", "groupName", "jobType", "tags", "notes")
+
 Data = dict[str, Any]
 
 
@@ -97,6 +99,8 @@ class WandbServer:
         start = history["offset"]
         assert start <= len(run["history"])
         run["history"][start : start + len(history["content"])] = [json.loads(line) for line in history["content"]]
+        if "wandb-summary.json" in message.get("files", {}):
+            run["summary"] = json.loads(message["files"]["wandb-summary.json"]["content"][-1])
         if message.get("complete"):
             run["exit_code"] = message["exitcode"]
         return {"exitcode": None, "limits": {}}
@@ -150,8 +154,8 @@ class WandbServer:
         """Create or update a run."""
         name = variables["name"] or variables["id"]
         inserted = name not in self.runs
-        run = self.runs.setdefault(name, {"config": {}, "history": [], "exit_code": None})
-        run |= {key: variables[key] for key in ("project", "sweep", "displayName") if variables.get(key) is not None}
+        run = self.runs.setdefault(name, {"config": {}, "history": [], "summary": {}, "exit_code": None})
+        run |= {key: variables[key] for key in _DESCRIPTION if variables.get(key) is not None}
         config = json.loads(variables.get("config") or "{}")
         run["config"] |= {key: item["value"] for key, item in config.items()}
         return {"upsertBucket": {"bucket": _describe_run(name, run), "inserted": inserted}}
@@ -285,11 +289,11 @@ def _describe_run(name: str, run: Data) -> Data:
         "displayName": run.get("displayName", name),
         "sweepName": run.get("sweep"),
         "config": json.dumps({key: {"value": value} for key, value in run["config"].items()}),
-        "summaryMetrics": json.dumps(run["history"][-1] if run["history"] else {}),
+        "summaryMetrics": json.dumps(run["summary"]),
         "systemMetrics": "{}",
         "state": "running" if run["exit_code"] is None else "finished",
-        "tags": [],
-        "notes": None,
+        "tags": run.get("tags", []),
+        "notes": run.get("notes"),
         "project": _describe_project(run["project"]),
         "historyLineCount": len(run["history"]),
     }

@@ -11,7 +11,7 @@ import matplotlib
 import pytest
 
 from frame_core import SCALAR_ENTRY, LogEntry
-from frame_loggers import WandbLogger
+from frame_loggers import FileLogger, WandbLogger
 from frame_loggers.wandb_run import WandbRun, read_wandb_run
 from frame_train.errors import CompositionError
 from frame_train.runs import wandb as remote
@@ -22,6 +22,8 @@ from wandb_server import WandbServer
 TRAIN = [
     *("+experiment=DIGITS_VAE", "logging=wandb", "trainer.max_epochs=1", "trainer.limit_train_batches=2"),
     *("callbacks/checkpoint@callbacks=[last,best,periodic]", "+params.token=${oc.env:PLANTED_SECRET}"),
+    *("run.display_name=VAE", "run.group=mine", "run.job_type=try", "run.tags=[a,b]", "run.notes=a note"),
+    "callbacks.training_log.log_every=1 iterations",
 ]
 SECRET = "do-not-show-this"
 
@@ -51,6 +53,7 @@ class Trained(NamedTuple):
     server: Any
     path: str
     directory: Path
+    output: str
 
     @property
     def run(self) -> dict[str, Any]:
@@ -81,10 +84,10 @@ def trained(run_elsewhere: Run, tmp_path_factory: pytest.TempPathFactory) -> Ite
     place = tmp_path_factory.mktemp("trained")
     with WandbServer() as server:
         experiments_root = f"device.experiments_root={place / 'runs'}"
-        run_elsewhere(server, place, *TRAIN, experiments_root, PLANTED_SECRET=SECRET)
+        output = run_elsewhere(server, place, *TRAIN, experiments_root, PLANTED_SECRET=SECRET)
         (run_id,) = server.runs
         (directory,) = (place / "runs" / "DIGITS" / "VAE").iterdir()
-        yield Trained(server, f"somebody/DIGITS/{run_id}", directory)
+        yield Trained(server, f"somebody/DIGITS/{run_id}", directory, output)
     assert server.problems == []
 
 
@@ -119,7 +122,36 @@ def test_a_run_loaded_by_a_plain_script_has_the_files_of_the_run_directory(train
     assert json.loads((downloaded / "run.json").read_text()) == description
     files = {path.relative_to(downloaded).as_posix() for path in downloaded.rglob("*") if path.is_file()}
     assert {file for file in files if not file.startswith("wandb/")} == {*names, "run.json"}
-    assert read_wandb_run(downloaded) == read_wandb_run(trained.directory) == WandbRun(*trained.path.split("/"))
+    assert read_wandb_run(downloaded) == read_wandb_run(trained.directory)
+
+
+def test_the_page_of_a_run_has_its_description_and_what_was_printed(trained: Trained) -> None:
+    description = {"displayName": "VAE", "groupName": "mine", "jobType": "try", "tags": ["a", "b"], "notes": "a note"}
+    assert {key: trained.run[key] for key in description} == description
+    output = trained.server.storage[f"{trained.path.rpartition('/')[2]}/output.log"].decode()
+    assert "epoch 1/1: 100%" in output
+
+
+def test_the_address_of_the_page_is_printed_and_stored(trained: Trained) -> None:
+    entity, project, run_id = trained.path.split("/")
+    url = f"{trained.server.url}/{entity}/{project}/runs/{run_id}"
+    assert [line for line in trained.output.splitlines() if line == f"W&B: {url}"] == [f"W&B: {url}"] * 2
+    assert read_wandb_run(trained.directory) == WandbRun(entity, project, run_id, url)
+
+
+def test_the_best_value_stays_in_the_summary_of_a_resumed_run(trained: Trained, here: Path) -> None:
+    for values in ([1.0, 3.0], [2.0]):
+        run = read_wandb_run(here)
+        wandb_logger = WandbLogger("project", "name", here, run.id if run else None, monitor="A/B")
+        loggers = (FileLogger(here), wandb_logger)
+        for value in values:
+            for logger in loggers:
+                logger.log("A/B", LogEntry(SCALAR_ENTRY, value))
+        wandb_logger.finalize("success")
+    run = read_wandb_run(here)
+    assert run is not None
+    summary = trained.server.runs.pop(run.id)["summary"]
+    assert (summary["A/B"], summary["best/A/B"]) == (2, 3)
 
 
 def test_environment_values_are_not_uploaded(trained: Trained) -> None:

@@ -58,11 +58,6 @@ class MetricsLine:
     counters: Mapping[str, int] = field(default_factory=dict[str, int])
     evaluated: bool = False
 
-    @property
-    def named_values(self) -> dict[str, Any]:
-        """The counters, under their prefix, and the values."""
-        return {**prefix_counters(self.counters), **self.values}
-
     def flatten(self) -> dict[str, Any]:
         """Return everything on the line by its key.
 

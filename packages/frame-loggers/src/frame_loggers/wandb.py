@@ -2,20 +2,22 @@
 
 import html
 import logging
+import math
 import os
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from PIL import Image
 from pytorch_lightning.loggers.wandb import WandbLogger as LightningWandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 from typing_extensions import override
 
 from frame_core import EntryType, LogEntry, name_numbers
 from frame_loggers.conversion import make_bins, make_pil_image, make_plain
-from frame_loggers.metrics_file import Histogram, MetricsFile, MetricsLine, is_image_path
+from frame_loggers.metrics_file import Histogram, MetricsFile, MetricsLine, as_number, is_image_path
 from frame_loggers.names import prefix_counters
 from frame_loggers.wandb_run import WandbRun, read_wandb_run, write_wandb_run
 
@@ -44,6 +46,11 @@ DESCRIPTION_FILES = ("config.yaml", "overrides.yaml", "run.json", "metrics.jsonl
 
 _MODES = ("online", "offline", "dryrun", "disabled", "shared", "run")
 
+_DESCRIPTION = ("name", "group", "job_type", "tags", "notes")
+
+_IMAGE_SIDE = 512
+"""Pixels up to which the longer side of a small image is enlarged."""
+
 _log = logging.getLogger("frame_loggers")
 
 
@@ -62,7 +69,13 @@ class WandbLogger(LightningWandbLogger):
             wandb would write to the home directory, unless ``WANDB_DATA_DIR`` and ``WANDB_CACHE_DIR`` are set.
         run_id: Id of the run to resume, or None for a new run. If it is the run of ``directory``, the stored
             project and entity are used. If the server does not know the run, because it was logged offline, it
-            is resumed offline.
+            is resumed offline. A resumed run keeps its name, group, job type, tags and notes.
+        group: Group of a new run on the page of the project. In a sweep, the default is the id of the sweep.
+        job_type: Job type of a new run, by which the page can also group.
+        tags: Tags of a new run.
+        notes: Notes of a new run.
+        monitor: Full name of a number, whose best value is in the summary of the run, as ``best/<name>``.
+        monitor_mode: Whether the best value is the largest (``max``) or the smallest (``min``).
 
     Raises:
         ValueError: The credentials are malformed, or ``WANDB_MODE`` is invalid. Nothing is written.
@@ -74,6 +87,12 @@ class WandbLogger(LightningWandbLogger):
         name: str,
         directory: str | Path,
         run_id: str | None = None,
+        group: str | None = None,
+        job_type: str | None = None,
+        tags: list[str] | None = None,
+        notes: str | None = None,
+        monitor: str | None = None,
+        monitor_mode: Literal["max", "min"] = "max",
     ) -> None:
         directory = Path(directory).absolute()
         entity = None
@@ -82,28 +101,33 @@ class WandbLogger(LightningWandbLogger):
             entity, project = known.entity, known.project
         _set_wandb_environment(directory / "wandb")
         mode, self._offline_reason = _choose_mode()
+        sweep_id = wandb_setup.singleton().settings.sweep_id
+        described: dict[str, Any] = dict(zip(_DESCRIPTION, (name, group or sweep_id, job_type, tags, notes)))
         super().__init__(
             entity=entity,
             project=project,
-            name=name if run_id is None else None,  # a resumed run keeps its name, even if it was renamed online
             id=run_id,
             resume="allow" if run_id is None else "must",
             save_dir=directory,
             mode=mode,
+            **(described if run_id is None else {}),  # they may have been edited online
             settings=wandb.Settings(
-                console="off",
+                console="wrap",
                 silent=True,
                 init_timeout=INIT_TIMEOUT,
                 finish_timeout=FINISH_TIMEOUT,
                 finish_timeout_raises=True,
             ),
         )
+        self._monitor = monitor
+        self._choose_best = max if monitor_mode == "max" else min
+        self._best: float | None = None
         self._position: int | None = None
         self._n_entries: int | None = None
         self._lines: list[MetricsLine] = []
         self._uploaded_lines: list[MetricsLine] = []
         del self._wandb_init["anonymous"]  # wandb warns about any value of this variable
-        self._in_sweep = wandb_setup.singleton().settings.sweep_id is not None
+        self._in_sweep = sweep_id is not None
         if self._in_sweep:  # the agent sets them
             del self._wandb_init["project"], self._wandb_init["id"]
 
@@ -124,18 +148,31 @@ class WandbLogger(LightningWandbLogger):
         counters: Mapping[str, int] | None = None,
     ) -> None:
         """Log one entry; see `frame_core.EntryLogger`."""
-        self.log_metrics({**_make_values(name, log_entry), **prefix_counters(counters)}, global_step)
+        values = _make_values(name, log_entry)
+        self.log_metrics(
+            {**values, **_name_seconds(values, log_entry.seconds), **prefix_counters(counters)}, global_step
+        )
 
     @override
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         run = self.experiment  # starts it
         self._n_entries = (self._n_entries or 0) + 1
+        if self._update_best(metrics):
+            run.summary[f"best/{self._monitor}"] = self._best
         same = next((line for line in self._uploaded_lines if _matches(line, metrics, step)), None)
         if same is not None:
             self._uploaded_lines.remove(same)
         elif run is not None:
             super().log_metrics(metrics, step)
+
+    def _update_best(self, metrics: Mapping[str, Any]) -> bool:
+        """Update the best value of the monitored number; return whether an entry has this number."""
+        value = None if self._monitor is None else as_number(metrics.get(self._monitor))
+        if value is None or math.isnan(value):
+            return False
+        self._best = value if self._best is None else self._choose_best(self._best, value)
+        return True
 
     @rank_zero_only
     def get_position(self) -> dict[str, int]:
@@ -188,7 +225,7 @@ class WandbLogger(LightningWandbLogger):
         run, self._experiment = self._experiment, None
         self._id = run.id
         if not self._in_sweep:
-            self._wandb_init.update(id=run.id, name=None, resume="allow")
+            self._wandb_init.update(id=run.id, resume="allow", **dict.fromkeys(_DESCRIPTION))
         try:
             run.finish(exit_code=0 if status == "success" else 1)
         except TimeoutError:
@@ -214,13 +251,10 @@ class WandbLogger(LightningWandbLogger):
             if self._wandb_init["resume"] != "must":
                 raise
             run = self._start_offline(f"the server has no run {self._id!r} to resume")
+        for line in MetricsFile(Path(self._wandb_init["dir"])).read():  # of a resumed run
+            self._update_best(line.values)
         if run.offline:
-            _log.warning(
-                "W&B: %s, so this run is logged offline; run `%s login` to log in, `%s` to upload the run.",
-                self._offline_reason,
-                _get_command(),
-                _sync_command(_list_offline_directories(run)),
-            )
+            self._report_offline(_sync_command(_list_offline_directories(run)))
         elif self._position is not None:
             n_uploaded = run.starting_step  # `run.step` is 0 until something is logged
             for line in self._lines[n_uploaded : self._position]:
@@ -233,7 +267,19 @@ class WandbLogger(LightningWandbLogger):
         self._position = None
         if not run.disabled:
             directory = Path(self._wandb_init["dir"])
-            write_wandb_run(directory, WandbRun(run.entity or None, run.project, run.id))
+            write_wandb_run(directory, WandbRun(run.entity or None, run.project, run.id, run.url))
+
+    def _report_offline(self, upload: str) -> None:
+        """Report why the run is logged offline, unless the user has chosen it, and the command that uploads it."""
+        if not self._offline_reason:
+            _log.warning("W&B: this run is logged offline; run `%s` to upload it.", upload)
+            return
+        _log.warning(
+            "W&B: %s, so this run is logged offline; run `%s login` to log in, `%s` to upload the run.",
+            self._offline_reason,
+            _get_command(),
+            upload,
+        )
 
     def _start_offline(self, reason: str) -> Any:
         """Start the run offline after it failed to start online."""
@@ -258,10 +304,10 @@ def read_mode() -> str:
 
 
 def _choose_mode() -> tuple[str, str]:
-    """Return wandb's mode and, if it is offline, the reason."""
+    """Return wandb's mode and, if it is offline without being chosen, the reason."""
     mode = read_mode()
     if mode in ("offline", "dryrun"):
-        return "offline", "the mode is set to offline"
+        return "offline", ""
     if mode == "disabled" or _has_credentials():
         return mode, ""
     return "offline", "there are no credentials"
@@ -313,7 +359,7 @@ def _make_values(name: str, log_entry: LogEntry) -> dict[str, Any]:
         case EntryType.SCALAR | EntryType.SCALARS:
             return name_numbers(name, log_entry)
         case EntryType.IMAGE | EntryType.PLOT:
-            return {name: wandb.Image(make_pil_image(log_entry))}  # a float tensor would become a black image
+            return {name: _make_image(make_pil_image(log_entry))}
         case EntryType.HISTOGRAM:
             bins = make_bins(log_entry.value)
             return {name: wandb.Histogram(np_histogram=(bins.counts.numpy(), bins.edges.numpy()))}
@@ -325,18 +371,28 @@ def _make_values(name: str, log_entry: LogEntry) -> dict[str, Any]:
 
 def _matches(line: MetricsLine, metrics: Mapping[str, Any], step: int | None) -> bool:
     """Return whether a line of ``metrics.jsonl`` has the step and the names of an entry."""
-    return line.global_step == step and line.named_values.keys() == metrics.keys()
+    return line.global_step == step and _name_values(line).keys() == metrics.keys()
+
+
+def _name_values(line: MetricsLine) -> dict[str, Any]:
+    """Return the values of a line of ``metrics.jsonl`` by the names under which `WandbLogger.log` logs them."""
+    return {**line.values, **_name_seconds(line.values, line.seconds), **prefix_counters(line.counters)}
+
+
+def _name_seconds(values: Mapping[str, Any], seconds: float | None) -> dict[str, float]:
+    """Return the duration of an evaluation by its name on W&B, ``seconds/`` and the common name of its values."""
+    return {} if seconds is None else {f"seconds/{os.path.commonpath(values)}": seconds}
 
 
 def _restore_values(line: MetricsLine, directory: Path) -> dict[str, Any]:
-    """Restore the values that `_make_values` returned from a line of ``metrics.jsonl``."""
-    return {name: _restore(value, directory) for name, value in line.named_values.items()}
+    """Restore the values that were logged from a line of ``metrics.jsonl``."""
+    return {name: _restore(value, directory) for name, value in _name_values(line).items()}
 
 
 def _restore(value: Any, directory: Path) -> Any:
     match value:
         case str() if is_image_path(value) and (directory / value).is_file():
-            return wandb.Image(str(directory / value))
+            return _make_image(Image.open(directory / value))
         case str():
             return _make_html(value)
         case Histogram():
@@ -346,6 +402,12 @@ def _restore(value: Any, directory: Path) -> Any:
             return _make_table(value)
         case _:
             return value
+
+
+def _make_image(image: Image.Image) -> wandb.Image:
+    """Enlarge a small image by a whole factor, because the page shows each pixel as one pixel."""
+    factor = max(1, _IMAGE_SIDE // max(image.size))
+    return wandb.Image(image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST))
 
 
 def _make_html(text: str) -> wandb.Html:

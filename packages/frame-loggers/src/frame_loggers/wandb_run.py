@@ -8,6 +8,7 @@ from pathlib import Path
 from frame_loggers.files import open_regular, replace_text
 
 _NAME = re.compile(r"[^/\\]+")
+_URL = re.compile(r"https?://[!-~]+")
 
 
 @dataclass(frozen=True)
@@ -18,11 +19,13 @@ class WandbRun:
         entity: User or team that owns the run, or None if only the server knows it.
         project: Project of the run.
         id: Id of the run within its project.
+        url: Address of its page, or None if the run is offline.
     """
 
     entity: str | None
     project: str
     id: str
+    url: str | None = None
 
 
 def write_wandb_run(directory: Path, run: WandbRun) -> None:
@@ -47,6 +50,8 @@ def read_wandb_run(directory: Path) -> WandbRun | None:
         names = [run.project, run.id] if run.entity is None else [run.entity, run.project, run.id]
         if not all(_NAME.fullmatch(name) and name.isprintable() for name in names):
             raise ValueError(f"expected names without '/', got {names}")
+        if run.url is not None and not _URL.fullmatch(run.url):
+            raise ValueError(f"expected a web address, got {run.url!r}")
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"{str(path)!r} can't be read as the identity of a W&B run: {error}.") from error
     return run

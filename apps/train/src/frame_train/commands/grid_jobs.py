@@ -120,6 +120,8 @@ def _train(folder: Path, number: int, job: Job, config: DictConfig, line: Sequen
     callbacks = [DirectoryCallback(keep)]
     if job.directory is not None and find_newest(Path(job.directory) / "checkpoints")[0] is not None:
         return resume_run(job.directory, (), callbacks)
+    if isinstance(config.run, DictConfig) and config.run.get("group") is None:
+        config.run.group = folder.name
     return train_config(config, line, resumes, callbacks)
 
 

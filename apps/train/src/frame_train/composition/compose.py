@@ -34,6 +34,8 @@ _CHOICE = re.compile(r"\+?[\w/@]+=[\w/]+")
 NOT_HYDRAS_OWN = (AssertionError, OSError, RecursionError, ValueError, YAMLError)
 """Errors that a mistake in a config file causes in Hydra."""
 
+_LONGEST_DISPLAY_NAME = 128  # characters, the limit of W&B
+
 _GROUP_WITHOUT_OPTION = re.compile(r"\+?[a-z/]+=(null|true|false|[\d.]+|\{.*\})")
 
 
@@ -135,6 +137,8 @@ def prepare_config(config: DictConfig, arguments: Sequence[str] = ()) -> list[st
         raise CompositionError(f"`seed` must be an integer from 0 to 2**32 - 1, got {config.seed!r}.", "seed")
     if OmegaConf.is_missing(config.run, "name"):
         config.run.name = _name_experiment(arguments)
+    if arguments and config.run.get("display_name") is None:
+        config.run.display_name = _make_display_name(str(config.run.name), arguments)
     lines = [*rename_old_words(config), *drop_foreign_arguments(config, arguments)]
     replace_by_listed(config)
     for key in find_names_from_environment(config):
@@ -206,6 +210,16 @@ def _name_experiment(arguments: Sequence[str]) -> str:
     """Return the file name of the experiment, without its ending."""
     chosen = [word.partition("=")[2] for word in arguments if re.match(r"\+*experiment=", word)]
     return chosen[-1].rpartition("/")[2].strip("[]'\"") if chosen else "???"
+
+
+def _make_display_name(name: str, arguments: Sequence[str]) -> str:
+    """Return the name of a run with the params and the seed that its command sets, such as ``VAE beta=0.1 seed=2``.
+
+    References are left out.
+    """
+    matches = filter(None, (re.fullmatch(r"\+*(params\..+?|seed)=([^$]*)", word) for word in arguments))
+    settings = [f"{match[1].removeprefix('params.')}={match[2]}" for match in matches]
+    return " ".join([name, *settings])[:_LONGEST_DISPLAY_NAME]
 
 
 def _drop_wrong(arguments: Sequence[str], message: str) -> list[str]:

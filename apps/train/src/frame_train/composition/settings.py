@@ -13,7 +13,7 @@ from omegaconf.resolvers.oc import env
 _PACKAGE = Path(__file__).resolve().parents[1]
 _SHORTEST_HIDDEN = 8  # characters; a shorter value could be a number or a common word
 _MASK = "<from the environment>"
-_NAMES = ("name", "project", "filename")
+_NAMES = ("name", "display_name", "project", "group", "job_type", "tags", "notes", "filename")
 
 
 def config_directory() -> Path:
