@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from frame_train.commands.exit_codes import run_reported, shows_traceback
+from frame_train.commands.output import forgiving_output
 from frame_train.comparison.removal import list_removable, measure, remove
 from frame_train.comparison.selection import select, sort
 from frame_train.comparison.summary import Summary, iterate_directories, read_summary
@@ -42,7 +43,8 @@ def main() -> None:
     """
     show_traceback = shows_traceback()
     arguments = [argument for argument in sys.argv[1:] if argument != "--traceback"]
-    sys.exit(run_reported(lambda: _run(arguments), show_traceback))
+    with forgiving_output():
+        sys.exit(run_reported(lambda: _run(arguments), show_traceback))
 
 
 def _run(arguments: Sequence[str]) -> int:

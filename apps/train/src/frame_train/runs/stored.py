@@ -19,7 +19,7 @@ from frame_train.composition.settings import register_resolvers
 from frame_train.errors import CompositionError
 from frame_train.runs.checkpoint import Checkpoint, load_weights, read_checkpoints
 from frame_train.runs.directory import read_description
-from frame_train.runs.export import export_model
+from frame_train.runs.export import export_model, write_repository
 from frame_train.runs.location import locate, read_device
 from frame_train.runs.record import read_metrics
 from frame_train.runs.yaml_files import load_yaml
@@ -174,6 +174,21 @@ class Run:
         lines = export_model(self.model, self.config, Path(path))
         print(lines)  # noqa: T201
         return lines
+
+    def export_repository(self, folder: str | Path) -> None:
+        """Write the model, its code and a model card into a folder, and print the command that uploads it.
+
+        The folder has the layout of the Hugging Face Hub: ``model.safetensors``, ``load.py``, ``config.yaml``, and
+        ``README.md`` with the model, the data, the hyper-parameters, the metrics and the code that loads it.
+
+        Args:
+            folder: A new or empty folder.
+
+        Raises:
+            CompositionError: The folder is not empty, or can't be written.
+        """
+        write_repository(self.model, self.config, self.directory, self.global_step, Path(folder))
+        print(f"hf upload USER/{Path(folder).absolute().name} {folder}")  # noqa: T201
 
     def _describe_refused(self) -> str:
         """List what the model, the data and the evaluations name without permission, if they name several things."""

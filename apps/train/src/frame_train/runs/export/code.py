@@ -1,4 +1,4 @@
-"""Export of a model: a file of weights, and lines of Python that load it without the framework."""
+"""Weights of a model in a file, and lines of Python that load it without the framework."""
 
 import builtins
 import json
@@ -21,27 +21,29 @@ from frame_train.composition.objects import RESERVED_KEYS, get_key
 from frame_train.errors import CompositionError
 
 
-def export_model(model: nn.Module, config: DictConfig, path: Path) -> str:
+def export_model(model: nn.Module, config: DictConfig, path: Path, name: str | None = None) -> str:
     """Write the weights of a model as safetensors; return the lines of Python that build the model and load them.
 
     Args:
         model: The model.
         config: The config that describes it under ``optimization.model``.
         path: The file to write.
+        name: The file that the lines read; ``path`` by default.
 
     Raises:
         CompositionError: The file can't be written.
     """
     source = _Source()
-    name = source.add_variable("model", source.write(config.optimization.model))
+    variable = source.add_variable("model", source.write(config.optimization.model))
     try:
         save_model(model, str(path))
     except (OSError, SafetensorError) as error:
         raise CompositionError(f"`path`: {str(path)!r} can't be written: {error}.") from error
     for dtype in {parameter.dtype for parameter in model.parameters()} - {torch.get_default_dtype()}:
-        source.lines.append(f"{name}.to({source.use(str(dtype))})")
-    source.lines.append(f"{source.use('safetensors.torch.load_model')}({name}, {_write_value(str(path))})")
-    source.lines.append(f"{name}.eval()")
+        source.lines.append(f"{variable}.to({source.use(str(dtype))})")
+    load = source.use("safetensors.torch.load_model")
+    source.lines.append(f"{load}({variable}, {_write_value(str(path) if name is None else name)})")
+    source.lines.append(f"{variable}.eval()")
     return source.render()
 
 

@@ -1,0 +1,117 @@
+"""A folder with a model, its code and a model card, in the layout of the Hugging Face Hub."""
+
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from frame_loggers.files import replace_text
+from frame_train.errors import CompositionError
+from frame_train.files import made_folder
+from frame_train.runs.export.code import export_model
+from frame_train.runs.metrics import read_best, read_last
+from frame_train.runs.record import Record, read_record
+
+WEIGHTS = "model.safetensors"
+
+
+def write_repository(model: nn.Module, config: DictConfig, directory: Path, global_step: int, folder: Path) -> None:
+    """Write ``model.safetensors``, ``load.py``, ``config.yaml`` and the model card ``README.md``.
+
+    Args:
+        model: The model.
+        config: The config of its run.
+        directory: The run directory.
+        global_step: The global step of the weights.
+        folder: A new or empty folder.
+
+    Raises:
+        CompositionError: The folder is not empty, or can't be written.
+    """
+    try:
+        with made_folder(folder):
+            if any(folder.iterdir()):
+                raise CompositionError(f"`folder`: {str(folder)!r} must be empty or new. Name another one.")
+            lines = export_model(model, config, folder / WEIGHTS, name=WEIGHTS)
+            replace_text(folder / "load.py", lines + "\n")
+            replace_text(folder / "config.yaml", (directory / "config.yaml").read_text(encoding="utf-8"))
+            replace_text(folder / "README.md", _write_card(model, config, read_record(directory), global_step, lines))
+    except OSError as error:
+        raise CompositionError(f"`folder`: {str(folder)!r} can't be written: {error.strerror}.") from error
+
+
+def _write_card(model: nn.Module, config: DictConfig, record: Record, global_step: int, lines: str) -> str:
+    name = _escape(f"{config.run.project} / {config.run.name}")
+    settings = cast(dict[str, Any], OmegaConf.to_container(config.params, resolve=False)) if "params" in config else {}
+    versions = record.description.get("versions")
+    return "\n".join(
+        [
+            "---",
+            "library_name: pytorch",
+            f"tags: [frame, {json.dumps(type(model).__name__)}]",
+            "---",
+            "",
+            f"# {name}",
+            "",
+            f"{_escape(_describe(model))} (`{type(model).__module__}.{type(model).__name__}`)",
+            "",
+            f"- parameters: {sum(parameter.numel() for parameter in model.parameters()):,}",
+            f"- training data: {_describe_data(config)}",
+            f"- trained for {global_step:,} steps, with seed {config.get('seed')}",
+            f"- trained with {_describe_versions(versions if isinstance(versions, Mapping) else {})}",
+            "",
+            *_write_table(
+                "Hyper-parameters", ("name", "value"), [(key, str(value)) for key, value in settings.items()]
+            ),
+            *_write_table("Metrics", ("metric", "last", "at the best step"), _list_metrics(config, record)),
+            "## Load it",
+            "",
+            "The weights are `model.safetensors`, the training config is `config.yaml`.",
+            "",
+            "```python",
+            lines,
+            "```",
+            "",
+        ]
+    )
+
+
+def _describe(model: nn.Module) -> str:
+    """Return the first paragraph of the docstring of a model's class."""
+    return (inspect.getdoc(type(model)) or type(model).__name__).partition("\n\n")[0].replace("\n", " ")
+
+
+def _describe_data(config: DictConfig) -> str:
+    """Name the classes of the splits that the config describes."""
+    data = OmegaConf.select(config, "optimization.data", throw_on_resolution_failure=False)
+    splits = data.values() if isinstance(data, DictConfig) else ()
+    targets = dict.fromkeys(str(split.get("_target_")) for split in splits if isinstance(split, DictConfig))
+    return ", ".join(map(_escape, targets)) or "see `config.yaml`"
+
+
+def _describe_versions(versions: Mapping[str, Any]) -> str:
+    names = ("frame-train", "frame-models", "torch")
+    return ", ".join(f"{name} {_escape(str(versions[name]))}" for name in names if name in versions) or "frame"
+
+
+def _list_metrics(config: DictConfig, record: Record) -> list[tuple[str, ...]]:
+    best = read_best(record.metrics, str(config.monitor.metric), str(config.monitor.mode))
+    last = read_last(record.metrics)
+    return [(name, f"{last[name]:.5g}", f"{best[name]:.5g}" if name in best else "") for name in sorted(last)]
+
+
+def _write_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    if not rows:
+        return []
+    lines = [f"| {' | '.join(map(_escape, row))} |" for row in rows]
+    return [f"## {title}", "", f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}", *lines, ""]
+
+
+def _escape(text: str) -> str:
+    """Return a text on one line, without a meaning in Markdown or HTML."""
+    plain = "".join(character if character.isprintable() else " " for character in text)
+    return "".join(f"\\{character}" if character in "\\|`<>*_[]#&" else character for character in plain)
