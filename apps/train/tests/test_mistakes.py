@@ -156,6 +156,7 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     (["--config-dir=my", "+experiment=misspelt"], ["`params.bta`", "`params.beta`?", "misspelt.yaml"]),
     (["--config-dir=my", "+experiment=misread"], ["`params.z_dmi`", "`params.z_dim`?", "\n  in ", "misread.yaml\n"]),
     (["--config-dir=my", "+experiment=broken"], ["broken.yaml"]),
+    (["--config-dir=my", "+experiment=homeless"], ["`experiment=homeless`", "`# @package _global_`"]),
     (["--config-dir=my", "+experiment=circular"], ["An option lists itself in its `defaults`", "+experiment=circular"]),
     (["--config-dir=my", "+experiment=unordered"], ["every `override` must come after", "`/evaluation: [loss]`"]),
     (["--config-dir=my", "+experiment=disordered"], ["'model : GAN' is defined before 'evaluation: loss'. Move it"]),
@@ -201,6 +202,7 @@ def user_options(tmp_path: Path) -> None:
     for name, option in {"unordered": "[loss]", "disordered": "loss"}.items():
         text = f"# @package _global_\ndefaults: [DIGITS_VAE, override /model: GAN, /evaluation: {option}]\n"
         (tmp_path / "my" / "experiment" / f"{name}.yaml").write_text(text)
+    (tmp_path / "my" / "experiment" / "homeless.yaml").write_text("defaults: [DIGITS_VAE, override /model: GAN]\n")
     (tmp_path / "my" / "experiment" / "nowhere.yaml").write_text("defaults: [DIGITS_VAE]\nparams: {z_dim: 3}\n")
 
 

@@ -11,7 +11,7 @@ from torch.distributions import Categorical, Distribution
 
 from frame_core import PLOT_ENTRY, ClassificationModel, check_requirements, run_evaluation
 from frame_core.testing import TinyOptimization
-from frame_eval import ConfusionMatrixEvaluation
+from frame_eval import AccuracyEvaluation, ConfusionMatrixEvaluation
 
 
 class ReadingModel(ClassificationModel):
@@ -96,8 +96,10 @@ def test_number_of_samples_reaches_the_model() -> None:
 
 
 def test_negative_label_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"Labels `y` must be non-negative .*, got -1"):
-        draw(predicted=[0, 0], true=[0, -1], n_labels=2)
+    data = {"valid": [(torch.zeros(1), 0), (torch.zeros(1), -1)]}
+    for evaluation in (AccuracyEvaluation("valid"), ConfusionMatrixEvaluation("valid")):
+        with pytest.raises(ValueError, match=r"The labels `y` of split 'valid' must be non-negative, got -1"):
+            run_evaluation(evaluation, TinyOptimization(model=ReadingModel(2), data=data))
 
 
 def test_examples_without_labels_are_refused() -> None:

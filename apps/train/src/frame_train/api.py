@@ -38,6 +38,7 @@ def train(arguments: Sequence[str]) -> Result:
     Raises:
         CompositionError: The config has a mistake.
         TrainingError: Training can't continue.
+        EvaluationError: An evaluation failed.
     """
     _check_list(arguments)
     with explained(arguments):

@@ -1,10 +1,16 @@
 """User-facing errors, which the commands report without a traceback."""
 
+import sysconfig
+import traceback
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from difflib import get_close_matches
 
 from frame_train.console import make_printable
+
+_MOST_LINES = 5
+_OURS = tuple(f"frame_{name}." for name in ("core", "models", "architectures", "eval", "loggers", "train"))
+_INSTALLED = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
 
 
 class CompositionError(ValueError):
@@ -50,7 +56,7 @@ class TrainingError(RuntimeError):
 
 
 class EvaluationError(RuntimeError):
-    """Failed evaluations of a stored run, with exit code 1. The results of the other evaluations are logged."""
+    """Failed evaluations, with exit code 1. The results of the other evaluations of a stored run are logged."""
 
 
 def raise_any(problems: Iterable[CompositionError]) -> None:
@@ -91,3 +97,25 @@ def suggest(name: str, choices: Iterable[str]) -> str:
     """
     nearest = get_close_matches(name, list(choices), n=1)
     return f" Did you mean `{nearest[0]}`?" if nearest else ""
+
+
+def describe_error(error: Exception) -> str:
+    """Return the message of an error, with its type if it is unclear alone, and the line of the user's code."""
+    is_unclear = isinstance(error, KeyError | AttributeError) or not str(error)
+    message = f"{type(error).__name__}: {error}" if is_unclear else str(error).strip()
+    message = "\n".join(message.splitlines()[:_MOST_LINES])
+    line = _find_own_line(error)
+    return f"{message} ({line})" if line else message
+
+
+def _find_own_line(error: Exception) -> str:
+    """Return the innermost line of code of an error that is neither ours nor a library's; empty if there is none."""
+    calls = [
+        (frame.f_code.co_filename, line, frame.f_globals) for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
+    own = [
+        f"{file}, line {line}"
+        for file, line, names in calls
+        if not file.startswith(("<", *_INSTALLED)) and not names["__name__"].startswith(_OURS)
+    ]
+    return own[-1] if own else ""

@@ -17,7 +17,7 @@ from frame_train.callbacks import EvaluationCallback
 from frame_train.callbacks.evaluation import make_view
 from frame_train.composition.foreign.allow_list import NotAllowedError
 from frame_train.console import print_notice
-from frame_train.errors import CompositionError, EvaluationError, raise_any, suggest
+from frame_train.errors import CompositionError, EvaluationError, describe_error, raise_any, suggest
 from frame_train.experiment.compatibility import find_mismatches
 from frame_train.experiment.parts import Parts
 from frame_train.files import without_local_settings
@@ -26,8 +26,6 @@ from frame_train.runs.checkpoint import Checkpoint
 from frame_train.runs.directory import claimed, continue_wandb_runs, is_unwritable, write_metrics, write_missing_end
 from frame_train.runs.stored import Run, open_run
 from frame_train.terminal import print_closing, print_values, quiet_libraries
-
-_N_LINES = 3
 
 
 @quiet_libraries()
@@ -130,8 +128,9 @@ def _evaluate(
 
 
 def _describe_failure(key: str, global_step: int, error: Exception) -> str:
-    text = "\n".join(str(error).splitlines()[:_N_LINES])
-    return f"`{key}` failed at step {global_step}: {type(error).__name__}: {text} (`--traceback` shows where.)"
+    cause = error.__cause__ if isinstance(error, EvaluationError) else error
+    assert isinstance(cause, Exception)
+    return f"`{key}` failed at step {global_step}: {describe_error(cause)}"
 
 
 def _count_workers(config: DictConfig) -> int:

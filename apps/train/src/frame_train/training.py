@@ -21,7 +21,7 @@ from frame_train.console import print_notice
 from frame_train.distributed.environment import set_process_counts
 from frame_train.distributed.launcher import end_with_parent, running_workers
 from frame_train.distributed.slurm import is_requeue, requeue
-from frame_train.errors import CompositionError, TrainingError, suggest
+from frame_train.errors import CompositionError, EvaluationError, TrainingError, suggest
 from frame_train.experiment.build import Experiment, build_experiment
 from frame_train.optimization.lightning_internals import find_unlogged_metric, get_cluster_environment
 from frame_train.optimization.logs import truncate_logs
@@ -191,11 +191,14 @@ def _run(experiment: Experiment, config: DictConfig, directory: Path, checkpoint
                 raise CompositionError(_describe_unlogged(metric, trainer.callback_metrics)) from error
             if isinstance(error, MisconfigurationException):
                 raise CompositionError(f"`trainer`: {error}", "trainer") from error
-            if isinstance(error, TrainingError):
-                raise TrainingError(f"{error}\n{_describe_newest(directory)}") from error
+            if isinstance(error, TrainingError | EvaluationError):
+                kind = TrainingError if isinstance(error, TrainingError) else EvaluationError
+                raise kind(f"{error}\n{_describe_newest(directory)}") from error
             raise
         is_complete = not is_stopped(trainer)
         _write_end(experiment, directory, is_complete)
+        if is_complete and trainer.global_step == 0 and not experiment.optimization.automatic_optimization:
+            print_notice("No optimizer has taken a step: `training_step` must call the `step` of an optimizer.")
         stopped_by = experiment.stop.received
         if is_complete or stopped_by is None:
             return read_result(directory, config)

@@ -104,6 +104,8 @@ def test_values_equal_those_of_hydra(node: Any) -> None:
         ({"a": {"_target_": "frame_architectures.DiagonalNormal", "z_dim": 0}}, ["`a`", "got 0"]),
         ({"a": {"_target_": "frame_architectures.DiagonalNormal", "z_dim": "3"}}, ["`a.z_dim`", "int", "'3'"]),
         ({"a": {"b": "${c.d}"}}, ["`a.b`", "refers to `c.d`, which does not exist"]),
+        ({"a": [0, {"_target_": "collections.Counter", "_args_": 5}]}, ["`a[1]._args_` must be of type list"]),
+        ({"a": [{"_target_": "nothing.here"}]}, ["`a[0]._target_`: there is no `nothing.here`"]),
         ({"a": {"b": "???"}}, ["`a.b`", "has no value (`???`)"]),
         ({"a": {"_target_": "builtins.dict", "x": "${b}"}, "b": ["${a}"]}, ["`a`", "refers to itself", "`a` → `b`"]),
         ({"a": {"_target_": "frame_train.optimization.AdamBatchOptimization", "_partial_": True, "lrr": 1}}, ["`lr`"]),

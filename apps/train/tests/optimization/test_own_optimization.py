@@ -66,3 +66,23 @@ def test_two_optimizers_step_in_turn(train: Callable[..., Any], project: Path) -
     assert rates == pytest.approx([0.0, 0.0], abs=1e-12)
     steps = [entry["counters/encoder_step"] for entry in entries if "ELBO/Validation" in entry]
     assert steps == [15, N_BATCHES]
+
+
+IDLE = """
+from my_optimization import AlternatingOptimization
+
+class Idle(AlternatingOptimization):
+    def training_step(self, batch, batch_idx):
+        return self.model.compute_loss(batch, batch_idx)
+"""
+
+
+def test_a_procedure_that_takes_no_step_is_reported(
+    train: Callable[..., Any], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "idle.py").write_text(IDLE)
+    monkeypatch.syspath_prepend(str(project))
+    arguments = ("--config-dir=my_config", "+experiment=alternating", "optimization._target_=idle.Idle")
+    result = train(*arguments, "logging=none", "trainer.max_epochs=1")
+    assert result.code == 0, result
+    assert result.errors.splitlines()[-1].startswith("No optimizer has taken a step")

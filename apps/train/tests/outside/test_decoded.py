@@ -1,11 +1,18 @@
 """A user's images, which are decoded and changed at random when they are read."""
 
 import csv
+import re
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 import pytest
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch.utils.data import Dataset
 from torchvision.utils import save_image
 
-from frame_train import Result
+import frame_train
+from frame_train import CompositionError, Result, TrainingError
 from frame_train.data import Digits
 from projects import Project
 
@@ -42,3 +49,49 @@ def test_training_and_evaluations_are_equal_with_and_without_workers(results: li
 
 def test_the_labels_are_learned(results: list[Result]) -> None:
     assert results[0].last["Accuracy/Validation"] > 0.2
+
+
+class Remove(Callback):
+    """Removes an image after the first epoch."""
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._path.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_run_that_misses_an_image_is_resumed_when_it_is_back(
+    project: Project, images: str, results: list[Result], num_workers: int
+) -> None:
+    path = project.folder / "images" / "train_150.png"
+    content = path.read_bytes()
+    remove = f"+callbacks.remove={{_target_: {__name__}.Remove, path: {path}}}"
+    with pytest.raises(TrainingError) as caught:
+        project.train(images, remove, f"device.num_workers={num_workers}")
+    what, checkpoint = str(caught.value).splitlines()
+    assert what.startswith("A batch of the data can't be read: [Errno 2] No such file or directory")
+    assert what.endswith(f"({project.folder / 'decoded.py'}, line 23)")
+    path.write_bytes(content)
+    directory = re.findall(r"resume=(\S+)`", checkpoint)[0]
+    result = frame_train.train([f"resume={directory}", "~callbacks.remove"])
+    assert result.last == results[0].last
+
+
+def test_labels_that_are_no_numbers_are_reported(project: Project, images: str) -> None:
+    with pytest.raises(CompositionError, match="Split 'valid' of `data` has no labels: each example needs a `y`"):
+        project.train(images, f"data.valid._target_={__name__}.Named", f"data.train._target_={__name__}.Named")
+
+
+class Named(Dataset[Any]):
+    """Images whose labels are strings."""
+
+    def __init__(self, **arguments: Any) -> None:
+        self._images = import_module("decoded").ListedImages(**arguments)
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {**self._images[index], "y": "seven"}

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from frame_core import get_batch
-from frame_train import Result
+from frame_train import EvaluationError, Result
 from projects import Project
 
 
@@ -29,3 +29,12 @@ def test_the_bound_of_an_unlabelled_image_is_at_least_that_of_any_label(project:
     q_y = model.classify(batch)
     expected = (q_y.probs[0] * torch.tensor(losses[1:])).sum() - q_y.entropy()[0]
     assert losses[0] == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_an_accuracy_on_unknown_labels_is_refused(project: Project) -> None:
+    with pytest.raises(EvaluationError) as caught:
+        project.train("evaluation.accuracy_validation.evaluator.evaluate_on=train", "trainer.max_epochs=1")
+    what, where, checkpoint = str(caught.value).splitlines()
+    assert "'Accuracy/Validation' failed at step 13: The labels `y` of split 'train' must be non-negative" in what
+    assert where == "Its traceback is logged as 'Accuracy/Validation/Error'."
+    assert checkpoint.startswith("The last checkpoint has global step 13. `train resume=")

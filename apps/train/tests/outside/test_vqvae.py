@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from frame_core import get_split, iterate_batches
-from frame_train import Result
+from frame_train import CompositionError, Result, load_run
 from projects import Project
 
 N_CODES = 16
@@ -33,6 +33,11 @@ def test_the_representation_and_the_reconstruction_improve(project: Project, res
     assert metrics.iloc[-1] < metrics.iloc[0]
     assert result.last["LinearProbe/Validation"] > 0.3  # 0.1 by chance
     assert (result.directory / "images").is_dir()
+
+
+def test_the_names_that_a_reader_of_the_run_must_allow_are_listed_at_once(result: Result) -> None:
+    with pytest.raises(CompositionError, match=r"`allow=\[vqvae.VectorQuantizedAutoencoder, vqvae.CodeHistogram\]`"):
+        load_run(result.directory)
 
 
 def test_the_gradient_passes_the_codes_straight_through(project: Project, result: Result) -> None:

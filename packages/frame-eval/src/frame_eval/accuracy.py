@@ -41,7 +41,7 @@ class AccuracyEvaluation(Evaluation):
 
         Raises:
             TypeError: The model does not return a categorical distribution.
-            ValueError: The split is missing, empty or without labels.
+            ValueError: The split is missing, empty or without labels, or a label is negative.
         """
         predictions = predict_split(optimization, self.evaluate_on, self.n_samples, self.n_latent_samples)
         n_correct = (predictions.predicted == predictions.true).sum()

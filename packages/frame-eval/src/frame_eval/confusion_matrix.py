@@ -70,15 +70,9 @@ def count_confusions(predictions: Predictions) -> Tensor:
     Returns:
         An integer tensor of shape (n_labels, n_labels), on the CPU. It includes labels that the data have
         and the model does not predict.
-
-    Raises:
-        ValueError: A label is negative.
     """
     true, predicted = torch.stack([predictions.true, predictions.predicted]).cpu()
-    lowest, highest = (int(label) for label in true.aminmax())
-    if lowest < 0:
-        raise ValueError(f"Labels `y` must be non-negative for a confusion matrix, got {lowest}.")
-    n_labels = max(predictions.n_labels, highest + 1)
+    n_labels = max(predictions.n_labels, int(true.max()) + 1)
     return torch.bincount(true * n_labels + predicted, minlength=n_labels**2).view(n_labels, n_labels)
 
 

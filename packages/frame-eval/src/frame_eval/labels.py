@@ -10,8 +10,13 @@ from frame_core import Optimization, get_batch, get_split, get_tensor
 
 def find_labels(batch: Mapping[str, Tensor]) -> Tensor | None:
     """Return the labels of a batch, an integer tensor of shape (batch,), or None if it has no such ``y``."""
-    y = batch.get("y")
-    if y is None or y.shape != get_tensor(batch, "x").shape[:1] or y.is_floating_point() or y.is_complex():
+    y: object = batch.get("y")
+    if (
+        not isinstance(y, Tensor)
+        or y.shape != get_tensor(batch, "x").shape[:1]
+        or y.is_floating_point()
+        or y.is_complex()
+    ):
         return None
     return y.long()
 

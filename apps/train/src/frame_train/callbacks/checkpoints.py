@@ -13,6 +13,7 @@ from frame_train.callbacks.averaging import is_averaged_after
 from frame_train.callbacks.clocked import ClockedCallback
 from frame_train.callbacks.finiteness import is_finite
 from frame_train.callbacks.stopping import is_stopped
+from frame_train.data.loaders import BatchError
 from frame_train.errors import TrainingError
 from frame_train.optimization.lightning_internals import count_batches, read_position
 from frame_train.optimization.progress import begins_anywhere
@@ -93,7 +94,8 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
         is_new = trainer.global_step not in (0, self._saved_step)
         if trainer.world_size > 1:  # all ranks save a checkpoint together, and some may be lost
             return
-        if is_new and self._is_between_steps(trainer) and not isinstance(exception, TrainingError):
+        is_sound = isinstance(exception, BatchError) or not isinstance(exception, TrainingError)
+        if is_new and self._is_between_steps(trainer) and is_sound:
             self._save(trainer)
         self._log_last(trainer)
 

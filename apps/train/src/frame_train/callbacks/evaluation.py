@@ -24,6 +24,7 @@ from frame_train.callbacks.clocked import ClockedCallback
 from frame_train.callbacks.stopping import is_stopped
 from frame_train.data.loaders import DataWithWorkers
 from frame_train.distributed.collectives import get_collectives
+from frame_train.errors import EvaluationError, describe_error
 from frame_train.optimization.logs import log_entry
 from frame_train.optimization.progress import get_optimization
 
@@ -168,10 +169,13 @@ class EvaluationCallback(ClockedCallback):
         start = time.monotonic()
         try:
             entry = run_evaluation(self.evaluator, optimization)
-        except Exception:
+        except Exception as error:
             log(f"{self.name}/Error", LogEntry(TEXT_ENTRY, traceback.format_exc()))
             if self.on_error == "stop":
-                raise
+                raise EvaluationError(
+                    f"The evaluation {self.name!r} failed at step {global_step}: {describe_error(error)}\n"
+                    f"Its traceback is logged as '{self.name}/Error'."
+                ) from error
             _log.exception("The evaluation %r failed at step %d; the training continues.", self.name, global_step)
         else:
             log(self.name, replace(entry, seconds=time.monotonic() - start))

@@ -113,6 +113,10 @@ def _explain_missing_folder(folder: str, arguments: Sequence[str]) -> str:
     return f"`--config-dir` must be a folder, but {folder!r} was not found."
 
 
+def _explain_missing_package(experiment: str, arguments: Sequence[str]) -> str:
+    return f"`experiment={experiment}`: the file of an experiment must begin with the line `# @package _global_`."
+
+
 def _explain_early_override(message: str, arguments: Sequence[str]) -> str:
     return f"{message}. Move it to the end of `defaults`, before `_self_`."
 
@@ -122,6 +126,7 @@ def _explain_kinds_that_differ(place: str, arguments: Sequence[str]) -> str:
 
 
 _HYDRA_SAYS: dict[str, Callable[[str, Sequence[str]], str]] = {
+    r"In 'experiment/(.+)': Could not override '\S+@experiment\.": _explain_missing_package,
     "Could not override '(.+)'": _explain_missing_key,
     "Could not delete from config. '(.+)' does not exist": _explain_missing_deletion,
     "Ambiguous value for argument '(.+)'": _explain_ambiguous_value,

@@ -18,7 +18,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from frame_train.composition.foreign.allow_list import AllowList
 from frame_train.composition.signatures import describe, find_argument_problems, read_signature
-from frame_train.errors import CompositionError, collected, raise_any, suggest
+from frame_train.errors import CompositionError, collected, describe_error, raise_any, suggest
 
 Construct = Callable[[Callable[..., Any], Sequence[Any], Mapping[str, Any], str], Any]
 """Function that calls a target, given positional arguments, arguments by name, and the key of the node."""
@@ -199,30 +199,13 @@ def construct_target(
         raise CompositionError(f"`{key}` ({describe(target)}): {describe_error(error)}", key) from error
 
 
-def describe_error(error: Exception) -> str:
-    """Return the message of an error, with its type if it is unclear alone, and the line of the user's code."""
-    is_unclear = isinstance(error, KeyError | AttributeError) or not str(error)
-    message = f"{type(error).__name__}: {error}" if is_unclear else str(error).strip()
-    line = _find_own_line(error)
-    return f"{message} ({line})" if line else message
-
-
-def _find_own_line(error: Exception) -> str:
-    """Return the innermost line of code of an error that is neither ours nor a library's; empty if there is none."""
-    calls = [
-        (frame.f_code.co_filename, line, frame.f_globals) for frame, line in traceback.walk_tb(error.__traceback__)
-    ]
-    own = [
-        f"{file}, line {line}"
-        for file, line, names in calls
-        if not file.startswith(("<", *_INSTALLED)) and names["__name__"].partition(".")[0] not in _KNOWN_PACKAGES
-    ]
-    return own[-1] if own else ""
-
-
 def get_key(node: DictConfig | ListConfig, name: Any = None) -> str:
     """Return the full key of a node, or of an entry of it."""
-    return node._get_full_key(name)  # pyright: ignore[reportPrivateUsage]  # Hydra's instantiate uses it too
+    if name is not None:
+        return node._get_full_key(name)  # pyright: ignore[reportPrivateUsage]  # Hydra's instantiate uses it too
+    if isinstance(node, ListConfig):
+        return get_key(node, 0).removesuffix("[0]")
+    return get_key(node, "_").removesuffix("_").removesuffix(".")  # OmegaConf names the element `a[0]` of a list `a0`
 
 
 def read_entry(node: DictConfig | ListConfig, name: Any) -> Any:

@@ -16,7 +16,7 @@ from frame_core import Optimization, SizedDataset, find_collate_fn, get_batch, i
 from frame_train.data.placement import place, read_free_memory
 from frame_train.data.sampling import Batch, ShuffledBatches, StepGroups
 from frame_train.data.seeding import derive_seed, get_run_seed, seed_generators
-from frame_train.errors import TrainingError
+from frame_train.errors import TrainingError, describe_error
 
 _CHUNK = 64  # examples that a worker reads at a time for an evaluation
 _CPU = torch.device("cpu")
@@ -56,8 +56,8 @@ class _Batches(Dataset[Any]):
         seed_generators(batch.seed)
         try:
             return get_batch(self.data_set, batch.indices)
-        except (TypeError, ValueError) as error:
-            raise BatchError(f"{_UNREADABLE}{error}") from error
+        except Exception as error:
+            raise BatchError(f"{_UNREADABLE}{describe_error(error)}") from error
 
 
 class TrainLoader:

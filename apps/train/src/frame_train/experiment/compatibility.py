@@ -7,7 +7,7 @@ from typing import Any, cast
 from pytorch_lightning import Callback
 
 from frame_train.callbacks import EvaluationCallback
-from frame_train.errors import CompositionError, suggest
+from frame_train.errors import CompositionError, describe_error, suggest
 from frame_train.experiment.parts import Parts
 
 _RESERVED_NAMES = ("time", "seconds", "trainer/global_step", "Train")
@@ -44,9 +44,10 @@ def run_check(key: str, component: Any, *arguments: Any, method: str = "check") 
     try:
         if check is not None:
             check(*arguments)
-    except (TypeError, ValueError) as error:
+    except Exception as error:
         own_key = re.match(rf"`({re.escape(key)}\.\w+)", str(error))
-        problem = CompositionError(str(error), own_key[1]) if own_key else CompositionError(f"`{key}`: {error}", key)
+        message = describe_error(error)
+        problem = CompositionError(message, own_key[1]) if own_key else CompositionError(f"`{key}`: {message}", key)
         problem.__cause__ = error
         yield problem
 

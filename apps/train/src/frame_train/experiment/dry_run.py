@@ -23,9 +23,8 @@ from frame_core import (
     undisturbed,
 )
 from frame_train.callbacks import EvaluationCallback
-from frame_train.composition.objects import describe_error
 from frame_train.data.augmentation import augment
-from frame_train.errors import CompositionError, collected
+from frame_train.errors import CompositionError, collected, describe_error
 from frame_train.experiment.compatibility import run_check
 from frame_train.experiment.parts import Parts
 from frame_train.optimization.adversarial import AdversarialOptimization
