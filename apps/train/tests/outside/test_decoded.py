@@ -76,7 +76,8 @@ def test_a_run_that_misses_an_image_is_resumed_when_it_is_back(
     path.write_bytes(content)
     directory = re.findall(r"resume=(\S+)`", checkpoint)[0]
     result = frame_train.train([f"resume={directory}", "~callbacks.remove"])
-    assert result.last == results[0].last
+    names = set(result.last) - {"Train/loss"}  # the mean since the last entry, which the error has logged
+    assert {name: result.last[name] for name in names} == {name: results[0].last[name] for name in names}
 
 
 def test_labels_that_are_no_numbers_are_reported(project: Project, images: str) -> None:

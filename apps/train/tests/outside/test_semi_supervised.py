@@ -35,6 +35,6 @@ def test_an_accuracy_on_unknown_labels_is_refused(project: Project) -> None:
     with pytest.raises(EvaluationError) as caught:
         project.train("evaluation.accuracy_validation.evaluator.evaluate_on=train", "trainer.max_epochs=1")
     what, where, checkpoint = str(caught.value).splitlines()
-    assert "'Accuracy/Validation' failed at step 13: The labels `y` of split 'train' must be non-negative" in what
+    assert "'Accuracy/Validation' failed at step 13: Labels `y` must be non-negative, got -1" in what
     assert where == "Its traceback is logged as 'Accuracy/Validation/Error'."
     assert checkpoint.startswith("The last checkpoint has global step 13. `train resume=")

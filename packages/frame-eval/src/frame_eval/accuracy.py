@@ -1,8 +1,10 @@
 """Accuracy of a classifier."""
 
+import torch
+
 from frame_core import SCALAR_ENTRY, ClassificationModel, Evaluation, LogEntry, Optimization, check_count
 from frame_eval.batches import check_n_samples
-from frame_eval.labels import check_labels
+from frame_eval.labels import check_labels, check_lowest_label
 from frame_eval.predictions import predict_split
 
 
@@ -45,4 +47,7 @@ class AccuracyEvaluation(Evaluation):
         """
         predictions = predict_split(optimization, self.evaluate_on, self.n_samples, self.n_latent_samples)
         n_correct = (predictions.predicted == predictions.true).sum()
-        return LogEntry(data_type=SCALAR_ENTRY, value=int(n_correct) / len(predictions.true))
+        n_correct = int(torch.where((predictions.true < 0).any(), -1, n_correct))  # one transfer from the device
+        if n_correct < 0:
+            check_lowest_label(int(predictions.true.min()))
+        return LogEntry(data_type=SCALAR_ENTRY, value=n_correct / len(predictions.true))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from frame_core import PLOT_ENTRY, ClassificationModel, Evaluation, LogEntry, Optimization, check_count
 from frame_eval.batches import check_n_samples
-from frame_eval.labels import check_labels
+from frame_eval.labels import check_labels, check_lowest_label
 from frame_eval.predictions import Predictions, predict_split
 
 if TYPE_CHECKING:
@@ -70,9 +70,14 @@ def count_confusions(predictions: Predictions) -> Tensor:
     Returns:
         An integer tensor of shape (n_labels, n_labels), on the CPU. It includes labels that the data have
         and the model does not predict.
+
+    Raises:
+        ValueError: A label is negative.
     """
     true, predicted = torch.stack([predictions.true, predictions.predicted]).cpu()
-    n_labels = max(predictions.n_labels, int(true.max()) + 1)
+    lowest, highest = (int(label) for label in true.aminmax())
+    check_lowest_label(lowest)
+    n_labels = max(predictions.n_labels, highest + 1)
     return torch.bincount(true * n_labels + predicted, minlength=n_labels**2).view(n_labels, n_labels)
 
 

@@ -39,3 +39,13 @@ def require_labels(y: Tensor | None, split: str) -> Tensor:
     if y is None:
         raise ValueError(f"Split {split!r} of `data` has no labels: each example needs a `y` that is one integer.")
     return y
+
+
+def check_lowest_label(lowest: int) -> None:
+    """Check the lowest label of the examples that a classifier predicts.
+
+    Raises:
+        ValueError: It is negative, as an unknown label often is.
+    """
+    if lowest < 0:
+        raise ValueError(f"Labels `y` must be non-negative, got {lowest}. Evaluate on a split without unknown labels.")

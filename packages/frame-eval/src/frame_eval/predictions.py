@@ -34,7 +34,7 @@ def predict_split(optimization: Optimization, split: str, n_samples: int | None,
 
     Raises:
         TypeError: The model does not return a categorical distribution.
-        ValueError: The split is missing, empty or without labels, or a label is negative.
+        ValueError: The split is missing, empty or without labels.
     """
     key = (predict_split, split, n_samples, n_latent_samples)
     return share(optimization, key, lambda: _predict(optimization, split, n_samples, n_latent_samples))
@@ -51,13 +51,7 @@ def _predict(optimization: Optimization, split: str, n_samples: int | None, n_la
         probabilities = _classify(model, batch, n_latent_samples)
         predicted.append(probabilities.argmax(-1))
         n_labels = probabilities.shape[-1]
-    labels = torch.cat(true)
-    if labels.min() < 0:
-        raise ValueError(
-            f"The labels `y` of split {split!r} must be non-negative, got {int(labels.min())}. "
-            "Evaluate on a split without unknown labels."
-        )
-    return Predictions(torch.cat(predicted), labels, n_labels)
+    return Predictions(torch.cat(predicted), torch.cat(true), n_labels)
 
 
 def _classify(model: ClassificationModel, data: Mapping[str, Tensor], n_latent_samples: int) -> Tensor:
