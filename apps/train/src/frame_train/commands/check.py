@@ -10,7 +10,6 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from frame_train.composition.compose import compose_what_can_be, prepare_config
-from frame_train.composition.exchange import drop_foreign_arguments
 from frame_train.composition.explanation import explain
 from frame_train.composition.objects import Composition, iterate_keys
 from frame_train.composition.options import read_options
@@ -111,8 +110,9 @@ def _check_with_logger(arguments: Sequence[str]) -> list[CompositionError]:
     """Find mistakes in the loggers of a command line, without building the rest."""
     config, errors = compose_what_can_be(arguments)
     with tempfile.TemporaryDirectory() as directory:
+        with collected([]):  # its mistakes are among those of the config
+            prepare_config(config, arguments)
         config.run.directory = directory
-        drop_foreign_arguments(config, arguments)
         problems = find_static_problems(config)
         with collected(problems):
             Composition().instantiate(config.logger)

@@ -34,7 +34,7 @@ def write_comparison(path: Path, directories: Mapping[str, Path], differences: M
     )
 
 
-def _collect_curves(records: Mapping[str, Record]) -> dict[str, dict[str, Sequence[Point]]]:
+def _collect_curves(records: Mapping[str, Record]) -> dict[str, dict[str, list[Point]]]:
     """Return a curve for each run, by metric. A metric needs a run with two finite values."""
     names = dict.fromkeys(name for record in records.values() for name in record.metrics)
     curves = {
