@@ -48,7 +48,7 @@ def outside(tmp_path: Path) -> Iterator[Path]:
 
 
 def list_links() -> Iterator[tuple[str, str]]:
-    yield from ((name, target) for name in FILES for target in ("file", "nowhere"))
+    yield from ((name, target) for name in (*FILES, "events.out.tfevents.planted") for target in ("file", "nowhere"))
     yield from ((name, target) for name in FOLDERS for target in ("folder", "nowhere"))
     yield from ((f"{name}/planted", target) for name in FOLDERS for target in ("file", "folder", "nowhere"))
 
@@ -150,7 +150,7 @@ def test_loggers_write_to_the_run_directory_and_the_others_are_named(
     for name, target in (("files", "frame_loggers.FileLogger"), ("csv", CSV["_target_"]), ("nested", CSV["_target_"])):
         assert f"`logger.{name}` is skipped." in result.errors
         assert f"allow=[{target}]" in result.errors
-    assert len(list(run.glob("tensorboard/events.*"))) == 3  # that of the training, and two
+    assert len(list(run.glob("events.*"))) == 3  # that of the training, and two
 
 
 def test_a_logger_that_the_caller_allows_is_built_as_the_config_says(

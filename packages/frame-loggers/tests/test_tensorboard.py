@@ -2,13 +2,23 @@ import io
 import logging
 import math
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
 import torch
+import yaml
 from matplotlib.figure import Figure
 from PIL import Image
+from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+from tensorboard.context import RequestContext
+from tensorboard.data.provider import ListHyperparametersResult
+from tensorboard.plugins.base_plugin import TBContext
+from tensorboard.plugins.hparams import api_pb2
+from tensorboard.plugins.hparams.backend_context import Context
+from tensorboard.plugins.hparams.list_session_groups import Handler
 
 from frame_core import (
     HISTOGRAM_ENTRY,
@@ -46,13 +56,13 @@ def test_event_files_are_directly_in_the_directory_without_other_files(tmp_path:
     assert path.name.startswith("events.out.tfevents")
 
 
-def test_each_scalar_and_each_counter_is_a_curve(tmp_path: Path) -> None:
+def test_each_scalar_is_a_curve_and_a_counter_is_none(tmp_path: Path) -> None:
     logger = TensorBoardLogger(tmp_path)
     logger.log("ELBO", LogEntry(SCALARS_ENTRY, {"total": -2.0, "kl": math.inf}), 5, {"iteration": 7})
     logger.finalize("success")
     events = read(tmp_path)
     found = {name: [(event.step, event.value) for event in events.Scalars(name)] for name in events.Tags()["scalars"]}
-    assert found == {"ELBO/total": [(5, -2.0)], "ELBO/kl": [(5, math.inf)], "counters/iteration": [(5, 7.0)]}
+    assert found == {"ELBO/total": [(5, -2.0)], "ELBO/kl": [(5, math.inf)]}
 
 
 def test_entries_after_finalize_are_logged(tmp_path: Path) -> None:
@@ -107,10 +117,51 @@ def test_a_table_is_text_with_one_warning(tmp_path: Path, caplog: pytest.LogCapt
     ]
 
 
-def test_a_nested_config_is_accepted(tmp_path: Path) -> None:
+def list_sessions(directory: Path) -> list[tuple[str, dict[str, Any], dict[str, float]]]:
+    """Return the name, the hyperparameters and the metrics of each run on TensorBoard's tab HParams."""
+    events = EventMultiplexer().AddRunsFromDirectory(str(directory)).Reload()
+    context: Any = Context(TBContext(data_provider=MultiplexerDataProvider(events, str(directory))))
+    request = RequestContext()
+    metadata = context.hparams_metadata(request, "")
+    experiment = context.experiment_from_metadata(request, "", True, metadata, ListHyperparametersResult([], []))
+    columns = [api_pb2.ColParams(metric=info.name) for info in experiment.metric_infos]
+    statuses = [api_pb2.STATUS_UNKNOWN]
+    query = api_pb2.ListSessionGroupsRequest(slice_size=100, allowed_statuses=statuses, col_params=columns)
+    groups = Handler(request, context, "", query).run().session_groups
+    return [
+        (
+            session.name,
+            {name: value.number_value or value.string_value for name, value in group.hparams.items()},
+            {metric.name.tag: metric.value for metric in session.metric_values},
+        )
+        for group in groups
+        for session in group.sessions
+    ]
+
+
+def test_the_hparams_tab_has_the_params_and_the_last_metrics_of_each_run(tmp_path: Path) -> None:
+    for name, beta in (("first", 0.5), ("second", 1.0)):
+        logger = TensorBoardLogger(tmp_path / "VAE" / name)
+        params = {"beta": beta, "layers": [8, 4], "none": None}
+        logger.log_hyperparams({"params": params, "seed": 3, "trainer": {"max_epochs": 1}})
+        for step, value in enumerate((5.0, 2.0 * beta)):
+            logger.log("A/B", LogEntry(SCALAR_ENTRY, value), step)
+        logger.finalize("success")
+    common = {"layers": "[8, 4]", "seed": 3.0}
+    assert sorted(list_sessions(tmp_path), key=lambda session: session[0]) == [
+        ("VAE/first", {"beta": 0.5, **common}, {"A/B": 1.0}),
+        ("VAE/second", {"beta": 1.0, **common}, {"A/B": 2.0}),
+    ]
+
+
+def test_a_config_is_logged_as_text(tmp_path: Path) -> None:
     logger = TensorBoardLogger(tmp_path)
-    logger.log_hyperparams({"params": {"layers": [1, 2], "none": None}, "callbacks": [{"a": 1}], "path": tmp_path})
+    logger.log_hyperparams({"params": {"layers": [1, 2], "none": None}, "callbacks": [{"a": "ü"}], "path": Path("x")})
     logger.finalize("success")
+    (text,) = read_text(tmp_path, "config")
+    config = {"params": {"layers": [1, 2], "none": None}, "callbacks": [{"a": "ü"}], "path": "x"}
+    assert yaml.safe_load(dedent(text)) == config
+    assert all(line.startswith("    ") for line in text.splitlines()), "Markdown shows indented lines as they are"
     assert list(tmp_path.rglob("hparams.yaml")) == []
 
 

@@ -77,7 +77,7 @@ def test_a_new_evaluation_is_appended_to_the_logs_of_the_run(evaluate: Command, 
     assert elbo == {**where, "ELBO/Test": elbo["ELBO/Test"]}
     assert picture == {**where, "Images/Interpolation": "images/Images_Interpolation-00000002.png"}
     assert (run / picture["Images/Interpolation"]).is_file()
-    events = EventAccumulator(str(run / "tensorboard")).Reload()
+    events = EventAccumulator(str(run)).Reload()
     assert [event.step for event in events.Scalars("ELBO/Test")] == [2]
     assert events.Scalars("ELBO/Test")[0].value == pytest.approx(elbo["ELBO/Test"])
     assert {"ELBO/Validation", "Train/loss"} < set(events.Tags()["scalars"])  # those of the training remain
@@ -468,4 +468,4 @@ def test_evaluations_and_loggers_may_be_lists(evaluate: Command, run: Path, trai
     assert [set(line) for line in read_new(run, trained)] == [
         {"trainer/global_step", "counters/iteration", "ELBO/Validation"}
     ]
-    assert len(list((run / "tensorboard").iterdir())) == 2
+    assert len(list(run.glob("events.*"))) == 2

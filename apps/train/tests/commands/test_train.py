@@ -40,7 +40,7 @@ def test_a_run_writes_metrics_and_images_with_every_logger(train: Train, tmp_pat
 
 
 def test_tensorboard_has_the_metrics_and_images_of_the_files(trained: Path) -> None:
-    events = EventAccumulator(str(trained / "tensorboard")).Reload()
+    events = EventAccumulator(str(trained)).Reload()
     assert set(events.Tags()["scalars"]) >= METRICS
     assert set(events.Tags()["images"]) == IMAGES
     (elbo,) = (entry["ELBO/Validation"] for entry in read_entries(trained) if "ELBO/Validation" in entry)

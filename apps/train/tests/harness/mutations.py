@@ -306,7 +306,7 @@ class Mutation:
                 ("images/Samples-999999999999999.png", "no picture"),
                 ("checkpoints/x.ckpt", "no checkpoint"),
                 ("checkpoints/.last.ckpt.before", "no checkpoint"),
-                ("tensorboard/events.out.tfevents.planted", "no events"),
+                ("events.out.tfevents.planted", "no events"),
             )
         )
         path = self._run / name

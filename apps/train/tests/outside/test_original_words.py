@@ -48,7 +48,7 @@ def test_a_users_own_folder_is_trained_resumed_and_evaluated(
     (elbo,) = (entry["ELBO/Validation"] for entry in entries if "ELBO/Validation" in entry)
     assert [entry["trainer/global_step"] for entry in entries if "Samples" in entry] == [6, 12]
     assert [entry["trainer/global_step"] for entry in entries if "Train/reconstruction" in entry] == [6, 12]
-    events = EventAccumulator(str(run / "tensorboard")).Reload()
+    events = EventAccumulator(str(run)).Reload()
     assert {"ELBO/Validation", "Train/loss", "Train/regularization"} <= set(events.Tags()["scalars"])
     assert events.Tags()["images"] == ["Samples"]
 

@@ -262,7 +262,7 @@ def undisturbed(commands: Commands, tmp_path_factory: pytest.TempPathFactory) ->
 
 def read_events(directory: Path) -> dict[str, list[Any]]:
     """Read the steps and values of all curves of TensorBoard, and the steps of its images."""
-    events = EventAccumulator(str(directory / "tensorboard"), size_guidance={"scalars": 0, "images": 0}).Reload()
+    events = EventAccumulator(str(directory), size_guidance={"scalars": 0, "images": 0}).Reload()
     numbers = {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
     return numbers | {tag: [event.step for event in events.Images(tag)] for tag in events.Tags()["images"]}
 

@@ -1,10 +1,14 @@
 """Logger for TensorBoard."""
 
+import json
 import logging
-from collections.abc import Mapping, Sequence
+from argparse import Namespace
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from textwrap import indent
+from typing import Any, cast
 
+import yaml
 from pytorch_lightning.loggers.tensorboard import TensorBoardLogger as LightningTensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
@@ -13,9 +17,9 @@ from typing_extensions import override
 from frame_core import EntryType, LogEntry, name_numbers
 from frame_loggers.conversion import make_bins, make_image_tensor, make_plain
 from frame_loggers.files import open_regular
-from frame_loggers.names import prefix_counters
 
 try:
+    from torch.utils.tensorboard.summary import hparams
     from torch.utils.tensorboard.writer import SummaryWriter
 except ModuleNotFoundError as error:
     if error.name != "tensorboard":
@@ -32,7 +36,8 @@ _EVALUATED = ".evaluated"  # the end of the name of an event file that was added
 class TensorBoardLogger(LightningTensorBoardLogger):
     """Writes event files that ``tensorboard --logdir <directory>`` shows.
 
-    TensorBoard does not support tables: they are logged as text.
+    TensorBoard does not support tables: they are logged as text. Counters are not logged, because each would be a
+    curve.
 
     Args:
         directory: Directory of the event files, without a subfolder per version.
@@ -63,7 +68,7 @@ class TensorBoardLogger(LightningTensorBoardLogger):
         global_step: int | None = None,
         counters: Mapping[str, int] | None = None,
     ) -> None:
-        """Log one entry; see `frame_core.EntryLogger`. An entry without a step is shown at step 0."""
+        """Log one entry without its counters; see `frame_core.EntryLogger`. The step of an entry without one is 0."""
         writer = self.experiment
         match log_entry.data_type:
             case EntryType.SCALAR | EntryType.SCALARS:
@@ -77,7 +82,30 @@ class TensorBoardLogger(LightningTensorBoardLogger):
             case EntryType.TABLE:
                 self._warn_about_tables()
                 writer.add_text(name, _make_markdown(log_entry.value), global_step)
-        self.log_metrics(prefix_counters(counters), global_step)
+
+    @override
+    @rank_zero_only
+    def log_hyperparams(
+        self, params: dict[str, Any] | Namespace, metrics: dict[str, Any] | None = None, step: int | None = None
+    ) -> None:
+        """Log a config as the text ``config``, and its hyperparameters for the HParams tab.
+
+        The hyperparameters of a config with ``params`` are these and its ``seed``; of any other, they are all values.
+        The tab shows the last value of each curve beside them.
+
+        Args:
+            params: The config.
+            metrics: Numbers to log as curves.
+            step: Step of these numbers.
+        """
+        config = vars(params) if isinstance(params, Namespace) else params
+        chosen = config
+        if isinstance(config.get("params"), Mapping):
+            chosen = {**config["params"], **{key: config[key] for key in ("seed",) if key in config}}
+        _, start, _ = hparams(dict(_flatten(chosen)), {})
+        self.experiment.file_writer.add_summary(start)
+        self.experiment.add_text("config", indent(_write_yaml(config), "    "))  # a code block of Markdown
+        self.log_metrics(metrics or {}, step)
 
     def get_position(self) -> dict[str, int]:
         """Return the current position in the log: the length of each event file, in bytes."""
@@ -125,6 +153,21 @@ def _add_histogram(writer: SummaryWriter, name: str, values: Tensor, global_step
         bucket_counts=[0, *bins.counts.tolist()],
         global_step=global_step,
     )
+
+
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str | float | bool | None]]:
+    """Yield the values of nested mappings by dotted key."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(cast(Mapping[str, Any], value), f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", make_plain(value)
+
+
+def _write_yaml(config: Mapping[str, Any]) -> str:
+    """Write a config as YAML, with texts in place of objects that YAML does not have."""
+    plain = json.loads(json.dumps(config, default=str))
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
 
 
 def _make_markdown(columns: Mapping[str, Sequence[Any]]) -> str:

@@ -50,7 +50,7 @@ _WANDB_LOGGERS = ("frame_loggers.WandbLogger", "frame_loggers.wandb.WandbLogger"
 _LONGEST_NAME = 255  # of a folder, in bytes
 
 _FILES = ("config.yaml", "overrides.yaml", "run.json", "metrics.jsonl", "report.html", ".lock")
-_FOLDERS = ("checkpoints", "images", "tensorboard", "wandb", ".wandb")
+_FOLDERS = ("checkpoints", "images", "tensorboard", "wandb", ".wandb")  # events of version 0.1 are in tensorboard/
 _LINKS_OF_WANDB = re.compile(r"wandb/(latest-run|debug\.log|debug-internal\.log|[^/]+/logs/debug-core\.log)")
 """Links that wandb makes. It replaces them, and writes through none."""
 
@@ -104,6 +104,7 @@ def check_entries(directory: Path) -> None:
 def _list_entries(directory: Path) -> Iterator[tuple[Path, Sequence[str]]]:
     """Yield all paths of a run directory that are read or written, existing or not, with their allowed kinds."""
     yield from ((directory / name, ["file"]) for name in _FILES)
+    yield from ((path, ["file"]) for path in directory.glob("events.out.tfevents.*"))
     for folder in (directory / name for name in _FOLDERS):
         yield folder, ["folder"]
         for root, folders, files in os.walk(folder):  # `walk` does not follow links

@@ -103,7 +103,7 @@ def test_a_download_is_off_even_if_it_is_asked_for_by_position(tmp_path: Path) -
 @pytest.mark.parametrize("directory", [{"directory": "/elsewhere"}, {"_args_": ["/elsewhere"]}])
 def test_a_logger_writes_to_the_run_directory_whatever_the_config_says(directory: dict[str, Any]) -> None:
     node = {"_target_": "frame_loggers.TensorBoardLogger", **directory}
-    assert instantiate(LOGGER, node, directory=Path("/run")).save_dir == "/run/tensorboard"
+    assert instantiate(LOGGER, node, directory=Path("/run")).save_dir == "/run"
     assert instantiate(LOGGER, node, "frame_loggers", directory=Path("/run")).save_dir == "/elsewhere"
 
 

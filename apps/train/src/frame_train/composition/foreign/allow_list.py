@@ -53,8 +53,7 @@ _EVALUATION = _Part(
 )
 _LOGGER = _Part(classes=("frame_loggers.tensorboard.TensorBoardLogger", "frame_loggers.wandb.WandbLogger"))
 _PARTS = {"optimization.data": _DATA, "evaluation": _EVALUATION, "logger": _LOGGER}
-_LOGS = {"WandbLogger": ".", "TensorBoardLogger": "tensorboard"}
-"""The folder that each logger writes to, relative to the run directory."""
+_LOGGERS = ("WandbLogger", "TensorBoardLogger")
 
 
 class NotAllowedError(CompositionError):
@@ -112,8 +111,10 @@ class AllowList:
     ) -> tuple[Sequence[Any], Mapping[str, Any]]:
         """Return arguments with which a target downloads nothing, and logs only to the run directory."""
         forced: dict[str, Any] = {"download": False, "evaluated": True}
-        if target.__name__ in _LOGS:
-            forced["directory"] = str(self._directory / _LOGS[target.__name__])
+        if target.__name__ in _LOGGERS:
+            older = self._directory / "tensorboard"  # the folder of the events of version 0.1
+            is_older = target.__name__ == "TensorBoardLogger" and older.is_dir()
+            forced["directory"] = str(older if is_older else self._directory)
         try:
             bound = inspect.signature(target).bind_partial(*positional, **arguments)
         except (TypeError, ValueError):  # the arguments do not fit, and the target is not called
