@@ -56,10 +56,18 @@ def _run(arguments: Sequence[str], show_traceback: bool) -> int:
     is_grid = grid is not None or is_multirun(arguments)
     if not is_grid and any(argument.startswith("hydra/launcher=") for argument in arguments):
         raise CompositionError("`hydra/launcher` needs a grid, whose jobs it starts. Add `-m`.")
+    if flags.search is not None and (flags.check or flags.check_all):
+        raise CompositionError("`--search` checks its configs before the first trial. Remove `--check`.")
     if flags.check or flags.check_all:
         from frame_train.commands.check import check, check_all  # torch and Lightning are imported only where needed
 
         return check_all(arguments) if flags.check_all else check(arguments)
+    if flags.search is not None:
+        if is_under_torchrun():
+            raise CompositionError("`torchrun` can't run a search. Set `trainer.devices` instead.")
+        from frame_train.commands.search import search  # needed only for a search
+
+        return search(flags.search, arguments)
     _, others = split_folders(arguments)
     if not is_grid and not any(argument.startswith("-") for argument in others):
         return get_exit_code(train(arguments))

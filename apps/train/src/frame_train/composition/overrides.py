@@ -29,7 +29,8 @@ def take_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]
 
     Returns:
         The flags ``help``, ``check``, ``check_all``, ``list`` (a group; empty for all groups, None without the flag),
-        ``compatible_with``, ``copy`` (an experiment and a folder), ``version``, ``traceback``; and the other arguments.
+        ``compatible_with``, ``copy`` (an experiment and a folder), ``search`` (a file; empty without one), ``version``,
+        ``traceback``; and the other arguments.
 
     Raises:
         CompositionError: A flag belongs neither to `train` nor to Hydra.
@@ -43,6 +44,7 @@ def take_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]
         parser.add_argument("--compatible-with", metavar="GROUP=OPTION"),
         parser.add_argument("--copy", nargs=2, metavar=("EXPERIMENT", "FOLDER")),
         parser.add_argument("--version", action="store_true"),
+        parser.add_argument("--search", nargs="?", const="", metavar="FILE"),
         parser.add_argument("--traceback", action="store_true"),
     ]
     flags, rest = parser.parse_known_args(arguments)

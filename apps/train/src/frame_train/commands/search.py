@@ -1,0 +1,140 @@
+"""The flag `--search` of the command `train`: a search for good hyper-parameters."""
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from frame_loggers.files import replace_text
+from frame_train.api import check_config
+from frame_train.commands.exit_codes import get_exit_code
+from frame_train.comparison.grid import write_csv
+from frame_train.composition.compose import compose_config
+from frame_train.composition.explanation import explained
+from frame_train.console import print_notice
+from frame_train.errors import CompositionError, collected, raise_any
+from frame_train.search.file import Search, read_search
+from frame_train.search.space import list_samples
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import FrozenTrial
+
+_MOST_SHOWN = 20
+
+
+def search(path: str, arguments: Sequence[str]) -> int:
+    """Run or continue a search, print its best trials, and return the exit code.
+
+    Args:
+        path: The file of the search.
+        arguments: The command line.
+
+    Raises:
+        CompositionError: The file, the config or the storage has a mistake, or Optuna is not installed.
+    """
+    if not path:
+        raise CompositionError("`--search` needs the file of a search, such as `--search space.yaml`.")
+    wrong = [word for word in arguments if word.startswith(("resume=", "hydra")) or word in ("-m", "--multirun")]
+    if wrong:
+        raise CompositionError(f"`--search` can't have `{wrong[0]}`. The same command continues a search.")
+    settings = read_search(Path(path), arguments)
+    metric, mode, root = _check_samples(settings)
+    try:
+        import optuna as _  # noqa: F401  # an extra
+    except ModuleNotFoundError as error:
+        message = "`--search` needs Optuna. Run `uv sync --extra search` or `pip install frame-train[search]`."
+        raise CompositionError(message) from error
+    from frame_train.search.study import open_study, retry, run_trials
+    from frame_train.search.trial import Objective, StoppedTrialError
+
+    folder = root / "searches" / settings.study
+    study = open_study(settings, folder, mode, _define(settings, metric, mode))
+    code = 0
+    try:
+        run_trials(study, settings.n_trials, Objective(settings.parameters, settings.arguments, metric))
+    except StoppedTrialError as error:
+        retry(study, error.number)
+        print_notice("the same command continues the search")
+        code = get_exit_code(error.result)
+    n_complete = _report(study, metric, folder)
+    return code or (0 if n_complete else 1)
+
+
+def _check_samples(settings: Search) -> tuple[str, str, Path]:
+    """Check the config with each choice and both ends of each range.
+
+    Returns:
+        The monitored metric, its mode, and the root of all runs.
+    """
+    problems: list[CompositionError] = []
+    config = None
+    for overrides in list_samples(settings.parameters):
+        line = [*settings.arguments, *overrides]
+        with collected(problems), explained(line):
+            config = compose_config(line)
+            check_config(config, line, notify=lambda notice: None)  # each trial prints its own
+    raise_any(problems)
+    assert config is not None  # a parameter has at least one value
+    if config.monitor.metric is None:
+        raise CompositionError("`monitor.metric` is missing. Name the metric to optimize.")
+    return config.monitor.metric, config.monitor.mode, Path(config.device.experiments_root)
+
+
+def _define(settings: Search, metric: str, mode: str) -> dict[str, Any]:
+    """Return what must be the same whenever a search is continued. Another machine may have other settings."""
+    arguments = [word for word in settings.arguments if not re.match(r"\+*device[.=]", word)]
+    return {"metric": metric, "mode": mode, "arguments": arguments, "parameters": settings.content}
+
+
+def _report(study: "Study", metric: str, folder: Path) -> int:
+    """Write the results of a search, print the best trials, and return the number of complete ones."""
+    from frame_train.search.study import list_done
+
+    sign = -1 if study.direction.name == "MAXIMIZE" else 1
+    trials = sorted(list_done(study), key=lambda trial: _rank(trial, sign))
+    rows = [_describe(trial, metric) for trial in trials]
+    replace_text(folder / "results.json", json.dumps(rows, indent=2) + "\n")
+    flat = [{**{name: value for name, value in row.items() if name != "values"}, **row["values"]} for row in rows]
+    replace_text(folder / "results.csv", write_csv(flat))
+    _print(trials[:_MOST_SHOWN], metric)
+    print_notice(f"{len(trials)} trials; the results are in {folder}")
+    return sum(trial.state.name == "COMPLETE" for trial in trials)
+
+
+def _rank(trial: "FrozenTrial", sign: int) -> tuple[bool, float]:
+    """Return the order of a trial: complete ones first, the best of them at the top."""
+    value = trial.value if trial.state.name == "COMPLETE" and trial.value is not None else math.inf * sign
+    return trial.state.name != "COMPLETE", sign * value
+
+
+def _describe(trial: "FrozenTrial", metric: str) -> dict[str, Any]:
+    value = trial.value
+    return {
+        "trial": trial.number,
+        "state": trial.state.name.lower(),
+        metric: value if value is not None and math.isfinite(value) else None,
+        "values": trial.user_attrs.get("values", {}),
+        "directory": trial.user_attrs.get("directory"),
+    }
+
+
+def _print(trials: Sequence["FrozenTrial"], metric: str) -> None:
+    from rich.table import Column, Table  # other commands do not need rich
+
+    from frame_train.terminal import make_cell, make_wide_console
+
+    columns = [Column(make_cell(metric), justify="right"), Column("values", overflow="fold")]
+    table = Table(Column("trial", justify="right"), "state", *columns, Column("run", overflow="fold"))
+    for row in (_describe(trial, metric) for trial in trials):
+        values = " ".join(f"{key}={_format(value)}" for key, value in row["values"].items())
+        number = "" if row[metric] is None else f"{row[metric]:.5g}"
+        run = "" if row["directory"] is None else Path(row["directory"]).name
+        table.add_row(str(row["trial"]), row["state"], number, make_cell(values), make_cell(run))
+    make_wide_console().print(table)
+
+
+def _format(value: Any) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else str(value)

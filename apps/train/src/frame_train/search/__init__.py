@@ -1,0 +1,1 @@
+"""Search for good hyper-parameters with Optuna: the file of a search, its study, and its trials."""
