@@ -28,7 +28,7 @@ def test_the_examples_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.Monk
     [
         command
         for command in COMMANDS
-        if not re.search(r"--config-dir|--copy|--check-all|--compatible-with|resume=|^-m", command)
+        if not re.search(r"--config-dir|--copy|--check-all|--compatible-with|--search|resume=|^-m", command)
     ],
 )
 def test_every_command_of_the_readmes_composes(

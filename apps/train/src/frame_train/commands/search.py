@@ -13,6 +13,7 @@ from frame_train.commands.exit_codes import get_exit_code
 from frame_train.comparison.grid import write_csv
 from frame_train.composition.compose import compose_config
 from frame_train.composition.explanation import explained
+from frame_train.composition.overrides import split_folders
 from frame_train.console import print_notice
 from frame_train.errors import CompositionError, collected, raise_any
 from frame_train.search.file import Search, read_search
@@ -37,7 +38,8 @@ def search(path: str, arguments: Sequence[str]) -> int:
     """
     if not path:
         raise CompositionError("`--search` needs the file of a search, such as `--search space.yaml`.")
-    wrong = [word for word in arguments if word.startswith(("resume=", "hydra")) or word in ("-m", "--multirun")]
+    _, others = split_folders(arguments)
+    wrong = [word for word in others if word.startswith(("resume=", "hydra.", "hydra/", "-"))]
     if wrong:
         raise CompositionError(f"`--search` can't have `{wrong[0]}`. The same command continues a search.")
     settings = read_search(Path(path), arguments)
