@@ -57,7 +57,7 @@ def test_flags_may_be_given_between_overrides() -> None:
 def test_every_flag_of_hydra_is_accepted_and_no_other() -> None:
     names = [name for action in get_args_parser()._actions for name in action.option_strings]
     _, rest = take_flags(names)
-    assert rest == [name for name in names if name not in ("--help", "-h")]
+    assert rest == [name for name in names if name not in ("--help", "-h", "--version")]
     for flag in ("--multirn", "-x", "--checks"):
         with pytest.raises(CompositionError, match=f"There is no flag `{flag}`"):
             take_flags([flag])
