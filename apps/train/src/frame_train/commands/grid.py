@@ -1,17 +1,31 @@
-"""A grid of jobs: its command, its folder, and the table of its results."""
+"""A grid of jobs: its folder, a check of all jobs before the first one trains, and the training of one."""
 
 import math
+import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from frame_train.api import check_config, resume_run, train_config
+from frame_train.commands.exit_codes import get_exit_code, run_reported
 from frame_train.commands.startup import defer_packages
-from frame_train.comparison.grid import Mean, Setting
-from frame_train.composition.compose import prepare_hydra
+from frame_train.comparison.grid import Job, JobStatus, read_job, write_job
+from frame_train.composition.compose import compose_config, initialized_hydra, list_task_overrides, prepare_hydra
+from frame_train.composition.explanation import explained
+from frame_train.composition.overrides import is_override
+from frame_train.console import print_notice
+from frame_train.errors import CompositionError, collected, raise_any
+from frame_train.runs.result import Result
+
+_STATUSES: tuple[JobStatus, ...] = ("complete", "failed", "refused")  # by the exit code
 
 
 class GridCallback(Callback):
@@ -41,29 +55,106 @@ def find_grid() -> Path | None:
     return Path(HydraConfig.get().sweep.dir) if HydraConfig.initialized() else None
 
 
-def print_settings(settings: Sequence[Setting]) -> None:
-    """Print a table of the settings of a grid: their values, and the mean ± standard error of each final metric."""
-    from rich.table import Column, Table  # other commands do not need rich
+def list_jobs(arguments: Sequence[str]) -> list[list[str]]:
+    """Return the overrides of each job of a grid, in the order of Hydra's default sweeper.
 
-    from frame_train.terminal import make_cell, make_wide_console
+    Args:
+        arguments: The command line.
 
-    names = list(dict.fromkeys(name for setting in settings for name in setting.metrics))
-    monitored = {job.metric for setting in settings for job in setting.jobs}
-    names.sort(key=lambda name: name not in monitored)
-    columns = [Column(make_cell(name), justify="right", overflow="fold") for name in names]
-    table = Table(Column("setting", overflow="fold"), Column("runs", justify="right"), *columns)
-    for setting in settings:
-        text = " ".join(f"{key}={value}" for key, value in setting.values.items()) or "all"
-        n_jobs, n_complete = len(setting.jobs), setting.n_complete
-        counts = str(n_jobs) if n_complete == n_jobs else f"{n_complete} of {n_jobs}" if n_complete else "failed"
-        cells = [_format(setting.metrics.get(name)) for name in names]
-        table.add_row(make_cell(f"{text} (best)" if setting.is_best else text), counts, *cells)
-    make_wide_console().print(table)
+    Raises:
+        HydraException: An override can't be parsed, or its number of values is not finite.
+    """
+    with initialized_hydra():
+        parser = OverridesParser.create(GlobalHydra.instance().config_loader())
+        overrides = parser.parse_overrides(list_task_overrides(arguments))
+        (jobs,) = BasicSweeper.split_arguments(overrides, max_batch_size=None)
+    return jobs
 
 
-def _format(mean: Mean | None) -> str:
-    if mean is None:
-        return ""
-    if math.isnan(mean.standard_error):
-        return f"{mean.mean:.5g}"
-    return f"{mean.mean:.5g} ± {mean.standard_error:.2g}"
+def check_jobs(jobs: Sequence[Sequence[str]], arguments: Sequence[str]) -> None:
+    """Check the config of each job of a grid, without importing what it builds.
+
+    Args:
+        jobs: The overrides of each job.
+        arguments: The command line, whose flags all jobs have.
+
+    Raises:
+        CompositionError: At least one config has a mistake.
+    """
+    flags = [word for word in arguments if not is_override(word)]
+    problems: list[CompositionError] = []
+    for overrides in jobs:
+        line = [*flags, *overrides]
+        with collected(problems), explained(line):
+            check_config(compose_config(line), line, notify=lambda notice: None)  # each job prints its own
+    raise_any(problems)
+
+
+def train_job(
+    folder: Path, number: int, config: DictConfig, line: Sequence[str], resumes: bool, show_traceback: bool
+) -> float:
+    """Train a job of a grid, and write its result into the folder of the grid. Skip a job that is complete.
+
+    A run of the job that has begun is resumed. A mistake or a failure is reported, and the other jobs continue. If a
+    signal stops the job, the grid ends too.
+
+    Args:
+        folder: The folder of the grid.
+        number: The number of the job.
+        config: The composed config, which is modified.
+        line: The arguments that it is composed from.
+        resumes: Whether to resume an incomplete run of these arguments, even of another grid.
+        show_traceback: Whether to raise mistakes instead of reporting them.
+
+    Returns:
+        The last value of ``monitor.metric``; NaN without it.
+    """
+    overrides = list(filter(is_override, line))
+    job = read_job(folder, number)
+    if job is None or job.overrides != overrides:
+        job = Job(overrides)
+    if job.status == "complete":
+        print_notice(f"job {number} is complete")
+        return _get_value(job)
+    job.status = "started"
+    write_job(folder, number, job)
+
+    def run() -> int:
+        with explained(line):
+            result = _train(folder, number, job, config, line, resumes)
+        if result.status != "complete":
+            print_notice(f"`train resume={folder}` continues the grid")
+            sys.exit(get_exit_code(result))
+        job.metric, job.mode, job.last = config.monitor.metric, config.monitor.mode, dict(result.last)
+        return 0
+
+    try:
+        job.status = _STATUSES[run_reported(run, show_traceback)]
+    except Exception:
+        if show_traceback:
+            raise
+        traceback.print_exc()
+        job.status = "failed"
+    write_job(folder, number, job)
+    return _get_value(job)
+
+
+def _train(folder: Path, number: int, job: Job, config: DictConfig, line: Sequence[str], resumes: bool) -> Result:
+    """Train a job, or resume its run if that has a checkpoint, and write its directory into the folder of the grid."""
+    from frame_train.callbacks.directory import DirectoryCallback  # torch and Lightning are imported only to train
+    from frame_train.runs.checkpoint_files import find_newest
+
+    def keep(directory: Path) -> None:
+        job.directory = str(directory)
+        write_job(folder, number, job)
+
+    callbacks = [DirectoryCallback(keep)]
+    if job.directory is not None and find_newest(Path(job.directory) / "checkpoints")[0] is not None:
+        return resume_run(job.directory, (), callbacks)
+    if isinstance(config.run, DictConfig) and config.run.get("group") is None:
+        config.run.group = folder.name
+    return train_config(config, line, resumes, callbacks)
+
+
+def _get_value(job: Job) -> float:
+    return job.last.get(str(job.metric), math.nan)

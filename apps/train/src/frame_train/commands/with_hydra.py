@@ -13,8 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from frame_train.api import train_config
 from frame_train.commands.exit_codes import get_exit_code, run_reported
-from frame_train.commands.grid import find_grid, forget_grid, print_settings
-from frame_train.commands.grid_jobs import check_jobs, list_jobs, train_job
+from frame_train.commands.grid import check_jobs, find_grid, forget_grid, list_jobs, train_job
 from frame_train.comparison.grid import group_by_setting, is_grid, read_command, read_jobs, write_command, write_results
 from frame_train.composition.compose import NOT_HYDRAS_OWN, explain_failure, get_overrides, prepare_hydra
 from frame_train.composition.explanation import explained
@@ -104,6 +103,8 @@ def _report(grid: Path) -> int:
     jobs = read_jobs(grid)
     if not jobs:
         return 0
+    from frame_train.comparison.grid_table import print_settings  # rich is imported only where needed
+
     settings = group_by_setting(jobs)
     write_results(grid, settings)
     print_settings(settings)
