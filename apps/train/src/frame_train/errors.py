@@ -56,7 +56,14 @@ class TrainingError(RuntimeError):
 
 
 class EvaluationError(RuntimeError):
-    """Failed evaluations, with exit code 1. The results of the other evaluations of a stored run are logged."""
+    """Failed evaluations, with exit code 1. The results of the other evaluations of a stored run are logged.
+
+    Args:
+        message: The message. Its control characters, which may come from a foreign run, are escaped.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(make_printable(message))
 
 
 def raise_any(problems: Iterable[CompositionError]) -> None:

@@ -79,8 +79,8 @@ def normalize_evaluation_overrides(arguments: Sequence[str]) -> list[str]:
     Raises:
         CompositionError: `evaluate` has no such key.
 
-    >>> normalize_evaluation_overrides(["run=it's mine", "evaluation=elbo", "trainer.accelerator=cpu"])
-    ["run='it\\\\'s mine'", '+evaluation=elbo', '++trainer.accelerator=cpu']
+    >>> normalize_evaluation_overrides(["run=it's mine", "evaluation=elbo", "device.data_root=~/数据"])
+    ["run='it\\\\'s mine'", '+evaluation=elbo', "device.data_root='~/数据'"]
     """
     return [_normalize_for_evaluation(argument) for argument in sorted(arguments, key=is_override)]
 
@@ -146,7 +146,8 @@ def _normalize_for_evaluation(argument: str) -> str:
     if key in ("run", "weights"):
         is_quoted = value[1:2] in ("'", '"')
         return f"{key}={value[1:] if is_quoted else write_value(value[1:])}"
-    return f"{'+' if key == 'evaluation' else '++' if head == 'evaluation' or head == 'trainer' else ''}{key}{value}"
+    plus = "+" if key == "evaluation" else "++" if head in ("evaluation", "trainer") else ""
+    return f"{plus}{key}={_quote_text(value[1:])}"
 
 
 def own_folders(arguments: Sequence[str]) -> list[Path]:
