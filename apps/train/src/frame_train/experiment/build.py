@@ -18,6 +18,7 @@ from frame_train.experiment.parts import Check, build_parts, find_unbuilt, run_c
 from frame_train.experiment.static_checks import find_static_problems
 from frame_train.experiment.trainer import build_trainer
 from frame_train.optimization.lightning_internals import disable_nvml_probe, find_unused_parameters
+from frame_train.runs.transfer.pretrained import find_misplaced
 
 _CHECKS: tuple[Check, ...] = (
     find_unbuilt,
@@ -48,7 +49,7 @@ def build_experiment(config: DictConfig, callbacks: Sequence[Callback] = ()) -> 
     Raises:
         CompositionError: Something can't be built, or does not work with the rest. The message names its key.
     """
-    raise_any(find_static_problems(config))
+    raise_any([*find_static_problems(config), *find_misplaced(config)])
     parts = build_parts(config, Composition())
     raise_any(run_checks(_CHECKS, parts))
     assert parts.module is not None  # else there would be a mistake

@@ -27,6 +27,7 @@ from frame_train.experiment.parts import Check, Parts, build_parts, find_unbuilt
 from frame_train.experiment.static_checks import find_static_problems
 from frame_train.experiment.trainer import build_trainer
 from frame_train.runs.transfer.initialization import initialize_model
+from frame_train.runs.transfer.pretrained import find_misplaced
 
 
 @dataclass
@@ -52,7 +53,7 @@ def check_config(config: DictConfig) -> Findings:
     parts = build_parts(config, composition)
     if parts.subject is None:
         parts.subject = _build_subject(config, composition)
-    problems = find_static_problems(config)
+    problems = [*find_static_problems(config), *find_misplaced(config)]
     if parts.subject is not None:
         with collected(problems):
             initialize_model(parts.subject.model, config)

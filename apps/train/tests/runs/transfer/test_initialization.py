@@ -62,7 +62,7 @@ def test_weights_that_do_not_fit_are_refused_or_left_out(
 @pytest.mark.parametrize(
     ("experiment", "value", "message"),
     [
-        ("DIGITS_VAE", "nowhere", "There is no run 'nowhere'"),
+        ("DIGITS_VAE", "nowhere", "`initialize_from`: There is no run 'nowhere'"),
         ("DIGITS_VAE", "[a]", "`initialize_from` must be a run directory"),
         ("DIGITS_Classifier", None, "no weight of "),
     ],

@@ -183,6 +183,17 @@ def test_a_part_without_weights_in_the_checkpoint_is_refused(trained: Path, tmp_
         Pretrained(source, "model.encoder")
 
 
+def test_a_part_whose_weights_no_checkpoint_would_have_is_refused(arguments: list[str], tmp_path: Path) -> None:
+    block = f"{{_target_: frame_train.Pretrained, run: {tmp_path / 'source'}, part: model.encoder}}"
+    evaluator = f"{{_target_: frame_eval.FrechetDistanceEvaluation, evaluate_on: valid, features: {block}}}"
+    with pytest.raises(CompositionError, match=r"^`evaluation.fid.evaluator.features`: `Pretrained` must be a part of"):
+        frame_train.train([*arguments, f"+evaluation.fid={{evaluator: {evaluator}}}"])
+    views = f"{{_target_: frame_train.data.TwoViews, data_set: '${{data.train}}', transform: {block}}}"
+    with pytest.raises(CompositionError, match=r"^`data.views.transform`: `Pretrained` must be a part of the model"):
+        frame_train.train([*arguments, f"+data.views={views}"])
+    assert not (tmp_path / "runs").exists()
+
+
 def test_the_run_of_a_part_is_opened_as_a_foreign_run(arguments: list[str], tmp_path: Path) -> None:
     source = tmp_path / "source"
     change_config(source, "architectures.encoder._target_", "subprocess.Popen")

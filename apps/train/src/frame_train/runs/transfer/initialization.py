@@ -29,7 +29,13 @@ def initialize_model(model: nn.Module, config: DictConfig) -> list[str]:
         return []
     if not isinstance(where, str):
         raise CompositionError(f"`{_KEY}` must be a run directory, a checkpoint, or a run on W&B, got {where!r}.", _KEY)
-    (checkpoint,) = read_checkpoints(*locate(where, "last"))
+    if not isinstance(config.initialize_strictly, bool):
+        message = f"`initialize_strictly` must be true or false, got {config.initialize_strictly!r}."
+        raise CompositionError(message, "initialize_strictly")
+    try:
+        (checkpoint,) = read_checkpoints(*locate(where, "last"))
+    except CompositionError as error:
+        raise CompositionError(f"`{_KEY}`: {error}", _KEY) from error
     misfits = find_misfits(model, checkpoint.weights)
     fitting = {name: value for name, value in checkpoint.weights.items() if name not in misfits}
     if misfits and config.initialize_strictly:

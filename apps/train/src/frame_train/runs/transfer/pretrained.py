@@ -11,13 +11,13 @@ from torch import nn
 from frame_train.composition.foreign.allow_list import AllowList
 from frame_train.composition.foreign.interpolations import escape
 from frame_train.composition.legacy import iterate_targets
-from frame_train.composition.objects import RESERVED_KEYS, Composition, get_key, read_entry
+from frame_train.composition.objects import RESERVED_KEYS, Composition, get_key, iterate_components, read_entry
 from frame_train.errors import CompositionError, suggest
 from frame_train.runs.location import locate
 from frame_train.runs.stored import load_run, read_config
 
 _TARGETS = ("frame_train.Pretrained", "frame_train.runs.transfer.pretrained.Pretrained")
-_FREEZE = "frame_core.freeze"
+_FREEZE = ("frame_core.freeze", "frame_core.freezing.freeze")
 
 
 def Pretrained(  # noqa: N802  # a component of configs, named like one
@@ -81,6 +81,16 @@ def inline_pretrained(config: DictConfig) -> dict[str, Any]:
     return sources
 
 
+def find_misplaced(config: DictConfig) -> Iterator[CompositionError]:
+    """Find each `Pretrained` whose weights the checkpoints of the run would not have, such as that of an evaluation."""
+    data = OmegaConf.select(config, "optimization.data", throw_on_resolution_failure=False)
+    kept = {id(part) for part in iterate_components(config.optimization, known={id(data)})}
+    for node, target in iterate_targets(config):
+        if target in _TARGETS and id(node) not in kept:
+            key = get_key(node)
+            yield CompositionError(f"`{key}`: `Pretrained` must be a part of the model, which checkpoints save.", key)
+
+
 def _find_part(config: DictConfig, part: str) -> DictConfig:
     """Return the node of a part of the model.
 
@@ -118,15 +128,16 @@ def _copy_part(config: DictConfig, part: str, frozen: bool, place: str) -> dict[
     node = _find_part(config, part)
     if not frozen:
         return _copy(node, place, {})
-    return {"_target_": _FREEZE, "module": _copy(node, f"{place}.module", {})}
+    return {"_target_": _FREEZE[0], "module": _copy(node, f"{place}.module", {})}
 
 
 def _copy(node: Any, place: str, places: dict[int, str]) -> Any:
     """Copy a node. A part that was copied before becomes a reference, so that it remains one object."""
     if not isinstance(node, DictConfig | ListConfig):
         return escape(node) if isinstance(node, str) else node
-    if isinstance(node, DictConfig) and node.get("_target_") == _FREEZE:
-        return _copy(read_entry(node, "module"), place, places)
+    if isinstance(node, DictConfig) and node.get("_target_") in _FREEZE:
+        module = read_entry(node, "module") if "module" in node else read_entry(read_entry(node, "_args_"), 0)
+        return _copy(module, place, places)
     if id(node) in places:
         return f"${{{places[id(node)]}}}"
     if isinstance(node, ListConfig) or not node.get("_copy_"):
