@@ -19,6 +19,7 @@ from frame_loggers.wandb_run import WandbRun, write_wandb_run
 from frame_train import load_run
 from frame_train.errors import CompositionError
 from frame_train.files import without_local_settings
+from frame_train.runs.directory import check_entries
 from wandb_server import ENTITY, WandbServer
 
 Command = Callable[..., Any]
@@ -96,6 +97,14 @@ def test_a_pipe_is_refused_and_not_waited_for(run: Path, name: str) -> None:
     os.mkfifo(run / name)
     with pytest.raises(CompositionError, match="got a pipe"):
         load_run(run)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "run.json", "metrics.jsonl", ".lock"])
+def test_a_folder_in_place_of_a_file_is_refused(run: Path, name: str) -> None:
+    (run / name).unlink()
+    (run / name).mkdir()
+    with pytest.raises(CompositionError, match="must be a file of the run directory, got a folder"):
+        check_entries(run)
 
 
 def test_a_log_with_a_second_name_is_not_written(evaluate: Command, run: Path, outside: Path) -> None:

@@ -37,6 +37,8 @@ def forgiving_output() -> Generator[None]:
     finally:
         for name, stream in before.items():
             getattr(sys, name).flush()
+            if stream is None:
+                getattr(sys, name).close()
             setattr(sys, name, stream)
 
 
