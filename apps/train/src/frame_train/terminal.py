@@ -63,14 +63,19 @@ def silence_notices() -> None:
     warnings.simplefilter("ignore")
 
 
-def print_config(config: DictConfig) -> None:
-    """Print a composed config as a short tree, with a line for each component and the keys of references."""
+def print_config(config: DictConfig, description: str) -> None:
+    """Print a composed config as a short tree, with a line for each component and the keys of references.
+
+    Args:
+        config: The config.
+        description: A description of the training, beside the name of the run.
+    """
     config = hide_environment(config)
-    tree = Tree(Text(f"{config.run.project} / {config.run.name}", style="bold"))
+    tree = Tree(Text.assemble((f"{config.run.project} / {config.run.name}", "bold"), f": {description}"))
     for name in _SHOWN:
         if config.get(name) not in ({}, None):
             _add(tree, name, config)
-    make_wide_console().print(tree, no_wrap=True, overflow="ellipsis")
+    make_wide_console().print(tree, overflow="fold")
 
 
 def make_wide_console() -> Console:

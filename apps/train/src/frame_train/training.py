@@ -14,7 +14,7 @@ from pytorch_lightning import Callback, Trainer
 from torch import nn
 
 from frame_loggers.files import remove_leftovers
-from frame_train.callbacks.stopping import is_stopped
+from frame_train.callbacks.stopping import explain_early_end, is_stopped
 from frame_train.composition.foreign.interpolations import escape
 from frame_train.composition.settings import resolve_without_environment
 from frame_train.console import print_notice
@@ -70,7 +70,7 @@ def start(config: DictConfig, arguments: Sequence[str], callbacks: Sequence[Call
             lines = initialize_model(cast(nn.Module, experiment.optimization.model), config)
             sources = inline_pretrained(config)
             write_description(directory, config, arguments, sources)
-            print_config(config)
+            print_config(config, _describe_training(experiment))
             for line in lines:
                 print_notice(line)
         except OSError as error:
@@ -121,7 +121,7 @@ def resume(config: DictConfig, resumption: Resumption, callbacks: Sequence[Callb
         state = read_training_state(checkpoint.path)
         _check_length(experiment.trainer, state)
         check_weights(experiment.optimization, checkpoint.path)
-        print_config(config)
+        print_config(config, _describe_training(experiment))
         for line in (*resumption.skipped, *resumption.changes):
             print_notice(line)
         print_notice(f"resumed at global step {checkpoint.global_step}")
@@ -196,6 +196,9 @@ def _run(experiment: Experiment, config: DictConfig, directory: Path, checkpoint
                 raise kind(f"{error}\n{_describe_newest(directory)}") from error
             raise
         is_complete = not is_stopped(trainer)
+        reason = explain_early_end(trainer) if is_complete else None
+        if reason is not None:
+            print_notice(f"training ended early, at global step {trainer.global_step}: {reason}")
         _write_end(experiment, directory, is_complete)
         if is_complete and trainer.global_step == 0 and not experiment.optimization.automatic_optimization:
             print_notice("No optimizer has taken a step: `training_step` must call the `step` of an optimizer.")
@@ -203,6 +206,17 @@ def _run(experiment: Experiment, config: DictConfig, directory: Path, checkpoint
         if is_complete or stopped_by is None:
             return read_result(directory, config)
         return read_result(directory, config, _report_stop(stopped_by, trainer, directory), stopped_by)
+
+
+def _describe_training(experiment: Experiment) -> str:
+    """Return the number of parameters, the device and the precision of a training."""
+    trainer, parameters = experiment.trainer, list(experiment.optimization.parameters())
+    n_parameters = sum(parameter.numel() for parameter in parameters)
+    n_frozen = sum(parameter.numel() for parameter in parameters if not parameter.requires_grad)
+    frozen = f" ({n_frozen:,} frozen)" if n_frozen else ""
+    device = trainer.strategy.root_device.type
+    devices = f"{trainer.world_size} × {device}" if trainer.world_size > 1 else device
+    return f"{n_parameters:,} parameters{frozen}, {devices}, precision {trainer.precision}"
 
 
 def _write_end(experiment: Experiment, directory: Path, is_complete: bool) -> None:

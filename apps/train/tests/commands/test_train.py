@@ -290,3 +290,25 @@ def test_early_stopping_on_a_metric_that_is_not_logged_is_reported(
     assert len(result.errors.splitlines()) <= 3
     for message in messages:
         assert message in result.errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["trainer.max_steps=2"], "`trainer.max_steps=2` is reached."),
+        (["trainer.max_time={seconds:0}"], "`trainer.max_time` is over."),
+        (
+            [
+                *("+callbacks=early_stopping", "callbacks.early_stopping.patience=1"),
+                *("callbacks.early_stopping.min_delta=1000", "evaluation.elbo_validation.evaluate_every=2 epochs"),
+            ],
+            "`EarlyStopping`: Monitored metric ELBO/Validation did not improve in the last 1 records.",
+        ),
+    ],
+)
+def test_a_training_that_ends_early_prints_why(train: Train, arguments: list[str], reason: str) -> None:
+    result = train("+experiment=DIGITS_VAE", "logging=none", "trainer.limit_train_batches=1", *arguments)
+    assert result.code == 0, result
+    assert "training ended early, at global step " in result.errors
+    assert reason in result.errors
+    assert result.output.splitlines()[0] == "DIGITS / VAE: 105,312 parameters, cpu, precision 32-true"

@@ -2,6 +2,7 @@
 
 from frame_train.callbacks.checkpoints import BestCheckpoint, PeriodicCheckpoint
 from frame_train.callbacks.cumulative_log import CumulativeLogCallback
+from frame_train.callbacks.early_stopping import EarlyStopping
 from frame_train.callbacks.evaluation import EvaluationCallback
 from frame_train.callbacks.progress_bar import ProgressBar
 from frame_train.callbacks.stopping import StopOnSignal
@@ -10,6 +11,7 @@ from frame_train.callbacks.train_duration import TrainDurationCallback
 __all__ = [
     "BestCheckpoint",
     "CumulativeLogCallback",
+    "EarlyStopping",
     "EvaluationCallback",
     "PeriodicCheckpoint",
     "ProgressBar",

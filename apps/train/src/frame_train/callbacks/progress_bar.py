@@ -1,7 +1,9 @@
 """The progress bar."""
 
+import math
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from pytorch_lightning import LightningModule, Trainer, callbacks
@@ -11,11 +13,14 @@ from frame_train.optimization.lightning_internals import count_all_batches
 from frame_train.optimization.module import OptimizationModule
 from frame_train.optimization.progress import read_quantities
 
+_FORMAT = "{l_bar}{bar:10}{r_bar}"  # a fixed width, which leaves the rest of the line to the quantities
+
 
 class ProgressBar(callbacks.ProgressBar):
     """Progress bar on one line: the epoch, the speed, and the quantities of the latest step.
 
-    It waits for the device only when the line is drawn: once a minute if the output is not a terminal.
+    On a narrow terminal, it leaves out the last quantities. It waits for the device only when the line is drawn: once a
+    minute if the output is not a terminal.
 
     Args:
         refresh_every: Seconds between two drawings on a terminal.
@@ -37,12 +42,14 @@ class ProgressBar(callbacks.ProgressBar):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._next_refresh = time.monotonic() + self._refresh_every
+        n_batches = _count_batches(trainer)
         self._bar = tqdm(
             initial=_count_done(trainer),
-            total=_count_batches(trainer),
+            total=n_batches,
             unit="step",
             file=sys.stdout,
             dynamic_ncols=True,
+            bar_format=None if n_batches is None else _FORMAT,
             mininterval=0,
             disable=self._refresh_every == float("inf"),
         )
@@ -70,10 +77,18 @@ class ProgressBar(callbacks.ProgressBar):
         assert self._bar is not None
         n_epochs = "" if trainer.max_epochs in (None, -1) else f"/{trainer.max_epochs}"
         self._bar.set_description(f"epoch {self._epoch}{n_epochs}", refresh=False)
-        means = {name: value.float().mean() for name, value in read_quantities(self._outputs, trainer).items()}
-        self._bar.set_postfix({name: f"{mean.item():.4g}" for name, mean in means.items()}, refresh=False)
         self._bar.n = _count_done(trainer)
+        means = {name: value.float().mean() for name, value in read_quantities(self._outputs, trainer).items()}
+        self._bar.set_postfix_str("", refresh=False)
+        room = (self._bar.format_dict["ncols"] or math.inf) - len(str(self._bar)) - len(", ")
+        self._bar.set_postfix_str(_join([f"{name}={mean.item():.4g}" for name, mean in means.items()], room), False)
         return self._bar
+
+
+def _join(quantities: Sequence[str], room: float) -> str:
+    """Join as many quantities, from the first on, as there is room for."""
+    lines = [", ".join(quantities[:n]) for n in range(len(quantities) + 1)]
+    return next(line for line in reversed(lines) if len(line) <= room or not line)
 
 
 def _count_done(trainer: Trainer) -> int:

@@ -8,6 +8,7 @@ from types import FrameType
 from typing import Any, cast
 
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import EarlyStopping, Timer
 
 from frame_train.distributed.collectives import Collectives
 from frame_train.optimization.lightning_internals import disable_sigterm_broadcast, stop_training
@@ -90,3 +91,18 @@ def is_stopped(trainer: Trainer) -> bool:
     return trainer.should_stop and any(
         isinstance(callback, StopOnSignal) and callback.received is not None for callback in callbacks
     )
+
+
+def explain_early_end(trainer: Trainer) -> str | None:
+    """Return why training ended before ``max_epochs``; None if it did not, or if there is no such limit."""
+    if trainer.max_epochs in (None, -1) or trainer.current_epoch >= trainer.max_epochs:
+        return None
+    for callback in cast(list[Any], cast(Any, trainer).callbacks):
+        if isinstance(callback, EarlyStopping) and callback.stopping_reason_message and trainer.should_stop:
+            return f"`EarlyStopping`: {callback.stopping_reason_message.removesuffix(' Signaling Trainer to stop.')}"
+        remaining = callback.time_remaining() if isinstance(callback, Timer) else None
+        if remaining is not None and remaining <= 0:
+            return "`trainer.max_time` is over."
+    if trainer.global_step == trainer.max_steps:
+        return f"`trainer.max_steps={trainer.max_steps}` is reached."
+    return "A callback or the optimization stopped it."

@@ -14,7 +14,7 @@ import torch
 from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning_fabric.utilities.types import Optimizable
 from pytorch_lightning import LightningModule, Trainer
-from pytorch_lightning.callbacks import WeightAveraging
+from pytorch_lightning.callbacks import EarlyStopping, WeightAveraging
 from pytorch_lightning.core.optimizer import (
     _init_optimizers_and_lr_schedulers,  # pyright: ignore[reportPrivateUsage]
     _MockOptimizer,  # pyright: ignore[reportPrivateUsage]
@@ -53,6 +53,11 @@ def get_cluster_environment(trainer: Trainer) -> ClusterEnvironment:
 def find_unused_parameters(strategy: DDPStrategy) -> None:
     """Make DDP find the parameters that a loss does not use, unless the strategy already has this option."""
     cast(Any, strategy)._ddp_kwargs.setdefault("find_unused_parameters", True)
+
+
+def check_early_stopping(callback: EarlyStopping, trainer: Trainer) -> None:
+    """Compare the monitored metric with its best value, and end training if it no longer improves."""
+    cast(Any, callback)._run_early_stopping_check(trainer)
 
 
 def disable_sigterm_broadcast(trainer: Trainer) -> None:
