@@ -321,3 +321,13 @@ def test_compatible_options_are_listed_by_capability(train: Train) -> None:
     assert result.code == 0
     assert [line.split()[0] for line in result.output.splitlines()] == ["loss", "samples"]
     assert "not elbo: `evaluation.elbo_validation`: `ELBOEvaluation` needs a `VariationalModel`" in result.errors
+
+
+def test_a_program_reads_the_mistakes_and_the_options_as_json(train: Train) -> None:
+    result = train("--check", "--json", "+experiment=MNIST_VAE", "params.beat=1", "params.encoder_layers=1")
+    found = json.loads(result.output)
+    assert result.code == 2
+    assert [mistake["key"] for mistake in found["mistakes"]] == ["params.beat", "architectures.encoder.layers"]
+    assert found["mistakes"][0]["message"].startswith("The config has no key `params.beat`")
+    assert json.loads(train("--list", "model", "--json").output)["VAE"] == "Variational autoencoder."
+    assert train("--json").errors == "error: `--json` needs `--check` or `--list`.\n"

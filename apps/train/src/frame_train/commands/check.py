@@ -1,5 +1,7 @@
 """The flags `--check` and `--check-all` of the command `train`, which report all mistakes without training."""
 
+import json
+import re
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -24,13 +26,14 @@ from frame_train.experiment.unread import find_unread
 from frame_train.terminal import print_checked, quiet_libraries
 
 
-def check(arguments: Sequence[str]) -> int:
+def check(arguments: Sequence[str], as_json: bool = False) -> int:
     """Check the config of a command line, print the mistakes, and return the exit code.
 
     Args:
         arguments: The command line.
+        as_json: Whether to print a JSON object with lists of ``mistakes`` and ``notes``.
     """
-    return _report("This config", partial(check_arguments, arguments))
+    return _report("This config", partial(check_arguments, arguments), as_json)
 
 
 def check_all(arguments: Sequence[str]) -> int:
@@ -123,14 +126,24 @@ def _explain_all(errors: Sequence[Exception], arguments: Sequence[str]) -> list[
     return [CompositionError(explain(error, arguments)) for error in errors]
 
 
-def _report(what: str, find: Callable[[], Findings]) -> int:
+def _report(what: str, find: Callable[[], Findings], as_json: bool = False) -> int:
     """Find and print the mistakes and notes, and return the exit code."""
     start = time.monotonic()
     with recorded_environment() as environment:
         findings = find()
     problems = list(dict.fromkeys(environment.hide(explain(problem, ())) for problem in findings.problems))
-    print_checked(what, problems, findings.notes, time.monotonic() - start)
+    if as_json:
+        mistakes = [{"key": _find_key(problem), "message": problem} for problem in problems]
+        print(json.dumps({"mistakes": mistakes, "notes": findings.notes}, indent=2))  # noqa: T201
+    else:
+        print_checked(what, problems, findings.notes, time.monotonic() - start)
     return 2 if problems else 0
+
+
+def _find_key(message: str) -> str | None:
+    """Return the key that a message names first."""
+    match = re.search(r"`\+?([\w./@]+)(?:=.*?)?`", message)
+    return match and match[1]
 
 
 def _choose_value(entry: Any) -> Any:

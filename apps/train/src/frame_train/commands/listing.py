@@ -1,7 +1,8 @@
 """The flags `--list` and `--help` of the command `train`."""
 
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from omegaconf import OmegaConf
 
@@ -26,7 +27,7 @@ def print_help(arguments: Sequence[str]) -> None:
     sys.stdout.write(template.replace("$APP_CONFIG_GROUPS", "".join(groups)) + "\n")
 
 
-def list_options(group: str, compatible_with: str | None, arguments: Sequence[str]) -> None:
+def list_options(group: str, compatible_with: str | None, arguments: Sequence[str], as_json: bool = False) -> None:
     """Print the groups, or the options of a group with the first line of each file.
 
     Args:
@@ -34,11 +35,15 @@ def list_options(group: str, compatible_with: str | None, arguments: Sequence[st
         compatible_with: A choice, such as ``evaluation=elbo``. Options that do not work with it are printed separately,
             with the reason.
         arguments: The command line.
+        as_json: Whether to print a JSON object: the options of each group, or the description of each option.
 
     Raises:
         CompositionError: The group or the choice does not exist.
     """
     from frame_train.terminal import print_options  # rich is imported only where needed
+
+    if as_json:
+        print_options = _print_json
 
     folders = [*own_folders(arguments), config_directory()]
     if not group:
@@ -64,6 +69,23 @@ def list_options(group: str, compatible_with: str | None, arguments: Sequence[st
     for name, reason in reasons.items():
         if reason:
             print_notice(f"not {name}: {reason}")
+
+
+def print_schema(arguments: Sequence[str]) -> None:
+    """Print the JSON Schema of an experiment file, with the classes that the user's own config files name.
+
+    Args:
+        arguments: The command line.
+    """
+    from frame_train.experiment.schema import make_schema  # torch is imported only where needed
+
+    schema = make_schema([*own_folders(arguments), config_directory()])
+    sys.stdout.write(json.dumps(schema, indent=1) + "\n")
+
+
+def _print_json(options: Mapping[str, str]) -> None:
+    """Print options with their descriptions as JSON."""
+    sys.stdout.write(json.dumps(options, indent=2) + "\n")
 
 
 def _find_reason(choices: Sequence[tuple[str, str]], arguments: Sequence[str]) -> str:

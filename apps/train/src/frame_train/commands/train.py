@@ -9,7 +9,7 @@ from pathlib import Path
 from frame_train.api import train
 from frame_train.commands.copying import copy_experiment
 from frame_train.commands.exit_codes import exiting_on_signals, get_exit_code, run_reported, shows_traceback
-from frame_train.commands.listing import list_options, print_help
+from frame_train.commands.listing import list_options, print_help, print_schema
 from frame_train.commands.output import forgiving_output
 from frame_train.commands.startup import defer_packages
 from frame_train.composition.overrides import is_multirun, own_folders, split_folders, take_flags
@@ -42,12 +42,17 @@ def _run(arguments: Sequence[str], show_traceback: bool) -> int:
     if flags.version:
         sys.stdout.write(f"frame-train {version('frame-train')}\n")
         return 0
+    if flags.schema:
+        print_schema(arguments)
+        return 0
     if flags.copy is not None:
         copy_experiment(flags.copy[0], Path(flags.copy[1]), [*own_folders(arguments), config_directory()])
         return 0
     if flags.list is not None:
-        list_options(flags.list, flags.compatible_with, arguments)
+        list_options(flags.list, flags.compatible_with, arguments, flags.json)
         return 0
+    if flags.json and not flags.check:
+        raise CompositionError("`--json` needs `--check` or `--list`.")
     if flags.compatible_with is not None:
         raise CompositionError("`--compatible-with` needs `--list GROUP`.")
     resumed = [argument for argument in arguments if argument.startswith("resume=")]
@@ -61,7 +66,7 @@ def _run(arguments: Sequence[str], show_traceback: bool) -> int:
     if flags.check or flags.check_all:
         from frame_train.commands.check import check, check_all  # torch and Lightning are imported only where needed
 
-        return check_all(arguments) if flags.check_all else check(arguments)
+        return check_all(arguments) if flags.check_all else check(arguments, flags.json)
     if flags.search is not None:
         if is_under_torchrun():
             raise CompositionError("`torchrun` can't run a search. Set `trainer.devices` instead.")

@@ -36,6 +36,6 @@ def _read_description(path: Path) -> str:
         if not line.startswith("#"):
             break
         text = line.lstrip("# ").strip()
-        if not text.startswith("@package"):
+        if not text.startswith(("@package", "yaml-language-server:")):
             return text.partition(": uv run train")[0]
     return ""

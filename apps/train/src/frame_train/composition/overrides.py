@@ -28,9 +28,9 @@ def take_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]
     """Split a command line into the flags of `train`, and the arguments of Hydra.
 
     Returns:
-        The flags ``help``, ``check``, ``check_all``, ``list`` (a group; empty for all groups, None without the flag),
-        ``compatible_with``, ``copy`` (an experiment and a folder), ``search`` (a file; empty without one), ``version``,
-        ``traceback``; and the other arguments.
+        The flags ``help``, ``check``, ``check_all``, ``json``, ``schema``, ``list`` (a group; empty for all, None if
+        absent), ``compatible_with``, ``copy`` (an experiment and a folder), ``search`` (a file; empty without one),
+        ``version``, ``traceback``; and the other arguments.
 
     Raises:
         CompositionError: A flag belongs neither to `train` nor to Hydra.
@@ -40,6 +40,8 @@ def take_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]
         parser.add_argument("--help", "-h", action="store_true"),
         parser.add_argument("--check", action="store_true"),
         parser.add_argument("--check-all", action="store_true"),
+        parser.add_argument("--json", action="store_true"),
+        parser.add_argument("--schema", action="store_true"),
         parser.add_argument("--list", nargs="?", const="", metavar="GROUP"),
         parser.add_argument("--compatible-with", metavar="GROUP=OPTION"),
         parser.add_argument("--copy", nargs=2, metavar=("EXPERIMENT", "FOLDER")),
