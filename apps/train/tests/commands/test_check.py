@@ -1,5 +1,6 @@
 """`train --check`, `--check-all` and `--list`: all errors at once, without the data."""
 
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator
