@@ -20,6 +20,7 @@ from frame_architectures import (
     Flow,
     MixtureOfGaussians,
     PairCritic,
+    PixelCNN,
     Rescale,
     RingOfGaussians,
     StochasticLinear,
@@ -56,6 +57,7 @@ MARGINALS: dict[type[MarginalDistribution], tuple[dict[str, Any], tuple[int, ...
     # class: its arguments, the shape of its event
     DiagonalNormal: ({"z_dim": 3}, (3,)),
     RingOfGaussians: ({"n_components": 8, "radius": 5.0, "scale": 0.3}, (2,)),
+    PixelCNN: ({"grid_shape": (3, 2), "n_codes": 4, "channels": 5, "n_layers": 2}, (3, 2)),
     MixtureOfGaussians: ({"z_dim": 3, "n_components": 4}, (3,)),
     Flow: ({"z_dim": 3, "n_transforms": 2, "layers": [8]}, (3,)),
 }
@@ -155,5 +157,5 @@ def test_marginal_distribution_never_waits_for_a_gpu(
 ) -> None:
     monkeypatch.setattr(Distribution, "_validate_args", True)
     module = marginal(**MARGINALS[marginal][0]).to("meta")  # where reading a value raises
-    event_shape = MARGINALS[marginal][1]
-    assert module().log_prob(torch.empty(4, *event_shape, device="meta")).shape == (4,)
+    value = torch.empty(4, *MARGINALS[marginal][1], device="meta", dtype=torch.long if marginal is PixelCNN else None)
+    assert module().log_prob(value).shape == (4,)

@@ -14,6 +14,7 @@ from frame_core.testing import check_model
 from frame_models import (
     Autoencoder,
     Classifier,
+    CodePrior,
     ConditionalVariationalAutoencoder,
     FlowMatching,
     GenerativeAdversarialNetwork,
@@ -118,6 +119,18 @@ class Rounding(nn.Module):
         codes = z.detach().squeeze(-1).round().clamp(0, 9)
         return codes.unsqueeze(-1), codes.long()
 
+    def get_vectors(self, codes: Tensor) -> Tensor:
+        return codes.unsqueeze(-1).to(torch.get_default_dtype())
+
+
+class CodeFrequencies(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(torch.zeros(3, 2, 10))
+
+    def forward(self) -> Distribution:
+        return Independent(Categorical(logits=self.logits), 2)
+
 
 class StandardNormal(nn.Module):
     def forward(self) -> Distribution:
@@ -127,6 +140,10 @@ class StandardNormal(nn.Module):
 MODELS: dict[str, Model] = {
     "Autoencoder": Autoencoder(Gaussian(X_SHAPE, (2,)), Gaussian((2,), X_SHAPE)),
     "Classifier": Classifier(Predictor(X_SHAPE, 5)),
+    "CodePrior": CodePrior(
+        VectorQuantizedVariationalAutoencoder(Gaussian(X_SHAPE, (3, 2, 1)), Gaussian((3, 2, 1), X_SHAPE), Rounding()),
+        CodeFrequencies(),
+    ),
     "ConditionalVariationalAutoencoder": ConditionalVariationalAutoencoder(
         GaussianGivenLabel(X_SHAPE, (2,)), GaussianGivenLabel((2,), X_SHAPE), TrainablePrior(2), beta=0.5
     ),

@@ -3,10 +3,10 @@ from math import log
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent, Normal
+from torch.distributions import Categorical, Distribution, Independent, Normal
 
 from frame_core import Delta
-from frame_models import VectorQuantizedVariationalAutoencoder
+from frame_models import CodePrior, VectorQuantizedVariationalAutoencoder
 from frame_models.vqvae import compute_perplexity
 
 CODES = torch.tensor([-1.0, 0.0, 2.0])
@@ -40,6 +40,20 @@ class Codebook(nn.Module):
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         codes = (z.detach() - CODES).abs().argmin(-1)
         return CODES[codes].unsqueeze(-1), codes
+
+    def get_vectors(self, codes: Tensor) -> Tensor:
+        return CODES[codes].unsqueeze(-1)
+
+
+class CodeFrequencies(nn.Module):
+    """Independent codes, with the same frequencies in both places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(torch.tensor([0.2, 0.5, 0.3]).log())
+
+    def forward(self) -> Distribution:
+        return Independent(Categorical(logits=self.logits.expand(2, 3)), 1)
 
 
 class ElementwiseDecoder(nn.Module):
@@ -118,3 +132,33 @@ def test_a_decoder_that_would_broadcast_is_refused() -> None:
 def test_a_negative_commitment_is_refused() -> None:
     with pytest.raises(ValueError, match="`commitment` must be non-negative, got -1"):
         make_model(-1)
+
+
+# The prior over the codes
+
+
+def test_the_loss_of_the_prior_is_minus_the_log_probability_of_the_codes() -> None:
+    model = CodePrior(make_model(), CodeFrequencies())
+    frequencies = torch.tensor([[0.5, 0.3], [0.2, 0.5], [0.5, 0.5]])  # of the codes of `Z_Q`
+    expected = -frequencies.log().sum(1).mean()
+    torch.testing.assert_close(model.compute_loss({"x": X}, 0)["loss"].detach(), expected)
+    terms = model.compute_loss_components({"x": X})
+    torch.testing.assert_close(terms["regularization"].detach(), expected)
+    torch.testing.assert_close(
+        terms["reconstruction"], make_model().compute_loss_components({"x": X})["reconstruction"].detach()
+    )
+
+
+def test_samples_are_decoded_from_codes_of_the_prior() -> None:
+    torch.manual_seed(0)
+    x = CodePrior(make_model(), CodeFrequencies()).sample(torch.Size([50_000])) / 1.5
+    for code, frequency in zip(CODES, (0.2, 0.5, 0.3)):
+        found = (x == code).float().mean(0)
+        assert ((found - frequency).abs() < 4 * (frequency * (1 - frequency) / 50_000) ** 0.5).all()
+
+
+def test_the_prior_does_not_train_the_autoencoder() -> None:
+    model = CodePrior(make_model(), CodeFrequencies()).train()
+    assert not model.autoencoder.training
+    model.compute_loss({"x": X}, 0)["loss"].backward()
+    assert all(parameter.grad is None for parameter in model.autoencoder.parameters())

@@ -10,6 +10,7 @@ from frame_architectures import digits, mnist
 from frame_architectures.codebook import Codebook
 from frame_architectures.critics import BilinearCritic, PairCritic
 from frame_architectures.layers import AnyBatch, Flatten, Rescale, make_stack
+from frame_architectures.pixel_cnn import PixelCNN
 from frame_architectures.priors import DiagonalNormal, MixtureOfGaussians, RingOfGaussians
 from frame_architectures.stochastic import StochasticLinear
 from frame_architectures.vector_field import VectorField
@@ -26,6 +27,7 @@ __all__ = [
     "Flow",
     "MixtureOfGaussians",
     "PairCritic",
+    "PixelCNN",
     "Rescale",
     "RingOfGaussians",
     "StochasticLinear",

@@ -64,10 +64,14 @@ class Codebook(nn.Module):
         """
         flat = z.detach().flatten(0, -2).to(self.vectors.dtype)
         codes = torch.cdist(flat, self.vectors).argmin(1)
-        quantized = self.vectors[codes].view(z.shape)
+        quantized = self.get_vectors(codes).view(z.shape)
         if self.training:
             self._update(flat, codes)
         return quantized, codes.view(z.shape[:-1])
+
+    def get_vectors(self, codes: Tensor) -> Tensor:
+        """Return the vectors of codes (\\*batch,), of shape (\\*batch, code_dim)."""
+        return self.vectors[codes]
 
     @torch.no_grad()
     def _update(self, z: Tensor, codes: Tensor) -> None:

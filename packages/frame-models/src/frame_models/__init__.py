@@ -2,6 +2,7 @@
 
 from frame_models.autoencoder import Autoencoder
 from frame_models.classifier import Classifier
+from frame_models.code_prior import CodePrior
 from frame_models.cvae import ConditionalVariationalAutoencoder
 from frame_models.flow_matching import FlowMatching
 from frame_models.gan import GenerativeAdversarialNetwork
@@ -17,6 +18,7 @@ from frame_models.wgan import WassersteinGAN
 __all__ = [
     "Autoencoder",
     "Classifier",
+    "CodePrior",
     "ConditionalVariationalAutoencoder",
     "FlowMatching",
     "GenerativeAdversarialNetwork",

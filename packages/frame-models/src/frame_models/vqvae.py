@@ -37,7 +37,7 @@ class VectorQuantizedVariationalAutoencoder(LatentVariableModel, ReconstructionM
         decoder: Likelihood p(x | z), from (batch, \\*grid_shape, code_dim) to an event of shape (\\*x_shape,).
         codebook: From z to z_q, of the same shape, and the indices of its codes, of shape (batch, \\*grid_shape). Its
             attribute ``n_codes`` is K. It trains itself in train mode, as batch normalization does:
-            `frame_architectures.Codebook`.
+            `frame_architectures.Codebook`. `decode_codes` needs its method ``get_vectors(codes)``.
         commitment: Weight of the second term.
 
     Raises:
@@ -95,6 +95,15 @@ class VectorQuantizedVariationalAutoencoder(LatentVariableModel, ReconstructionM
 
     def decode(self, z: Tensor) -> Distribution:
         return self.decoder(z)
+
+    def encode_codes(self, x: Tensor) -> Tensor:
+        """Return the indices of the codes of x, of shape (batch, \\*grid_shape)."""
+        _, codes = self._quantize(x)
+        return codes
+
+    def decode_codes(self, codes: Tensor) -> Distribution:
+        """Return the distribution p(x | z_q) of the data, given indices of codes of shape (batch, \\*grid_shape)."""
+        return self.decoder(self.codebook.get_vectors(codes))
 
     def reconstruct(
         self, data: Mapping[str, Tensor], sample_latents: bool = False, sample_output: bool = False
