@@ -103,7 +103,8 @@ class VectorQuantizedVariationalAutoencoder(LatentVariableModel, ReconstructionM
 
     def decode_codes(self, codes: Tensor) -> Distribution:
         """Return the distribution p(x | z_q) of the data, given indices of codes of shape (batch, \\*grid_shape)."""
-        return self.decoder(self.codebook.get_vectors(codes))
+        vectors = self.codebook.get_vectors(codes)  # pyright: ignore[reportCallIssue]  # a method of the codebook
+        return self.decoder(vectors)
 
     def reconstruct(
         self, data: Mapping[str, Tensor], sample_latents: bool = False, sample_output: bool = False
