@@ -43,6 +43,7 @@ def test_a_grid_ends_with_means_over_seeds_and_marks_the_best_setting(train: Tra
     for text in ("params.beta=0.25 (best)", f"{sum(values) / 2:.5g} ± ", "failed"):
         assert text in table
     assert f"train resume={grid}" in result.errors
+    assert "params.beta=0.25" in (grid / "report.html").read_text()
 
     groups = [OmegaConf.load(run / "config.yaml").run.group for run in list_runs(tmp_path)]
     assert groups == [grid.name] * 2, "on W&B, the jobs of a grid share a group"

@@ -196,6 +196,7 @@ def test_a_submitted_grid_ends_with_a_table_and_writes_only_to_its_folders(
         "grid.json",
         "job-0.json",
         "job-1.json",
+        "report.html",
         "results.csv",
         "results.json",
     }

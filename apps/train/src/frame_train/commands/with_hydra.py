@@ -103,10 +103,12 @@ def _report(grid: Path) -> int:
     jobs = read_jobs(grid)
     if not jobs:
         return 0
-    from frame_train.comparison.grid_table import print_settings  # rich is imported only where needed
+    from frame_train.comparison.grid_page import write_grid_page  # jinja2 and rich are imported only where needed
+    from frame_train.comparison.grid_table import print_settings
 
     settings = group_by_setting(jobs)
     write_results(grid, settings)
+    write_grid_page(grid, settings)
     print_settings(settings)
     print_notice(f"the results are in {grid}")
     incomplete = [job for job in jobs if job.status != "complete"]

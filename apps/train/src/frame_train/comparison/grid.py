@@ -51,6 +51,9 @@ class Mean(NamedTuple):
     standard_error: float
     n_values: int
 
+    def __str__(self) -> str:
+        return f"{self.mean:.5g}" + ("" if math.isnan(self.standard_error) else f" ± {self.standard_error:.2g}")
+
 
 @dataclass
 class Setting:
@@ -67,6 +70,17 @@ class Setting:
     jobs: Sequence[Job]
     metrics: Mapping[str, Mean]
     is_best: bool = False
+
+    @property
+    def name(self) -> str:
+        """The values on one line."""
+        return " ".join(f"{key}={value}" for key, value in self.values.items()) or "all"
+
+    @property
+    def count(self) -> str:
+        """The number of jobs, and of complete ones if some are not."""
+        n_jobs, n_complete = len(self.jobs), self.n_complete
+        return str(n_jobs) if n_complete == n_jobs else f"{n_complete} of {n_jobs}" if n_complete else "failed"
 
     @property
     def n_complete(self) -> int:
@@ -136,6 +150,13 @@ def group_by_setting(jobs: Sequence[Job]) -> list[Setting]:
     ]
     _mark_best(settings)
     return settings
+
+
+def list_metrics(settings: Sequence[Setting]) -> list[str]:
+    """Return the names of all metrics, the monitored ones first."""
+    monitored = {job.metric for setting in settings for job in setting.jobs}
+    names = dict.fromkeys(name for setting in settings for name in setting.metrics)
+    return sorted(names, key=lambda name: name not in monitored)
 
 
 def write_results(folder: Path, settings: Sequence[Setting]) -> None:

@@ -30,7 +30,7 @@ def write_comparison(path: Path, directories: Mapping[str, Path], differences: M
         title="Comparison of runs",
         runs={letter: str(directory) for letter, directory in directories.items()},
         differences=differences,
-        pictures=_collect_pictures(records),
+        pictures=collect_pictures(records),
     )
 
 
@@ -48,8 +48,8 @@ def _is_curve(points: Sequence[Point]) -> bool:
     return sum(math.isfinite(point.value) for point in points) > 1
 
 
-def _collect_pictures(records: Mapping[str, Record]) -> dict[str, dict[str, Image]]:
-    """Return the latest picture of each run, by name."""
+def collect_pictures(records: Mapping[str, Record]) -> dict[str, dict[str, Image]]:
+    """Return the latest picture of each run, by its name and that of the run."""
     names = dict.fromkeys(name for record in records.values() for name in record.pictures)
     return {
         name: {

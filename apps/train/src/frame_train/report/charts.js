@@ -37,9 +37,17 @@ function chooseRange(chart, isLog, low, high, lowest, highest) {
   return isZoomed ? uPlot.rangeNum(low, high, 0.05, false) : chart.range;
 }
 
+// The two ends of the band around a curve are series without a line, behind all curves.
+function listEnds(chart) {
+  const banded = chart.curves.flatMap((curve, index) => (curve.low ? [{ curve, index }] : []));
+  return banded.map(({ curve, index }, position) => ({ curve, index, first: chart.curves.length + 1 + 2 * position }));
+}
+
 function draw(item) {
   const { chart, place, isLog } = item;
-  const data = uPlot.join(chart.curves.map(curve => [curve.steps, curve.values]));
+  const ends = listEnds(chart);
+  const tables = ends.flatMap(({ curve }) => [[curve.steps, curve.low], [curve.steps, curve.high]]);
+  const data = uPlot.join([...chart.curves.map(curve => [curve.steps, curve.values]), ...tables]);
   const values = chart.curves.flatMap(curve => curve.values).filter(value => value != null);
   const lowest = values.reduce((least, value) => Math.min(least, value), Infinity);
   const highest = values.reduce((most, value) => Math.max(most, value), -Infinity);
@@ -52,7 +60,13 @@ function draw(item) {
       y: { distr: isLog ? 3 : 1, range: (plot, low, high) => chooseRange(chart, isLog, low, high, lowest, highest) },
     },
     axes: [describeAxis("global step"), describeAxis(null)],
-    series: [{ label: "step", value: (plot, value) => value ?? "–" }, ...chart.curves.map(describeCurve)],
+    series: [{ label: "step", value: (plot, value) => value ?? "–" }, ...chart.curves.map(describeCurve),
+             ...tables.map(() => ({ class: "end", points: { show: false } }))],
+    bands: ends.map(({ index, first }) => ({ series: [first + 1, first], fill: getColor(`--c${index % 6}`) + "33" })),
+    hooks: { setSeries: [(plot, index, options) => {
+      const end = ends.find(end => end.index === index - 1);
+      if (end && options.show != null) [end.first, end.first + 1].forEach(i => plot.setSeries(i, { show: options.show }));
+    }] },
   };
   item.plot?.destroy();
   item.plot = new uPlot(options, data, place);
