@@ -326,7 +326,7 @@ class FlatSamples(TinyModel):
         (OneTerm, "does not return regularization"),
         (TermsPerExample, "the loss components are not scalars"),
         (ElementwisePosterior, r"`encode` has `batch_shape` \(5, 1, 4, 4\), not \(5,\)"),
-        (TensorPosterior, "`encode` returns a Tensor"),
+        (TensorPosterior, "`TensorPosterior.encode` must return a distribution, got a Tensor"),
         (TransposedWeights, r"`compute_log_weights` has shape \(5, 3\)"),
         (InfiniteWeights, "`compute_log_weights` is not finite"),
         (WeightsWithoutGradient, "the gradient of `compute_log_weights` for `shift` is .*; draw z with `rsample`"),

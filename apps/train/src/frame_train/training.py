@@ -71,7 +71,7 @@ def start(config: DictConfig, arguments: Sequence[str], callbacks: Sequence[Call
             sources = inline_pretrained(config)
             write_description(directory, config, arguments, sources)
             print_config(config, _describe_training(experiment))
-            for line in lines:
+            for line in (*experiment.notices, *lines):
                 print_notice(line)
         except OSError as error:
             reason = error.strerror or error

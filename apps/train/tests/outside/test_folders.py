@@ -73,6 +73,15 @@ def test_a_folder_is_without_a_mistake(name: str, copy: Path, train: Command) ->
 
 MISTAKES = [
     ("iwae", "py", '"loss":', '"los":', ["must return a dictionary with the tensor `loss`, got 'los'"]),
+    ("vqvae", "py", "Delta(codes.flatten(1), 1)", "codes.flatten(1)", ["must return a distribution, got a Tensor"]),
+    (
+        "vqvae",
+        "py",
+        "return p_x.sample() if sample_output else p_x.mean",
+        "return p_x",
+        ["must return a tensor"],
+    ),
+    ("vqvae", "py", "LogEntry(HISTOGRAM_ENTRY, torch.cat(codes))", "torch.cat(codes)", ["a `LogEntry`, got a Tensor"]),
     ("vqvae", "py", "straight_through.flatten(1)", "straight_through", ["`architectures.decoder`", "(2, 8, 4)"]),
     ("flow_matching", "py", ".square().sum(1).mean()", ".square().sum(1)", ["got shape (2,). Take its mean"]),
     ("simclr", "py", '["v1"]', '["view"]', ["KeyError: 'view' (", "simclr.py, line "]),
@@ -85,7 +94,7 @@ MISTAKES = [
 """A folder, its file, a correct text, a wrong one, and the message."""
 
 
-@pytest.mark.parametrize(("name", "suffix", "correct", "wrong", "messages"), MISTAKES, ids=[row[0] for row in MISTAKES])
+@pytest.mark.parametrize(("name", "suffix", "correct", "wrong", "messages"), MISTAKES, ids=[row[3] for row in MISTAKES])
 def test_a_mistake_in_a_folder_is_reported(
     name: str, suffix: str, correct: str, wrong: str, messages: list[str], copy: Path, train: Command
 ) -> None:
@@ -98,3 +107,13 @@ def test_a_mistake_in_a_folder_is_reported(
     assert "Traceback" not in result.errors
     for message in messages:
         assert message in result.errors
+
+
+@pytest.mark.parametrize("name", ["vqvae"])
+def test_a_tensor_that_torch_does_not_know_is_noticed(name: str, copy: Path, train: Command) -> None:
+    path = copy / "vqvae.py"
+    parameter = "nn.Parameter(torch.randn(n_codes, code_dim) / n_codes)"
+    assert parameter in path.read_text()
+    path.write_text(path.read_text().replace(parameter, "torch.randn(n_codes, code_dim)"))
+    result = check(train, name)
+    assert "`model.codebook` is not registered in the model, so it is neither trained nor saved" in result.errors

@@ -80,7 +80,9 @@ def run_evaluation(evaluation: Evaluation, optimization: Optimization) -> LogEnt
     with undisturbed(optimization.model):
         entry = evaluation.evaluate(optimization)
     if not isinstance(entry, LogEntry):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"`{type(evaluation).__name__}.evaluate` must return a `LogEntry`, got {entry!r}.")
+        raise TypeError(
+            f"`{type(evaluation).__name__}.evaluate` must return a `LogEntry`, got a {type(entry).__name__}."
+        )
     return entry
 
 

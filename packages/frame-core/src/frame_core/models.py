@@ -7,6 +7,7 @@ base classes are. Deriving from a capability documents it, and reports a missing
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from inspect import signature
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -216,10 +217,18 @@ def encode_batch(model: RepresentationLearningModel, data: Mapping[str, Tensor])
     """Return the distribution q(z | x) of a batch: ``model.encode_batch(data)`` if it exists, else of ``data["x"]``.
 
     Raises:
+        TypeError: The model does not return a distribution.
         ValueError: The model has no ``encode_batch``, and the batch has no ``x``.
     """
     encode = getattr(model, "encode_batch", None)
-    return model.encode(get_tensor(data, "x")) if encode is None else encode(data)
+    q_z: Any = model.encode(get_tensor(data, "x")) if encode is None else encode(data)
+    if not isinstance(q_z, Distribution):
+        method = f"{type(model).__name__}.{'encode' if encode is None else 'encode_batch'}"
+        raise TypeError(
+            f"`{method}` must return a distribution, got a {type(q_z).__name__}. "
+            "Return a deterministic representation z of shape (batch, n) as `frame_core.Delta(z, 1)`."
+        )
+    return q_z
 
 
 def select_conditions(model: GenerativeModel, data: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -29,6 +29,20 @@ def make_grid_entry(images: Tensor, n_columns: int) -> LogEntry:
     return LogEntry(data_type=IMAGE_ENTRY, value=grid.to("cpu", torch.float32))
 
 
+def check_images(method: str, images: object) -> Tensor:
+    """Return what a method of a model returns, if it is a tensor.
+
+    Raises:
+        TypeError: It is not a tensor. The message names the method.
+    """
+    if not isinstance(images, Tensor):
+        raise TypeError(
+            f"`{method}` must return a tensor, got a {type(images).__name__}. Return the mean or a sample of a "
+            "distribution."
+        )
+    return images
+
+
 def _make_grid(images: Tensor, n_columns: int) -> Tensor:
     """Arrange images in rows on black, like `torchvision.utils.make_grid`, whose import is slow."""
     if len(images) == 1:

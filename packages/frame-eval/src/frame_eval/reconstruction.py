@@ -4,7 +4,7 @@ import torch
 
 from frame_core import Evaluation, LogEntry, Optimization, ReconstructionModel, check_count, get_batch, get_split
 from frame_eval.device import move_batch_to_model
-from frame_eval.images import make_grid_entry, spread_indices
+from frame_eval.images import check_images, make_grid_entry, spread_indices
 
 
 class ImageReconstructionEvaluation(Evaluation):
@@ -41,6 +41,7 @@ class ImageReconstructionEvaluation(Evaluation):
         """Draw the two rows.
 
         Raises:
+            TypeError: The model does not return a tensor.
             ValueError: The split is missing or empty, or its examples are not images with 1 or 3 channels.
         """
         model = optimization.model
@@ -49,4 +50,5 @@ class ImageReconstructionEvaluation(Evaluation):
         indices = spread_indices(len(data_set), self.n_pictures)
         batch = move_batch_to_model(get_batch(data_set, indices), model)
         reconstructions = model.reconstruct(batch, sample_latents=self.sample_latents, sample_output=self.sample_images)
+        check_images(f"{type(model).__name__}.reconstruct", reconstructions)
         return make_grid_entry(torch.cat([batch["x"], reconstructions]), n_columns=len(indices))

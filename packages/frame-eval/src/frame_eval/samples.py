@@ -10,7 +10,7 @@ from torch import Tensor
 
 from frame_core import Evaluation, GenerativeModel, LogEntry, Optimization, check_count, get_split, suggest
 from frame_eval.conditions import check_conditions, read_conditions
-from frame_eval.images import make_grid_entry, spread_indices
+from frame_eval.images import check_images, make_grid_entry, spread_indices
 
 
 class ImageSampleEvaluation(Evaluation):
@@ -60,12 +60,14 @@ class ImageSampleEvaluation(Evaluation):
         """Draw the grid.
 
         Raises:
+            TypeError: The model does not return a tensor.
             ValueError: The samples are not images with 1 or 3 channels.
         """
         assert isinstance(optimization.model, GenerativeModel)  # `requires`
         conditions = self._read_conditions(optimization, self.n_pictures)
         sample: Callable[..., Tensor] = optimization.model.sample
         images = sample(torch.Size([] if conditions else [self.n_pictures]), **conditions, **self.sampling)
+        check_images(f"{type(optimization.model).__name__}.sample", images)
         return make_grid_entry(images, n_columns=ceil(sqrt(len(images))))
 
     def _read_conditions(self, optimization: Optimization, n_pictures: int) -> dict[str, Any]:

@@ -293,6 +293,9 @@ def _explain_missing(path: str) -> str:
     except (ImportError, ValueError) as error:
         packages = {package: f"{package}.{path.partition('.')[2]}" for package in _KNOWN_PACKAGES}
         nearest = get_close_matches(path.partition(".")[0], packages, n=1)
-        return f" {error}." + (f" Did you mean `{packages[nearest[0]]}`?" if nearest else "")
+        hint = (
+            f"Did you mean `{packages[nearest[0]]}`?" if nearest else "Run the command in the folder that contains it."
+        )
+        return f" {error}. {hint}"
     public = getattr(module, "__all__", ())
     return suggest(name, dir(module)) or (f" `{parent}` has {', '.join(public)}." if public else "")

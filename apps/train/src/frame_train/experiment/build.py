@@ -12,7 +12,7 @@ from frame_train.callbacks import StopOnSignal
 from frame_train.composition.objects import Composition
 from frame_train.distributed.launcher import check_processes
 from frame_train.errors import raise_any
-from frame_train.experiment.compatibility import find_mismatches, find_unknown_metrics
+from frame_train.experiment.compatibility import find_mismatches, find_unknown_metrics, find_unregistered
 from frame_train.experiment.dry_run import find_loss_problems, find_optimizer_problems
 from frame_train.experiment.parts import Check, build_parts, find_unbuilt, run_checks
 from frame_train.experiment.static_checks import find_static_problems
@@ -31,12 +31,13 @@ _CHECKS: tuple[Check, ...] = (
 
 @dataclass(frozen=True)
 class Experiment:
-    """An optimization module, its trainer, the log of every run, and the callback that stops training on signals."""
+    """An optimization module, its trainer, the log of every run, the callback that stops training, and notices."""
 
     optimization: LightningModule
     trainer: Trainer
     file_logger: FileLogger
     stop: StopOnSignal
+    notices: Sequence[str]
 
 
 def build_experiment(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Experiment:
@@ -51,6 +52,7 @@ def build_experiment(config: DictConfig, callbacks: Sequence[Callback] = ()) -> 
     """
     raise_any([*find_static_problems(config), *find_misplaced(config)])
     parts = build_parts(config, Composition())
+    notices = list(find_unregistered(parts))  # before the dry run, in which a model may keep tensors
     raise_any(run_checks(_CHECKS, parts))
     assert parts.module is not None  # else there would be a mistake
     file_logger = FileLogger(parts.directory)
@@ -63,4 +65,4 @@ def build_experiment(config: DictConfig, callbacks: Sequence[Callback] = ()) -> 
     if isinstance(trainer.strategy, DDPStrategy) and not parts.module.automatic_optimization:
         find_unused_parameters(trainer.strategy)  # a loss does not use all parameters
     disable_nvml_probe()
-    return Experiment(parts.module, trainer, file_logger, stop)
+    return Experiment(parts.module, trainer, file_logger, stop, notices)

@@ -16,7 +16,7 @@ from frame_core import BatchedDataset, DeclaredDataset, EvaluationView, Model
 from frame_train.composition.objects import Composition, construct_target, get_key, read_entry
 from frame_train.composition.signatures import find_argument_problems, read_signature
 from frame_train.errors import CompositionError, collected, raise_any
-from frame_train.experiment.compatibility import find_mismatches, find_unknown_metrics
+from frame_train.experiment.compatibility import find_mismatches, find_unknown_metrics, find_unregistered
 from frame_train.experiment.dry_run import (
     find_evaluation_problems,
     find_gradient_problems,
@@ -53,6 +53,7 @@ def check_config(config: DictConfig) -> Findings:
     parts = build_parts(config, composition)
     if parts.subject is None:
         parts.subject = _build_subject(config, composition)
+    notes = list(find_unregistered(parts))  # before the dry run, in which a model may keep tensors
     problems = [*find_static_problems(config), *find_misplaced(config)]
     if parts.subject is not None:
         with collected(problems):
@@ -60,7 +61,7 @@ def check_config(config: DictConfig) -> Findings:
     for checks in _CHECKS:
         problems += run_checks((partial(_find_tried, check) for check in checks), parts)
     problems += find_unknown_metrics(parts)  # last, because the dry run finds more names
-    notes = list(_find_twins(composition))
+    notes += _find_twins(composition)
     if data.undeclared:
         keys = ", ".join(f"`{key}`" for key in data.undeclared)
         notes.append(f"The data set of {keys} has no `synthesize`, so nothing that reads it was tried.")

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from pytorch_lightning import Callback
+from torch import Tensor, nn
 
 from frame_train.callbacks import EvaluationCallback
 from frame_train.errors import CompositionError, describe_error, suggest
@@ -50,6 +51,24 @@ def run_check(key: str, component: Any, *arguments: Any, method: str = "check") 
         problem = CompositionError(message, own_key[1]) if own_key else CompositionError(f"`{key}`: {message}", key)
         problem.__cause__ = error
         yield problem
+
+
+def find_unregistered(parts: Parts) -> Iterator[str]:
+    """Yield a notice for each attribute of the model with tensors or modules that torch does not know."""
+    if parts.subject is None:
+        return
+    model = parts.subject.model
+    known = {id(part) for part in (*model.parameters(), *model.buffers(), *model.modules())}
+    for prefix, module in model.named_modules(prefix="model"):
+        for name, value in vars(module).items():
+            values = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
+            unknown = [one for one in values if isinstance(one, Tensor | nn.Module) and id(one) not in known]
+            if unknown:
+                advice = "`nn.Parameter` or `register_buffer`" if isinstance(unknown[0], Tensor) else "`nn.ModuleList`"
+                yield (
+                    f"`{prefix}.{name}` is not registered in the model, so it is neither trained nor saved nor moved "
+                    f"to a GPU. Use {advice}."
+                )
 
 
 def _find_names_used_twice(callbacks: Mapping[str, Callback]) -> Iterator[CompositionError]:

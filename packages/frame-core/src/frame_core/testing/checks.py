@@ -60,7 +60,11 @@ def check_model(model: Model, data: Mapping[str, Tensor]) -> None:
     model.eval()  # the mode of evaluations
     with torch.no_grad():
         if isinstance(model, RepresentationLearningModel):
-            _check_batch_shape(encode_batch(model, data), (len(x),), "encode")
+            try:
+                q_z = encode_batch(model, data)
+            except TypeError as error:
+                raise AssertionError(str(error)) from error
+            _check_batch_shape(q_z, (len(x),), "encode")
         if isinstance(model, LatentVariableModel):
             _check_latent_variable(model, data)
         if isinstance(model, VariationalModel):
