@@ -12,6 +12,8 @@ import pytest
 from hydra.core.plugins import Plugins
 from omegaconf import OmegaConf
 
+from frame_train.comparison.grid import Job, write_command, write_job
+from frame_train.runs.directory import claimed
 from processes import Commands
 from runs import SMALL_VAE, TWO_STEPS, read_description, read_entries
 
@@ -70,6 +72,21 @@ def test_the_jobs_of_a_resumed_grid_keep_their_configs(train: Train, tmp_path: P
     result = train.func(f"resume={tmp_path}", "params.beta=1")
     assert result.code == 2
     assert "the jobs of a grid keep their configs, got `params.beta=1`. Remove it." in result.errors
+
+
+def test_a_grid_whose_job_is_trained_by_another_process_is_not_resumed(train: Train, tmp_path: Path) -> None:
+    write_command(tmp_path, [*GRID, "seed=0,1"])
+    run = tmp_path / "run"
+    run.mkdir()
+    write_job(tmp_path, 0, Job(["seed=0"], "started", str(run)))
+    with claimed(run):
+        result = train.func(f"resume={tmp_path}")
+    assert result.code == 2
+    assert f"another process trains a job of this grid, in {str(run)!r}" in result.errors
+    with claimed(tmp_path):
+        result = train.func(f"resume={tmp_path}")
+    assert result.code == 2
+    assert f"another process trains or evaluates in {str(tmp_path)!r}" in result.errors
 
 
 def test_a_job_returns_its_monitored_metric_to_the_sweeper(

@@ -11,6 +11,7 @@ from typing import Any
 import optuna
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
 from processes import Commands
 from runs import SMALL_VAE, TWO_STEPS, read_description
@@ -53,6 +54,7 @@ def test_a_search_trains_a_run_for_each_trial_and_ends_with_its_results(train: T
         description = read_description(Path(row["directory"]))
         assert description["last"]["ELBO/Validation"] == row["ELBO/Validation"]
         assert description["params"]["beta"] == row["values"]["params.beta"]
+        assert OmegaConf.load(Path(row["directory"]) / "config.yaml").run.group == "space"
     with open(tmp_path / "runs" / "searches" / "space" / "results.csv") as file:
         rows = list(csv.DictReader(file))
     assert [float(row["params.beta"]) for row in rows] == [row["values"]["params.beta"] for row in results]

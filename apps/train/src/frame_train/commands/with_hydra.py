@@ -21,6 +21,7 @@ from frame_train.composition.overrides import is_multirun, is_override, split_fo
 from frame_train.composition.settings import config_directory
 from frame_train.console import print_error, print_notice
 from frame_train.errors import CompositionError
+from frame_train.runs.directory import claimed, is_claimed
 
 
 def resume_grid(folder: Path, changes: Sequence[str], show_traceback: bool) -> int:
@@ -32,13 +33,21 @@ def resume_grid(folder: Path, changes: Sequence[str], show_traceback: bool) -> i
         show_traceback: Whether to raise mistakes instead of reporting them.
 
     Raises:
-        CompositionError: The command of the grid can't be read, or an argument would change its jobs.
+        CompositionError: The command of the grid can't be read, an argument would change its jobs, or another process
+            trains them.
     """
     wrong = [word for word in changes if not word.startswith("hydra") and word not in ("-m", "--multirun")]
     if wrong:
         raise CompositionError(f"`resume`: the jobs of a grid keep their configs, got `{wrong[0]}`. Remove it.")
     arguments = [*read_command(folder), *changes, f"hydra.sweep.dir={write_value(str(folder.absolute()))}"]
-    return train_with_hydra(arguments, resumes=False, show_traceback=show_traceback)
+    for job in read_jobs(folder):
+        if job.status != "complete" and job.directory is not None and is_claimed(Path(job.directory)):
+            raise CompositionError(
+                f"`resume`: another process trains a job of this grid, in {job.directory!r}. "
+                "Wait until it ends, or stop it."
+            )
+    with claimed(folder):
+        return train_with_hydra(arguments, resumes=False, show_traceback=show_traceback)
 
 
 def train_with_hydra(arguments: Sequence[str], resumes: bool, show_traceback: bool) -> int:

@@ -115,7 +115,10 @@ class Objective:
         directory = trial.user_attrs.get("directory")
         if directory is not None and find_newest(Path(directory) / "checkpoints")[0] is not None:
             return resume_run(directory, (), callbacks)
-        return train_config(compose_config(line), line, resumes=False, callbacks=callbacks)
+        config = compose_config(line)
+        if config.run.group is None:
+            config.run.group = trial.study.study_name
+        return train_config(config, line, resumes=False, callbacks=callbacks)
 
 
 def _report(error: CompositionError | TrainingError) -> FailedTrialError:
