@@ -10,11 +10,10 @@ from typing import Any
 import torch
 
 from frame_train import load_run
-from frame_train.composition.settings import workspace
 from pages import write_project
 from runs import read_entries
 
-PAGE = workspace() / "docs" / "transfer.md"
+PAGE = Path(__file__).parents[4] / "docs" / "transfer.md"
 SMALL = ("data=Digits", "params.z_dim=16", "trainer.limit_train_batches=2")
 """Overrides that replace Fashion-MNIST by the digits, in the classifiers of the page."""
 
