@@ -93,8 +93,12 @@ def print_closing(last_values: Mapping[str, tuple[float, int | None]], directory
 
 
 def print_wandb_page(directory: Path) -> None:
-    """Print the address of the page on W&B, if a run has one."""
-    run = read_wandb_run(directory)
+    """Print the address of the page on W&B, if a run has one, or why it can't be read."""
+    try:
+        run = read_wandb_run(directory)
+    except ValueError as error:
+        print_notice(str(error))
+        return
     if run is not None and run.url is not None:
         print_line(f"W&B: {run.url}")
 
