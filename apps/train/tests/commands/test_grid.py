@@ -67,6 +67,13 @@ def test_a_mistake_in_one_job_is_reported_before_the_first_one_trains(train: Tra
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_range_of_values_is_refused(train: Train, tmp_path: Path) -> None:
+    result = train(*GRID, "params.beta=interval(0,1)")
+    assert result.code == 2
+    assert "`params.beta=interval(0,1)`: a grid needs a list of values, such as `params.beta=0.1,1`." in result.errors
+    assert not (tmp_path / "runs").exists()
+
+
 def test_the_jobs_of_a_resumed_grid_keep_their_configs(train: Train, tmp_path: Path) -> None:
     (tmp_path / "grid.json").write_text(json.dumps({"command": [*GRID, "seed=0,1"]}))
     result = train.func(f"resume={tmp_path}", "params.beta=1")

@@ -153,6 +153,8 @@ def test_two_processes_share_a_search_and_a_killed_trial_is_tried_again(commands
         ({"pruner": {"_target_": "collections.Counter"}}, (), "`search.pruner` must be a BasePruner of Optuna"),
         ({"parameters": {"params.beat": {"min": 0, "max": 1}}}, (), "Did you mean `params.beta`?"),
         ({"parameters": {"model": {"values": ["VAE", "VEA"]}}}, (), "`model` has no option `VEA`"),
+        ({"storage": "redis://localhost"}, (), "Install the driver of the database."),
+        ({}, ("device.experiments_root=/proc/nowhere",), "`device.experiments_root`: '/proc/nowhere/searches/space'"),
         ({}, ("monitor.metric=null",), "`monitor.metric` is missing. Name the metric to optimize."),
         ({}, ("--search",), "`--search` needs the file of a search, such as `--search space.yaml`."),
         ({}, ("-m", "seed=1,2"), "`--search` can't have `-m`."),

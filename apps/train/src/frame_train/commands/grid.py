@@ -62,11 +62,18 @@ def list_jobs(arguments: Sequence[str]) -> list[list[str]]:
         arguments: The command line.
 
     Raises:
-        HydraException: An override can't be parsed, or its number of values is not finite.
+        HydraException: An override can't be parsed.
+        CompositionError: The values of an override are a range.
     """
     with initialized_hydra():
         parser = OverridesParser.create(GlobalHydra.instance().config_loader())
         overrides = parser.parse_overrides(list_task_overrides(arguments))
+        for override in overrides:
+            if override.is_sweep_override() and not override.is_discrete_sweep():
+                raise CompositionError(
+                    f"`{override.input_line}`: a grid needs a list of values, such as `{override.key_or_group}=0.1,1`. "
+                    "`--search` chooses values from a range."
+                )
         (jobs,) = BasicSweeper.split_arguments(overrides, max_batch_size=None)
     return jobs
 

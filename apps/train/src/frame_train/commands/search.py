@@ -11,7 +11,7 @@ from frame_loggers.files import replace_text
 from frame_train.api import check_config
 from frame_train.commands.exit_codes import get_exit_code
 from frame_train.comparison.grid import write_csv
-from frame_train.composition.compose import compose_config
+from frame_train.composition.compose import compose_config, prepare_config
 from frame_train.composition.explanation import explained
 from frame_train.composition.overrides import split_folders
 from frame_train.console import print_notice
@@ -41,7 +41,8 @@ def search(path: str, arguments: Sequence[str]) -> int:
     _, others = split_folders(arguments)
     wrong = [word for word in others if word.startswith(("resume=", "hydra.", "hydra/", "-"))]
     if wrong:
-        raise CompositionError(f"`--search` can't have `{wrong[0]}`. The same command continues a search.")
+        hint = " The same command continues a search." if wrong[0].startswith("resume=") else ""
+        raise CompositionError(f"`--search` can't have `{wrong[0]}`.{hint}")
     settings = read_search(Path(path), arguments)
     metric, mode, root = _check_samples(settings)
     try:
@@ -71,6 +72,8 @@ def _check_samples(settings: Search) -> tuple[str, str, Path]:
     Returns:
         The monitored metric, its mode, and the root of all runs.
     """
+    with explained(settings.arguments):  # without an experiment, the config has no parameter
+        prepare_config(compose_config(settings.arguments), settings.arguments)
     problems: list[CompositionError] = []
     config = None
     for overrides in list_samples(settings.parameters):

@@ -14,7 +14,7 @@ from optuna.exceptions import ExperimentalWarning, OptunaError
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import URL, make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from frame_train.composition.objects import Composition
 from frame_train.console import print_notice
@@ -51,7 +51,7 @@ def open_study(search: Search, folder: Path, mode: str, definition: Mapping[str,
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         sampler, pruner = _build_components(search)
-        with explained_storage(url), made_folder(folder), _locked(folder):
+        with _prepared(folder), _explained(url):
             study = optuna.create_study(
                 storage=_open_storage(url),
                 study_name=search.study,
@@ -84,7 +84,7 @@ def run_trials(study: optuna.Study, n_trials: int, objective: Callable[[optuna.T
     try:
         _run_trials(study, n_trials, objective)
     except (SQLAlchemyError, OptunaError) as error:
-        reason = _hide_password(str(error.__cause__ or error).splitlines()[0])
+        reason = str(error.__cause__ or error).splitlines()[0].rstrip(".")
         raise TrainingError(f"The storage of the search can't be used: {reason}.") from error
 
 
@@ -126,20 +126,18 @@ def list_done(study: optuna.Study) -> Sequence[FrozenTrial]:
 
 
 @contextlib.contextmanager
-def explained_storage(url: str) -> Generator[None]:
-    """Explain errors of the storage, without its password.
-
-    Raises:
-        CompositionError: The storage can't be opened.
-    """
+def _explained(url: str) -> Generator[None]:
+    """Explain errors of the storage, without its password."""
     try:
         yield
-    except (SQLAlchemyError, OptunaError, ImportError, OSError, ValueError, RuntimeError) as error:
-        if isinstance(error, CompositionError | TrainingError):
-            raise
-        reason = (str(error.__cause__ or error).strip() or type(error).__name__).splitlines()[0]
-        message = f"`search.storage`: {_hide_password(url)!r} can't be opened: {_hide_password(reason)}"
-        raise CompositionError(f"{message.rstrip('.')}. A file has the URL 'sqlite:///PATH'.") from error
+    except (SQLAlchemyError, OptunaError, ImportError, RuntimeError) as error:
+        reason = (str(error.__cause__ or error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        hint = ""
+        if isinstance(error, ArgumentError):
+            hint = " A file has the URL 'sqlite:///PATH'."
+        if isinstance(error, ImportError | NoSuchModuleError):
+            hint = " Install the driver of the database."
+        raise CompositionError(f"`search.storage`: {_hide_password(url)!r} can't be opened: {reason}.{hint}") from error
 
 
 def _open_storage(url: str) -> RDBStorage:
@@ -155,14 +153,18 @@ def _open_storage(url: str) -> RDBStorage:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Generator[None]:
-    """Lock the folder of a search, because two processes can't create the tables of a storage at once."""
-    lock = os.open(folder, os.O_RDONLY)
-    try:
+def _prepared(folder: Path) -> Generator[None]:
+    """Make the folder of a search, and lock it, because two processes can't create the tables of a storage at once."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(made_folder(folder))
+            lock = os.open(folder, os.O_RDONLY)
+        except OSError as error:
+            message = f"`device.experiments_root`: {str(folder)!r} can't be written: {error.strerror}."
+            raise CompositionError(message) from error
+        stack.callback(os.close, lock)
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(lock)
 
 
 def _build_components(search: Search) -> tuple[optuna.samplers.BaseSampler | None, optuna.pruners.BasePruner]:
@@ -177,7 +179,9 @@ def _build_components(search: Search) -> tuple[optuna.samplers.BaseSampler | Non
 
 def _check(component: Any, kind: type, name: str) -> None:
     if component is not None and not isinstance(component, kind):
-        raise CompositionError(f"`search.{name}` must be a {kind.__name__} of Optuna, got {component!r}.")
+        raise CompositionError(
+            f"`search.{name}` must be a {kind.__name__} of Optuna, got {component!r}. Name its class as `_target_`."
+        )
 
 
 def _hide_password(url: str) -> str:
