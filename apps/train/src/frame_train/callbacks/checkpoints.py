@@ -57,6 +57,9 @@ class PeriodicCheckpoint(ClockedCallback, Checkpoint):
     def state_key(self) -> str:
         return f"PeriodicCheckpoint[{self._directory.name}, {self._save_every}, keep_all={self._keep_all}]"
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        _make_folder(self._directory, trainer)
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._batch_began_at = trainer.global_step
 
@@ -179,7 +182,7 @@ class BestCheckpoint(Checkpoint):
         return f"BestCheckpoint[{self._path.name}, {self.monitor}, {self._mode}]"
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Check that no other callback writes to the same file.
+        """Make the folder, and check that no other callback writes to the same file.
 
         Raises:
             ValueError: Another callback does.
@@ -190,6 +193,7 @@ class BestCheckpoint(Checkpoint):
                     f"`filename`: the best checkpoints by {self.monitor!r} and by {other.monitor!r} are both "
                     f"{self._path.name!r}. Set another `filename` for one of them."
                 )
+        _make_folder(self._path.parent, trainer)
 
     def on_log_entry(self, name: str, entry: LogEntry) -> None:
         """Remember a new best value. The checkpoint is saved once all callbacks have seen the step."""
@@ -230,6 +234,11 @@ class BestCheckpoint(Checkpoint):
 
 
 _Kept = TypeVar("_Kept", bound=Checkpoint)
+
+
+def _make_folder(folder: Path, trainer: Trainer) -> None:
+    if trainer.is_global_zero:
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def _find(kind: type[_Kept], trainer: Trainer) -> list[_Kept]:

@@ -55,7 +55,8 @@ def write_checkpoint(path: Path, global_step: int, is_resumable: bool, write: Ca
     the new manifest has replaced the old one.
 
     Args:
-        path: The file, such as ``checkpoints/last.ckpt``; its manifest is ``checkpoints/last.ckpt.json``.
+        path: The file, such as ``checkpoints/last.ckpt``; its manifest is ``checkpoints/last.ckpt.json``. Its folder
+            exists, and is not created again if somebody has removed it.
         global_step: The global step of the checkpoint.
         is_resumable: Whether training can be resumed from it.
         write: Writes the content to a path.
@@ -63,7 +64,6 @@ def write_checkpoint(path: Path, global_step: int, is_resumable: bool, write: Ca
     Raises:
         OSError: The checkpoint can't be written; the previous one is unchanged.
     """
-    path.parent.mkdir(exist_ok=True)  # in a run directory that is not created again if somebody has removed it
     before = _get_before(path)
     with replacing(path) as temporary:
         write(temporary)
