@@ -30,7 +30,7 @@ def train(arguments: Sequence[str]) -> Result:
     """Train an experiment, or resume a run, given the arguments of the command `train`.
 
     ``train(["+experiment=MNIST_VAE", "params.beta=1"])`` is equal to ``train +experiment=MNIST_VAE params.beta=1``.
-    Ctrl-C, SIGTERM and SIGUSR1 end training after its step. `Result.status` is then not ``complete``.
+    Ctrl-C, SIGTERM, SIGUSR1 and SIGHUP end training after its step. `Result.status` is then not ``complete``.
 
     Args:
         arguments: Overrides, ``resume=…`` and ``--config-dir=…``, as on the command line.
