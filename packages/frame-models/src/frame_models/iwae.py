@@ -5,29 +5,16 @@ from math import log
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution
 
-from frame_core import (
-    GenerativeModel,
-    ImportanceSamplingModel,
-    LatentVariableModel,
-    ReconstructionModel,
-    VariationalModel,
-    check_choice,
-    check_count,
-    get_tensor,
-    reparametrize,
-    sample_or_mean,
-)
-from frame_models.evidence import compute_bound_terms, compute_log_weights
+from frame_core import check_choice, check_count, get_tensor, reparametrize
+from frame_models.encoder_decoder import EncoderDecoderModel
+from frame_models.evidence import compute_log_weights
 
 GRADIENTS = ("standard", "STL", "DReG")
 """Estimators of the gradient for the encoder."""
 
 
-class ImportanceWeightedAutoencoder(
-    GenerativeModel, LatentVariableModel, ReconstructionModel, VariationalModel, ImportanceSamplingModel
-):
+class ImportanceWeightedAutoencoder(EncoderDecoderModel):
     """Latent-variable model trained on the importance-weighted lower bound of the log evidence.
 
     The loss is -E[log 1/n sum_i w_i] with the weights w_i = p(x, z_i) / q(z_i | x) of n samples z_i ~ q(z | x). With
@@ -70,10 +57,7 @@ class ImportanceWeightedAutoencoder(
     def __init__(
         self, encoder: nn.Module, decoder: nn.Module, prior: nn.Module, n_samples: int, gradient: str = "standard"
     ) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.decoder = decoder
-        self.prior = prior
+        super().__init__(encoder, decoder, prior)
         self.n_samples = check_count("n_samples", n_samples)
         self.gradient = check_choice("gradient", gradient, GRADIENTS)
 
@@ -98,32 +82,6 @@ class ImportanceWeightedAutoencoder(
             _scale_gradient(z, log_weights.detach().softmax(0))
         bounds = log_weights.logsumexp(0) - log(self.n_samples)
         return {"loss": -bounds.mean(), "elbo": log_weights.detach().mean()}
-
-    def compute_loss_components(self, data: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        x = get_tensor(data, "x")
-        return compute_bound_terms(x, self.encode(x), self.prior(), self.decoder)
-
-    def encode(self, x: Tensor) -> Distribution:
-        return self.encoder(x)
-
-    def decode(self, z: Tensor) -> Distribution:
-        return self.decoder(z)
-
-    def compute_log_weights(self, data: Mapping[str, Tensor], n_samples: int) -> Tensor:
-        x = get_tensor(data, "x")
-        q_z = self.encode(x)
-        z = reparametrize(q_z, "encoder", torch.Size([n_samples]))
-        return compute_log_weights(x, z, q_z, self.prior(), self.decoder)
-
-    def reconstruct(
-        self, data: Mapping[str, Tensor], sample_latents: bool = False, sample_output: bool = False
-    ) -> Tensor:
-        z = sample_or_mean(self.encode(get_tensor(data, "x")), "sample_latents", sample_latents)
-        return sample_or_mean(self.decoder(z), "sample_output", sample_output)
-
-    def sample(self, sample_shape: torch.Size = torch.Size([]), sample_output: bool = False) -> Tensor:
-        z = self.prior().sample(sample_shape)
-        return sample_or_mean(self.decoder(z), "sample_output", sample_output)
 
 
 def _scale_gradient(z: Tensor, factors: Tensor) -> None:
