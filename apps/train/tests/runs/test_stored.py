@@ -197,6 +197,7 @@ def keep(run: Path) -> None:
     ("spoil", "where", "weights", "messages"),
     [
         (keep, "../cop", "last", ["There is no run", "Did you mean `copy`?", "The newest run below", "copy'"]),
+        (keep, ".", "all", ["`weights` must name one checkpoint, got 'all'"]),
         (keep, "..", "last", ["is not a run directory", "The newest run below", "copy'"]),
         (keep, "../../VEA/copy", "last", ["has VAE", "Did you mean `VAE`?"]),
         (empty, ".", "last", ["is not a run directory: it is empty"]),

@@ -42,8 +42,10 @@ def load_run(where: str | Path, weights: str = "last", allow: Sequence[str] = ()
     Raises:
         CompositionError: The run does not exist, is incomplete, or can't be built.
     """
-    run, checkpoints = open_run(where, weights, allow)
-    run.load(checkpoints[-1])
+    if weights == "all":
+        raise CompositionError("`weights` must name one checkpoint, got 'all', which only `evaluate` takes.")
+    run, (checkpoint,) = open_run(where, weights, allow)
+    run.load(checkpoint)
     return run
 
 
