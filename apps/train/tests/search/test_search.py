@@ -59,6 +59,9 @@ def test_a_search_trains_a_run_for_each_trial_and_ends_with_its_results(train: T
         rows = list(csv.DictReader(file))
     assert [float(row["params.beta"]) for row in rows] == [row["values"]["params.beta"] for row in results]
 
+    page = (tmp_path / "runs" / "searches" / "space" / "report.html").read_text()
+    assert all(f"{Path(row['directory']).name}/report.html" in page for row in results[:2])
+
     result = train("--search", space, *COMMAND)  # the search is complete
     assert result.code == 0, result
     assert read_results(tmp_path) == results

@@ -1,16 +1,12 @@
 """The flag `--search` of the command `train`: a search for good hyper-parameters."""
 
-import json
-import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from frame_loggers.files import replace_text
 from frame_train.api import check_config
 from frame_train.commands.exit_codes import get_exit_code
-from frame_train.comparison.grid import write_csv
 from frame_train.composition.compose import compose_config, prepare_config
 from frame_train.composition.explanation import explained
 from frame_train.composition.overrides import split_folders
@@ -21,9 +17,6 @@ from frame_train.search.space import list_samples
 
 if TYPE_CHECKING:
     from optuna import Study
-    from optuna.trial import FrozenTrial
-
-_MOST_SHOWN = 20
 
 
 def search(path: str, arguments: Sequence[str]) -> int:
@@ -96,50 +89,11 @@ def _define(settings: Search, metric: str, mode: str) -> dict[str, Any]:
 
 def _report(study: "Study", metric: str, folder: Path) -> int:
     """Write the results of a search, print the best trials, and return the number of complete ones."""
+    from frame_train.search.results import list_results, print_results, write_results
     from frame_train.search.study import list_done
 
-    sign = -1 if study.direction.name == "MAXIMIZE" else 1
-    trials = sorted(list_done(study), key=lambda trial: _rank(trial, sign))
-    rows = [_describe(trial, metric) for trial in trials]
-    replace_text(folder / "results.json", json.dumps(rows, indent=2) + "\n")
-    flat = [{**{name: value for name, value in row.items() if name != "values"}, **row["values"]} for row in rows]
-    replace_text(folder / "results.csv", write_csv(flat))
-    _print(trials[:_MOST_SHOWN], metric)
-    print_notice(f"{len(trials)} trials; the results are in {folder}")
-    return sum(trial.state.name == "COMPLETE" for trial in trials)
-
-
-def _rank(trial: "FrozenTrial", sign: int) -> tuple[bool, float]:
-    """Return the order of a trial: complete ones first, the best of them at the top."""
-    value = trial.value if trial.state.name == "COMPLETE" and trial.value is not None else math.inf * sign
-    return trial.state.name != "COMPLETE", sign * value
-
-
-def _describe(trial: "FrozenTrial", metric: str) -> dict[str, Any]:
-    value = trial.value
-    return {
-        "trial": trial.number,
-        "state": trial.state.name.lower(),
-        metric: value if value is not None and math.isfinite(value) else None,
-        "values": trial.user_attrs.get("values", {}),
-        "directory": trial.user_attrs.get("directory"),
-    }
-
-
-def _print(trials: Sequence["FrozenTrial"], metric: str) -> None:
-    from rich.table import Column, Table  # other commands do not need rich
-
-    from frame_train.terminal import make_cell, make_wide_console
-
-    columns = [Column(make_cell(metric), justify="right"), Column("values", overflow="fold")]
-    table = Table(Column("trial", justify="right"), "state", *columns, Column("run", overflow="fold"))
-    for row in (_describe(trial, metric) for trial in trials):
-        values = " ".join(f"{key}={_format(value)}" for key, value in row["values"].items())
-        number = "" if row[metric] is None else f"{row[metric]:.5g}"
-        run = "" if row["directory"] is None else Path(row["directory"]).name
-        table.add_row(str(row["trial"]), row["state"], number, make_cell(values), make_cell(run))
-    make_wide_console().print(table)
-
-
-def _format(value: Any) -> str:
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
+    rows = list_results(list_done(study), metric, study.direction.name == "MAXIMIZE")
+    write_results(folder, rows, metric)
+    print_results(rows, metric)
+    print_notice(f"{len(rows)} trials; the results are in {folder}")
+    return sum(row["state"] == "complete" for row in rows)
