@@ -15,7 +15,9 @@ from projects import Project
 
 @pytest.fixture(scope="module")
 def result(project: Project) -> Result:
-    return project.train()
+    return project.train(
+        "evaluation.samples.evaluate_every=5 epochs", "evaluation.reconstructions.evaluate_every=5 epochs"
+    )
 
 
 def test_the_model_meets_the_contract(project: Project, result: Result) -> None:

@@ -1,14 +1,17 @@
 """A user's procedure with two optimizers, each with its own schedule, and with clipped gradients."""
 
 import math
+import signal
 from typing import Any
 
 import pytest
 import torch
 from pytorch_lightning import Callback
 
+import frame_train
 from frame_train import Result
 from projects import Project
+from runs import read_weights
 
 N_STEPS = 21  # three epochs of seven batches
 
@@ -28,6 +31,14 @@ class Watch(Callback):
 
 
 watches: list[Watch] = []
+
+
+class Interrupt(Callback):
+    """Interrupts the training within its second epoch."""
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, *arguments: Any) -> None:
+        if pl_module.counters["iteration"] == 10:
+            signal.raise_signal(signal.SIGINT)
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +83,14 @@ def test_evaluations_follow_a_counter_of_the_procedure(project: Project, result:
 
 
 def test_a_resumed_run_ends_as_an_uninterrupted_one(project: Project, result: Result) -> None: ...
+
+
+def test_an_interrupted_run_ends_with_the_weights_and_optimizers_of_an_uninterrupted_one(
+    project: Project, result: Result
+) -> None:
+    stopped = project.train(f"+callbacks.interrupt._target_={__name__}.Interrupt")
+    assert (stopped.status, stopped.stopped_by) == ("stopped", signal.SIGINT)
+    resumed = frame_train.train([f"resume={stopped.directory}", "~callbacks.interrupt"])
+    assert resumed.status == "complete"
+    assert resumed.last == result.last
+    assert read_weights(resumed.directory) == read_weights(result.directory)

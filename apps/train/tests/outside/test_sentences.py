@@ -1,5 +1,8 @@
 """A user's autoencoder of sentences, which are padded to the longest of a batch."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from torch.nn.functional import pad
@@ -52,3 +55,15 @@ def test_the_weight_of_the_regularization_warms_up(project: Project, results: li
     betas = project.load(results[0]).metrics["Train/beta"].dropna()
     assert 0.0 < betas.iloc[-1] < 1.0
     assert project.load(results[0]).model.beta.value.item() == 1.0
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_stored_run_is_evaluated_to_the_same_numbers(
+    project: Project, results: list[Result], evaluate: Callable[..., Any], index: int
+) -> None:
+    result = results[index]
+    again = evaluate(f"run={result.directory}", "allow=[sentences]", "evaluation.elbo_validation.name=Again")
+    assert again.code == 0, again
+    metrics = project.load(result).metrics
+    assert metrics["Again"].dropna().item() == result.last["ELBO/Validation"]
+    assert list(metrics["LinearProbe/Validation"].dropna()) == 2 * [result.last["LinearProbe/Validation"]]
