@@ -156,6 +156,9 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     (["--config-dir=my", "+experiment=misspelt"], ["`params.bta`", "`params.beta`?", "misspelt.yaml"]),
     (["--config-dir=my", "+experiment=misread"], ["`params.z_dmi`", "`params.z_dim`?", "\n  in ", "misread.yaml\n"]),
     (["--config-dir=my", "+experiment=broken"], ["broken.yaml"]),
+    (["--config-dir=my", "+experiment=relative"], ["`experiment/data/Digits`", "Did you mean `/data: Digits`?"]),
+    (["--config-dir=my", "+experiment=unlisted"], ["`evaluation` has no option `elbow`", "Did you mean `elbo`?"]),
+    (["--config-dir=my", "+experiment=empty"], ["`optimization` has no value", "the `defaults` of `empty`"]),
     (["--config-dir=my", "+experiment=homeless"], ["`experiment=homeless`", "`# @package _global_`"]),
     (["--config-dir=my", "+experiment=circular"], ["An option lists itself in its `defaults`", "+experiment=circular"]),
     (["--config-dir=my", "+experiment=unordered"], ["every `override` must come after", "`/evaluation: [loss]`"]),
@@ -201,6 +204,9 @@ def user_options(tmp_path: Path) -> None:
     (tmp_path / "my" / "experiment" / "circular.yaml").write_text("# @package _global_\ndefaults: [circular]\n")
     for name, option in {"unordered": "[loss]", "disordered": "loss"}.items():
         text = f"# @package _global_\ndefaults: [DIGITS_VAE, override /model: GAN, /evaluation: {option}]\n"
+        (tmp_path / "my" / "experiment" / f"{name}.yaml").write_text(text)
+    for name, entry in {"relative": "data: Digits", "unlisted": "/evaluation: [elbow]", "empty": "_self_"}.items():
+        text = f"# @package _global_\ndefaults: [{entry}]\n"
         (tmp_path / "my" / "experiment" / f"{name}.yaml").write_text(text)
     (tmp_path / "my" / "experiment" / "homeless.yaml").write_text("defaults: [DIGITS_VAE, override /model: GAN]\n")
     (tmp_path / "my" / "experiment" / "nowhere.yaml").write_text("defaults: [DIGITS_VAE]\nparams: {z_dim: 3}\n")

@@ -122,6 +122,10 @@ def prepare_config(config: DictConfig, arguments: Sequence[str] = ()) -> list[st
         CompositionError: A key is missing or has a wrong value.
     """
     if OmegaConf.is_missing(config, "optimization"):
+        chosen = _name_experiment(arguments)
+        if chosen != "???":
+            message = f"`optimization` has no value. Add `/optimization: batch_ADAM` to the `defaults` of `{chosen}`."
+            raise CompositionError(message, "optimization")
         names = ", ".join(read_options("experiment", [config_directory()]))
         raise CompositionError(f"No experiment is chosen. Add `+experiment=` with one of {names}.")
     if "experiment" in config:

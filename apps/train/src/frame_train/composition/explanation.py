@@ -9,6 +9,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from frame_train.composition.compose import compose_what_can_be
 from frame_train.composition.objects import iterate_keys, suggest_key
+from frame_train.composition.options import find_groups, read_options
+from frame_train.composition.overrides import own_folders
 from frame_train.composition.settings import config_directory, recorded_environment
 from frame_train.errors import CompositionError, suggest
 
@@ -54,7 +56,7 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
         n_more = len(error.problems) - len(shown)
         return "\n".join([*shown, *([f"and {n_more} more; `train --check` shows all"] if n_more else [])])
     if isinstance(error, MissingConfigException) and error.missing_cfg_file is not None:
-        return _explain_missing_option(error.missing_cfg_file, error.options or ())
+        return _explain_missing_option(error.missing_cfg_file, error.options or (), arguments)
     if isinstance(error, OverrideParseException):
         if "=" in error.override:
             return f"`{error.override}` can't be parsed: {_first_line(error)}. Close all brackets and quotes."
@@ -78,10 +80,17 @@ def _shorten(problem: CompositionError) -> str:
     return "\n".join([*lines[:_MOST_LINES], *(["  …"] if len(lines) > _MOST_LINES else [])])
 
 
-def _explain_missing_option(option: str, options: Sequence[str]) -> str:
+def _explain_missing_option(option: str, options: Sequence[str], arguments: Sequence[str]) -> str:
     if option in ("hydra/launcher/submitit_slurm", "hydra/launcher/submitit_local"):
         return f"`{option}` is not installed. Run `uv sync --extra slurm` or `pip install frame-train[slurm]`."
     group, _, name = option.rpartition("/")
+    folders = [*own_folders(arguments), config_directory()]
+    groups = find_groups(folders)
+    relative = option.partition("/")[2].rpartition("/")[0]  # to the group of the file that names it
+    if not options and relative in groups:
+        return f"There is no `{option}`. Did you mean `/{relative}: {name}`?"
+    if not options and group in groups:
+        options = list(read_options(group, folders))
     if not options:
         return f"There is no `{option}`."
     origin = " (from the variable DEVICE_NAME, or from `device=`)" if group == "device" else ""
