@@ -14,6 +14,7 @@ from doubles import Planted
 from frame_core import Optimization, iterate_batches
 from frame_train import load_run
 from frame_train.errors import CompositionError
+from frame_train.runs.checkpoint import read_checkpoints
 
 
 @pytest.fixture
@@ -310,6 +311,18 @@ def test_weights_with_a_manifest_that_cannot_be_read_are_reported(run: Path, tex
     (run / "checkpoints" / "last.ckpt.json").write_text(text)
     with pytest.raises(CompositionError, match=r"last.ckpt' is damaged"):
         load_run(run)
+
+
+def test_all_checkpoints_are_those_that_are_not_damaged(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    every = [checkpoint.global_step for checkpoint in read_checkpoints(run, "all")]
+    for name in ("last", "best"):
+        (run / "checkpoints" / f"{name}.ckpt.json").write_text("[1]")
+    assert [checkpoint.global_step for checkpoint in read_checkpoints(run, "all")] == every
+    assert capsys.readouterr().err.count("is damaged") == 2
+    for path in (run / "checkpoints").glob("*.ckpt.json"):
+        path.write_text("[1]")
+    with pytest.raises(CompositionError, match="is damaged"):
+        read_checkpoints(run, "all")
 
 
 def test_the_previous_checkpoint_is_loaded_if_a_process_was_killed_while_it_saved(run: Path) -> None:

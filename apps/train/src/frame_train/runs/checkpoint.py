@@ -10,7 +10,8 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from frame_train.errors import CompositionError, suggest
+from frame_train.console import print_notice
+from frame_train.errors import CompositionError, collected, raise_any, suggest
 from frame_train.optimization.training_state import TrainingState
 from frame_train.runs.checkpoint_files import find_intact
 
@@ -60,18 +61,27 @@ def check_weights(module: LightningModule, path: Path) -> None:
 
 
 def read_checkpoints(directory: Path, weights: str) -> list[Checkpoint]:
-    """Read one checkpoint of a run, or all of them: one for each global step, in ascending order.
+    """Read one checkpoint of a run, or all intact ones: one for each global step, in ascending order.
 
     Args:
         directory: The run directory.
         weights: ``best``, ``last``, the name of another file in ``checkpoints``, a path, or ``all``.
 
     Raises:
-        CompositionError: There is no such checkpoint, or a file can't be read.
+        CompositionError: There is no such checkpoint, or no file can be read.
     """
     if weights != "all":
         return [_read(_find(directory, weights))]
-    by_step = {checkpoint.global_step: checkpoint for checkpoint in map(_read, _list(directory))}
+    by_step: dict[int, Checkpoint] = {}
+    problems: list[CompositionError] = []
+    for path in _list(directory):
+        with collected(problems):
+            checkpoint = _read(path)
+            by_step[checkpoint.global_step] = checkpoint
+    if not by_step:
+        raise_any(problems)
+    for problem in problems:
+        print_notice(f"skipped: {problem}")
     return [by_step[step] for step in sorted(by_step)]
 
 
