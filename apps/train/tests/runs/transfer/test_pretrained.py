@@ -212,9 +212,9 @@ def test_damaged_weights_of_a_part_are_refused(arguments: list[str], tmp_path: P
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_foreign_run_can_open_no_other_run(arguments: list[str], tmp_path: Path, trained: Path) -> None:
-    directory = frame_train.train(arguments).directory
-    block = {"_target_": "frame_train.Pretrained", "run": str(tmp_path / "source"), "part": "model.encoder"}
-    change_config(directory, "architectures.encoder", block)
+def test_a_foreign_run_can_open_no_other_run(trained: Path, tmp_path: Path) -> None:
+    foreign = Path(shutil.copytree(trained, tmp_path / "foreign"))
+    block = {"_target_": "frame_train.Pretrained", "run": str(trained), "part": "model.encoder"}
+    change_config(foreign, "architectures.encoder", block)
     with pytest.raises(CompositionError, match=r"a foreign config can't build 'frame_train\.Pretrained' here"):
-        load_run(directory)
+        load_run(foreign)
