@@ -13,6 +13,7 @@ from pytorch_lightning.loggers import Logger
 
 from frame_core import EntryLogger, LogEntry
 from frame_loggers import FileLogger
+from frame_loggers.lightning import log_with
 from frame_train.callbacks import EvaluationCallback
 from frame_train.callbacks.evaluation import make_view
 from frame_train.composition.foreign.allow_list import NotAllowedError
@@ -251,3 +252,5 @@ def _log(name: str, entry: LogEntry, run: Run, loggers: Sequence[Logger]) -> Non
         for logger in loggers:
             if isinstance(logger, EntryLogger):
                 logger.log(name, entry, run.global_step, run.counters)
+            else:
+                log_with(logger, name, entry, run.global_step)

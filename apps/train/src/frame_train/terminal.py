@@ -111,10 +111,17 @@ def print_line(line: str) -> None:
 def print_values(values: Sequence[tuple[str, float, int | None]]) -> None:
     """Print a table of metrics: name, value, global step."""
     if values:
-        table = Table("metric", Column("last value", justify="right"), Column("global step", justify="right"))
-        for name, value, step in values:
-            table.add_row(make_cell(name), f"{value:.5g}", "" if step is None else str(step))
-        Console().print(table)
+        rows = [(name, f"{value:.5g}", "" if step is None else str(step)) for name, value, step in values]
+        print_table(("metric", "last value", "global step"), rows)
+
+
+def print_table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table whose first column has names, and the others numbers."""
+    first, *others = names
+    table = Table(Column(first, overflow="fold"), *(Column(name, justify="right") for name in others))
+    for row in rows:
+        table.add_row(*map(make_cell, row))
+    Console().print(table)
 
 
 def print_checked(what: str, problems: Sequence[str], notes: Sequence[str], seconds: float) -> None:

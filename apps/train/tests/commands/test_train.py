@@ -1,3 +1,5 @@
+import csv
+import json
 import os
 import pty
 import signal
@@ -312,3 +314,49 @@ def test_a_training_that_ends_early_prints_why(train: Train, arguments: list[str
     assert "training ended early, at global step " in result.errors
     assert reason in result.errors
     assert result.output.splitlines()[0] == "DIGITS / VAE: 105,312 parameters, cpu, precision 32-true"
+
+
+def test_a_quick_try_runs_each_evaluation_once_after_five_batches_and_logs_to_no_service(
+    train: Train, tmp_path: Path
+) -> None:
+    result = train("debug=fast", "+experiment=DIGITS_VAE")
+    assert result.code == 0, result
+    entries = read_entries(find_run(tmp_path))
+    assert {entry["trainer/global_step"] for entry in entries} == {5}
+    assert {name for entry in entries for name in entry} >= METRICS | IMAGES
+    assert OmegaConf.load(find_run(tmp_path) / "config.yaml").logger == {}
+
+
+def test_overfitting_takes_one_step_in_each_epoch_and_its_loss_falls(train: Train, tmp_path: Path) -> None:
+    line = ("+experiment=DIGITS_VAE", "debug=overfit", "trainer.max_epochs=200")
+    assert train(*line).code == 0
+    first, last = read_entries(find_run(tmp_path))
+    assert (first["trainer/global_step"], last["trainer/global_step"]) == (100, 200)
+    assert last["Train/loss"] < first["Train/loss"] - 3
+    result = train(*line, "trainer.overfit_batches=0.5")
+    assert result.code == 2
+    assert "`trainer.overfit_batches`: `overfit_batches` must be an integer, got 0.5" in result.errors
+
+
+def test_a_profile_has_a_table_and_a_trace(train: Train, tmp_path: Path) -> None:
+    result = train("+experiment=DIGITS_VAE", "debug=profile", "callbacks.profile.active=1")
+    assert result.code == 0, result
+    assert "aten::addmm" in result.output
+    trace = json.loads((find_run(tmp_path) / "profile.json").read_text())
+    assert any(event.get("name") == "aten::addmm" for event in trace["traceEvents"])
+
+
+def test_any_logger_of_lightning_works_by_its_target(
+    train: Train, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = "+logger.csv={_target_:pytorch_lightning.loggers.CSVLogger,save_dir:'${run.directory}',name:csv}"
+    rate = ("+callbacks=lr_monitor", "callbacks.lr_monitor.log_every=2 iterations")
+    result = train("+experiment=DIGITS_VAE", "debug=fast", logger, *rate)
+    assert result.code == 0, result
+    (notice,) = [record.getMessage() for record in caplog.records if record.name == "frame_loggers"]
+    assert notice.startswith("CSVLogger can't show 'Images/Reconstructions' (image).")
+    with open(find_run(tmp_path) / "csv" / "version_0" / "metrics.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    rates = [(row["step"], float(row["LearningRate"])) for row in rows if row["LearningRate"]]
+    assert rates == [("2", 0.001), ("4", 0.001)]
+    assert {name for row in rows for name, value in row.items() if value} >= METRICS

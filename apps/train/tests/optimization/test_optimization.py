@@ -2,7 +2,7 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -211,11 +211,16 @@ def test_every_optimization_module_satisfies_the_contract(make: Callable[[], obj
 
 
 @pytest.mark.parametrize("make", [make_optimization, make_adversarial, make_joint])
-@pytest.mark.parametrize("overfit_batches", [0.5, 2])
-def test_overfit_batches_is_refused(make: Callable[[], OptimizationModule], overfit_batches: float) -> None:
-    with pytest.raises(ValueError, match=r"`trainer.overfit_batches` must be 0.*`trainer.limit_train_batches`"):
-        make().check_trainer(make_trainer(overfit_batches=overfit_batches))
-    make().check_trainer(make_trainer(limit_train_batches=2))
+def test_an_overfitted_optimization_trains_on_the_first_examples_alone(
+    make: Callable[[], OptimizationModule],
+) -> None:
+    optimization = make()
+    n_batches = len(optimization.train_dataloader())
+    optimization.overfit(1)
+    assert len(optimization.train_dataloader()) == 1 < n_batches
+    for wrong in (0.5, -1):
+        with pytest.raises((TypeError, ValueError), match="`overfit_batches` must be"):
+            optimization.overfit(cast(Any, wrong))
 
 
 def test_counters_are_restored_from_a_checkpoint(tmp_path: Path) -> None:

@@ -69,19 +69,9 @@ class TensorBoardLogger(LightningTensorBoardLogger):
         counters: Mapping[str, int] | None = None,
     ) -> None:
         """Log one entry without its counters; see `frame_core.EntryLogger`. The step of an entry without one is 0."""
-        writer = self.experiment
-        match log_entry.data_type:
-            case EntryType.SCALAR | EntryType.SCALARS:
-                self.log_metrics(name_numbers(name, log_entry), global_step)
-            case EntryType.IMAGE | EntryType.PLOT:
-                writer.add_image(name, make_image_tensor(log_entry), global_step)
-            case EntryType.HISTOGRAM:
-                _add_histogram(writer, name, log_entry.value, global_step)
-            case EntryType.TEXT:
-                writer.add_text(name, log_entry.value, global_step)
-            case EntryType.TABLE:
-                self._warn_about_tables()
-                writer.add_text(name, _make_markdown(log_entry.value), global_step)
+        if log_entry.data_type == EntryType.TABLE:
+            self._warn_about_tables()
+        write_entry(self.experiment, name, log_entry, global_step)
 
     @override
     @rank_zero_only
@@ -136,6 +126,22 @@ class TensorBoardLogger(LightningTensorBoardLogger):
         if not self._warned_about_tables:
             _log.warning("TensorBoard does not support tables: they are logged as text.")
         self._warned_about_tables = True
+
+
+def write_entry(writer: SummaryWriter, name: str, log_entry: LogEntry, global_step: int | None) -> None:
+    """Write an entry to an event file. A table is a text."""
+    match log_entry.data_type:
+        case EntryType.SCALAR | EntryType.SCALARS:
+            for key, value in name_numbers(name, log_entry).items():
+                writer.add_scalar(key, value, global_step)
+        case EntryType.IMAGE | EntryType.PLOT:
+            writer.add_image(name, make_image_tensor(log_entry), global_step)
+        case EntryType.HISTOGRAM:
+            _add_histogram(writer, name, log_entry.value, global_step)
+        case EntryType.TEXT:
+            writer.add_text(name, log_entry.value, global_step)
+        case EntryType.TABLE:
+            writer.add_text(name, _make_markdown(log_entry.value), global_step)
 
 
 def _add_histogram(writer: SummaryWriter, name: str, values: Tensor, global_step: int | None) -> None:

@@ -15,6 +15,7 @@ from frame_train.composition.settings import config_directory
 from frame_train.errors import CompositionError, suggest
 
 _DEFAULT_GROUPS = ("logging", "device")  # groups that have an option in `train.yaml`
+_ADDED_GROUPS = ("experiment", "debug")  # groups that have none; `debug` changes an experiment, and follows it
 
 _EVALUATION_KEYS = ("run", "weights", "allow", "evaluation", "device", "trainer", "hydra")
 
@@ -63,14 +64,15 @@ def normalize_overrides(arguments: Sequence[str]) -> list[str]:
 
     Hydra accepts ``key=value`` only for an existing key, and ``+key=value`` only for a new one. The same is true for
     groups of the defaults list. Here, ``+key=value`` works for both. So does ``trainer.key=value``, because its keys
-    are the arguments of the Trainer. ``experiment=X`` means ``+experiment=X``. Values of a sweep are quoted, and
-    so are texts with letters that are not in ASCII.
+    are the arguments of the Trainer. ``experiment=X`` means ``+experiment=X``, and ``debug=X`` means ``+debug=X``,
+    after the experiment. Values of a sweep are quoted, and so are texts with letters that are not in ASCII.
 
     >>> normalize_overrides(["experiment=MNIST_VAE", "+params.beta=1", "trainer.max_epochs=3"])
     ['+experiment=MNIST_VAE', '++params.beta=1', '++trainer.max_epochs=3']
     """
     folders = [config_directory(), *own_folders(arguments)]
-    return [_normalize(argument, folders) for argument in sorted(_quote_swept_values(arguments), key=is_override)]
+    ordered = sorted(_quote_swept_values(arguments), key=lambda word: (is_override(word), _is_debug(word)))
+    return [_normalize(argument, folders) for argument in ordered]
 
 
 def normalize_evaluation_overrides(arguments: Sequence[str]) -> list[str]:
@@ -113,6 +115,10 @@ def is_multirun(arguments: Sequence[str]) -> bool:
     return bool({"-m", "--multirun", "hydra.mode=MULTIRUN"}.intersection(arguments))
 
 
+def _is_debug(argument: str) -> bool:
+    return argument.lstrip("+").startswith("debug=")
+
+
 def _normalize(argument: str, folders: Sequence[Path]) -> str:
     match = re.fullmatch(r"(\+?)([\w./@]+)(=.*)", argument, flags=re.DOTALL)
     if match is None:
@@ -120,7 +126,7 @@ def _normalize(argument: str, folders: Sequence[Path]) -> str:
     plus, key, value = match.groups()
     group = key.partition("@")[0]
     if any((folder / group).is_dir() for folder in folders):
-        plus = "" if group in _DEFAULT_GROUPS else "+" if group == "experiment" else plus
+        plus = "" if group in _DEFAULT_GROUPS else "+" if group in _ADDED_GROUPS else plus
     elif plus or key.startswith("trainer.") or key in RENAMED_KEYS:
         plus = "++"
     return f"{plus}{key}={_quote_text(value[1:])}"

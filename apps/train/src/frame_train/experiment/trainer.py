@@ -66,6 +66,13 @@ def build_trainer(parts: Parts, **others: Any) -> Trainer:
             for option, kind in _OPTIONAL_CALLBACKS.items()
         },
     }
+    overfit_batches = given.get("overfit_batches")
+    if overfit_batches and isinstance(parts.module, OptimizationModule):
+        try:
+            parts.module.overfit(overfit_batches)
+        except (TypeError, ValueError) as error:
+            raise CompositionError(f"`trainer.overfit_batches`: {error}", "trainer.overfit_batches") from error
+        arguments["overfit_batches"] = 0.0
     if "train_for" in parts.callbacks:  # nothing else ends training
         arguments.update(max_epochs=-1, max_steps=-1, max_time=None, min_epochs=None, min_steps=None)
     try:

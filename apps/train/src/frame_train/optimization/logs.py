@@ -7,6 +7,7 @@ import torch
 from pytorch_lightning import Trainer
 
 from frame_core import EntryLogger, LogEntry, ResumableLog, name_numbers
+from frame_loggers.lightning import log_with
 from frame_train.optimization.progress import get_optimization
 
 
@@ -34,7 +35,7 @@ def truncate_logs(loggers: Sequence[Any], positions: Mapping[str, Any]) -> None:
 
 
 def log_entry(name: str, entry: LogEntry, trainer: Trainer) -> None:
-    """Pass an entry to every logger that takes entries, and to every callback that listens to them.
+    """Pass an entry to every logger, and to every callback that listens to entries.
 
     Its numbers also become metrics that Lightning's own callbacks, such as `EarlyStopping`, can monitor.
     """
@@ -42,6 +43,8 @@ def log_entry(name: str, entry: LogEntry, trainer: Trainer) -> None:
     for logger in trainer.loggers:
         if isinstance(logger, EntryLogger):
             logger.log(name, entry, trainer.global_step, get_optimization(trainer).counters)
+        else:
+            log_with(logger, name, entry, trainer.global_step)
     for callback in cast(Any, trainer).callbacks:
         if isinstance(callback, EntryListener):
             callback.on_log_entry(name, entry)

@@ -122,12 +122,16 @@ class OptimizationModule(LightningModule, ABC):
                 f"`trainer.devices={trainer.world_size}` needs at least {trainer.world_size} training examples, got "
                 f"{n_examples}."
             )
-        overfit_batches: float = cast(Any, trainer).overfit_batches
-        if overfit_batches:
-            raise ValueError(
-                f"`trainer.overfit_batches` must be 0, because it replaces the sampler of the batches, got "
-                f"{overfit_batches!r}. Set `trainer.limit_train_batches` to train on a few batches."
-            )
+
+    def overfit(self, n_batches: int) -> None:
+        """Train on the first examples alone, as many as a number of batches has; Lightning would replace the sampler.
+
+        Raises:
+            TypeError: ``n_batches`` is not an integer.
+            ValueError: ``n_batches`` is not positive.
+        """
+        n_examples = check_count("overfit_batches", n_batches) * self._sampler.batch_size
+        self._sampler.n_examples = min(n_examples, self._sampler.n_examples)
 
     def count_batches(self, n_steps: int) -> int:
         """Return the number of batches in a number of global steps, without accumulation."""
