@@ -136,7 +136,7 @@ def test_labels_of_tuples_are_found() -> None:
 
 def test_distribution_that_is_not_categorical_is_refused() -> None:
     with pytest.raises(
-        TypeError, match=r"`OneHotModel.classify` must return a `Categorical` .*, got OneHotCategorical"
+        TypeError, match=r"`OneHotModel.classify` must return a `Categorical` .*, got a OneHotCategorical"
     ):
         run_evaluation(AccuracyEvaluation("valid"), TinyOptimization(model=OneHotModel()))
 

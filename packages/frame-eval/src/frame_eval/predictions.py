@@ -58,5 +58,7 @@ def _classify(model: ClassificationModel, data: Mapping[str, Tensor], n_latent_s
     """Return the probabilities of the labels, of shape (batch, n_labels)."""
     p_y = model.classify(data, n_latent_samples)
     if not isinstance(p_y, Categorical):
-        raise TypeError(f"`{type(model).__name__}.classify` must return a `Categorical` distribution, got {p_y!r}.")
+        raise TypeError(
+            f"`{type(model).__name__}.classify` must return a `Categorical` distribution, got a {type(p_y).__name__}."
+        )
     return p_y.probs
