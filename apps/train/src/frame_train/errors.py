@@ -123,6 +123,6 @@ def _find_own_line(error: Exception) -> str:
     own = [
         f"{file}, line {line}"
         for file, line, names in calls
-        if not file.startswith(("<", *_INSTALLED)) and not names["__name__"].startswith(_OURS)
+        if not file.startswith(("<", *_INSTALLED)) and not names.get("__name__", "").startswith(_OURS)
     ]
     return own[-1] if own else ""

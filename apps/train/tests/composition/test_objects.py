@@ -96,7 +96,10 @@ def test_values_equal_those_of_hydra(node: Any) -> None:
             {"a": {"_target_": "frame_models.VariationalAutoencoderr"}},
             ["`a._target_`", "Did you mean `VariationalAutoencoder`"],
         ),
-        ({"a": {"_target_": "no_such_package.Model"}}, ["`a._target_`", "No module named 'no_such_package'"]),
+        (
+            {"a": {"_target_": "no_such_package.Model"}},
+            ["`a._target_`", "No module named 'no_such_package'. Run the command in the folder"],
+        ),
         ({"a": {"_target_": "math.pi"}}, ["`a._target_`", "must be a class or a function"]),
         ({"a": {"_target_": "os.system", "command": "true"}}, ["`a._target_`", "os.system"]),
         ({"a": {"_target_": "frame_architectures.DiagonalNormal", "zdim": 3}}, ["`a`", "Did you mean `z_dim`"]),
