@@ -35,6 +35,8 @@ def test_a_grid_ends_with_means_over_seeds_and_marks_the_best_setting(train: Tra
     result = train(*GRID, "seed=0,1", "params.beta=0.25,-1")
     assert result.code == 2
     assert result.errors.count("`beta` must be non-negative, got -1") == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+    assert [OmegaConf.load(run / "config.yaml").seed for run in list_runs(tmp_path)] == [0, 1]
     grid = find_grid(tmp_path)
     values = [read_description(run)["last"]["ELBO/Validation"] for run in list_runs(tmp_path)]
     setting, failed = json.loads((grid / "results.json").read_text())

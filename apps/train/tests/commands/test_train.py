@@ -181,18 +181,6 @@ def test_train_for_takes_precedence_over_max_epochs(train: Train, tmp_path: Path
     assert read_entries(find_run(tmp_path))[-1]["trainer/global_step"] == 25
 
 
-def test_a_grid_runs_each_job_in_its_own_directory_and_ends_with_a_table(train: Train, tmp_path: Path) -> None:
-    result = train("-m", "+experiment=DIGITS_VAE", "logging=none", "params.beta=0.25,-1,1", *TWO_STEPS)
-    assert result.code == 2
-    assert "`beta` must be non-negative, got -1" in result.errors
-    runs = sorted((tmp_path / "runs" / "DIGITS" / "VAE").iterdir())
-    assert sorted(OmegaConf.load(run / "config.yaml").params.beta for run in runs) == [0.25, 1]
-    *_, closing = result.output.split("Run directory:")
-    for text in ("params.beta=0.25", "params.beta=-1", "failed", "params.beta=1"):
-        assert text in closing
-    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
-
-
 def test_a_schedule_may_replace_a_number(train: Train, tmp_path: Path) -> None:
     schedule = "params.beta={_target_:frame_core.LinearWarmup,start:0.0,end:1.0,over:4 iterations}"
     result = train("+experiment=DIGITS_VAE", "logging=none", schedule, *TWO_STEPS)
