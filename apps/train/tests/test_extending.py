@@ -39,7 +39,7 @@ trainer:
 def project(tmp_path: Path) -> Iterator[Path]:
     """Write the project of the guide to a folder outside the workspace."""
     code = "\n\n".join(re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL))
-    (config,) = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
+    (config,) = [block for block in re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL) if "+experiment=" in block]
     (tmp_path / "my_blocks.py").write_text(code)
     experiment = tmp_path / "my_config" / "experiment" / "mine.yaml"
     experiment.parent.mkdir(parents=True)
