@@ -147,6 +147,13 @@ def test_a_run_has_its_description_its_best_value_and_the_duration_of_its_evalua
     assert (first["seconds/A/B"], last["seconds/C"]) == (0.5, 0.25)
 
 
+@pytest.mark.parametrize("tags", [["x" * 65], ["a", ""]])
+def test_tags_that_wandb_refuses_are_refused_before_anything_is_written(tags: list[str], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"`tags` must be texts of 1 to 64 characters, got '"):
+        WandbLogger("project", "name", tmp_path / "run", tags=tags)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_offline_mode_is_respected_despite_credentials(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

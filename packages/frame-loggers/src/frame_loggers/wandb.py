@@ -48,6 +48,8 @@ _MODES = ("online", "offline", "dryrun", "disabled", "shared", "run")
 
 _DESCRIPTION = ("name", "group", "job_type", "tags", "notes")
 
+_LONGEST_TAG = 64  # characters
+
 _IMAGE_SIDE = 512
 """Pixels up to which the longer side of a small image is enlarged."""
 
@@ -78,7 +80,8 @@ class WandbLogger(LightningWandbLogger):
         monitor_mode: Whether the best value is the largest (``max``) or the smallest (``min``).
 
     Raises:
-        ValueError: The credentials are malformed, or ``WANDB_MODE`` is invalid. Nothing is written.
+        ValueError: The credentials are malformed, ``WANDB_MODE`` is invalid, or a tag is empty or too long. Nothing is
+            written.
     """
 
     def __init__(
@@ -102,7 +105,14 @@ class WandbLogger(LightningWandbLogger):
         _set_wandb_environment(directory / "wandb")
         mode, self._offline_reason = _choose_mode()
         sweep_id = wandb_setup.singleton().settings.sweep_id
-        described: dict[str, Any] = dict(zip(_DESCRIPTION, (name, group or sweep_id, job_type, tags, notes)))
+        values = (
+            str(name),
+            group or sweep_id,
+            job_type,
+            _check_tags(tags or []),
+            None if notes is None else str(notes),
+        )
+        described: dict[str, Any] = dict(zip(_DESCRIPTION, values))
         super().__init__(
             entity=entity,
             project=project,
@@ -311,6 +321,19 @@ def _choose_mode() -> tuple[str, str]:
     if mode == "disabled" or _has_credentials():
         return mode, ""
     return "offline", "there are no credentials"
+
+
+def _check_tags(tags: Sequence[Any]) -> list[str]:
+    """Return tags as texts.
+
+    Raises:
+        ValueError: A tag is empty or too long, which W&B refuses.
+    """
+    texts = [str(tag) for tag in tags]
+    wrong = [text for text in texts if not 0 < len(text) <= _LONGEST_TAG]
+    if wrong:
+        raise ValueError(f"`tags` must be texts of 1 to {_LONGEST_TAG} characters, got {wrong[0]!r}.")
+    return texts
 
 
 def _has_credentials() -> bool:
