@@ -84,7 +84,7 @@ def evaluate_config(
     )
 
 
-def check_config(config: DictConfig, arguments: Sequence[str], notify: Callable[[str], None]) -> None:
+def check_statically(config: DictConfig, arguments: Sequence[str], notify: Callable[[str], None]) -> None:
     """Prepare a composed config, and check it without importing torch or Lightning.
 
     Args:
@@ -117,7 +117,7 @@ def train_config(
         resumes: Whether to resume an incomplete run of these arguments.
         callbacks: Callbacks of this process, in addition to those of the config.
     """
-    check_config(config, arguments, print_notice)
+    check_statically(config, arguments, print_notice)
     with located(config, arguments):
         if resumes or is_restarted():
             from frame_train.runs.resumption import (

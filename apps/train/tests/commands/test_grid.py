@@ -69,6 +69,14 @@ def test_a_mistake_in_one_job_is_reported_before_the_first_one_trains(train: Tra
     assert not (tmp_path / "runs").exists()
 
 
+def test_all_jobs_of_a_grid_can_be_checked_without_training(train: Train, tmp_path: Path) -> None:
+    result = train("--check", *GRID, "seed=0,1", "params.beta=1,-1")
+    assert result.code == 2, result
+    assert result.errors.count("`beta` must be non-negative, got -1") == 1
+    assert "This grid: 1 mistake" in result.output
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_range_of_values_is_refused(train: Train, tmp_path: Path) -> None:
     result = train(*GRID, "params.beta=interval(0,1)")
     assert result.code == 2

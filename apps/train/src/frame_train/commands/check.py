@@ -11,12 +11,13 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
+from frame_train.commands.grid import list_jobs
 from frame_train.composition.compose import compose_what_can_be, prepare_config
-from frame_train.composition.explanation import explain
+from frame_train.composition.explanation import explain, explained
 from frame_train.composition.objects import Composition, iterate_keys
 from frame_train.composition.options import read_options
 from frame_train.composition.origins import locate
-from frame_train.composition.overrides import own_folders
+from frame_train.composition.overrides import is_multirun, is_override, own_folders
 from frame_train.composition.settings import config_directory, recorded_environment, workspace
 from frame_train.errors import CompositionError, collected, suggest
 from frame_train.experiment.check import Findings, check_config
@@ -27,12 +28,14 @@ from frame_train.terminal import print_checked, quiet_libraries
 
 
 def check(arguments: Sequence[str], as_json: bool = False) -> int:
-    """Check the config of a command line, print the mistakes, and return the exit code.
+    """Check the config of a command line, or all jobs of a grid; print the mistakes, and return the exit code.
 
     Args:
         arguments: The command line.
         as_json: Whether to print a JSON object with lists of ``mistakes`` and ``notes``.
     """
+    if is_multirun(arguments):
+        return _report("This grid", partial(_check_grid, arguments), as_json)
     return _report("This config", partial(check_arguments, arguments), as_json)
 
 
@@ -99,6 +102,16 @@ def check_sweep(path: Path, arguments: Sequence[str] = ()) -> Findings:
         problems += find_unlogged(f"{path.name}: metric.name", metric, findings.logged)
     findings.problems = [*problems, *findings.problems]
     return findings
+
+
+def _check_grid(arguments: Sequence[str]) -> Findings:
+    """Find all mistakes in the configs of the jobs of a grid. Those of several jobs are listed once."""
+    flags = [word for word in arguments if not is_override(word)]
+    with explained(arguments):
+        jobs = list_jobs(arguments)
+    found = [check_arguments([*flags, *overrides]) for overrides in jobs]
+    notes = list(dict.fromkeys(note for findings in found for note in findings.notes))
+    return Findings([problem for findings in found for problem in findings.problems], notes)
 
 
 def _check_with_loggers(arguments: Sequence[str]) -> Findings:

@@ -14,7 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from frame_train.api import check_config, resume_run, train_config
+from frame_train.api import check_statically, resume_run, train_config
 from frame_train.commands.exit_codes import get_exit_code, run_reported
 from frame_train.commands.startup import defer_packages
 from frame_train.comparison.grid import Job, JobStatus, read_job, write_job
@@ -93,7 +93,7 @@ def check_jobs(jobs: Sequence[Sequence[str]], arguments: Sequence[str]) -> None:
     for overrides in jobs:
         line = [*flags, *overrides]
         with collected(problems), explained(line):
-            check_config(compose_config(line), line, notify=lambda notice: None)  # each job prints its own
+            check_statically(compose_config(line), line, notify=lambda notice: None)  # each job prints its own
     raise_any(problems)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from frame_train.api import check_config
+from frame_train.api import check_statically
 from frame_train.commands.exit_codes import get_exit_code
 from frame_train.composition.compose import compose_config, prepare_config
 from frame_train.composition.explanation import explained
@@ -73,7 +73,7 @@ def _check_samples(settings: Search) -> tuple[str, str, Path]:
         line = [*settings.arguments, *overrides]
         with collected(problems), explained(line):
             config = compose_config(line)
-            check_config(config, line, notify=lambda notice: None)  # each trial prints its own
+            check_statically(config, line, notify=lambda notice: None)  # each trial prints its own
     raise_any(problems)
     assert config is not None  # a parameter has at least one value
     if config.monitor.metric is None:
