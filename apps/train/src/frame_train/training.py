@@ -14,7 +14,7 @@ from pytorch_lightning import Callback, Trainer
 from torch import nn
 
 from frame_loggers.files import remove_leftovers
-from frame_train.callbacks.stopping import explain_early_end, is_stopped
+from frame_train.callbacks.ending.stopping import explain_early_end, is_stopped
 from frame_train.composition.foreign.interpolations import escape
 from frame_train.composition.settings import resolve_without_environment
 from frame_train.console import print_notice

@@ -11,8 +11,8 @@ from torch.optim import Optimizer
 from frame_core import CheckpointLogger, LogEntry, name_numbers
 from frame_train.callbacks.averaging import is_averaged_after
 from frame_train.callbacks.clocked import ClockedCallback
-from frame_train.callbacks.finiteness import is_finite
-from frame_train.callbacks.stopping import is_stopped
+from frame_train.callbacks.ending.finiteness import is_finite
+from frame_train.callbacks.ending.stopping import is_stopped
 from frame_train.data.loaders import BatchError
 from frame_train.errors import TrainingError
 from frame_train.optimization.lightning_internals import count_batches, read_position

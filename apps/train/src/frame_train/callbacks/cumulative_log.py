@@ -9,8 +9,8 @@ from torch import Tensor
 
 from frame_core import SCALARS_ENTRY, LogEntry
 from frame_train.callbacks.clocked import ClockedCallback
-from frame_train.callbacks.finiteness import check_losses
-from frame_train.callbacks.stopping import is_stopped
+from frame_train.callbacks.ending.finiteness import check_losses
+from frame_train.callbacks.ending.stopping import is_stopped
 from frame_train.distributed.collectives import Collectives, get_collectives
 from frame_train.optimization.logs import log_entry
 from frame_train.optimization.progress import read_quantities

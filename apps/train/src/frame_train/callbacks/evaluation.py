@@ -21,7 +21,7 @@ from frame_core import (
 )
 from frame_train.callbacks.averaging import averaged_weights, is_averaged_after, update_averages
 from frame_train.callbacks.clocked import ClockedCallback
-from frame_train.callbacks.stopping import is_stopped
+from frame_train.callbacks.ending.stopping import is_stopped
 from frame_train.data.loaders import DataWithWorkers
 from frame_train.distributed.collectives import get_collectives
 from frame_train.errors import EvaluationError, describe_error
