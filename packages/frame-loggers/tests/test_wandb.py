@@ -50,7 +50,7 @@ def test_every_type_is_logged(tmp_path: Path, figure: Figure, read_wandb: Read) 
     gray, rgb, plot, weights, text, table = get_history(read_wandb(tmp_path))
     (run,) = get_offline_runs(tmp_path)
     assert (gray["trainer/global_step"], gray["counters/iteration"]) == (5, 7)
-    assert (gray["Gray.width"], gray["Gray.height"]) == (510, 170), "a small image must be enlarged by a whole factor"
+    assert (gray["Gray.width"], gray["Gray.height"]) == (510, 170), "a small image must be an integer factor larger"
     assert Image.open(run / "files" / gray["Gray.path"]).getpixel((2, 0)) == 128
     assert Image.open(run / "files" / rgb["RGB.path"]).getpixel((2, 0)) == (128, 128, 128)
     assert Image.open(run / "files" / plot["Plot.path"]).getpixel((0, 0)) == (255, 0, 0, 255)

@@ -10,11 +10,11 @@ RESTART = 0.01
 
 
 class Codebook(nn.Module):
-    """Vectors, of which the nearest replaces each vector of a representation.
+    """Codes that replace the vectors of a representation: each vector by the nearest code.
 
     In train mode, each call takes a step of online k-means after the replacement: each code becomes the moving average
     of the vectors that it replaced. So no gradient trains the codes. A code that is hardly used is restarted at a
-    random vector of the batch. In the first batch, that places most codes.
+    random vector of the batch. In the first batch, restarts place most codes.
 
     With several processes, every codebook follows the batches of rank 0.
 

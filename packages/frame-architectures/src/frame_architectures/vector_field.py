@@ -16,8 +16,8 @@ class VectorField(nn.Module):
     Args:
         x_shape: Shape of one example.
         layers: Number of units in each hidden layer, such as [128, 128, 128].
-        n_labels: Number of labels, which are a third input of shape (\\*batch,); the label ``n_labels`` means that
-            there is none. None for a network without labels.
+        n_labels: Number of labels, which are a third input of shape (\\*batch,). The label ``n_labels`` stands for no
+            label. None for a network without labels.
 
     Raises:
         TypeError: A size is not an integer.

@@ -11,9 +11,9 @@ from frame_eval.conditions import check_conditions, read_conditions, sample_like
 class WassersteinDistanceEvaluation(Evaluation):
     """Squared 2-Wasserstein distance of generated examples to those of a split. It requires scipy.
 
-    It is the smallest mean squared distance of pairs, over all ways to pair both sets, and computed exactly. Two sets
-    of real examples have a distance above zero, which falls with their size. It is the floor. A conditional model is
-    given the conditions of the real examples.
+    It is the mean squared distance of pairs, one example of each set, for the pairing that makes it smallest. It is
+    exact. Two sets of real examples have a distance above zero, which falls with their size. That distance is the
+    floor. A conditional model is given the conditions of the real examples.
 
     Args:
         evaluate_on: Name of the split.

@@ -428,7 +428,7 @@ def _restore(value: Any, directory: Path) -> Any:
 
 
 def _make_image(image: Image.Image) -> wandb.Image:
-    """Enlarge a small image by a whole factor, because the page shows each pixel as one pixel."""
+    """Enlarge a small image by an integer factor, because the page shows each pixel as one pixel."""
     factor = max(1, _IMAGE_SIDE // max(image.size))
     return wandb.Image(image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST))
 

@@ -22,7 +22,7 @@ from frame_models.evidence import compute_bound_terms, compute_log_weights
 class EncoderDecoderModel(
     GenerativeModel, LatentVariableModel, ReconstructionModel, VariationalModel, ImportanceSamplingModel
 ):
-    """What methods with a posterior q(z | x), a likelihood p(x | z) and a prior p(z) share: everything but the loss.
+    """Base class of models with a posterior q(z | x), a likelihood p(x | z) and a prior p(z). It has no loss.
 
     Args:
         encoder: Posterior q(z | x), from (batch, \\*x_shape) to an event of shape (\\*z_shape,) that can

@@ -13,16 +13,16 @@ from frame_models.solvers import Heun
 class GuidedFlowMatching(GenerativeModel):
     """Flow from a source to the data of a given label, which guidance makes more typical of the label.
 
-    One network is the vector field with and without a label: in training, a label is dropped with a fixed probability.
-    Samples follow v(x, t) + guidance * (v(x, t, y) - v(x, t)). With a guidance of 1 that is the flow to the data of
-    the label; with more, samples are more typical and less diverse.
+    One network computes the vector field with and without a label: in training, a label is dropped with a fixed
+    probability. Samples follow v(x, t) + guidance * (v(x, t, y) - v(x, t)). With a guidance of 1, that is the flow to
+    the data of the label. With more, samples are more typical and less diverse.
 
     Pairs of the source and the data are independent. Optimal transport would pair each label with its own part of the
     source, which is not known when sampling.
 
     Args:
         vector_field: From x (\\*batch, \\*x_shape), t (\\*batch,) and labels y (\\*batch,) to a tensor of velocities of
-            the shape of x. The label ``n_labels`` means that there is none.
+            the shape of x. The label ``n_labels`` stands for no label.
         source: Marginal p(x_0), an event of shape (\\*x_shape,). It is not trained.
         n_labels: Number of labels.
         label_dropout: Probability of dropping a label in training.

@@ -54,8 +54,9 @@ class SimCLR(RepresentationLearningModel):
 def compute_nt_xent(z_1: Tensor, z_2: Tensor, temperature: float) -> Tensor:
     """Compute the normalized temperature-scaled cross-entropy, in nats.
 
-    For each of the 2n embeddings, it is minus the log probability of its partner, when the probabilities of the
-    2n - 1 others are the softmax of their cosine similarities divided by the temperature. It is the mean over the 2n.
+    For each of the 2n embeddings, the softmax of its cosine similarities to the 2n - 1 others, divided by the
+    temperature, assigns each of these a probability. The result is the mean over the 2n embeddings of minus the log
+    probability of the partner.
 
     Args:
         z_1: Embeddings of the first views, of shape (n, n_features).

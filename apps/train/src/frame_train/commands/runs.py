@@ -25,9 +25,9 @@ examples:
   runs status=complete params.beta=1         runs with these settings
   runs project='MNIST*' --sort ELBO/Validation
   runs --csv > runs.csv                      every run, every setting, every metric
-  runs compare RUN RUN …                     differences of their configs and metrics
-  runs clean                                 what can be removed: runs that left no checkpoint
-  runs clean status=killed --yes             remove the runs with these settings
+  runs compare RUN RUN …                     differences between their configs and metrics
+  runs clean                                 list incomplete runs without a checkpoint
+  runs clean status=killed --yes             remove the runs that pass the filters
 """
 
 

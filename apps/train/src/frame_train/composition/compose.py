@@ -28,7 +28,7 @@ from frame_train.composition.settings import config_directory, find_names_from_e
 from frame_train.errors import CompositionError
 
 DELETION = "~evaluation."
-"""Prefix of an argument of `evaluate` that removes an evaluation, also one of the run, which Hydra does not know."""
+"""Prefix of an argument of `evaluate` that removes an evaluation, including one from the stored config."""
 
 _CHOICE = re.compile(r"\+?[\w/@]+=[\w/]+")
 NOT_HYDRAS_OWN = (AssertionError, OSError, RecursionError, ValueError, YAMLError)

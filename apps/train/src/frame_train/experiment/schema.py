@@ -35,7 +35,7 @@ def make_schema(folders: Sequence[Path]) -> dict[str, Any]:
     """Make the JSON Schema of an experiment file.
 
     Args:
-        folders: The config folders. Every class that their files name is included, besides the public ones of our
+        folders: The config folders. The schema has the classes that their files name, and the public classes of our
             packages.
     """
     targets = sorted({_TRAINER, *_list_public(), *(name for folder in folders for name in _find_targets(folder))})

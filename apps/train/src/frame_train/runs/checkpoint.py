@@ -50,7 +50,7 @@ def check_weights(module: LightningModule, path: Path) -> None:
     """Check that the weights of a checkpoint fit the module that resumes from it, if it needs all of them.
 
     Raises:
-        CompositionError: They do not, for example because a size in the config was edited.
+        CompositionError: The weights do not fit, for example because a size in the config was edited.
     """
     misfits = find_misfits(module, _load(path)["state_dict"]) if module.strict_loading else {}
     if misfits:

@@ -22,15 +22,15 @@ from frame_train.errors import CompositionError, TrainingError
 from frame_train.files import made_folder
 from frame_train.search.file import Search
 
-_GRACE = 60  # seconds without a sign of life after which a trial counts as killed
-_HEARTBEAT = 10  # seconds between two signs of life
+_GRACE = 60  # seconds without a heartbeat after which a trial counts as killed
+_HEARTBEAT = 10  # seconds between two heartbeats
 _MAX_RETRIES = 3  # of a trial whose process is killed
 _PATIENCE = 60.0  # seconds that a process waits for another one to write a SQLite file
 _DEFINITION = "search"
 
 
 class FailedTrialError(Exception):
-    """A trial has failed, and its error has been reported. The search continues."""
+    """Trial that has failed and whose error has been reported; the search continues."""
 
 
 def open_study(search: Search, folder: Path, mode: str, definition: Mapping[str, Any]) -> optuna.Study:

@@ -22,7 +22,7 @@ from frame_train.search.study import FailedTrialError, list_done
 
 
 class StoppedTrialError(Exception):
-    """A signal has stopped the run of a trial. The search ends.
+    """Trial whose run was stopped by a signal, which ends the search.
 
     Args:
         number: The number of the trial.

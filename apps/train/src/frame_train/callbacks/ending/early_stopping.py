@@ -36,7 +36,7 @@ class EarlyStopping(callbacks.EarlyStopping):
             check_early_stopping(self, trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Compare nothing."""
+        """Skip the comparison that Lightning makes after each epoch."""
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "is_new": self._is_new}

@@ -21,8 +21,8 @@ def initialize_model(model: nn.Module, config: DictConfig) -> list[str]:
         A line with the number of weights, and those that do not fit; empty without `initialize_from`.
 
     Raises:
-        CompositionError: The run does not exist. Or with `initialize_strictly`, a weight does not fit; without it, none
-            fits.
+        CompositionError: The run does not exist, a weight does not fit (with `initialize_strictly`), or no weight fits
+            (without it).
     """
     where = config.initialize_from
     if where is None:
