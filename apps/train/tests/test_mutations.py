@@ -87,6 +87,7 @@ def use(run: Path) -> list[str]:
 )
 def test_a_changed_run_directory_leads_nowhere(
     evaluate: Callable[..., Any],
+    runs: Callable[..., Any],
     light: Path,
     tmp_path: Path,
     outside: Path,
@@ -103,6 +104,7 @@ def test_a_changed_run_directory_leads_nowhere(
     with limited(), Watch(run, outside) as watch:
         said = use(run)
         commands = [evaluate("run=."), evaluate("--diff", str(light), str(run))]
+        commands += [runs("--root", str(run.parent), *flags) for flags in ([], ["--csv"])]
     run.chmod(0o755)
     assert watch.found == [], mutation.changes
     assert describe(outside) == before, mutation.changes

@@ -66,6 +66,20 @@ def test_json_and_csv_have_every_run_and_every_metric(run: Command) -> None:
     assert complete["directory"] == row["directory"]
 
 
+def test_what_a_run_says_reaches_the_terminal_as_text(run: Command, root: Path) -> None:
+    hostile = "[/red]\x1b[2J"
+    for name in ("complete", "killed", "empty"):
+        path = root / "DIGITS" / "VAE" / name / "run.json"
+        changes = {"project": hostile, "params": {hostile: name + hostile}, "monitor": {"metric": hostile}}
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes, "best": {hostile: 1.0}}))
+    shutil.rmtree(root / "DIGITS" / "VAE" / "damaged")
+    for flags in ([], ["--csv"], ["--json"], ["--sort", hostile]):
+        code, output, errors = run(*flags)
+        assert (code, errors) == (0, "")
+        assert "[/red]" in output
+        assert all(character.isprintable() or character == "\n" for character in output)
+
+
 def test_no_run_is_removed_without_consent(run: Command, root: Path) -> None:
     before = sorted(root.rglob("*"))
     code, output, errors = run("clean")
@@ -84,6 +98,18 @@ def test_only_runs_without_a_checkpoint_are_removed_by_default(run: Command, roo
 def test_the_runs_that_pass_a_filter_are_removed_with_their_empty_parents(run: Command, root: Path) -> None:
     assert run("clean", "project=DIGITS", "--yes")[0] == 0
     assert list(root.iterdir()) == []
+
+
+def test_a_folder_that_is_no_run_directory_is_not_removed(run: Command, root: Path) -> None:
+    project = root / "project"
+    (project / "src").mkdir(parents=True)
+    for folder in (root, project):
+        (folder / "run.json").write_text("{}")
+    assert run("clean", "--yes")[0] == 0
+    assert (project / "src").is_dir()
+    assert (root / "DIGITS" / "VAE" / "complete" / "run.json").is_file()
+    code, _, errors = run("clean", "--yes", "--root", str(project))
+    assert (code, errors) == (0, f"There is nothing to remove below {str(project)!r}.\n")
 
 
 def test_a_run_in_training_is_not_removed(run: Command, root: Path) -> None:
@@ -113,6 +139,16 @@ def test_runs_are_compared_by_what_differs(run: Command, root: Path) -> None:
     assert "B - A" not in output
 
 
+def test_a_difference_of_numbers_beyond_any_float_is_infinite(run: Command, root: Path) -> None:
+    folder = root / "DIGITS" / "VAE"
+    for name, number in (("complete", 1), ("killed", 10**400)):
+        with (folder / name / "config.yaml").open("a") as file:
+            file.write(f"planted: {number}\n")
+    code, output, _ = run("compare", str(folder / "complete"), str(folder / "killed"))
+    assert code == 0
+    assert "+inf" in output
+
+
 def test_a_page_shows_the_curves_and_pictures_of_several_runs(run: Command, root: Path, tmp_path: Path) -> None:
     folder = root / "DIGITS" / "VAE"
     for name in ("complete", "killed"):
@@ -139,6 +175,11 @@ def test_a_page_shows_the_curves_and_pictures_of_several_runs(run: Command, root
         (["stat=complete"], "No run has the setting `stat`. Did you mean `status`?"),
         (["--sort", "ELBO/Val"], "`--sort`: no run has `ELBO/Val`. Did you mean `ELBO/Validation`?"),
         (["compare", "x"], "`compare` needs at least two runs, got 1."),
+        (
+            ["compare", "x", "y", "--page", "config.yaml"],
+            "`--page` must be a file that ends in `.html`, got 'config.yaml'.",
+        ),
+        (["compare", "x", "y", "--page", "."], "`--page` must be a file that ends in `.html`, got '.'."),
         (["--root", "/nowhere/at/all"], "There is no folder '/nowhere/at/all'. `--root` names the folder of the runs."),
     ],
     ids=" ".join,

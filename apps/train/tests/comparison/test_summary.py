@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -29,6 +30,8 @@ def write(directory: Path, **changes: Any) -> Path:
     directory.mkdir(parents=True)
     description = {key: value for key, value in {**DESCRIPTION, **changes}.items() if value is not None}
     (directory / "run.json").write_text(json.dumps(description))
+    for name in ("config.yaml", "overrides.yaml"):
+        (directory / name).touch()
     return directory
 
 
@@ -81,7 +84,7 @@ def test_a_run_with_an_unreadable_description_is_damaged(tmp_path: Path, text: s
     assert read_summary(directory) == Summary(directory, "P", "N", "damaged")
 
 
-@pytest.mark.parametrize("wrong", [None, 1, [1], "x", {"a": "b"}, {"a": None}], ids=repr)
+@pytest.mark.parametrize("wrong", [None, 1, [1], "x", {"a": "b"}, {"a": None}, {"a": 10**400}, "0001-01-01"], ids=repr)
 @pytest.mark.parametrize("key", ["last", "best", "params", "monitor", "command", "started", "ended", "complete"])
 def test_a_wrong_value_in_a_description_is_not_fatal(tmp_path: Path, key: str, wrong: Any) -> None:
     directory = write(tmp_path / "run")
@@ -105,6 +108,27 @@ def test_run_directories_are_found_at_any_depth_up_to_three_without_links(tmp_pa
     assert list(iterate_directories(tmp_path / "root")) == [deep]
     assert list(iterate_directories(tmp_path / "root" / "P" / "N")) == [deep, tmp_path / "root/P/N/x/too deep"]
     assert list(iterate_directories(outside)) == [outside]
+
+
+def test_a_folder_of_another_program_with_a_run_json_is_no_run_directory(tmp_path: Path) -> None:
+    run = write(tmp_path / "P" / "N" / "time")
+    for folder in (tmp_path, tmp_path / "P"):
+        (folder / "run.json").write_text('{"scripts": {}}')
+    assert list(iterate_directories(tmp_path)) == [run]
+
+
+def test_no_link_of_a_run_is_followed(tmp_path: Path) -> None:
+    run = write(tmp_path / "run", last=None, best=None, params=None)
+    (tmp_path / "secret.yaml").write_text("params: {password: secret}")
+    (tmp_path / "secret.jsonl").write_text('{"secret": 1.0}')
+    for name, target in (("config.yaml", "secret.yaml"), ("metrics.jsonl", "secret.jsonl"), ("overrides.yaml", "pipe")):
+        (run / name).unlink(missing_ok=True)
+        (run / name).symlink_to(tmp_path / target)
+    os.mkfifo(tmp_path / "pipe")
+    assert "secret" not in str(read_summary(run))
+    (run / "config.yaml").unlink()
+    (run / "config.yaml").symlink_to("/dev/zero")
+    assert read_summary(run).last == {}
 
 
 def test_a_nested_mapping_is_flattened_to_dotted_keys() -> None:

@@ -82,9 +82,6 @@ def test_evaluations_follow_a_counter_of_the_procedure(project: Project, result:
     assert list(steps) == [2, 4, 6, 7]
 
 
-def test_a_resumed_run_ends_as_an_uninterrupted_one(project: Project, result: Result) -> None: ...
-
-
 def test_an_interrupted_run_ends_with_the_weights_and_optimizers_of_an_uninterrupted_one(
     project: Project, result: Result
 ) -> None:

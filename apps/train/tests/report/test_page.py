@@ -310,7 +310,7 @@ def test_lines_that_are_not_entries_do_not_break_the_page(line: str, tmp_path: P
         "x" * 50_000, {"edges": [0, 1], "counts": [10**300], "non_finite": 0},
         {"edges": [], "counts": [], "non_finite": 0}, {"edges": [0, "NaN"], "counts": [1], "non_finite": 0},
         {"edges": [2, 1], "counts": [-1], "non_finite": 0}, {"edges": 3, "counts": [1], "non_finite": "x"},
-        "images/none.png", "images/../run.json",
+        "images/none.png", "images/../run.json", "0001-01-01", "9999-12-31T23:59:59",
     ],
     ids=lambda value: str(value)[:40],
 )  # fmt: skip

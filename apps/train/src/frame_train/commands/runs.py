@@ -15,7 +15,7 @@ from frame_train.commands.output import forgiving_output
 from frame_train.comparison.removal import list_removable, measure, remove
 from frame_train.comparison.selection import select, sort
 from frame_train.comparison.summary import Summary, iterate_directories, read_summary
-from frame_train.console import print_error, print_notice
+from frame_train.console import make_printable, print_error, print_notice
 from frame_train.errors import CompositionError
 from frame_train.runs.location import read_device
 
@@ -139,11 +139,15 @@ def _without_non_finite(value: Any) -> Any:
 
 
 def _write_csv(runs: Sequence[Summary]) -> None:
-    rows = [_flatten(run) for run in runs]
+    rows = [{make_printable(name): _write_cell(value) for name, value in _flatten(run).items()} for run in runs]
     names = list(dict.fromkeys(name for row in rows for name in row))
     writer = csv.DictWriter(sys.stdout, names or ["directory"], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
+
+
+def _write_cell(value: Any) -> str:
+    return "" if value is None else make_printable(str(value))
 
 
 def _flatten(run: Summary) -> dict[str, Any]:
@@ -155,6 +159,8 @@ def _flatten(run: Summary) -> dict[str, Any]:
 def _compare(flags: argparse.Namespace) -> None:
     if len(flags.run) < 2:
         raise CompositionError(f"`compare` needs at least two runs, got {len(flags.run)}.")
+    if flags.page is not None and flags.page.suffix != ".html":
+        raise CompositionError(f"`--page` must be a file that ends in `.html`, got {str(flags.page)!r}.")
     from frame_train.comparison.difference import compare_runs  # torch is imported only where needed
     from frame_train.terminal import print_differences
 
@@ -179,8 +185,8 @@ def _clean(flags: argparse.Namespace) -> int:
         return 0
     failures = 0
     for run in removable:
-        megabytes = measure(run.directory) / 1e6
         try:
+            megabytes = measure(run.directory) / 1e6
             if flags.yes:
                 remove(run.directory, root)
         except (OSError, CompositionError) as error:

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from omegaconf import OmegaConf
 
+from frame_loggers.metrics_file import as_number
 from frame_train.comparison.summary import flatten
 from frame_train.runs.location import locate
 from frame_train.runs.metrics import read_last
@@ -60,8 +61,8 @@ def _compare(runs: Sequence[Mapping[str, Any]]) -> Rows:
 
 
 def _subtract(first: Any, second: Any) -> str:
-    numbers = [value for value in (first, second) if isinstance(value, int | float) and not isinstance(value, bool)]
-    return f"{numbers[1] - numbers[0]:+.5g}" if len(numbers) == 2 else ""
+    numbers = as_number(first), as_number(second)
+    return "" if numbers[0] is None or numbers[1] is None else f"{numbers[1] - numbers[0]:+.5g}"
 
 
 def _format(value: Any) -> str:

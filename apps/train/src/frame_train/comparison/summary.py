@@ -7,14 +7,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from frame_loggers.metrics_file import as_number
 from frame_train.errors import CompositionError
 from frame_train.runs.directory import is_claimed, read_description
 from frame_train.runs.metrics import read_best, read_last
-from frame_train.runs.record import read_record
+from frame_train.runs.record import parse_time, read_record
 
 Status = Literal["complete", "running", "stopped", "killed", "damaged"]
 
 _DEPTH = 3  # of a run directory below the root: project, name, time
+_MARKS = {"config.yaml", "overrides.yaml", "run.json"}  # another program's folder can have one of them
 _NOT_SETTINGS = ("run.", "device", "logging", "logger", "params.", "seed", "experiment", "hydra")
 
 
@@ -49,14 +51,17 @@ class Summary:
 
 
 def iterate_directories(root: Path) -> Iterator[Path]:
-    """Yield the run directories in the root of all runs, or in the folder of a project or a name. Links are skipped."""
+    """Yield the run directories in the root of all runs, or in the folder of a project or a name.
+
+    Links are skipped, and a folder that is not a run directory is only searched, even if it has a ``run.json``.
+    """
     folders = [root]
     for _ in range(_DEPTH + 1):
         below: list[Path] = []
         for folder in folders:
             with os.scandir(folder) as entries:
                 found = sorted(entries, key=lambda entry: entry.name)
-            if any(entry.name == "run.json" for entry in found):
+            if _MARKS.issubset(entry.name for entry in found):
                 yield folder
             else:
                 below += [Path(entry) for entry in found if entry.is_dir(follow_symlinks=False)]
@@ -83,7 +88,7 @@ def read_summary(directory: Path) -> Summary:
         last = read_last(record.metrics)
         best = read_best(record.metrics, str(monitor.get("metric")), str(monitor.get("mode")))
     metric = monitor.get("metric")
-    started, ended = (_parse_time(description.get(key)) for key in ("started", "ended"))
+    started, ended = (parse_time(description.get(key)) for key in ("started", "ended"))
     return Summary(
         directory,
         str(description.get("project", directory.parent.parent.name)),
@@ -129,12 +134,4 @@ def _as_mapping(value: Any) -> Mapping[str, Any]:
 
 def _as_metrics(value: Any) -> dict[str, float]:
     numbers = _as_mapping(value).items()
-    return {name: float(number) for name, number in numbers if isinstance(number, int | float)}
-
-
-def _parse_time(value: Any) -> datetime | None:
-    try:
-        time = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return None
-    return time if time.tzinfo else time.astimezone()
+    return {name: number for name, value in numbers if (number := as_number(value)) is not None}

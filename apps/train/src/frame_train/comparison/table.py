@@ -19,7 +19,7 @@ def print_runs(runs: Sequence[Summary], root: Path) -> None:
         *(Column(title, no_wrap=True) for title in ("run", "status", "took")),
         Column("settings", overflow="fold"),
         *metric,
-        Column(best, justify="right", overflow="fold"),
+        Column(make_cell(best), justify="right", overflow="fold"),
         Column("last", justify="right", no_wrap=True),
         box=None,
         padding=(0, 2, 0, 0),

@@ -16,7 +16,7 @@ from frame_train.report.drawing import draw_histogram
 from frame_train.report.rendering import write_page
 from frame_train.report.scale import format_duration, format_number
 from frame_train.report.series import group
-from frame_train.runs.record import Picture, Point, Record, read_record
+from frame_train.runs.record import Picture, Point, Record, parse_time, read_record
 
 _N_PICTURES = 4
 _MAX_ROWS = 100
@@ -74,7 +74,7 @@ def _name_run(record: Record) -> str:
 
 def _list_facts(record: Record) -> dict[str, str]:
     run = record.description
-    started = _parse_time(run.get("started"))
+    started = parse_time(run.get("started"))
     counters = {
         name.replace("_", " ").capitalize() + "s": f"{count:,}"
         for name, count in record.counters.items()
@@ -97,16 +97,9 @@ def _list_folders(directory: Path) -> dict[str, str]:
     return {folder: text for folder, text in folders.items() if (directory / folder).is_dir()}
 
 
-def _parse_time(value: Any) -> datetime | None:
-    try:
-        return datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return None
-
-
 def _measure_duration(record: Record, started: datetime | None) -> str:
     """Return the duration of a run. Without a start or an end in ``run.json``, use the first or the last entry."""
-    ended = _parse_time(record.description.get("ended"))
+    ended = parse_time(record.description.get("ended"))
     first = started.timestamp() if started else record.first_time
     last = ended.timestamp() if ended else record.last_time
     if first is None or last is None:

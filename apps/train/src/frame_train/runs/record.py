@@ -2,11 +2,13 @@
 
 import json
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from omegaconf import OmegaConf
 
+from frame_loggers.files import open_regular
 from frame_loggers.metrics_file import (
     Histogram,
     MetricsFile,
@@ -125,6 +127,15 @@ def read_metrics(directory: Path) -> "pd.DataFrame":
     return pd.DataFrame([{make_printable(name): value for name, value in line.items()} for line in lines])
 
 
+def parse_time(value: Any) -> datetime | None:
+    """Read a time of ``run.json``, which is local if it has no zone; return None if it is damaged."""
+    try:
+        time = datetime.fromisoformat(value)
+        return time if time.tzinfo else time.astimezone()
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
 def _find_pictures(record: Record) -> None:
     """Add images that no line names. Their file names contain the name and the step."""
     known = {picture.path for pictures in record.pictures.values() for picture in pictures}
@@ -136,7 +147,8 @@ def _find_pictures(record: Record) -> None:
 
 def _read_text(path: Path) -> str | None:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        with open(path, encoding="utf-8", errors="replace", opener=open_regular) as file:
+            return file.read()
     except OSError:
         return None
 

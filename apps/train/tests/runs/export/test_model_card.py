@@ -2,10 +2,12 @@ import re
 import runpy
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import yaml
+from omegaconf import OmegaConf
 
 from frame_train import CompositionError, load_run
 
@@ -40,9 +42,25 @@ def test_texts_of_a_run_have_no_meaning_in_the_card(trained: Path, tmp_path: Pat
     copy = Path(shutil.copytree(trained, tmp_path / "run"))
     with (copy / "metrics.jsonl").open("a") as file:
         file.write('{"trainer/global_step": 9, "a|b\\n# <script>": 1.0}\n')
+    config = OmegaConf.load(copy / "config.yaml")
+    config.seed = "1\n\n# <script>"
+    OmegaConf.save(config, copy / "config.yaml")
     load_run(copy).export_repository(tmp_path / "vae")
     card = (tmp_path / "vae" / "README.md").read_text()
+    assert "with seed 1  \\# \\<script\\>\n" in card
     assert "| a\\|b \\# \\<script\\> | 1 |" in card
+
+
+@pytest.mark.parametrize("wrong", [None, 5, [1], {}, "${nowhere}"], ids=repr)
+def test_a_config_without_the_words_of_a_card_has_a_card_too(trained: Path, tmp_path: Path, wrong: Any) -> None:
+    copy = Path(shutil.copytree(trained, tmp_path / "run"))
+    config = OmegaConf.load(copy / "config.yaml")
+    for key in ("monitor", "seed"):
+        config[key] = wrong
+    config.run = {}
+    OmegaConf.save(config, copy / "config.yaml")
+    load_run(copy).export_repository(tmp_path / "vae")
+    assert "| ELBO/Validation |" in (tmp_path / "vae" / "README.md").read_text()
 
 
 def test_a_folder_with_files_is_left_alone(trained: Path, tmp_path: Path) -> None:

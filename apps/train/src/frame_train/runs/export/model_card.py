@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
 from frame_loggers.files import replace_text
@@ -32,6 +33,7 @@ def write_repository(model: nn.Module, config: DictConfig, directory: Path, glob
     Raises:
         CompositionError: The folder is not empty, or can't be written.
     """
+    record = read_record(directory)
     try:
         with made_folder(folder):
             if any(folder.iterdir()):
@@ -39,15 +41,14 @@ def write_repository(model: nn.Module, config: DictConfig, directory: Path, glob
             lines = export_model(model, config, folder / WEIGHTS, name=WEIGHTS)
             replace_text(folder / "load.py", lines + "\n")
             replace_text(folder / "config.yaml", (directory / "config.yaml").read_text(encoding="utf-8"))
-            replace_text(folder / "README.md", _write_card(model, config, read_record(directory), global_step, lines))
+            replace_text(folder / "README.md", _write_card(model, config, record, global_step, lines))
     except OSError as error:
         raise CompositionError(f"`folder`: {str(folder)!r} can't be written: {error.strerror}.") from error
 
 
 def _write_card(model: nn.Module, config: DictConfig, record: Record, global_step: int, lines: str) -> str:
-    name = _escape(f"{config.run.project} / {config.run.name}")
-    settings = cast(dict[str, Any], OmegaConf.to_container(config.params, resolve=False)) if "params" in config else {}
-    versions = record.description.get("versions")
+    name = _escape(f"{_select(config, 'run.project')} / {_select(config, 'run.name')}")
+    settings, versions = _as_mapping(record.config.get("params")), _as_mapping(record.description.get("versions"))
     return "\n".join(
         [
             "---",
@@ -61,8 +62,8 @@ def _write_card(model: nn.Module, config: DictConfig, record: Record, global_ste
             "",
             f"- parameters: {sum(parameter.numel() for parameter in model.parameters()):,}",
             f"- training data: {_describe_data(config)}",
-            f"- trained for {global_step:,} steps, with seed {config.get('seed')}",
-            f"- trained with {_describe_versions(versions if isinstance(versions, Mapping) else {})}",
+            f"- trained for {global_step:,} steps, with seed {_escape(str(_select(config, 'seed')))}",
+            f"- trained with {_describe_versions(versions)}",
             "",
             *_write_table(
                 "Hyper-parameters", ("name", "value"), [(key, str(value)) for key, value in settings.items()]
@@ -80,6 +81,18 @@ def _write_card(model: nn.Module, config: DictConfig, record: Record, global_ste
     )
 
 
+def _select(config: DictConfig, key: str) -> Any:
+    """Return a value of the config; None if it has none, because the run may be somebody else's."""
+    try:
+        return OmegaConf.select(config, key, throw_on_resolution_failure=False)
+    except OmegaConfBaseException:  # the parent of the key is not a mapping
+        return None
+
+
+def _as_mapping(value: Any) -> Mapping[str, Any]:
+    return cast(dict[str, Any], value) if isinstance(value, dict) else {}
+
+
 def _describe(model: nn.Module) -> str:
     """Return the first paragraph of the docstring of a model's class."""
     return (inspect.getdoc(type(model)) or type(model).__name__).partition("\n\n")[0].replace("\n", " ")
@@ -87,7 +100,7 @@ def _describe(model: nn.Module) -> str:
 
 def _describe_data(config: DictConfig) -> str:
     """Name the classes of the splits that the config describes."""
-    data = OmegaConf.select(config, "optimization.data", throw_on_resolution_failure=False)
+    data = _select(config, "optimization.data")
     splits = data.values() if isinstance(data, DictConfig) else ()
     targets = dict.fromkeys(str(split.get("_target_")) for split in splits if isinstance(split, DictConfig))
     return ", ".join(map(_escape, targets)) or "see `config.yaml`"
@@ -99,7 +112,8 @@ def _describe_versions(versions: Mapping[str, Any]) -> str:
 
 
 def _list_metrics(config: DictConfig, record: Record) -> list[tuple[str, ...]]:
-    best = read_best(record.metrics, str(config.monitor.metric), str(config.monitor.mode))
+    monitor, mode = (str(_select(config, f"monitor.{key}")) for key in ("metric", "mode"))
+    best = read_best(record.metrics, monitor, mode)
     last = read_last(record.metrics)
     return [(name, f"{last[name]:.5g}", f"{best[name]:.5g}" if name in best else "") for name in sorted(last)]
 
