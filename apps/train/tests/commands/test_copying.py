@@ -40,6 +40,26 @@ def test_an_existing_file_is_not_overwritten_and_nothing_else_is_written(tmp_pat
     assert [path.read_text() for path in tmp_path.rglob("*.yaml")] == ["mine"]
 
 
+def test_a_dangling_link_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "my_DIGITS_VAE.yaml").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(CompositionError, match=r"my_DIGITS_VAE.yaml' exists\."):
+        copy_experiment("DIGITS_VAE", tmp_path, [config_directory()])
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize(
+    "entry", ["override /hydra/launcher: basic", "optional /model: nowhere", "optional /model: VAE"]
+)
+def test_an_option_without_a_file_keeps_its_name(entry: str, tmp_path: Path) -> None:
+    (tmp_path / "own" / "experiment").mkdir(parents=True)
+    text = f"# @package _global_\ndefaults:\n  - /data: Digits\n  - {entry}\n  - _self_\n"
+    (tmp_path / "own" / "experiment" / "own.yaml").write_text(text)
+    copy_experiment("own", tmp_path / "copy", [tmp_path / "own", config_directory()])
+    copied = (tmp_path / "copy" / "experiment" / "my_own.yaml").read_text()
+    assert copied == text.replace("Digits", "my_Digits").replace(" VAE", " my_VAE")
+
+
 def test_an_unknown_experiment_and_an_unwritable_folder_are_reported(tmp_path: Path) -> None:
     with pytest.raises(CompositionError, match=r"no experiment `DIGITS_VE`. Did you mean `DIGITS_VAE`\?"):
         copy_experiment("DIGITS_VE", tmp_path, [config_directory()])

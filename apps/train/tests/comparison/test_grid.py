@@ -83,6 +83,7 @@ def test_results_are_written_as_json_and_csv(tmp_path: Path) -> None:
 def test_jobs_are_read_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     for number in (10, 2, 0):
         write_job(tmp_path, number, make_job(number, 0, loss=math.inf))
+    (tmp_path / "job-1 (copy).json").touch()  # of a file manager
     assert [job.overrides[-1] for job in read_jobs(tmp_path)] == [f"params.beta={beta}" for beta in (0, 2, 10)]
 
 

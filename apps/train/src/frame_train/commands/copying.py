@@ -1,5 +1,6 @@
 """The flag `--copy`: an experiment and the options that it refers to, as files of the user's own."""
 
+import os
 import re
 import shlex
 from collections.abc import Iterator
@@ -10,7 +11,9 @@ from frame_train.console import print_notice
 from frame_train.errors import CompositionError, suggest
 
 _PREFIX = "my_"  # Hydra would choose the shipped option of the same name
-_ENTRY = re.compile(r"^(  - (?:override )?)(?:/?([\w/]+)(@[\w.]+)?: *)?(\[[^\]]*\]|[\w.]+)(?=\s|$)", re.MULTILINE)
+_ENTRY = re.compile(
+    r"^(  - (?:(?:override|optional) )*)(?:/?([\w/]+)(@[\w.]+)?: *)?(\[[^\]]*\]|[\w.]+)(?=\s|$)", re.MULTILINE
+)
 
 
 def copy_experiment(name: str, folder: Path, sources: list[Path]) -> None:
@@ -29,7 +32,7 @@ def copy_experiment(name: str, folder: Path, sources: list[Path]) -> None:
         raise CompositionError(f"There is no experiment `{name}`.{suggest(name, options)}")
     texts: dict[Path, str] = {}
     _collect("experiment", name, sources, texts)
-    existing = [str(folder / path) for path in texts if (folder / path).exists()]
+    existing = [str(folder / path) for path in texts if os.path.lexists(folder / path)]
     if existing:
         raise CompositionError(f"`--copy`: {existing[0]!r} exists. Remove it, or name another folder.")
     command = f"+experiment={_PREFIX}{name} --config-dir={shlex.quote(str(folder))}"
@@ -48,12 +51,17 @@ def _collect(group: str, name: str, sources: list[Path], texts: dict[Path, str])
     path = Path(group, f"{_PREFIX}{name}.yaml")
     if path in texts:
         return
-    file = next(source / group / f"{name}.yaml" for source in sources if (source / group / f"{name}.yaml").is_file())
-    text = file.read_text(encoding="utf-8")
+    text = next(_iterate_files(group, name, sources)).read_text(encoding="utf-8")
     head, defaults, body = _split(text)
-    texts[path] = head + _ENTRY.sub(lambda entry: _rename(entry, group), defaults) + body
+    texts[path] = head + _ENTRY.sub(lambda entry: _rename(entry, group, sources), defaults) + body
     for other_group, other in _iterate_entries(defaults, group):
-        _collect(other_group, other, sources, texts)
+        if any(_iterate_files(other_group, other, sources)):
+            _collect(other_group, other, sources, texts)
+
+
+def _iterate_files(group: str, name: str, sources: list[Path]) -> Iterator[Path]:
+    """Yield the files of an option, which has none if it is one of Hydra's own or `optional`."""
+    yield from filter(Path.is_file, (source / group / f"{name}.yaml" for source in sources))
 
 
 def _split(text: str) -> tuple[str, str, str]:
@@ -69,7 +77,11 @@ def _iterate_entries(defaults: str, group: str) -> Iterator[tuple[str, str]]:
                 yield other_group or group, name
 
 
-def _rename(entry: re.Match[str], group: str) -> str:
+def _rename(entry: re.Match[str], group: str, sources: list[Path]) -> str:
     start, other_group, package, names = entry.groups()
-    renamed = re.sub(r"[\w.]+", lambda name: name[0] if name[0] in ("_self_", "null") else _PREFIX + name[0], names)
+
+    def rename(name: re.Match[str]) -> str:
+        return _PREFIX + name[0] if any(_iterate_files(other_group or group, name[0], sources)) else name[0]
+
+    renamed = re.sub(r"[\w.]+", rename, names)
     return f"{start}{'' if other_group is None else f'/{other_group}{package or str()}: '}{renamed}"

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -135,7 +136,8 @@ def read_job(folder: Path, number: int) -> Job | None:
 
 def read_jobs(folder: Path) -> list[Job]:
     """Read the results of all jobs that have started, in the order of their numbers."""
-    numbers = sorted(int(path.stem.removeprefix("job-")) for path in folder.glob("job-*.json"))
+    names = (re.fullmatch(r"job-(\d+)\.json", path.name) for path in folder.iterdir())
+    numbers = sorted(int(name[1]) for name in names if name)
     return [job for number in numbers if (job := read_job(folder, number))]
 
 
