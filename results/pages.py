@@ -114,7 +114,7 @@ def format_result(row: Row, measurement: Measurement | None) -> str:
 def _format_section(name: str, row: Row, measurement: Measurement | None) -> str:
     parts = [f"## {name}", f"```\n{' '.join(['uv run train', *row.arguments])}\n```", row.note.strip()]
     if measurement is None:
-        parts.append(f"This row was not run. A run takes about {row.minutes:g} CPU minutes.")
+        parts.append(f"This row was not run. A run takes about {row.minutes:g} min of CPU time.")
     else:
         parts.append(_format_measurement(row, measurement))
         if row.picture is not None:
@@ -129,6 +129,6 @@ def _format_measurement(row: Row, measurement: Measurement) -> str:
     lines = [
         f"- {row.metric} of the seeds 0 to {row.seeds - 1}: {values} {row.unit}".rstrip(),
         f"- trained by commit {', '.join(f'`{commit}`' for commit in measurement.commits)} on {measurement.date}",
-        f"- {measurement.machine}, torch {measurement.torch}; a run takes about {row.minutes:g} CPU minutes",
+        f"- {measurement.machine}, torch {measurement.torch}; a run takes about {row.minutes:g} min of CPU time",
     ]
     return "\n".join(lines)

@@ -116,7 +116,7 @@ def describe_error(error: Exception) -> str:
 
 
 def _find_own_line(error: Exception) -> str:
-    """Return the innermost line of code of an error that is neither ours nor a library's; empty if there is none."""
+    """Return the innermost line of the user's own code in the traceback of an error; empty without such a line."""
     calls = [
         (frame.f_code.co_filename, line, frame.f_globals) for frame, line in traceback.walk_tb(error.__traceback__)
     ]

@@ -20,8 +20,8 @@ class ImportanceWeightedAutoencoder(EncoderDecoderModel):
     The loss is -E[log 1/n sum_i w_i] with the weights w_i = p(x, z_i) / q(z_i | x) of n samples z_i ~ q(z | x). With
     one sample it is the negative evidence lower bound. The bound increases to log p(x) with the number of samples.
 
-    Let v_i = w_i / sum_j w_j. The decoder and the prior have the gradient sum_i v_i d log w_i. There are three
-    estimators of that of the encoder. The second and the third have no variance if the posterior is exact:
+    Let v_i = w_i / sum_j w_j. The decoder and the prior have the gradient sum_i v_i d log w_i. The
+    gradient of the encoder has three estimators. The second and the third have no variance if the posterior is exact:
 
     ============  =============================================  ===========================================
     ``gradient``  formula                                        expectation

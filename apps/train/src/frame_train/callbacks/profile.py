@@ -16,7 +16,7 @@ _N_ROWS = 15
 class Profile(Callback):
     """Callback that profiles some iterations of the Trainer's loop, and then ends training.
 
-    It prints the operations that take the most time of the device, and writes a trace to ``profile.json``, which
+    It prints the operations that take the most time on the device, and writes a trace to ``profile.json``, which
     https://ui.perfetto.dev shows. Iterations before the profile warm up.
 
     Args:

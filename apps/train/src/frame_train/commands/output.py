@@ -14,7 +14,7 @@ class _ForgivingFile(io.FileIO):
     """File that discards what can't be written: its reader has ended, its terminal is closed or its disk is full."""
 
     is_reported = False
-    """Whether a notice has been printed, or none can be."""
+    """Whether a notice has been printed, or standard error can't be written either."""
 
     def write(self, data: Any, /) -> int:
         try:

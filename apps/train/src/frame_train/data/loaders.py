@@ -154,11 +154,12 @@ def make_train_loader(
 
 
 def read_with_workers(data_set: SizedDataset, batches: Sequence[Tensor], num_workers: int) -> Iterator[dict[str, Any]]:
-    """Read the batches of an evaluation with data-loading workers, or in this process if there are none or one chunk.
+    """Read the batches of an evaluation with data-loading workers.
 
-    Workers read a batch in chunks, because it may exceed the shared memory of the processes. A ``collate_fn`` receives
-    all examples of a batch at once, because it may pad chunks to different lengths. Each chunk has its own seed, so the
-    examples do not depend on the number of workers.
+    Without workers, or if there is only one chunk, this process reads the batches. Workers read a batch in chunks,
+    because it may exceed the shared memory of the processes. A ``collate_fn`` receives all examples of a batch at once,
+    because it may pad chunks to different lengths. Each chunk has its own seed, so the examples do not depend on the
+    number of workers.
 
     Args:
         data_set: The data set.
