@@ -8,6 +8,7 @@ import pytest
 
 from frame_train.composition.settings import workspace
 from frame_train.data.sources.mnist import FILES
+from frame_train.experiment import notices
 
 DIGITS = "+experiment=DIGITS_VAE"
 USER_EXPERIMENTS = {
@@ -17,6 +18,18 @@ USER_EXPERIMENTS = {
     "misread": "architectures: {encoder: {z_dim: '${params.z_dmi}'}}",
     "twins": "data: {train: {_target_: nothing.Here}}",
 }
+
+DEFAULTS = {
+    "groupless": "[DIGITS_VAE, {/dta: Digits}, _self_]",
+    "optionless": "[DIGITS_VAE, {/evaluation: [confusion_matix]}, _self_]",
+    "relative": "[DIGITS_VAE, {optimization: batch_ADAM}, _self_]",
+    "twice": "[DIGITS_VAE, {/data: MNIST}, _self_]",
+    "overriding": "[DIGITS_VAE, {override optimization: batch}, _self_]",
+    "circular": "[circular]",
+    "unordered": "[DIGITS_VAE, override /model: GAN, /evaluation: [loss]]",
+    "disordered": "[DIGITS_VAE, override /model: GAN, /evaluation: loss]",
+}
+"""The `defaults` of experiments of the user that Hydra can't compose."""
 
 Train = Callable[..., Any]
 
@@ -64,7 +77,7 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     ([DIGITS, "trainer.strategy=fsdp"], ["`trainer.strategy` must be one of 'auto'", "got 'fsdp'", "complete model"]),
     ([DIGITS, "trainer.strategy=dpp"], ["`trainer.strategy` must be one of 'auto', 'ddp'", "got 'dpp'"]),
     ([DIGITS, "trainer.num_nodes=2", "trainer.accelerator=cpu"], ["`trainer.num_nodes`", "`torchrun --nnodes"]),
-    ([DIGITS, "callbacks=null"], ["`callbacks=null`", "`~callbacks`"]),
+    ([DIGITS, "callbacks=null"], ["`callbacks=null`", "`~callbacks.NAME`"]),
     ([DIGITS, "device.data_root=null"], ["`device.data_root`", "None"]),
     ([DIGITS, "architectures.prior.z_dim=3"], ["`prior`", "event shape (16,)", "(3,)"]),
     (
@@ -78,7 +91,35 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
         ["nowhere/MNIST/raw'", *FILES, "DIGITS_VAE"],
     ),
     (["--config-dir=nowhere", DIGITS], ["nowhere", "not found"]),
+    # Words that are not overrides
+    (["MNIST_VAE"], ["`MNIST_VAE` must be `key=value`", "Did you mean `+experiment=MNIST_VAE`?"]),
+    (["digits_vae"], ["Did you mean `+experiment=DIGITS_VAE`?"]),
+    (["help"], ["Did you mean `--help`?"]),
+    (["list"], ["Did you mean `--list`?"]),
+    (["check", DIGITS], ["Did you mean `--check`?"]),
+    (["config/experiment/MNIST_VAE.yaml"], ["Did you mean `+experiment=MNIST_VAE`?"]),
+    (["my/experiment/misspelt.yaml"], ["Did you mean `--config-dir=my +experiment=misspelt`?"]),
+    (["experiment", "MNIST_VAE"], ["Did you mean `experiment=MNIST_VAE`?"]),
+    ([DIGITS, "params.beta", "0.1"], ["Did you mean `params.beta=0.1`?"]),
+    ([DIGITS, "params.beta:0.1"], ["Did you mean `params.beta=0.1`?"]),
+    ([DIGITS, "params.beta", "=", "0.1"], ["`params.beta = 0.1`: write no spaces", "`params.beta=0.1`"]),
+    ([DIGITS, "params.beta", "=0.1"], ["write no spaces around `=`: `params.beta=0.1`"]),
+    ([DIGITS, "params.beta=", "0.1"], ["write no spaces around `=`: `params.beta=0.1`"]),
+    ([DIGITS, "\u2014params.beta=0.1"], ["is not a minus sign. Write `params.beta=0.1`"]),
+    (["\u2212\u2212check", DIGITS], ["is not a minus sign. Write `--check`"]),
+    (["\u2013m", DIGITS], ["is not a minus sign. Write `-m`"]),
+    ([DIGITS, "params.beta=\u22121"], ["is not a minus sign. Write `params.beta=-1`"]),
+    ([DIGITS, "params.encoder_layers=[256,", "128]"], ["must be in quotes", "`'params.encoder_layers=[256, 128]'`"]),
+    ([DIGITS, "params={beta:", "2}"], ["must be in quotes. Write `'params={beta: 2}'`"]),
     # What to train
+    (["+experiment=DIGITS_VAE,DIGITS_Classifier"], ["has several values. Add `-m` to run a grid.\n"]),
+    (["+experiments=MNIST_VAE"], ["There is no group `experiments`", "`+experiment=MNIST_VAE`?"]),
+    (["experiment=mnist_vae"], ["has no option `mnist_vae`", "Did you mean `MNIST_VAE`?"]),
+    (["++experiment=nope"], ["`experiment` has no option `nope`", "MNIST_VAE"]),
+    ([DIGITS, "callbacks/checkpoint@callbacks=[last,bst]"], ["has no option `bst`; it has best, last, periodic"]),
+    ([DIGITS, "~logger"], ["no key `logger` to remove"]),
+    ([DIGITS, "~evaluation"], ["`~evaluation`: several options", "`~evaluation.reconstructions`"]),
+    ([DIGITS, "~callbacks"], ["`~callbacks`: several options", "`~callbacks.progress_bar`"]),
     ([DIGITS, "model=VEA"], ["`VEA`", "VAE"]),
     ([DIGITS, "experiment=MNIST_VAE"], ["`experiment=` is set twice"]),
     ([DIGITS, "+evaluation=elbow"], ["`elbow`", "Did you mean `elbo`?"]),
@@ -92,6 +133,24 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     (["--compatible-with", "evaluation=elbo"], ["`--compatible-with`", "`--list GROUP`"]),
     (["--list", "experimnt"], ["`experimnt`", "Did you mean `experiment`?"]),
     (["--list", "experiment", "--compatible-with", "evaluation=elbow"], ["`elbow`", "elbo"]),
+    (["--resume", "X"], ["There is no flag `--resume`", "did you mean `resume=X`?"]),
+    (["--experiment", "MNIST_VAE"], ["There is no flag `--experiment`", "did you mean `+experiment=MNIST_VAE`?"]),
+    (["--experiment=MNIST_VAE"], ["did you mean `+experiment=MNIST_VAE`?"]),
+    (["--config-name=MNIST_VAE"], ["`--config-name` can't be set", "`+experiment=MNIST_VAE`"]),
+    ([DIGITS, "--lr", "0.1"], ["did you mean `params.lr=0.1`?"]),
+    ([DIGITS, "--batch-size=32"], ["did you mean `params.batch_size=32`?"]),
+    ([DIGITS, "--seed", "3"], ["did you mean `seed=3`?"]),
+    ([DIGITS, "--max_epochs=3"], ["did you mean `trainer.max_epochs=3`?"]),
+    ([DIGITS, "--params.beta=0.1"], ["Keys have no dashes: did you mean `params.beta=0.1`?"]),
+    (["--multirun=3", DIGITS], ["`--multirun/-m`: takes no value, got '3'"]),
+    (["--cfg", DIGITS], ["`--cfg/-c`: expected one argument"]),
+    (["--cfg", "jobs", DIGITS], ["`--cfg/-c`: invalid choice: 'jobs'"]),
+    (["--copy", "DIGITS_VAE"], ["`--copy`: expected 2 arguments"]),
+    # Resuming
+    (["resume=true"], ["`resume` must be a run directory", "got 'true'", "`resume=auto`"]),
+    (["resume=Auto"], ["`resume` must be a run directory", "got 'Auto'", "`resume=auto`"]),
+    (["resume="], ["`resume` must be a run directory", "got ''"]),
+    (["resume=nowhere"], ["`resume`: There is no run 'nowhere'"]),
     # Targets
     ([DIGITS, "model._target_=frame_models.VAE"], ["`model._target_`", "`frame_models.VAE`", "VariationalAutoencoder"]),
     ([DIGITS, "model._target_=frame_modles.VIB"], ["`model._target_`", "Did you mean `frame_models.VIB`?"]),
@@ -120,6 +179,20 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     ([DIGITS, "evaluation.samples.evaluator.n_pictures=many"], ["`evaluation.samples.evaluator.n_pictures`", "'many'"]),
     ([DIGITS, "data.train.split=trian"], ["`data.train`", "'train', 'valid', 'test', got 'trian'"]),
     ([DIGITS, "optimization=batch", "params.lr=-1"], ["`optimization`", "-1"]),
+    (
+        [DIGITS, "params.encoder_layers=[0]"],
+        ["`layers[0]` must be positive, got 0", "comes from `params.encoder_layers`"],
+    ),
+    (
+        [DIGITS, "+optimization.augmentation={_target_:frame_train.data.RandomShift,n_pixels:100}"],
+        ["`n_pixels` must be less than the 8 pixels of an image, got 100"],
+    ),
+    ([DIGITS, "callbacks.progress_bar.refresh_every=-1"], ["`refresh_every` must be non-negative, got -1"]),
+    (
+        [DIGITS, "model._target_=raises.Thing"],
+        ["`raises` can't be imported", "raises.py, line 1: RuntimeError: no board"],
+    ),
+    ([DIGITS, "-m", "params.beta=0.1,abc"], ["`model.beta` must be of type float or Schedule, got 'abc'"]),
     # Missing values, references and cycles
     ([DIGITS, "params.z_dim=???"], ["`params.z_dim` has no value (`???`)"]),
     ([DIGITS, "params.z_dim=null"], ["must be of type int, got None", "It comes from `params.z_dim`"]),
@@ -156,21 +229,33 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     (["--config-dir=my", "+experiment=misspelt"], ["`params.bta`", "`params.beta`?", "misspelt.yaml"]),
     (["--config-dir=my", "+experiment=misread"], ["`params.z_dmi`", "`params.z_dim`?", "\n  in ", "misread.yaml\n"]),
     (["--config-dir=my", "+experiment=broken"], ["broken.yaml"]),
-    (["--config-dir=my", "+experiment=relative"], ["`experiment/data/Digits`", "Did you mean `/data: Digits`?"]),
-    (["--config-dir=my", "+experiment=unlisted"], ["`evaluation` has no option `elbow`", "Did you mean `elbo`?"]),
-    (["--config-dir=my", "+experiment=empty"], ["`optimization` has no value", "the `defaults` of `empty`"]),
     (["--config-dir=my", "+experiment=homeless"], ["`experiment=homeless`", "`# @package _global_`"]),
     (["--config-dir=my", "+experiment=circular"], ["An option lists itself in its `defaults`", "+experiment=circular"]),
     (["--config-dir=my", "+experiment=unordered"], ["every `override` must come after", "`/evaluation: [loss]`"]),
     (["--config-dir=my", "+experiment=disordered"], ["'model : GAN' is defined before 'evaluation: loss'. Move it"]),
+    (["--config-dir=my", "+experiment=groupless"], ["There is no group `dta`. Did you mean `data`?", "groupless.yaml"]),
+    (["--config-dir=my", "+experiment=optionless"], ["`confusion_matix`", "`confusion_matrix`?", "optionless.yaml"]),
+    (["--config-dir=my", "+experiment=relative"], ["Write `/optimization: batch_ADAM`, with a slash", "relative.yaml"]),
+    (["--config-dir=my", "+experiment=twice"], ["`data` is set twice", "`override /data: …`"]),
+    (["--config-dir=my", "+experiment=overriding"], ["Write `override /optimization`"]),
+    (["--config-dir=my", "+experiment=empty"], ["empty.yaml' must be a mapping that sets `optimization`"]),
+    (["--config-dir=my", "+experiment=sequence"], ["sequence.yaml' must be a mapping that sets `optimization`"]),
+    (["--config-dir=my/experiment", "+experiment=empty"], ["is a group. Write `--config-dir=my`"]),
     # Durations, intervals and devices
     ([DIGITS, "evaluation.samples.evaluate_every=3"], ["'60 seconds'", "got 3"]),
     ([DIGITS, "evaluation.samples.evaluate_every='-3 epochs'"], ["`evaluation.samples`", "'-3 epochs'"]),
-    ([DIGITS, "evaluation.samples.evaluate_every='3 generator_steps'"], ["'generator_steps'", "iterations"]),
+    ([DIGITS, "evaluation.samples.evaluate_every='3 generator_steps'"], ["'3 generator_steps'", "iterations"]),
     ([DIGITS, "train_for=long"], ["`train_for`", "'60 seconds'", "'long'"]),
     (
         [DIGITS, "trainer.accelerator=gpu"],
         ["`trainer.accelerator`: 'gpu' is not available on this machine", "`device=default`"],
+    ),
+    ([DIGITS, "train_for=3 foo"], ["`train_for`: The unit", "minutes", "got '3 foo'"]),
+    ([DIGITS, "trainer.accelerator=GPU"], ["`trainer.accelerator` must be one of 'auto'", "Did you mean `gpu`?"]),
+    ([DIGITS, "trainer.devices=two"], ["`trainer.devices` must be a positive number", "got 'two'", "the command line"]),
+    (
+        [DIGITS, "device.experiments_root=$HOME/x"],
+        ["`device.experiments_root` must be a path without `$`", "oc.env:HOME"],
     ),
     ([DIGITS, "trainer.fast_dev_run=true"], ["`trainer.fast_dev_run`", "`trainer.max_steps=2`"]),
     ([DIGITS, "trainer.val_check_interval=0.5"], ["`trainer.val_check_interval`", "`evaluate_every`"]),
@@ -195,19 +280,19 @@ OF_A_MACHINE = (
 
 
 @pytest.fixture(autouse=True)
-def user_options(tmp_path: Path) -> None:
-    """Write experiments of the user that are wrong in themselves."""
+def user_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write experiments and a module of the user that are wrong in themselves."""
+    monkeypatch.syspath_prepend(tmp_path / "my")
     (tmp_path / "my" / "experiment").mkdir(parents=True)
     for name, text in USER_EXPERIMENTS.items():
         head = "# @package _global_\ndefaults: [DIGITS_VAE, _self_]\n"
         (tmp_path / "my" / "experiment" / f"{name}.yaml").write_text(head + text)
-    (tmp_path / "my" / "experiment" / "circular.yaml").write_text("# @package _global_\ndefaults: [circular]\n")
-    for name, option in {"unordered": "[loss]", "disordered": "loss"}.items():
-        text = f"# @package _global_\ndefaults: [DIGITS_VAE, override /model: GAN, /evaluation: {option}]\n"
+    for name, defaults in DEFAULTS.items():
+        text = f"# @package _global_\ndefaults: {defaults}\n"
         (tmp_path / "my" / "experiment" / f"{name}.yaml").write_text(text)
-    for name, entry in {"relative": "data: Digits", "unlisted": "/evaluation: [elbow]", "empty": "_self_"}.items():
-        text = f"# @package _global_\ndefaults: [{entry}]\n"
-        (tmp_path / "my" / "experiment" / f"{name}.yaml").write_text(text)
+    (tmp_path / "my" / "experiment" / "empty.yaml").write_text("")
+    (tmp_path / "my" / "experiment" / "sequence.yaml").write_text("- a\n- b\n")
+    (tmp_path / "my" / "raises.py").write_text("raise RuntimeError('no board')\n")
     (tmp_path / "my" / "experiment" / "homeless.yaml").write_text("defaults: [DIGITS_VAE, override /model: GAN]\n")
     (tmp_path / "my" / "experiment" / "nowhere.yaml").write_text("defaults: [DIGITS_VAE]\nparams: {z_dim: 3}\n")
 
@@ -242,6 +327,67 @@ def test_check_reports_each_mistake_too(
 
 def test_there_are_at_least_sixty_different_mistakes() -> None:
     assert len({" ".join(arguments) for arguments, _ in MISTAKES}) == len(MISTAKES) >= 60
+
+
+def test_settings_that_are_rarely_meant_get_a_notice(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpuinfo").write_text("flags\t\t: fpu avx2\n")
+    monkeypatch.setattr(notices, "_CPU", tmp_path / "cpuinfo")
+    settings = ["+prior=mixture", "params.batch_size=100000", "trainer.max_steps=0", "trainer.precision=bf16-mixed"]
+    result = train("logging=none", DIGITS, *settings)
+    assert result.code == 0
+    assert result.errors.splitlines() == [
+        "`+prior=mixture` has no effect: nothing refers to `prior`. Did you mean `+architectures/prior=mixture`?",
+        "`trainer.max_steps=0`: nothing will be trained.",
+        "`optimization.batch_size=100000` is more than the 1297 examples: an epoch has one step.",
+        "`trainer.precision=bf16-mixed`: this CPU has no units for bfloat16, so 32-true is faster.",
+    ]
+
+
+def test_a_profiler_prints_its_table(train: Train, caplog: pytest.LogCaptureFixture) -> None:
+    result = train("logging=none", DIGITS, "trainer.max_steps=1", "trainer.profiler=simple")
+    assert result.code == 0
+    assert "FIT Profiler Report" in caplog.text
+
+
+def test_an_early_failure_is_not_preceded_by_notices_on_checkpoints(train: Train) -> None:
+    result = train("logging=none", DIGITS, "params.lr=1e30", "trainer.max_epochs=3")
+    assert result.code == 1
+    assert "The loss is not finite" in result.errors
+    assert "no number was logged" not in result.errors
+
+
+def test_with_the_traceback_a_mistake_keeps_its_message_and_exit_code(train: Train) -> None:
+    result = train(DIGITS, "params.beat=1", "--traceback")
+    assert result.code == 2
+    assert "Traceback" in result.errors
+    assert "Did you mean `params.beta`?" in result.errors.splitlines()[-1]
+
+
+def test_the_version_of_each_central_library_is_printed(train: Train) -> None:
+    lines = train("--version").output.splitlines()
+    assert [line.partition(" ")[0] for line in lines] == ["frame-train", "hydra-core", "pytorch-lightning", "torch"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "`nowhere` must be `key=value`. Did you mean `run=nowhere`?"),
+        (["--dif", "a", "b"], "There is no flag `--dif`. Did you mean `--diff`?"),
+        (["--weights", "best"], "There is no flag `--weights`. Keys have no dashes: did you mean `weights=best`?"),
+        (["run", "=", "x"], "`run = x`: write no spaces around `=`: `run=x`."),
+        (["run=nowhere", "weights=best,last", "-m"], "`evaluate` has no grids (`-m`)"),
+    ],
+)
+def test_mistakes_in_the_command_evaluate_are_reported_in_one_line(
+    evaluate: Train, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    result = evaluate(*arguments)
+    assert [path.name for path in tmp_path.iterdir()] == ["my"]
+    assert result.code == 2
+    assert message in result.errors
+    assert len(result.errors.splitlines()) == 1
 
 
 README_MISTAKES = [

@@ -44,7 +44,7 @@ def test_the_end_is_an_interval_only_where_it_is_allowed(text: str) -> None:
 
 
 def test_an_unknown_unit_is_refused_with_the_nearest() -> None:
-    with pytest.raises(ValueError, match=r"iterations, got 'iteratoins'\. Did you mean `iterations`\?"):
+    with pytest.raises(ValueError, match=r"iterations, got '5 iteratoins'\. Did you mean `iterations`\?"):
         Interval.parse("5 iteratoins").check_unit({"iteration"})
 
 

@@ -97,13 +97,20 @@ def naming(argument: str) -> Generator[None]:
         raise ValueError(f"`{argument}`: {error}") from error
 
 
+def find_nearest(name: str, choices: Iterable[str]) -> str | None:
+    """Return the choice nearest to a name, whatever its case; None if none is near."""
+    by_lower = {choice.lower(): choice for choice in choices}
+    nearest = get_close_matches(name.lower(), by_lower, n=1)
+    return by_lower[nearest[0]] if nearest else None
+
+
 def suggest(name: str, choices: Iterable[str]) -> str:
     """Return `` Did you mean `x`?`` for the choice nearest to a name; empty if none is near.
 
     It duplicates `frame_core.checks.suggest`, whose package imports torch, so that mistakes are reported sooner.
     """
-    nearest = get_close_matches(name, list(choices), n=1)
-    return f" Did you mean `{nearest[0]}`?" if nearest else ""
+    nearest = find_nearest(name, choices)
+    return f" Did you mean `{nearest}`?" if nearest else ""
 
 
 def describe_error(error: Exception) -> str:

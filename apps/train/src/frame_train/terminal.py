@@ -33,19 +33,26 @@ _SHOWN = (
 )
 
 
+_LEVELS = {
+    "pytorch_lightning": logging.ERROR,
+    "lightning_fabric": logging.ERROR,
+    "pytorch_lightning.profilers": logging.INFO,
+}
+
+
 @contextmanager
 def quiet_libraries() -> Generator[None]:
-    """Hide announcements and advice of libraries. Errors and our own lines stay visible."""
-    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
-    levels = [logger.level for logger in loggers]
+    """Hide announcements and advice of libraries. Errors, the table of a profiler and our own lines stay visible."""
+    levels = {logging.getLogger(name): level for name, level in _LEVELS.items()}
+    before = {logger: logger.level for logger in levels}
     with warnings.catch_warnings():
         _ignore_advice()
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
+        for logger, level in levels.items():
+            logger.setLevel(level)
         try:
             yield
         finally:
-            for logger, level in zip(loggers, levels):
+            for logger, level in before.items():
                 logger.setLevel(level)
 
 

@@ -200,7 +200,8 @@ def _run(experiment: Experiment, config: DictConfig, directory: Path, checkpoint
         if reason is not None:
             print_notice(f"training ended early, at global step {trainer.global_step}: {reason}")
         _write_end(experiment, directory, is_complete)
-        if is_complete and trainer.global_step == 0 and not experiment.optimization.automatic_optimization:
+        is_idle = is_complete and trainer.global_step == 0 and 0 not in (trainer.max_epochs, trainer.max_steps)
+        if is_idle and not experiment.optimization.automatic_optimization:
             print_notice("No optimizer has taken a step: `training_step` must call the `step` of an optimizer.")
         stopped_by = experiment.stop.received
         if is_complete or stopped_by is None:

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 from hydra._internal.utils import get_args_parser
 
-from frame_train.composition.overrides import normalize_overrides, take_flags
+from frame_train.composition.flags import take_flags
+from frame_train.composition.overrides import normalize_overrides
 from frame_train.errors import CompositionError
 
 
@@ -54,10 +55,16 @@ def test_flags_may_be_given_between_overrides() -> None:
     ]
 
 
-def test_every_flag_of_hydra_is_accepted_and_no_other() -> None:
-    names = [name for action in get_args_parser()._actions for name in action.option_strings]
-    _, rest = take_flags(names)
-    assert rest == [name for name in names if name not in ("--help", "-h", "--version")]
+def test_every_flag_of_hydra_that_keeps_our_config_is_accepted_and_no_other() -> None:
+    fixed = ("--config-name", "-cn", "--config-path", "-cp")
+    for action in get_args_parser()._actions:
+        for name in action.option_strings:
+            words = [name, *(action.choices or ["x"] if action.nargs is None else [])][:2]
+            if name in fixed:
+                with pytest.raises(CompositionError, match=f"`{name}` can't be set"):
+                    take_flags(words)
+            elif name not in ("--help", "-h", "--version"):
+                assert take_flags(words)[1] == words
     for flag in ("--multirn", "-x", "--checks"):
         with pytest.raises(CompositionError, match=f"There is no flag `{flag}`"):
             take_flags([flag])

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import pkgutil
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ from omegaconf import OmegaConf
 from frame_train.composition import written_signatures
 from frame_train.composition.objects import find_target
 from frame_train.composition.settings import config_directory
-from frame_train.composition.signatures import describe
+from frame_train.composition.signatures import describe, find_argument_problems
 from frame_train.composition.written_signatures import read_written_signature
 
 FILES = sorted(config_directory().rglob("*.yaml"))
@@ -72,7 +73,18 @@ def test_a_signature_read_from_its_file_equals_that_of_the_imported_target(path:
         expected = signature.parameters[name]
         assert parameter.kind == expected.kind
         assert (parameter.default is parameter.empty) == (expected.default is expected.empty)
-        assert parameter.annotation in (parameter.empty, expected.annotation)
+        assert parameter.annotation is parameter.empty or _write(parameter.annotation) == _write(expected.annotation)
+
+
+def _write(annotation: Any) -> str:
+    """Write an annotation without modules, because a stand-in for a class has only its name."""
+    return re.sub(r"\w+\.", "", inspect.formatannotation(annotation))
+
+
+def test_a_plain_value_does_not_fit_a_class_of_ours() -> None:
+    signature = read_written_signature("frame_models.VariationalAutoencoder")
+    problems = find_argument_problems(signature, (), {"beta": "abc", "encoder": 5}, "model", partial=True)
+    assert [str(problem) for problem in problems] == ["`model.beta` must be of type float or Schedule, got 'abc'."]
 
 
 def test_most_signatures_can_be_read() -> None:

@@ -7,9 +7,10 @@ from typing import Any
 
 
 def suggest(name: str, choices: Iterable[str]) -> str:
-    """Return `` Did you mean `x`?`` for the choice most similar to a name, or an empty string if none is similar."""
-    nearest = get_close_matches(str(name), list(choices), n=1)
-    return f" Did you mean `{nearest[0]}`?" if nearest else ""
+    """Return `` Did you mean `x`?`` for the choice most similar to a name, whatever its case; empty if none is."""
+    by_lower = {choice.lower(): choice for choice in choices}
+    nearest = get_close_matches(str(name).lower(), by_lower, n=1)
+    return f" Did you mean `{by_lower[nearest[0]]}`?" if nearest else ""
 
 
 def check_choice(name: str, choice: str, choices: Iterable[str]) -> str:

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 
 from frame_core.checks import suggest
 
 _SECONDS = {"seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0}
+_SHORT = {"s": "seconds", "sec": "seconds", "min": "minutes", "mins": "minutes", "h": "hours", "d": "days"}
 _TRAINER_UNITS = ("epochs", "global_steps")
 _END = "end"
 _ROUNDING = 1e-6  # tolerance for sums of fractions of an epoch
@@ -20,14 +21,18 @@ class Interval:
     Args:
         amount: Positive amount, in seconds if the unit is a unit of time; infinite for the unit ``end``.
         unit: ``seconds``, ``epochs``, ``global_steps``, the plural of a counter of the optimization, or ``end``.
+        text: The text that it is parsed from, for messages.
     """
 
     amount: float
     unit: str
+    text: str = field(default="", compare=False, repr=False)
 
     @classmethod
     def parse(cls, text: str, allow_end: bool = False) -> "Interval":
         """Parse a number and a unit: seconds, minutes, hours, days, epochs, global_steps or any counter.
+
+        Units of time may be short: s, min, h, d.
 
         Args:
             text: The text.
@@ -52,10 +57,10 @@ class Interval:
                 "An interval must be a positive number and a unit, such as '60 seconds', '2 epochs' or "
                 f"'500 iterations'{or_end}, got {text!r}."
             )
-        unit = match[2] if match[2].endswith("s") else f"{match[2]}s"
+        unit = _SHORT.get(match[2]) or (match[2] if match[2].endswith("s") else f"{match[2]}s")
         if unit in _SECONDS:
-            return cls(float(match[1]) * _SECONDS[unit], "seconds")
-        return cls(float(match[1]), unit)
+            return cls(float(match[1]) * _SECONDS[unit], "seconds", text)
+        return cls(float(match[1]), unit, text)
 
     @property
     def counter(self) -> str | None:
@@ -71,7 +76,7 @@ class Interval:
         if self.counter is not None and self.counter not in counters:
             choices = [*_SECONDS, *_TRAINER_UNITS, *(f"{counter}s" for counter in counters)]
             raise ValueError(
-                f"The unit of an interval must be one of {', '.join(choices)}, got {self.unit!r}."
+                f"The unit of an interval must be one of {', '.join(choices)}, got {self.text!r}."
                 f"{suggest(self.unit, choices)}"
             )
 

@@ -209,15 +209,18 @@ class BestCheckpoint(Checkpoint):
         self.save_if_due(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.save_if_due(trainer)
-        if self._path.exists():
-            log_checkpoint(self._path, trainer)
+        self._save_last(trainer)
         if self.monitor is not None and not self._was_logged and not is_stopped(trainer):
             _log.warning("%s was not saved: no number was logged as %r.", self._path.name, self.monitor)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         if trainer.world_size == 1:  # all ranks save a checkpoint together, and some may be lost
-            self.on_train_end(trainer, pl_module)
+            self._save_last(trainer)
+
+    def _save_last(self, trainer: Trainer) -> None:
+        self.save_if_due(trainer)
+        if self._path.exists():
+            log_checkpoint(self._path, trainer)
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self._best, "was_logged": self._was_logged}

@@ -23,13 +23,18 @@ class ProgressBar(callbacks.ProgressBar):
     minute if the output is not a terminal.
 
     Args:
-        refresh_every: Seconds between two drawings on a terminal.
+        refresh_every: Seconds between two drawings on a terminal; 0 draws after each step.
+
+    Raises:
+        ValueError: ``refresh_every`` is negative.
     """
 
     call_every = 0
 
     def __init__(self, refresh_every: float = 0.2) -> None:
         super().__init__()
+        if not refresh_every >= 0:  # also NaN
+            raise ValueError(f"`refresh_every` must be non-negative, got {refresh_every!r}.")
         self._refresh_every = refresh_every if sys.stdout.isatty() else 60.0
         self._next_refresh = 0.0
         self._epoch = 0

@@ -1,6 +1,5 @@
 """The command `evaluate`."""
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -16,11 +15,12 @@ from yaml import YAMLError
 from frame_train.api import evaluate, evaluate_config
 from frame_train.commands.exit_codes import exiting_on_signals, run_reported, shows_traceback
 from frame_train.commands.listing import list_options
-from frame_train.commands.output import forgiving_output
+from frame_train.commands.output import forgiving_output, print_versions
 from frame_train.commands.startup import defer_packages
 from frame_train.composition.compose import DELETION, compose_evaluation, prepare_hydra
 from frame_train.composition.explanation import explained
-from frame_train.composition.overrides import is_override, normalize_evaluation_overrides, split_folders
+from frame_train.composition.flags import take_evaluation_flags
+from frame_train.composition.overrides import is_multirun, is_override, normalize_evaluation_overrides, split_folders
 from frame_train.composition.settings import config_directory
 from frame_train.console import print_notice
 from frame_train.errors import CompositionError
@@ -50,9 +50,12 @@ def main() -> None:
 
 def _run(arguments: Sequence[str], show_traceback: bool) -> int:
     """Run the flag or the evaluation that the command line requests, and return the exit code."""
-    flags, arguments = _take_flags(arguments)
+    flags, arguments = take_evaluation_flags(arguments)
     if any(argument.startswith(_OWN_CODE) for argument in arguments):
         sys.path.append(os.getcwd())  # after the installed packages, because the folder may be somebody else's run
+    if flags.version:
+        print_versions()
+        return 0
     with explained(()):
         if flags.diff is not None:
             _print_differences(flags.diff)
@@ -61,6 +64,8 @@ def _run(arguments: Sequence[str], show_traceback: bool) -> int:
             list_options("evaluation", None, arguments)
             return 0
         _, others = split_folders(arguments)
+        if is_multirun(others):
+            raise CompositionError("`evaluate` has no grids (`-m`). Name several runs, or set `weights=all`.")
         if any(argument.startswith("-") for argument in others):
             return _evaluate_with_hydra(arguments, show_traceback)
         runs, others = _split_runs(arguments)
@@ -99,16 +104,6 @@ def _evaluate_each(runs: Sequence[Sequence[str]], others: Sequence[str], show_tr
 def _evaluate(arguments: Sequence[str]) -> int:
     evaluate(arguments)
     return 0
-
-
-def _take_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Split a command line into the flags that are not Hydra's, and the other arguments."""
-    parser = argparse.ArgumentParser("evaluate", add_help=False, allow_abbrev=False)
-    parser.add_argument("--diff", nargs="*", metavar="RUN")
-    parser.add_argument("--list", action="store_true")
-    parser.add_argument("--check", action="store_true")
-    parser.add_argument("--traceback", action="store_true")
-    return parser.parse_known_args(arguments)
 
 
 def _print_differences(runs: Sequence[str]) -> None:

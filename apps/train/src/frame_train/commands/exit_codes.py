@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Generator
 from types import FrameType
 
@@ -23,13 +24,13 @@ def run_reported(run: Callable[[], int], show_traceback: bool) -> int:
 
     Args:
         run: Function that runs the command and returns its exit code.
-        show_traceback: Whether to raise errors instead of reporting them.
+        show_traceback: Whether to print the traceback of an error, too.
     """
     try:
         return run()
     except (CompositionError, TrainingError, EvaluationError) as error:
         if show_traceback:
-            raise
+            traceback.print_exc()
         print_error(str(error))
         return 2 if isinstance(error, CompositionError) else 1
 

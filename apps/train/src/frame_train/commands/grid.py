@@ -111,7 +111,7 @@ def train_job(
         config: The composed config, which is modified.
         line: The arguments that it is composed from.
         resumes: Whether to resume an incomplete run of these arguments, even of another grid.
-        show_traceback: Whether to raise mistakes instead of reporting them.
+        show_traceback: Whether to print the traceback of an error, too.
 
     Returns:
         The last value of ``monitor.metric``; NaN without it.

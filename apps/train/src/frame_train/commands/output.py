@@ -1,10 +1,11 @@
-"""Standard output and standard error that never end a command."""
+"""Standard output and standard error that never end a command, and the versions."""
 
 import contextlib
 import io
 import os
 import sys
 from collections.abc import Generator
+from importlib.metadata import version
 from typing import Any, TextIO
 
 _BOTH = ("stdout", "stderr")
@@ -40,6 +41,12 @@ def forgiving_output() -> Generator[None]:
             if stream is None:
                 getattr(sys, name).close()
             setattr(sys, name, stream)
+
+
+def print_versions() -> None:
+    """Print our version, and those of the libraries that most results depend on."""
+    for name in ("frame-train", "hydra-core", "pytorch-lightning", "torch"):
+        sys.stdout.write(f"{name} {version(name)}\n")
 
 
 def _make_forgiving(name: str, stream: TextIO | None) -> TextIO:

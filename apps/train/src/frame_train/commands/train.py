@@ -3,16 +3,16 @@
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 from frame_train.api import train
 from frame_train.commands.copying import copy_experiment
 from frame_train.commands.exit_codes import exiting_on_signals, get_exit_code, run_reported, shows_traceback
 from frame_train.commands.listing import list_options, print_help, print_schema
-from frame_train.commands.output import forgiving_output
+from frame_train.commands.output import forgiving_output, print_versions
 from frame_train.commands.startup import defer_packages
-from frame_train.composition.overrides import is_multirun, own_folders, split_folders, take_flags
+from frame_train.composition.flags import take_flags
+from frame_train.composition.overrides import is_multirun, own_folders, split_folders
 from frame_train.composition.settings import config_directory
 from frame_train.distributed.environment import is_under_torchrun, is_worker, releasing_workers, wait_for_directory
 from frame_train.errors import CompositionError, TrainingError
@@ -40,7 +40,7 @@ def _run(arguments: Sequence[str], show_traceback: bool) -> int:
         print_help(arguments)
         return 0
     if flags.version:
-        sys.stdout.write(f"frame-train {version('frame-train')}\n")
+        print_versions()
         return 0
     if flags.schema:
         print_schema(arguments)

@@ -30,7 +30,7 @@ def resume_grid(folder: Path, changes: Sequence[str], show_traceback: bool) -> i
     Args:
         folder: The folder of the grid.
         changes: Further arguments: only settings of Hydra, such as the launcher, because jobs keep their configs.
-        show_traceback: Whether to raise mistakes instead of reporting them.
+        show_traceback: Whether to print the traceback of an error, too.
 
     Raises:
         CompositionError: The command of the grid can't be read, an argument would change its jobs, or another process
@@ -56,7 +56,7 @@ def train_with_hydra(arguments: Sequence[str], resumes: bool, show_traceback: bo
     Args:
         arguments: The command line.
         resumes: Whether to resume incomplete runs of the jobs.
-        show_traceback: Whether to raise mistakes instead of reporting them.
+        show_traceback: Whether to print the traceback of an error, too.
     """
     prepare_hydra()
     folders, others = split_folders(arguments)

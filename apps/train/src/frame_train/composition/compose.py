@@ -25,7 +25,8 @@ from frame_train.composition.overrides import (
     write_value,
 )
 from frame_train.composition.settings import config_directory, find_names_from_environment, register_resolvers
-from frame_train.errors import CompositionError
+from frame_train.composition.words import check_words
+from frame_train.errors import CompositionError, find_nearest
 
 DELETION = "~evaluation."
 """Prefix of an argument of `evaluate` that removes an evaluation, including one from the stored config."""
@@ -66,6 +67,7 @@ def compose_evaluation(arguments: Sequence[str]) -> DictConfig:
         CompositionError: There is no such key, or a config file can't be read.
     """
     folders, overrides = split_folders(arguments)
+    check_words(overrides, [*folders, config_directory()], "evaluate")
     overrides = [override for override in overrides if not override.startswith(DELETION)]
     with _composing(arguments):
         return compose("evaluate", [*_write_search_path(folders), *normalize_evaluation_overrides(overrides)])
@@ -87,7 +89,8 @@ def explain_failure(error: Exception, arguments: Sequence[str]) -> str:
     """Explain why Hydra could not compose a config, for one of `NOT_HYDRAS_OWN`."""
     wrong = [argument for argument in arguments if _GROUP_WITHOUT_OPTION.fullmatch(argument)]
     if "Config group override must be" in str(error) and wrong:
-        return f"`{wrong[0]}`: a group needs the name of an option. `~{wrong[0].partition('=')[0]}` removes the group."
+        group = wrong[0].partition("=")[0]
+        return f"`{wrong[0]}`: a group needs the name of an option. `~{group}.NAME` removes one of its entries."
     if isinstance(error, RecursionError):
         chosen = ", ".join(f"`{word}`" for word in arguments if _CHOICE.fullmatch(word))
         return f"An option lists itself in its `defaults`, directly or through other options. Look at {chosen}."
@@ -122,12 +125,7 @@ def prepare_config(config: DictConfig, arguments: Sequence[str] = ()) -> list[st
         CompositionError: A key is missing or has a wrong value.
     """
     if OmegaConf.is_missing(config, "optimization"):
-        chosen = _name_experiment(arguments)
-        if chosen != "???":
-            message = f"`optimization` has no value. Add `/optimization: batch_ADAM` to the `defaults` of `{chosen}`."
-            raise CompositionError(message, "optimization")
-        names = ", ".join(read_options("experiment", [config_directory()]))
-        raise CompositionError(f"No experiment is chosen. Add `+experiment=` with one of {names}.")
+        raise CompositionError(_explain_missing_experiment(arguments))
     if "experiment" in config:
         message = "`experiment`: the file of an experiment must begin with the line `# @package _global_`."
         raise CompositionError(message, "experiment")
@@ -158,8 +156,29 @@ def prepare_config(config: DictConfig, arguments: Sequence[str] = ()) -> list[st
         if not isinstance(folder, str):
             message = f"`device.{name}` must be the path of a folder, got {folder!r}."
             raise CompositionError(message, f"device.{name}")
+        if "$" in folder:
+            message = (
+                f"`device.{name}` must be a path without `$`, got {folder!r}. Write `${{oc.env:HOME}}` for `$HOME`."
+            )
+            raise CompositionError(message, f"device.{name}")
         config.device[name] = str(Path(folder).expanduser().absolute())
     return lines
+
+
+def _explain_missing_experiment(arguments: Sequence[str]) -> str:
+    """Explain why a config has no optimization: no experiment is chosen, or its file does not set it."""
+    name = _name_experiment(arguments)
+    if name != "???":
+        folders = [*own_folders(arguments), config_directory()]
+        files = [path for folder in folders for path in (folder / "experiment").rglob(f"{name}.yaml")]
+        file = str(files[0]) if files else name
+        return f"`experiment={name}`: {file!r} must be a mapping that sets `optimization`, directly or in `defaults`."
+    for word in arguments:
+        key, _, value = word.lstrip("+").partition("=")
+        if "." not in key and find_nearest(key, ["experiment"]):
+            return f"There is no group `{key}`. Did you mean `+experiment={value}`?"
+    names = ", ".join(read_options("experiment", [config_directory()]))
+    return f"No experiment is chosen. Add `+experiment=` with one of {names}."
 
 
 def prepare_hydra() -> None:
@@ -185,12 +204,15 @@ def get_overrides(arguments: Sequence[str]) -> list[str]:
     """Return the overrides of a command line in Hydra's grammar, with the search path of ``--config-dir``.
 
     Raises:
-        CompositionError: A folder of `--config-dir` does not exist.
+        CompositionError: A folder of `--config-dir` does not exist, or a word is not an override.
     """
-    search_path = _write_search_path(split_folders(arguments)[0])
-    _, others = split_folders(normalize_overrides(arguments))
+    folders, others = split_folders(arguments)
+    search_path = _write_search_path(folders)
     words = [word for word, before in zip(others, ["", *others]) if is_override(word) or not _is_flag(before)]
-    return [*search_path, *(word for word in words if not _is_flag(word))]
+    words = [word for word in words if not _is_flag(word)]
+    check_words(words, [*folders, config_directory()])
+    _, overrides = split_folders(normalize_overrides([*(f"--config-dir={folder}" for folder in folders), *words]))
+    return [*search_path, *overrides]
 
 
 def _write_search_path(folders: Sequence[Path]) -> list[str]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
@@ -56,7 +57,7 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
         n_more = len(error.problems) - len(shown)
         return "\n".join([*shown, *([f"and {n_more} more; `train --check` shows all"] if n_more else [])])
     if isinstance(error, MissingConfigException) and error.missing_cfg_file is not None:
-        return _explain_missing_option(error.missing_cfg_file, error.options or (), arguments)
+        return _explain_missing_option(error.missing_cfg_file, str(error), arguments)
     if isinstance(error, OverrideParseException):
         if "=" in error.override:
             return f"`{error.override}` can't be parsed: {_first_line(error)}. Close all brackets and quotes."
@@ -80,21 +81,32 @@ def _shorten(problem: CompositionError) -> str:
     return "\n".join([*lines[:_MOST_LINES], *(["  …"] if len(lines) > _MOST_LINES else [])])
 
 
-def _explain_missing_option(option: str, options: Sequence[str], arguments: Sequence[str]) -> str:
+def _explain_missing_option(option: str, message: str, arguments: Sequence[str]) -> str:
     if option in ("hydra/launcher/submitit_slurm", "hydra/launcher/submitit_local"):
         return f"`{option}` is not installed. Run `uv sync --extra slurm` or `pip install frame-train[slurm]`."
-    group, _, name = option.rpartition("/")
     folders = [*own_folders(arguments), config_directory()]
+    group, _, name = option.rpartition("/")
+    listing = re.match("In '(.+?)'", message)
+    file = next((folder / f"{listing[1]}.yaml" for folder in folders if listing and _holds(folder, listing[1])), None)
+    where = f"\n  in {file}" if file is not None and not file.is_relative_to(config_directory()) else ""
     groups = find_groups(folders)
-    relative = option.partition("/")[2].rpartition("/")[0]  # to the group of the file that names it
-    if not options and relative in groups:
-        return f"There is no `{option}`. Did you mean `/{relative}: {name}`?"
-    if not options and group in groups:
-        options = list(read_options(group, folders))
-    if not options:
-        return f"There is no `{option}`."
+    if group not in groups:
+        outer = group.removeprefix(f"{listing[1].rpartition('/')[0]}/") if listing else group
+        if outer != group and outer in groups:
+            return f"`defaults`: there is no group `{group}`. Write `/{outer}: {name}`, with a slash.{where}"
+        return f"There is no group `{outer}`.{suggest(outer, groups)}{where}"
+    for folder in folders:
+        if folder.name == group and (folder / f"{name}.yaml").is_file():
+            return (
+                f"`--config-dir={folder}` is a group. Write `--config-dir={folder.parent}`, the folder of the groups."
+            )
+    options = read_options(group, folders)
     origin = " (from the variable DEVICE_NAME, or from `device=`)" if group == "device" else ""
-    return f"`{group}` has no option `{name}`{origin}; it has {', '.join(options)}.{suggest(name, options)}"
+    return f"`{group}` has no option `{name}`{origin}; it has {', '.join(options)}.{suggest(name, options)}{where}"
+
+
+def _holds(folder: Path, option: str) -> bool:
+    return (folder / f"{option}.yaml").is_file()
 
 
 def _explain_missing_key(key: str, arguments: Sequence[str]) -> str:
@@ -106,15 +118,25 @@ def _explain_missing_key(key: str, arguments: Sequence[str]) -> str:
 
 
 def _explain_missing_deletion(key: str, arguments: Sequence[str]) -> str:
+    if _is_group(key, arguments):
+        config, _ = compose_what_can_be([word for word in arguments if not word.startswith(f"~{key}")])
+        names = list(config.get(key) or ())
+        advice = f" Remove its entries, such as `~{key}.{names[0]}`." if names else ""
+        return f"`~{key}`: several options can't be removed at once; `{key}` has {', '.join(names) or 'none'}.{advice}"
     return f"The config has no key `{key}` to remove.{suggest_key(key, _list_keys(key, arguments))}"
 
 
 def _explain_ambiguous_value(override: str, arguments: Sequence[str]) -> str:
     key, _, value = override.partition("=")
-    return f"`{override}` has several values. Add `-m` to run a grid, or write a list as `{key}=[{value}]`."
+    advice = "" if _is_group(key, arguments) else f", or write a list as `{key}=[{value}]`"
+    return f"`{override}` has several values. Add `-m` to run a grid{advice}."
 
 
 def _explain_choice_made_twice(group: str, arguments: Sequence[str]) -> str:
+    if not any(re.match(rf"\+*{re.escape(group)}=", word) for word in arguments):
+        return (
+            f"`{group}` is set twice, by two options in `defaults`. Write `override /{group}: …` to replace the first."
+        )
     return f"`{group}=` is set twice. Choose one option of `{group}`."
 
 
@@ -124,6 +146,10 @@ def _explain_missing_folder(folder: str, arguments: Sequence[str]) -> str:
 
 def _explain_missing_package(experiment: str, arguments: Sequence[str]) -> str:
     return f"`experiment={experiment}`: the file of an experiment must begin with the line `# @package _global_`."
+
+
+def _explain_relative_override(group: str, arguments: Sequence[str]) -> str:
+    return f"`override {group}`: a group in the file of an experiment begins with a slash. Write `override /{group}`."
 
 
 def _explain_early_override(message: str, arguments: Sequence[str]) -> str:
@@ -136,8 +162,11 @@ def _explain_kinds_that_differ(place: str, arguments: Sequence[str]) -> str:
 
 _HYDRA_SAYS: dict[str, Callable[[str, Sequence[str]], str]] = {
     r"In 'experiment/(.+)': Could not override '\S+@experiment\.": _explain_missing_package,
+    r"In '.+': Could not override '\S+/\S+@(.+)'\.": _explain_relative_override,
     "Could not override '(.+)'": _explain_missing_key,
     "Could not delete from config. '(.+)' does not exist": _explain_missing_deletion,
+    "Could not delete '(.+)'. No match in the defaults list": _explain_missing_deletion,
+    "Key '(.+)' is not in struct": _explain_missing_deletion,
     "Ambiguous value for argument '(.+)'": _explain_ambiguous_value,
     "Additional config directory '(.+)' not found": _explain_missing_folder,
     r"Multiple values for (\S+)\.": _explain_choice_made_twice,
@@ -152,6 +181,10 @@ def _list_keys(key: str, arguments: Sequence[str]) -> list[str]:
     groups = [folder.name for folder in config_directory().iterdir() if folder.is_dir()]
     config, _ = compose_what_can_be(others)
     return [name for name in (*iterate_keys(config), *groups) if name != key]
+
+
+def _is_group(key: str, arguments: Sequence[str]) -> bool:
+    return key.lstrip("+") in find_groups([*own_folders(arguments), config_directory()])
 
 
 def _first_line(error: BaseException) -> str:

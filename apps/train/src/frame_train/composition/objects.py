@@ -8,7 +8,6 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from copy import copy
-from difflib import get_close_matches
 from typing import Any, Self, cast
 
 from hydra.errors import HydraException
@@ -18,7 +17,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from frame_train.composition.foreign.allow_list import AllowList
 from frame_train.composition.signatures import describe, find_argument_problems, read_signature
-from frame_train.errors import CompositionError, collected, describe_error, raise_any, suggest
+from frame_train.errors import CompositionError, collected, describe_error, find_nearest, raise_any, suggest
 
 Construct = Callable[[Callable[..., Any], Sequence[Any], Mapping[str, Any], str], Any]
 """Function that calls a target, given positional arguments, arguments by name, and the key of the node."""
@@ -235,9 +234,9 @@ def suggest_key(key: str, known: Sequence[str]) -> str:
     """Suggest a sibling of a wrong key, or else a key of the same name elsewhere, or else any similar key."""
     parent, dot, last = key.rpartition(".")
     siblings = [name.removeprefix(parent + dot) for name in known if name.rpartition(".")[0] == parent]
-    nearest = get_close_matches(last, siblings, n=1)
+    nearest = find_nearest(last, siblings)
     if nearest:
-        return f" Did you mean `{parent}{dot}{nearest[0]}`?"
+        return f" Did you mean `{parent}{dot}{nearest}`?"
     elsewhere = [name for name in known if name.endswith(f".{last}")]
     if elsewhere:
         return f" Did you mean `{elsewhere[0]}`?"
@@ -292,10 +291,8 @@ def _explain_missing(path: str) -> str:
         module = importlib.import_module(parent)
     except (ImportError, ValueError) as error:
         packages = {package: f"{package}.{path.partition('.')[2]}" for package in _KNOWN_PACKAGES}
-        nearest = get_close_matches(path.partition(".")[0], packages, n=1)
-        hint = (
-            f"Did you mean `{packages[nearest[0]]}`?" if nearest else "Run the command in the folder that contains it."
-        )
+        nearest = find_nearest(path.partition(".")[0], packages)
+        hint = f"Did you mean `{packages[nearest]}`?" if nearest else "Run the command in the folder that contains it."
         return f" {error}. {hint}"
     public = getattr(module, "__all__", ())
-    return suggest(name, dir(module)) or (f" `{parent}` has {', '.join(public)}." if public else "")
+    return suggest(name, public or dir(module)) or (f" `{parent}` has {', '.join(public)}." if public else "")

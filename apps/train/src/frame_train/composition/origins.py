@@ -58,7 +58,7 @@ def locate(
 def _find_value(problem: CompositionError, config: DictConfig) -> tuple[str, str]:
     """Return the key of the wrong argument, and the key that it refers to; empty if it is not a reference."""
     parent, _, name = problem.key.rpartition(".")
-    said = re.findall(r"`(\w+)`", str(problem))  # an error of a target names its arguments
+    said = re.findall(r"`(\w+)(?:\[\d+\])*`", str(problem))  # an error of a target names its arguments
     for key, names in ((problem.key, said), (parent, [name])):
         node = OmegaConf.select(config, key, throw_on_resolution_failure=False) if key else None
         raw = cast(dict[str, Any], OmegaConf.to_container(node, resolve=False)) if isinstance(node, DictConfig) else {}

@@ -1,4 +1,4 @@
-"""Flags and overrides of the commands `train` and `evaluate`."""
+"""Overrides of the commands `train` and `evaluate`."""
 
 import argparse
 import os
@@ -18,45 +18,6 @@ _DEFAULT_GROUPS = ("logging", "device")  # groups that have an option in `train.
 _ADDED_GROUPS = ("experiment", "debug")  # groups that have none; `debug` changes an experiment, and follows it
 
 _EVALUATION_KEYS = ("run", "weights", "allow", "evaluation", "device", "trainer", "hydra")
-
-_HYDRA_FLAGS = (
-    "--help -h --hydra-help --cfg -c --resolve --package -p --run -r --multirun -m --shell-completion -sc "
-    "--config-path -cp --config-name -cn --config-dir -cd --experimental-rerun --info -i"
-)
-
-
-def take_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Split a command line into the flags of `train`, and the arguments of Hydra.
-
-    Returns:
-        The flags ``help``, ``check``, ``check_all``, ``json``, ``schema``, ``list`` (a group; empty for all, None if
-        absent), ``compatible_with``, ``copy`` (an experiment and a folder), ``search`` (a file; empty without one),
-        ``version``, ``traceback``; and the other arguments.
-
-    Raises:
-        CompositionError: A flag belongs neither to `train` nor to Hydra.
-    """
-    parser = argparse.ArgumentParser("train", add_help=False, allow_abbrev=False)
-    actions = [
-        parser.add_argument("--help", "-h", action="store_true"),
-        parser.add_argument("--check", action="store_true"),
-        parser.add_argument("--check-all", action="store_true"),
-        parser.add_argument("--json", action="store_true"),
-        parser.add_argument("--schema", action="store_true"),
-        parser.add_argument("--list", nargs="?", const="", metavar="GROUP"),
-        parser.add_argument("--compatible-with", metavar="GROUP=OPTION"),
-        parser.add_argument("--copy", nargs=2, metavar=("EXPERIMENT", "FOLDER")),
-        parser.add_argument("--version", action="store_true"),
-        parser.add_argument("--search", nargs="?", const="", metavar="FILE"),
-        parser.add_argument("--traceback", action="store_true"),
-    ]
-    flags, rest = parser.parse_known_args(arguments)
-    known = [*(name for action in actions for name in action.option_strings), *_HYDRA_FLAGS.split()]
-    for argument in rest:
-        flag = argument.partition("=")[0]
-        if re.match("-[a-zA-Z-]", flag) and flag not in known:
-            raise CompositionError(f"There is no flag `{flag}`.{suggest(flag, known)} Keys are written `key=value`.")
-    return flags, rest
 
 
 def normalize_overrides(arguments: Sequence[str]) -> list[str]:
@@ -120,13 +81,13 @@ def _is_debug(argument: str) -> bool:
 
 
 def _normalize(argument: str, folders: Sequence[Path]) -> str:
-    match = re.fullmatch(r"(\+?)([\w./@]+)(=.*)", argument, flags=re.DOTALL)
+    match = re.fullmatch(r"(\+*)([\w./@]+)(=.*)", argument, flags=re.DOTALL)
     if match is None:
         return argument
     plus, key, value = match.groups()
     group = key.partition("@")[0]
     if any((folder / group).is_dir() for folder in folders):
-        plus = "" if group in _DEFAULT_GROUPS else "+" if group in _ADDED_GROUPS else plus
+        plus = "" if group in _DEFAULT_GROUPS else "+" if group in _ADDED_GROUPS else plus[:1]
     elif plus or key.startswith("trainer.") or key in RENAMED_KEYS:
         plus = "++"
     return f"{plus}{key}={_quote_text(value[1:])}"

@@ -18,9 +18,10 @@ _NAMES: dict[str, Any] = {
     **{kind.__name__: kind for kind in (bool, float, int, str, dict, list, tuple, Mapping, Sequence)},
     "Callable": Callable,
     "Literal": Literal,
-    "__builtins__": {},
 }
-"""Names that an annotation may use. A parameter with another name in its annotation counts as not annotated."""
+"""Names that an annotation may use, beside classes of ours. With any other name, a parameter accepts all values."""
+
+_PLAIN_BASES = {"Protocol", "TypedDict", "NamedTuple", "Enum", "StrEnum", "IntEnum", "str", "int", "float", "dict"}
 
 _Definition = ast.FunctionDef | ast.ClassDef
 
@@ -32,7 +33,7 @@ def read_written_signature(path: str) -> TargetSignature | None:
     function = _find_init(definition) if isinstance(definition, ast.ClassDef) else definition
     if definition is None or function is None or definition.decorator_list or function.decorator_list:
         return None
-    parameters = _list_parameters(function.args)
+    parameters = _list_parameters(function.args, module)
     if isinstance(definition, ast.ClassDef):
         del parameters[0]  # self
     return TargetSignature(f"{module}.{definition.name}", Signature(parameters))
@@ -45,11 +46,16 @@ def _find(module: str, name: str) -> tuple[str, _Definition | None]:
     for statement in chain.from_iterable(part.body if isinstance(part, ast.If) else [part] for part in body):
         if isinstance(statement, _Definition) and statement.name == name:
             return module, statement
-        if isinstance(statement, ast.ImportFrom) and statement.module not in (None, module) and not statement.level:
+        if isinstance(statement, ast.ImportFrom) and _is_other_of_ours(statement, module):
             for alias in statement.names:
                 if (alias.asname or alias.name) == name:
                     return _find(str(statement.module), alias.name)
     return module, None
+
+
+def _is_other_of_ours(statement: ast.ImportFrom, module: str) -> bool:
+    source = statement.module or ""
+    return source != module and not statement.level and source.partition(".")[0] in _OURS
 
 
 def _find_file(package: str, *names: str) -> Path | None:
@@ -66,19 +72,38 @@ def _find_init(definition: ast.ClassDef) -> ast.FunctionDef | None:
     return None if "__new__" in functions else functions.get("__init__")
 
 
-def _list_parameters(arguments: ast.arguments) -> list[Parameter]:
-    """List the parameters of a function; each default is None."""
+def _list_parameters(arguments: ast.arguments, module: str) -> list[Parameter]:
+    """List the parameters of a function in a module; each default is None."""
     arguments.defaults = [ast.Constant(None) for _ in arguments.defaults]
     arguments.kw_defaults = [default and ast.Constant(None) for default in arguments.kw_defaults]
     stub: dict[str, Any] = {}
     exec(f"from __future__ import annotations\ndef function({ast.unparse(arguments)}): ...", stub)
     parameters = signature(stub["function"]).parameters.values()
-    return [parameter.replace(annotation=_read_type(parameter.annotation)) for parameter in parameters]
+    return [parameter.replace(annotation=_read_type(parameter.annotation, module)) for parameter in parameters]
 
 
-def _read_type(annotation: str) -> Any:
+class _Names(dict[str, Any]):
+    """`_NAMES`, and a stand-in for each class of ours in a module, of which no plain value is an instance."""
+
+    def __init__(self, module: str) -> None:
+        super().__init__(_NAMES)
+        self._module = module
+
+    def __missing__(self, name: str) -> type:
+        _, definition = _find(self._module, name)
+        if not isinstance(definition, ast.ClassDef) or definition.decorator_list or _takes_plain_values(definition):
+            raise KeyError(name)
+        return type(name, (), {})
+
+
+def _takes_plain_values(definition: ast.ClassDef) -> bool:
+    """Return whether a class may have instances that are plain values, such as a protocol or an enumeration."""
+    return bool({ast.unparse(base).partition("[")[0] for base in definition.bases} & _PLAIN_BASES)
+
+
+def _read_type(annotation: str, module: str) -> Any:
     try:
-        kind = eval(annotation, _NAMES)
+        kind = eval(annotation, {"__builtins__": {}}, _Names(module))
     except Exception:  # any type, because the annotation may be any expression
         return Parameter.empty
     return Parameter.empty if isinstance(kind, str) else kind

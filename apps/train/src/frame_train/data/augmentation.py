@@ -52,8 +52,16 @@ class RandomShift(nn.Module):
         self._n_pixels = check_count("n_pixels", n_pixels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Shift images of shape (batch, channels, height, width)."""
+        """Shift images of shape (batch, channels, height, width).
+
+        Raises:
+            ValueError: A shift could leave nothing of an image.
+        """
         n_images, n_channels, height, width = x.shape
+        if self._n_pixels >= min(height, width):
+            raise ValueError(
+                f"`n_pixels` must be less than the {min(height, width)} pixels of an image, got {self._n_pixels}."
+            )
         rows, columns = (
             (torch.arange(size, device=x.device) + self._draw(x)).unsqueeze(1).unsqueeze(dim)
             for size, dim in ((height, 3), (width, 2))

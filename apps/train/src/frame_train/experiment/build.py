@@ -14,6 +14,7 @@ from frame_train.distributed.launcher import check_processes
 from frame_train.errors import raise_any
 from frame_train.experiment.compatibility import find_mismatches, find_unknown_metrics, find_unregistered
 from frame_train.experiment.dry_run import find_loss_problems, find_optimizer_problems
+from frame_train.experiment.notices import find_notices
 from frame_train.experiment.parts import Check, build_parts, find_unbuilt, run_checks
 from frame_train.experiment.static_checks import find_static_problems
 from frame_train.experiment.trainer import build_trainer
@@ -65,4 +66,4 @@ def build_experiment(config: DictConfig, callbacks: Sequence[Callback] = ()) -> 
     if isinstance(trainer.strategy, DDPStrategy) and not parts.module.automatic_optimization:
         find_unused_parameters(trainer.strategy)  # a loss does not use all parameters
     disable_nvml_probe()
-    return Experiment(parts.module, trainer, file_logger, stop, notices)
+    return Experiment(parts.module, trainer, file_logger, stop, [*notices, *find_notices(parts, trainer, config)])

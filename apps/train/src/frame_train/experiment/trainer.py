@@ -1,6 +1,7 @@
 """The trainer of an experiment."""
 
 import functools
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
@@ -9,7 +10,7 @@ from pytorch_lightning.callbacks import Checkpoint, ProgressBar
 
 from frame_train.callbacks.plain_module import PlainModuleSupport
 from frame_train.composition.objects import construct_target
-from frame_train.errors import CompositionError, raise_any
+from frame_train.errors import CompositionError, raise_any, suggest
 from frame_train.experiment.compatibility import run_check
 from frame_train.experiment.parts import Parts
 from frame_train.optimization.lightning_internals import NoProfiler
@@ -17,6 +18,7 @@ from frame_train.optimization.module import OptimizationModule
 
 _OPTIONAL_CALLBACKS = {"enable_checkpointing": Checkpoint, "enable_progress_bar": ProgressBar}
 
+_ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps", "tpu")
 _STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true", "ddp_find_unused_parameters_false")
 _NO_LOOP = "There is no validation or test loop: each evaluation has its own `evaluate_every`"
 _NOT_FOR_THE_TRAINER = {
@@ -98,8 +100,13 @@ def _find_wrong_arguments(given: Mapping[str, Any]) -> Iterator[CompositionError
     if isinstance(norm, int | float) and not norm >= 0:  # also NaN
         message = f"`trainer.gradient_clip_val` must be non-negative, or null for no clipping, got {norm!r}."
         yield CompositionError(message, "trainer.gradient_clip_val")
+    accelerator = given.get("accelerator")
+    if isinstance(accelerator, str) and accelerator not in _ACCELERATORS:
+        message = f"`trainer.accelerator` must be one of {', '.join(map(repr, _ACCELERATORS))}, got {accelerator!r}."
+        yield CompositionError(f"{message}{suggest(accelerator, _ACCELERATORS)}", "trainer.accelerator")
     devices = given.get("devices", "auto")
-    if devices == 0 or (isinstance(devices, int) and devices < -1):
+    is_text = isinstance(devices, str) and re.fullmatch(r"auto|-1|\d+(,\s*\d+)*,?", devices) is None
+    if is_text or devices in (0, "0") or (isinstance(devices, int) and devices < -1):
         message = "`trainer.devices` must be a positive number, a list of devices, -1 for all or 'auto', got"
         yield CompositionError(f"{message} {devices!r}.", "trainer.devices")
     strategy = given.get("strategy", "auto")

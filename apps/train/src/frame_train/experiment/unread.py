@@ -7,6 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from frame_train.composition.objects import iterate_keys, suggest_key
+from frame_train.composition.options import find_groups, read_options
 from frame_train.composition.overrides import is_override, own_folders
 from frame_train.composition.settings import config_directory
 from frame_train.errors import CompositionError
@@ -43,7 +44,7 @@ def find_unread(config: DictConfig, arguments: Sequence[str]) -> tuple[list[Comp
     problems: list[CompositionError] = []
     notices: list[str] = []
     for key in unread:
-        hint = suggest_key(key, known) if key in unknown else ""
+        hint = (_suggest_group(key, config, folders) or suggest_key(key, known)) if key in unknown else ""
         override = next((word for word in arguments if is_override(word) and _is_related(key, _get_key(word))), None)
         if override is not None and (override.startswith("+") or key not in unknown):
             typed = re.sub(r"^\++", "+", override)
@@ -52,6 +53,14 @@ def find_unread(config: DictConfig, arguments: Sequence[str]) -> tuple[list[Comp
             advice = hint or f" Refer to it as `${{{key}}}`, or remove it."
             problems.append(CompositionError(f"`{key}`: nothing refers to this key.{advice}", key))
     return problems, notices
+
+
+def _suggest_group(key: str, config: DictConfig, folders: Sequence[Path]) -> str:
+    """Suggest a group below another one, such as ``architectures/prior``, if a key with its last name is an option."""
+    for group in find_groups(folders):
+        if group.endswith(f"/{key}") and config.get(key) in read_options(group, folders):
+            return f" Did you mean `+{group}={config[key]}`?"
+    return ""
 
 
 def _load(path: Path) -> DictConfig:

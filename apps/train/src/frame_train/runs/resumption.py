@@ -51,7 +51,7 @@ def read_resumption(where: str, overrides: Sequence[str]) -> tuple[DictConfig, R
     Raises:
         CompositionError: The run, an intact checkpoint or a key does not exist.
     """
-    directory, _ = locate(where, "last", needs_checkpoint=False)
+    directory = _locate(where)
     config = read_config(directory, allow=None)
     length = _read_length(config)
     changes = [_apply(override, config) for override in normalize_overrides(overrides)]
@@ -62,6 +62,23 @@ def read_resumption(where: str, overrides: Sequence[str]) -> tuple[DictConfig, R
     config.run.directory = escape(str(directory))
     is_complete = bool(read_description(directory).get("complete")) and _read_length(config) == length
     return config, Resumption(directory, checkpoint, skipped, [change for change in changes if change], is_complete)
+
+
+def _locate(where: str) -> Path:
+    """Return the run directory that `resume` names.
+
+    Raises:
+        CompositionError: It names no run.
+    """
+    if where.lower() in ("", "auto", "true", "yes", "on", "1"):
+        raise CompositionError(
+            f"`resume` must be a run directory, the folder of a grid, `last` or `auto`, got {where!r}. `resume=auto` "
+            "continues the newest incomplete run of the same command."
+        )
+    try:
+        return locate(where, "last", needs_checkpoint=False)[0]
+    except CompositionError as error:
+        raise CompositionError(f"`resume`: {str(error).removeprefix('`run`: ')}") from error
 
 
 def find_unfinished(config: DictConfig, overrides: Sequence[str], launch: str | None = None) -> Path | None:
@@ -98,6 +115,9 @@ def _apply(text: str, config: DictConfig) -> str:
     if override.is_sweep_override():
         raise CompositionError(f"`resume`: `{override.key_or_group}` must have one value, got {text!r}.")
     key, value = override.key_or_group, None if override.is_delete() else override.value()
+    if key == "experiment":
+        message = f"`resume`: a run keeps its experiment, got {text!r}. Remove it, or start a new run without `resume`."
+        raise CompositionError(message, key)
     if key == "run.directory":
         raise CompositionError(f"`resume`: a run keeps its directory, got {text!r}. Move the folder instead.", key)
     if key in ("initialize_from", "initialize_strictly"):
