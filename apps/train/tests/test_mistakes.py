@@ -334,12 +334,12 @@ def test_settings_that_are_rarely_meant_get_a_notice(
 ) -> None:
     (tmp_path / "cpuinfo").write_text("flags\t\t: fpu avx2\n")
     monkeypatch.setattr(notices, "_CPU", tmp_path / "cpuinfo")
-    settings = ["+prior=mixture", "params.batch_size=100000", "trainer.max_steps=0", "trainer.precision=bf16-mixed"]
+    settings = ["+prior=mixture", "params.batch_size=100000", "trainer.max_epochs=0", "trainer.precision=bf16-mixed"]
     result = train("logging=none", DIGITS, *settings)
     assert result.code == 0
     assert result.errors.splitlines() == [
         "`+prior=mixture` has no effect: nothing refers to `prior`. Did you mean `+architectures/prior=mixture`?",
-        "`trainer.max_steps=0`: nothing will be trained.",
+        "`trainer.max_epochs=0`: nothing will be trained.",
         "`optimization.batch_size=100000` is more than the 1297 examples: an epoch has one step.",
         "`trainer.precision=bf16-mixed`: this CPU has no units for bfloat16, so 32-true is faster.",
     ]

@@ -15,9 +15,8 @@ _CPU = Path("/proc/cpuinfo")
 
 def find_notices(parts: Parts, trainer: Trainer, config: DictConfig) -> Iterator[str]:
     """Find settings of an experiment that are rarely meant, and yield a line for each."""
-    for name in ("max_epochs", "max_steps"):
-        if getattr(trainer, name) == 0:
-            yield f"`trainer.{name}=0`: nothing will be trained."
+    if trainer.max_epochs == 0:
+        yield "`trainer.max_epochs=0`: nothing will be trained."
     data: Any = getattr(parts.module, "data", {})
     batch_size = config.optimization.get("batch_size")
     n_examples = len(data["train"]) // trainer.world_size if "train" in data else 0
