@@ -9,6 +9,7 @@ from base64 import b64encode
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -124,6 +125,23 @@ def test_the_page_is_well_formed_and_loads_nothing(directory: Path) -> None:
     assert "http" not in re.sub(r'http-equiv="|https://github.com/leeoniya/uPlot', "", page.source)
     assert "url(" not in page.source
     assert "@import" not in page.source
+
+
+@pytest.mark.parametrize(
+    ("url", "is_linked"),
+    [
+        ("https://wandb.example/a/b/runs/c", True),
+        ("javascript:alert(1)", False),
+        ("data:text/html,x", False),
+        (7, False),
+    ],
+)
+def test_the_page_links_to_the_run_on_the_web_only(directory: Path, url: Any, is_linked: bool) -> None:
+    (directory / "wandb").mkdir()
+    identity = {"entity": "a", "project": "b", "id": "c", "url": url}
+    (directory / "wandb" / "run.json").write_text(json.dumps(identity))
+    addresses = {item.get("href") for item in Page(write_report(directory)).attributes("a")}
+    assert addresses == {"./", "images/", *([url] if is_linked else [])}
 
 
 def test_only_the_scripts_of_the_page_may_run(directory: Path) -> None:

@@ -1,5 +1,6 @@
 """The page ``report.html``: the contents of a run directory as one self-contained HTML file."""
 
+import contextlib
 import json
 import math
 import shlex
@@ -11,6 +12,7 @@ from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
+from frame_loggers.wandb_run import read_wandb_run
 from frame_train.report.charts import make_chart
 from frame_train.report.drawing import draw_histogram
 from frame_train.report.rendering import write_page
@@ -44,7 +46,7 @@ def write_report(directory: Path) -> Path:
         [make_chart(title, curves) for title, curves in group(record.metrics)],
         title=_name_run(record),
         facts={name: value for name, value in _list_facts(record).items() if value},
-        folders=_list_folders(record.directory),
+        links=_list_links(record.directory),
         command=_get_command(record),
         parameters={name: _format_value(value) for name, value in _mapping(record.config.get("params")).items()},
         metrics={name: _summarize(points) for name, points in sorted(record.metrics.items())},
@@ -91,10 +93,15 @@ def _list_facts(record: Record) -> dict[str, str]:
     }
 
 
-def _list_folders(directory: Path) -> dict[str, str]:
-    """List the folders that the page links to, with the text of the link."""
+def _list_links(directory: Path) -> dict[str, str]:
+    """List the folders and the web address that the page links to, with the text of each link."""
     folders = {"./": "run directory", "checkpoints/": "checkpoints", "images/": "images"}
-    return {folder: text for folder, text in folders.items() if (directory / folder).is_dir()}
+    links = {folder: text for folder, text in folders.items() if (directory / folder).is_dir()}
+    with contextlib.suppress(ValueError):  # its identity on W&B can't be read
+        run = read_wandb_run(directory)
+        if run is not None and run.url is not None:
+            links[run.url] = "Weights & Biases"
+    return links
 
 
 def _measure_duration(record: Record, started: datetime | None) -> str:
