@@ -180,6 +180,11 @@ def test_a_page_shows_the_curves_and_pictures_of_several_runs(run: Command, root
             "`--page` must be a file that ends in `.html`, got 'config.yaml'.",
         ),
         (["compare", "x", "y", "--page", "."], "`--page` must be a file that ends in `.html`, got '.'."),
+        (["--json", "--csv"], "Argument --csv: not allowed with argument --json. `runs --help` lists the flags."),
+        (
+            ["--root", "~nobody-of-this-name/x"],
+            "There is no folder '{folder}/~nobody-of-this-name/x'. `--root` names the folder of the runs.",
+        ),
         (["--root", "/nowhere/at/all"], "There is no folder '/nowhere/at/all'. `--root` names the folder of the runs."),
     ],
     ids=" ".join,
@@ -187,4 +192,4 @@ def test_a_page_shows_the_curves_and_pictures_of_several_runs(run: Command, root
 def test_a_mistake_ends_with_a_short_message(run: Command, arguments: list[str], message: str) -> None:
     code, output, errors = run(*arguments)
     assert (code, output) == (2, "")
-    assert errors == f"error: {message}\n"
+    assert errors == f"error: {message.replace('{folder}', str(Path.cwd()))}\n"

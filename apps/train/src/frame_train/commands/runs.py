@@ -1,6 +1,7 @@
 """The command `runs`: list, compare and remove runs."""
 
 import argparse
+import contextlib
 import csv
 import json
 import math
@@ -68,8 +69,9 @@ def _parse_list(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--sort", metavar="KEY", help="a setting, a metric, name, status, started or seconds")
     parser.add_argument("--descending", action="store_true", help="from the largest to the smallest")
     parser.add_argument("--limit", type=int, default=30, metavar="N", help="rows of the table (30); 0 for all")
-    parser.add_argument("--json", action="store_true", help="print every run as JSON")
-    parser.add_argument("--csv", action="store_true", help="print every run as CSV")
+    forms = parser.add_mutually_exclusive_group()
+    forms.add_argument("--json", action="store_true", help="print every run as JSON")
+    forms.add_argument("--csv", action="store_true", help="print every run as CSV")
     return parser.parse_args(arguments)
 
 
@@ -94,7 +96,9 @@ def _add_filters(parser: argparse.ArgumentParser) -> None:
 
 def _read_runs(root: Path | None) -> tuple[Path, list[Summary]]:
     folder = Path(read_device().experiments_root) if root is None else root
-    folder = folder.expanduser().absolute()
+    with contextlib.suppress(RuntimeError):  # `~name` of an unknown user
+        folder = folder.expanduser()
+    folder = folder.absolute()
     if not folder.is_dir():
         raise CompositionError(f"There is no folder {str(folder)!r}. `--root` names the folder of the runs.")
     try:
