@@ -136,7 +136,7 @@ def read_job(folder: Path, number: int) -> Job | None:
 
 def read_jobs(folder: Path) -> list[Job]:
     """Read the results of all jobs that have started, in the order of their numbers."""
-    names = (re.fullmatch(r"job-(\d+)\.json", path.name) for path in folder.iterdir())
+    names = (re.fullmatch(r"job-(\d+)\.json", path.name) for path in folder.glob("job-*.json"))
     numbers = sorted(int(name[1]) for name in names if name)
     return [job for number in numbers if (job := read_job(folder, number))]
 
