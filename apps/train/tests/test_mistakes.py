@@ -345,6 +345,13 @@ def test_settings_that_are_rarely_meant_get_a_notice(
     ]
 
 
+def test_a_text_needs_no_quotes_beside_those_of_the_shell(train: Train) -> None:
+    settings = ["run.name=\u00e4\u65e5\u672c", "run.project=my project!", "device.data_root=~/data", "train_for=1h"]
+    result = train("--check", DIGITS, *settings)
+    assert result.code == 0
+    assert "no mistakes" in result.output
+
+
 def test_a_profiler_prints_its_table(train: Train, caplog: pytest.LogCaptureFixture) -> None:
     result = train("logging=none", DIGITS, "trainer.max_steps=1", "trainer.profiler=simple")
     assert result.code == 0

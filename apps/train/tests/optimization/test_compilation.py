@@ -42,6 +42,22 @@ def test_a_missing_compiler_is_reported(monkeypatch: pytest.MonkeyPatch) -> None
         compile_loss(TinyModel().compute_loss, "default")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("output", "said"), [("", "it printed nothing"), ("fatal error: no headers", "no headers")])
+def test_a_compiler_that_fails_is_reported_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str, said: str
+) -> None:
+    compiler = tmp_path / "g++"
+    compiler.write_text(f'#!/bin/sh\ncase "$*" in *--version*) echo "g++ 13";; *) echo "{output}" >&2; exit 1;; esac\n')
+    compiler.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
+    loss = compile_loss(TinyModel().compute_loss, "default")
+    with pytest.raises(TrainingError, match=rf"`optimization.compile`: .* failed: .*{said}\. Check that `g\+\+`"):
+        loss({"x": torch.zeros(2, 1, 4, 4)}, 0)
+    torch.compiler.reset()
+
+
 def refuse() -> str:
     from torch._inductor.exc import InvalidCxxCompiler
 

@@ -441,6 +441,7 @@ def test_a_resumed_run_is_no_longer_marked_as_complete(copied: Path) -> None:
         ("params.bate=0.1", "the run's config has no key `params.bate`. Did you mean `params.beta`?"),
         ("sed=1", "the run's config has no key `sed`. Did you mean `seed`?"),
         ("nothing.at_all=1", "the run's config has no key `nothing.at_all`."),
+        ("+experiment=MNIST_VAE", "`resume`: a run keeps its experiment, got '+experiment=MNIST_VAE'"),
         ("model=VIB", "`model` must be a mapping, got 'VIB'. A resumed run keeps its options"),
         ("trainer.max_epoch=3", "max_epochs"),
         ("trainer.max_epochs=3", "the number of completed epochs, got 3"),

@@ -69,17 +69,26 @@ def compile_loss(loss: Loss, mode: str) -> Loss:
         mode: One of `MODES`.
 
     Raises:
-        TrainingError: The machine has no compiler.
+        TrainingError: The machine has no compiler. The loss itself raises it if the compiler fails.
     """
     _check_compiler()
     from torch._inductor import list_mode_options  # takes seconds to import, and is needed only here
+    from torch._inductor.exc import CppCompileError, InductorError
 
     options = {**list_mode_options(mode), "fallback_random": True}
     compiled = torch.compile(loss, dynamic=False, options=options)
 
     def compute(data: Mapping[str, Tensor], data_idx: int) -> dict[str, Any]:
         torch.compiler.cudagraph_mark_step_begin()
-        quantities = as_tensors(compiled(data, data_idx))  # the next call of a CUDA graph overwrites these
+        try:
+            quantities = as_tensors(compiled(data, data_idx))  # the next call of a CUDA graph overwrites these
+        except InductorError as error:
+            inner = error.inner_exception
+            lines = (inner.output if isinstance(inner, CppCompileError) else str(inner)).strip().splitlines()
+            raise TrainingError(
+                f"`optimization.compile`: the compiler of torch failed: {lines[0] if lines else 'it printed nothing'}. "
+                "Check that `g++` compiles a program, or set `optimization.compile=false`."
+            ) from error
         return {name: value if name == "loss" else value.clone() for name, value in quantities.items()}
 
     return compute
