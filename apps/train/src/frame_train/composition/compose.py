@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from frame_train.composition.callback_lists import get_address, register_callback_lists, replace_by_listed
+from frame_train.composition.command_line.words import check_words
 from frame_train.composition.exchange import drop_foreign_arguments
 from frame_train.composition.legacy import rename_old_words
 from frame_train.composition.options import read_options
@@ -25,7 +26,6 @@ from frame_train.composition.overrides import (
     write_value,
 )
 from frame_train.composition.settings import config_directory, find_names_from_environment, register_resolvers
-from frame_train.composition.words import check_words
 from frame_train.errors import CompositionError, find_nearest
 
 DELETION = "~evaluation."

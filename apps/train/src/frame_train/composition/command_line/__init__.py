@@ -1,0 +1,1 @@
+"""Words and flags of a command line, and what was probably meant by a wrong one."""
