@@ -1,5 +1,6 @@
 """Deep-learning methods, independent of data set and architecture."""
 
+from frame_models import couplings, solvers
 from frame_models.autoencoder import Autoencoder
 from frame_models.classifier import Classifier
 from frame_models.code_prior import CodePrior
@@ -30,4 +31,6 @@ __all__ = [
     "VariationalInformationBottleneck",
     "VectorQuantizedVariationalAutoencoder",
     "WassersteinGAN",
+    "couplings",
+    "solvers",
 ]

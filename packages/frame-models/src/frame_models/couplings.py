@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+__all__ = ["OptimalTransport"]
+
 
 class OptimalTransport:
     """Exact optimal transport between two batches, for the cost |x_0 - x_1|^2. It requires scipy.

@@ -7,6 +7,8 @@ from torch import Tensor
 
 from frame_core import check_count, check_positive
 
+__all__ = ["DormandPrince", "Euler", "Heun"]
+
 Velocity = Callable[[Tensor, Tensor], Tensor]
 """Velocity dx/dt as a function of the time, a scalar tensor, and of x, a tensor of the same shape as the result."""
 
