@@ -175,6 +175,7 @@ def test_a_page_shows_the_curves_and_pictures_of_several_runs(run: Command, root
         (["stat=complete"], "No run has the setting `stat`. Did you mean `status`?"),
         (["--sort", "ELBO/Val"], "`--sort`: no run has `ELBO/Val`. Did you mean `ELBO/Validation`?"),
         (["compare", "x"], "`compare` needs at least two runs, got 1."),
+        (["compare", *"x" * 27], "`compare` takes at most 26 runs, got 27. `runs --csv` has all."),
         (
             ["compare", "x", "y", "--page", "config.yaml"],
             "`--page` must be a file that ends in `.html`, got 'config.yaml'.",

@@ -32,6 +32,9 @@ examples:
 """
 
 
+_MOST_COMPARED = 26  # each has a letter
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise CompositionError(f"{message[:1].upper()}{message[1:]}. `runs --help` lists the flags.")
@@ -163,6 +166,10 @@ def _flatten(run: Summary) -> dict[str, Any]:
 def _compare(flags: argparse.Namespace) -> None:
     if len(flags.run) < 2:
         raise CompositionError(f"`compare` needs at least two runs, got {len(flags.run)}.")
+    if len(flags.run) > _MOST_COMPARED:
+        raise CompositionError(
+            f"`compare` takes at most {_MOST_COMPARED} runs, got {len(flags.run)}. `runs --csv` has all."
+        )
     if flags.page is not None and flags.page.suffix != ".html":
         raise CompositionError(f"`--page` must be a file that ends in `.html`, got {str(flags.page)!r}.")
     from frame_train.comparison.difference import compare_runs  # torch is imported only where needed

@@ -1,5 +1,6 @@
 """A stored run: its model with the weights, its data, its config and its metrics."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -190,7 +191,7 @@ class Run:
             CompositionError: The folder is not empty, or can't be written.
         """
         write_repository(self.model, self.config, self.directory, self.global_step, Path(folder))
-        print(f"hf upload USER/{Path(folder).absolute().name} {folder}")  # noqa: T201
+        print(shlex.join(["hf", "upload", f"USER/{Path(folder).absolute().name}", str(folder)]))  # noqa: T201
 
     def _describe_refused(self) -> str:
         """List what the model, the data and the evaluations name without permission, if they name several things."""
