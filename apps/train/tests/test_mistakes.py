@@ -117,7 +117,6 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     (["experiment=mnist_vae"], ["has no option `mnist_vae`", "Did you mean `MNIST_VAE`?"]),
     (["++experiment=nope"], ["`experiment` has no option `nope`", "MNIST_VAE"]),
     ([DIGITS, "callbacks/checkpoint@callbacks=[last,bst]"], ["has no option `bst`; it has best, last, periodic"]),
-    ([DIGITS, "~logger"], ["no key `logger` to remove"]),
     ([DIGITS, "~evaluation"], ["`~evaluation`: several options", "`~evaluation.reconstructions`"]),
     ([DIGITS, "~callbacks"], ["`~callbacks`: several options", "`~callbacks.progress_bar`"]),
     ([DIGITS, "model=VEA"], ["`VEA`", "VAE"]),
@@ -275,6 +274,7 @@ OF_A_MACHINE = (
     "run.project",
     "--list",
     "--compatible",
+    "resume=",
 )
 """Arguments that only that machine can check, or that are not part of a config."""
 
@@ -350,6 +350,10 @@ def test_a_text_needs_no_quotes_beside_those_of_the_shell(train: Train) -> None:
     result = train("--check", DIGITS, *settings)
     assert result.code == 0
     assert "no mistakes" in result.output
+
+
+def test_all_loggers_can_be_removed(train: Train) -> None:
+    assert train("--check", DIGITS, "~logger").code == 0
 
 
 def test_a_profiler_prints_its_table(train: Train, caplog: pytest.LogCaptureFixture) -> None:

@@ -141,6 +141,9 @@ def prepare_config(config: DictConfig, arguments: Sequence[str] = ()) -> list[st
         config.run.name = _name_experiment(arguments)
     if arguments and config.run.get("display_name") is None:
         config.run.display_name = _make_display_name(str(config.run.name), arguments)
+    with open_dict(config):
+        for group in ("evaluation", "callbacks", "logger"):
+            config.setdefault(group, {})  # `~logger` removes all of them
     lines = [*rename_old_words(config), *drop_foreign_arguments(config, arguments)]
     replace_by_listed(config)
     for key in find_names_from_environment(config):

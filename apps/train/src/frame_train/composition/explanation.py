@@ -166,7 +166,6 @@ _HYDRA_SAYS: dict[str, Callable[[str, Sequence[str]], str]] = {
     "Could not override '(.+)'": _explain_missing_key,
     "Could not delete from config. '(.+)' does not exist": _explain_missing_deletion,
     "Could not delete '(.+)'. No match in the defaults list": _explain_missing_deletion,
-    "Key '(.+)' is not in struct": _explain_missing_deletion,
     "Ambiguous value for argument '(.+)'": _explain_ambiguous_value,
     "Additional config directory '(.+)' not found": _explain_missing_folder,
     r"Multiple values for (\S+)\.": _explain_choice_made_twice,
