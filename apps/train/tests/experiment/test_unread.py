@@ -73,7 +73,7 @@ def test_an_override_that_has_no_effect_is_a_notice(tmp_path: Path) -> None:
     assert problems == []
     assert notices == [
         "`+params.betta=0.1` has no effect: nothing refers to `params.betta`. Did you mean `params.beta`?",
-        "`+prior=mixture` has no effect: nothing refers to `prior`. Did you mean `architectures.prior`?",
+        "`+prior=mixture` has no effect: nothing refers to `prior`. Did you mean `+architectures/prior=mixture`?",
     ]
 
 

@@ -394,7 +394,7 @@ def test_a_schedule_continues_after_a_resume(tmp_path: Path) -> None:
 
 
 def test_a_schedule_over_an_unknown_unit_is_refused_before_training() -> None:
-    with pytest.raises(ValueError, match=r"`beta.over`: The unit of an interval must be .*, got 'critic_steps'"):
+    with pytest.raises(ValueError, match=r"`beta.over`: The unit of an interval must be .*, got '5 critic_steps'"):
         make_optimization(model=Warmed("5 critic_steps")).check()
 
 
