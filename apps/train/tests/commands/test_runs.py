@@ -80,6 +80,14 @@ def test_what_a_run_says_reaches_the_terminal_as_text(run: Command, root: Path) 
         assert all(character.isprintable() or character == "\n" for character in output)
 
 
+def test_markdown_has_a_row_for_each_run_with_its_last_metrics(run: Command, root: Path) -> None:
+    lines = run("--markdown", "status=killed")[1].splitlines()
+    head, _, killed, empty = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+    assert {killed[0], empty[0]} == {"DIGITS/VAE/killed", "DIGITS/VAE/empty"}
+    last = json.loads(run("--json", "status=killed")[1])[0]["last"]
+    assert killed[head.index("ELBO/Validation")] == f"{last['ELBO/Validation']:.5g}"
+
+
 def test_no_run_is_removed_without_consent(run: Command, root: Path) -> None:
     before = sorted(root.rglob("*"))
     code, output, errors = run("clean")

@@ -74,6 +74,7 @@ def _parse_list(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--limit", type=int, default=30, metavar="N", help="rows of the table (30); 0 for all")
     forms = parser.add_mutually_exclusive_group()
     forms.add_argument("--json", action="store_true", help="print every run as JSON")
+    forms.add_argument("--markdown", action="store_true", help="print every run and its last metrics as Markdown")
     forms.add_argument("--csv", action="store_true", help="print every run as CSV")
     return parser.parse_args(arguments)
 
@@ -122,6 +123,10 @@ def _list(flags: argparse.Namespace) -> None:
         print(json.dumps([_as_json(run) for run in runs], indent=2))  # noqa: T201
     elif flags.csv:
         _write_csv(runs)
+    elif flags.markdown:
+        from frame_train.comparison.table import write_markdown  # rich is imported only where needed
+
+        print(make_printable(write_markdown(runs, root)))  # noqa: T201
     elif not runs:
         print_notice(f"There are no such runs below {str(root)!r}.")
     else:

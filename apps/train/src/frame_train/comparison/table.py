@@ -1,4 +1,4 @@
-"""Table of runs on the terminal."""
+"""Tables of runs."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.table import Column, Table
 
 from frame_train.comparison.summary import Summary
+from frame_train.markdown import write_table
 from frame_train.report.scale import format_duration, format_number
 from frame_train.terminal import make_cell, make_wide_console
 
@@ -25,17 +26,37 @@ def print_runs(runs: Sequence[Summary], root: Path) -> None:
         padding=(0, 2, 0, 0),
         pad_edge=False,
     )
-    names = {(run.project, run.name) for run in runs}
-    varying = {pair: find_varying(run for run in runs if (run.project, run.name) == pair) for pair in names}
-    for run in runs:
-        keys = varying[run.project, run.name]
-        settings = " ".join(f"{key.removeprefix('params.')}={run.settings[key]}" for key in keys if key in run.settings)
+    for run, settings in zip(runs, _describe_settings(runs)):
         cells = [str(run.directory.relative_to(root)), run.status, "", settings]
         cells[2] = "" if run.seconds is None else format_duration(run.seconds)
         cells += [run.monitor or ""] * len(metric)
         cells += [_format(values.get(str(run.monitor))) for values in (run.best, run.last)]
         table.add_row(*map(make_cell, cells))
     make_wide_console().print(table)
+
+
+def write_markdown(runs: Sequence[Summary], root: Path) -> str:
+    """Return a table in Markdown: directory, the settings that differ, and the last value of every metric."""
+    metrics = list(dict.fromkeys(name for run in runs for name in run.last))
+    rows = (
+        (str(run.directory.relative_to(root)), settings, *(_format(run.last.get(name)) for name in metrics))
+        for run, settings in zip(runs, _describe_settings(runs))
+    )
+    return write_table(("run", "settings", *metrics), rows)
+
+
+def _describe_settings(runs: Sequence[Summary]) -> list[str]:
+    """Return, for each run, the settings that differ between the runs of its name."""
+    names = {(run.project, run.name) for run in runs}
+    varying = {pair: find_varying(run for run in runs if (run.project, run.name) == pair) for pair in names}
+    return [
+        " ".join(
+            f"{key.removeprefix('params.')}={run.settings[key]}"
+            for key in varying[run.project, run.name]
+            if key in run.settings
+        )
+        for run in runs
+    ]
 
 
 def _format(value: float | None) -> str:

@@ -13,6 +13,7 @@ from torch import nn
 from frame_loggers.files import replace_text
 from frame_train.errors import CompositionError
 from frame_train.files import made_folder
+from frame_train.markdown import escape, write_table
 from frame_train.runs.export.code import export_model
 from frame_train.runs.metrics import read_best, read_last
 from frame_train.runs.record import Record, read_record
@@ -47,7 +48,7 @@ def write_repository(model: nn.Module, config: DictConfig, directory: Path, glob
 
 
 def _write_card(model: nn.Module, config: DictConfig, record: Record, global_step: int, lines: str) -> str:
-    name = _escape(f"{_select(config, 'run.project')} / {_select(config, 'run.name')}")
+    name = escape(f"{_select(config, 'run.project')} / {_select(config, 'run.name')}")
     settings, versions = _as_mapping(record.config.get("params")), _as_mapping(record.description.get("versions"))
     return "\n".join(
         [
@@ -58,17 +59,17 @@ def _write_card(model: nn.Module, config: DictConfig, record: Record, global_ste
             "",
             f"# {name}",
             "",
-            f"{_escape(_describe(model))} (`{type(model).__module__}.{type(model).__name__}`)",
+            f"{escape(_describe(model))} (`{type(model).__module__}.{type(model).__name__}`)",
             "",
             f"- parameters: {sum(parameter.numel() for parameter in model.parameters()):,}",
             f"- training data: {_describe_data(config)}",
-            f"- trained for {global_step:,} steps, with seed {_escape(str(_select(config, 'seed')))}",
+            f"- trained for {global_step:,} steps, with seed {escape(str(_select(config, 'seed')))}",
             f"- trained with {_describe_versions(versions)}",
             "",
-            *_write_table(
+            *_write_section(
                 "Hyper-parameters", ("name", "value"), [(key, str(value)) for key, value in settings.items()]
             ),
-            *_write_table("Metrics", ("metric", "last", "at the best step"), _list_metrics(config, record)),
+            *_write_section("Metrics", ("metric", "last", "at the best step"), _list_metrics(config, record)),
             "## Load it",
             "",
             "The weights are `model.safetensors`, the training config is `config.yaml`.",
@@ -103,12 +104,12 @@ def _describe_data(config: DictConfig) -> str:
     data = _select(config, "optimization.data")
     splits = data.values() if isinstance(data, DictConfig) else ()
     targets = dict.fromkeys(str(split.get("_target_")) for split in splits if isinstance(split, DictConfig))
-    return ", ".join(map(_escape, targets)) or "see `config.yaml`"
+    return ", ".join(map(escape, targets)) or "see `config.yaml`"
 
 
 def _describe_versions(versions: Mapping[str, Any]) -> str:
     names = ("frame-train", "frame-models", "torch")
-    return ", ".join(f"{name} {_escape(str(versions[name]))}" for name in names if name in versions) or "frame"
+    return ", ".join(f"{name} {escape(str(versions[name]))}" for name in names if name in versions) or "frame"
 
 
 def _list_metrics(config: DictConfig, record: Record) -> list[tuple[str, ...]]:
@@ -118,14 +119,5 @@ def _list_metrics(config: DictConfig, record: Record) -> list[tuple[str, ...]]:
     return [(name, f"{last[name]:.5g}", f"{best[name]:.5g}" if name in best else "") for name in sorted(last)]
 
 
-def _write_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    if not rows:
-        return []
-    lines = [f"| {' | '.join(map(_escape, row))} |" for row in rows]
-    return [f"## {title}", "", f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}", *lines, ""]
-
-
-def _escape(text: str) -> str:
-    """Return a text on one line, without a meaning in Markdown or HTML."""
-    plain = "".join(character if character.isprintable() else " " for character in text)
-    return "".join(f"\\{character}" if character in "\\|`<>*_[]#&" else character for character in plain)
+def _write_section(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [f"## {title}", "", write_table(columns, rows), ""] if rows else []
