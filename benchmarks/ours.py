@@ -44,8 +44,9 @@ def _train(
 
     register_resolvers()
     shipped = ("+experiment=MNIST_VAE", f"device.data_root={data_root}", "trainer.max_epochs=-1")
-    config = compose_config([*shipped, *overrides])
-    prepare_config(config)
+    arguments = [*shipped, *overrides]
+    config = compose_config(arguments)
+    prepare_config(config, arguments)
     config.run.directory = str(directory)
     if not evaluate:
         for name in config.evaluation:
