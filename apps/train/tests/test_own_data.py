@@ -50,13 +50,13 @@ def test_a_vae_trains_on_images_decoded_by_workers(train: Callable[..., Any], pr
         folder = project / "images" / str(digits[index]["y"].item())
         folder.mkdir(parents=True, exist_ok=True)
         save_image(digits[index]["x"], folder / f"{index}.png")
-    metrics = run(train, "+experiment=images", "params.folder=images", "device.num_workers=2")
-    assert -50 < metrics["ELBO/Validation"] < 0  # -44.4 for pixels that are drawn evenly
+    metrics = run(train, "+experiment=images", "params.folder=images", "device.num_workers=2", "trainer.max_epochs=10")
+    assert -44 < metrics["ELBO/Validation"] < 0  # -44.4 for pixels that are drawn evenly
 
 
 def test_one_split_of_a_shipped_data_set_is_wrapped(train: Callable[..., Any], project: Path) -> None:
     metrics = run(train, "+experiment=fold", "params.fold=1", "trainer.max_epochs=1")
-    assert 0 < metrics["Accuracy/Validation"] < 1
+    assert metrics["Accuracy/Validation"] > 0.5  # chance is 0.1
 
 
 def test_a_data_set_that_declares_its_form_is_checked_without_its_files(
