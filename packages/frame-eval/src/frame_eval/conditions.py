@@ -38,6 +38,16 @@ def check_conditions(model: GenerativeModel, given: Collection[str]) -> None:
             )
 
 
+def check_generation(optimization: Optimization, split: str) -> None:
+    """Check that the model's ``sample`` needs nothing that the examples of a split do not have.
+
+    Raises:
+        TypeError: A condition is missing.
+    """
+    assert isinstance(optimization.model, GenerativeModel)  # the evaluation requires it
+    check_conditions(optimization.model, read_conditions(optimization, split, torch.arange(1)))
+
+
 def sample_like(model: GenerativeModel, batch: Mapping[str, Tensor]) -> Tensor:
     """Generate as many examples as a batch has, given its conditions if the model takes any."""
     conditions = select_conditions(model, batch)

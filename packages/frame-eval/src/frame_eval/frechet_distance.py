@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from frame_core import SCALAR_ENTRY, Evaluation, GenerativeModel, LogEntry, Optimization, check_count, get_split
 from frame_eval.batches import BATCH_SIZE, iterate_split
-from frame_eval.conditions import check_conditions, read_conditions
+from frame_eval.conditions import check_generation, read_conditions
 from frame_eval.device import move_to_model
 
 
@@ -44,13 +44,7 @@ class FrechetDistanceEvaluation(Evaluation):
         self.n_samples = check_count("n_samples", n_samples, minimum=2)
 
     def check(self, optimization: Optimization) -> None:
-        """Check that the model's ``sample`` is given what it needs.
-
-        Raises:
-            TypeError: A condition is missing.
-        """
-        assert isinstance(optimization.model, GenerativeModel)  # `requires`
-        check_conditions(optimization.model, read_conditions(optimization, self.evaluate_on, torch.arange(1)))
+        check_generation(optimization, self.evaluate_on)
 
     def evaluate(self, optimization: Optimization) -> LogEntry:
         """Compute the distance.

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from frame_core import PLOT_ENTRY, Evaluation, GenerativeModel, LogEntry, Optimization, check_count
 from frame_eval.batches import BATCH_SIZE, iterate_split
-from frame_eval.conditions import check_conditions, read_conditions, sample_like
+from frame_eval.conditions import check_generation, sample_like
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,13 +36,7 @@ class PointSampleEvaluation(Evaluation):
         self.n_points = check_count("n_points", n_points)
 
     def check(self, optimization: Optimization) -> None:
-        """Check that the model's ``sample`` is given what it needs.
-
-        Raises:
-            TypeError: A condition is missing.
-        """
-        assert isinstance(optimization.model, GenerativeModel)  # `requires`
-        check_conditions(optimization.model, read_conditions(optimization, self.evaluate_on, torch.arange(1)))
+        check_generation(optimization, self.evaluate_on)
 
     def evaluate(self, optimization: Optimization) -> LogEntry:
         """Draw the plot.
