@@ -224,9 +224,9 @@ def _write_end(experiment: Experiment, directory: Path, is_complete: bool) -> No
     """Write the end of the training and the report, and print the last metrics."""
     write_end(directory)
     write_report(directory)
+    print_closing(experiment.file_logger.last_values, directory)
     if is_complete:
         write_completion(directory)
-    print_closing(experiment.file_logger.last_values, directory)
 
 
 def _describe_unlogged(metric: str, logged: Collection[str]) -> str:

@@ -1,1 +1,1 @@
-"""What ends training: signals, a duration, a metric that no longer improves, and numbers that are not finite."""
+"""Callbacks that end training, and the detection of numbers that are not finite."""
