@@ -9,10 +9,15 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from omegaconf import OmegaConf
 
+from frame_train.commands.grid import list_jobs
 from frame_train.comparison.grid import Job, write_command, write_job
+from frame_train.composition.compose import initialized_hydra, list_task_overrides
 from frame_train.runs.directory import claimed
 from processes import Commands
 from runs import SMALL_VAE, TWO_STEPS, read_description, read_entries
@@ -168,3 +173,31 @@ def test_a_killed_grid_skips_complete_jobs_and_resumes_the_broken_one(commands: 
     assert [(job["status"], job["directory"]) for job in jobs] == [("complete", str(run)) for run in runs]
     (setting,) = json.loads((folder / "results.json").read_text())
     assert (setting["n_jobs"], setting["n_complete"]) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["params.beta=0.1,1", "seed=0,1,2"],
+        ["+experiment=DIGITS_VAE", "params.beta=choice(1,2)", "seed=range(0,3)"],
+        ["params.beta=1,2", "params.beta=3,4"],
+        ["~callbacks.progress_bar", "++trainer.max_epochs=1,2", "run.name='a,b'", "params.layers=[1,2],[3]"],
+    ],
+    ids=" ".join,
+)
+def test_the_jobs_of_a_grid_are_those_of_hydras_sweeper(arguments: list[str]) -> None:
+    with initialized_hydra():
+        parser = OverridesParser.create(GlobalHydra.instance().config_loader())
+        (expected,) = BasicSweeper.split_arguments(parser.parse_overrides(list_task_overrides(arguments)), None)
+    assert list_jobs(arguments) == [list(job) for job in expected]
+
+
+@pytest.mark.parametrize("command", ["train resume=./my_ru", "evaluate run=./my_ru", "evaluate last run=./my_ru"])
+def test_the_path_of_a_run_is_completed(
+    command: str, train: Train, evaluate: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_runs").mkdir()
+    program, *_, word = command.split()
+    monkeypatch.setenv("COMP_LINE", command)
+    complete = {"train": train.func, "evaluate": evaluate}[program]
+    assert complete("-sc", "query=bash").output == f"{word}ns\n"

@@ -120,7 +120,8 @@ def _evaluate_with_hydra(arguments: Sequence[str], show_traceback: bool) -> int:
     prepare_hydra()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors
     overrides = [argument for argument in arguments if not argument.startswith(DELETION)]
-    sys.argv[1:] = normalize_evaluation_overrides(overrides)
+    is_completion = bool({"-sc", "--shell-completion"}.intersection(arguments))  # `query=bash` is no override
+    sys.argv[1:] = overrides if is_completion else normalize_evaluation_overrides(overrides)
 
     @hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="evaluate")
     def run(config: DictConfig) -> None:

@@ -4,13 +4,14 @@ import math
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
@@ -74,8 +75,14 @@ def list_jobs(arguments: Sequence[str]) -> list[list[str]]:
                     f"`{override.input_line}`: a grid needs a list of values, such as `{override.key_or_group}=0.1,1`. "
                     "`--search` chooses values from a range."
                 )
-        (jobs,) = BasicSweeper.split_arguments(overrides, max_batch_size=None)
-    return jobs
+    choices = {override.get_key_element(): _list_choices(override) for override in overrides}  # the last one counts
+    return [list(job) for job in product(*choices.values())]
+
+
+def _list_choices(override: Override) -> list[str]:
+    """Return the override of each job, for one override of a grid."""
+    values = override.sweep_string_iterator() if override.is_sweep_override() else [override.get_value_element_as_str()]
+    return [f"{override.get_key_element()}={value}" for value in values]
 
 
 def check_jobs(jobs: Sequence[Sequence[str]], arguments: Sequence[str]) -> None:

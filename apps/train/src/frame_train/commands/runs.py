@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import csv
 import json
 import math
 import sys
@@ -19,6 +18,7 @@ from frame_train.comparison.summary import Summary, iterate_directories, read_su
 from frame_train.console import make_printable, print_error, print_notice
 from frame_train.errors import CompositionError
 from frame_train.runs.location import read_device
+from frame_train.tables import write_csv
 
 _EXAMPLES = """\
 examples:
@@ -122,11 +122,11 @@ def _list(flags: argparse.Namespace) -> None:
     if flags.json:
         print(json.dumps([_as_json(run) for run in runs], indent=2))  # noqa: T201
     elif flags.csv:
-        _write_csv(runs)
+        sys.stdout.write(_write_csv(runs))
     elif flags.markdown:
-        from frame_train.comparison.table import write_markdown  # rich is imported only where needed
+        from frame_train.comparison.table import describe_runs  # rich is imported only where needed
 
-        print(make_printable(write_markdown(runs, root)))  # noqa: T201
+        print(make_printable(describe_runs(runs, root)))  # noqa: T201
     elif not runs:
         print_notice(f"There are no such runs below {str(root)!r}.")
     else:
@@ -150,12 +150,10 @@ def _without_non_finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _write_csv(runs: Sequence[Summary]) -> None:
-    rows = [{make_printable(name): _write_cell(value) for name, value in _flatten(run).items()} for run in runs]
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    writer = csv.DictWriter(sys.stdout, names or ["directory"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+def _write_csv(runs: Sequence[Summary]) -> str:
+    return write_csv(
+        [{make_printable(name): _write_cell(value) for name, value in _flatten(run).items()} for run in runs]
+    )
 
 
 def _write_cell(value: Any) -> str:

@@ -1,7 +1,5 @@
 """The folder of a grid: its command, the result of each job, and the results of each setting over seeds."""
 
-import csv
-import io
 import json
 import math
 import re
@@ -13,6 +11,7 @@ from typing import Any, Literal, NamedTuple, cast
 
 from frame_loggers.files import replace_text
 from frame_train.errors import CompositionError
+from frame_train.tables import write_csv
 
 JobStatus = Literal["started", "complete", "refused", "failed"]
 
@@ -176,15 +175,6 @@ def write_results(folder: Path, settings: Sequence[Setting]) -> None:
     ]
     replace_text(folder / "results.json", json.dumps(content, indent=2) + "\n")
     replace_text(folder / "results.csv", write_csv(list(map(_flatten, settings))))
-
-
-def write_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Write rows as CSV, with a column for each key."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def _iterate_values(job: Job, common: set[str]) -> Iterator[tuple[str, str]]:

@@ -6,8 +6,8 @@ from pathlib import Path
 from rich.table import Column, Table
 
 from frame_train.comparison.summary import Summary
-from frame_train.markdown import write_table
 from frame_train.report.scale import format_duration, format_number
+from frame_train.tables import write_markdown
 from frame_train.terminal import make_cell, make_wide_console
 
 
@@ -35,14 +35,14 @@ def print_runs(runs: Sequence[Summary], root: Path) -> None:
     make_wide_console().print(table)
 
 
-def write_markdown(runs: Sequence[Summary], root: Path) -> str:
+def describe_runs(runs: Sequence[Summary], root: Path) -> str:
     """Return a table in Markdown: directory, the settings that differ, and the last value of every metric."""
     metrics = list(dict.fromkeys(name for run in runs for name in run.last))
     rows = (
         (str(run.directory.relative_to(root)), settings, *(_format(run.last.get(name)) for name in metrics))
         for run, settings in zip(runs, _describe_settings(runs))
     )
-    return write_table(("run", "settings", *metrics), rows)
+    return write_markdown(("run", "settings", *metrics), rows)
 
 
 def _describe_settings(runs: Sequence[Summary]) -> list[str]:

@@ -12,11 +12,11 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.table import Column, Table
 
 from frame_loggers.files import replace_text
-from frame_train.comparison.grid import write_csv
 from frame_train.report.charts import make_chart
 from frame_train.report.rendering import write_page
 from frame_train.report.series import N_COLORS
 from frame_train.runs.record import read_record
+from frame_train.tables import write_csv
 from frame_train.terminal import make_cell, make_wide_console
 
 _MOST_PRINTED = 20

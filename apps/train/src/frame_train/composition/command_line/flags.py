@@ -4,8 +4,6 @@ import argparse
 import re
 from collections.abc import Sequence
 
-from hydra._internal.utils import get_args_parser
-
 from frame_train.composition.compose import compose_what_can_be
 from frame_train.composition.objects import iterate_keys, suggest_key
 from frame_train.composition.options import find_groups
@@ -16,6 +14,7 @@ from frame_train.errors import CompositionError, suggest
 _FIXED = ("--config-name", "-cn", "--config-path", "-cp")
 """Flags of Hydra that would replace our own config."""
 
+_INFO = ["all", "config", "defaults", "defaults-tree", "plugins", "searchpath"]
 _RARE = ("--run", "-r", "--experimental-rerun", "--shell-completion", "-sc")
 """Flags of Hydra that are never suggested."""
 
@@ -70,8 +69,7 @@ def _make_parser(command: str) -> argparse.ArgumentParser:
 
 def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """Take the flags of a parser, and check those of Hydra, whose own parser would print its usage."""
-    hydra = get_args_parser()
-    hydra.exit_on_error = hydra.allow_abbrev = False
+    hydra = _make_hydra_parser()
     try:
         flags, rest = parser.parse_known_args(arguments)
         known = [flag for flag in _list_flags(parser, hydra) if flag not in _FIXED]
@@ -85,6 +83,21 @@ def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> tuple[a
         problem = error.message.replace("ignored explicit argument", "takes no value, got")
         raise CompositionError(f"`{error.argument_name}`: {problem}. `--help` shows how to use it.") from error
     return flags, rest
+
+
+def _make_hydra_parser() -> argparse.ArgumentParser:
+    """Return a parser of the flags of Hydra."""
+    parser = _make_parser("hydra")
+    for flags in (["--help", "-h"], ["--hydra-help"], ["--resolve"], ["--run", "-r"], ["--multirun", "-m"]):
+        parser.add_argument(*flags, action="store_true")
+    parser.add_argument("--version", action="store_true")
+    parser.add_argument("--shell-completion", "-sc", action="store_true")
+    parser.add_argument("--cfg", "-c", choices=["job", "hydra", "all"])
+    parser.add_argument("--info", "-i", nargs="?", choices=_INFO)
+    for flags in (["--package", "-p"], ["--config-path", "-cp"], ["--config-name", "-cn"], ["--config-dir", "-cd"]):
+        parser.add_argument(*flags)
+    parser.add_argument("--experimental-rerun")
+    return parser
 
 
 def _list_flags(*parsers: argparse.ArgumentParser) -> list[str]:

@@ -13,10 +13,10 @@ from torch import nn
 from frame_loggers.files import replace_text
 from frame_train.errors import CompositionError
 from frame_train.files import made_folder
-from frame_train.markdown import escape, write_table
 from frame_train.runs.export.code import export_model
 from frame_train.runs.metrics import read_best, read_last
 from frame_train.runs.record import Record, read_record
+from frame_train.tables import escape, write_markdown
 
 WEIGHTS = "model.safetensors"
 
@@ -120,4 +120,4 @@ def _list_metrics(config: DictConfig, record: Record) -> list[tuple[str, ...]]:
 
 
 def _write_section(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return [f"## {title}", "", write_table(columns, rows), ""] if rows else []
+    return [f"## {title}", "", write_markdown(columns, rows), ""] if rows else []
