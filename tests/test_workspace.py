@@ -241,3 +241,9 @@ def test_no_tracked_file_contains_a_package_index_or_a_path_of_one_machine(patte
     files = read_tracked_files()
     assert "pyproject.toml" in files
     assert {path for path, text in files.items() if re.search(pattern, text, re.MULTILINE)} == set()
+
+
+def test_no_source_imports_private_modules_of_hydra() -> None:
+    sources = [path for member in MEMBERS.values() for path in (member.path / "src").rglob("*.py")]
+    assert len(sources) > 200
+    assert [path.name for path in sources if "hydra._internal" in path.read_text(encoding="utf-8")] == []
