@@ -1,0 +1,127 @@
+"""Pages of the site for files of the repository outside `docs/`.
+
+The sources link to each other by relative paths, as GitHub shows them. On the site, a link to a file outside `docs/` leads
+to a page with the content of that file.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from posixpath import dirname, join, normpath, relpath
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files, InclusionLevel
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).parents[1]
+INCLUDED = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "packages/frame-core/README.md": "packages/frame-core.md",
+    "packages/frame-models/README.md": "packages/frame-models.md",
+    "packages/frame-architectures/README.md": "packages/frame-architectures.md",
+    "packages/frame-eval/README.md": "packages/frame-eval.md",
+    "packages/frame-loggers/README.md": "packages/frame-loggers.md",
+    "apps/train/README.md": "packages/frame-train.md",
+}
+"""The documents outside `docs/` that are pages of the site, by their paths in the repository."""
+
+_CODE = re.compile(r"(^ *```.*?^ *```$)", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"""(?<=\]\()[^)\s"]+|(?<=<img src=")[^"]+""")
+_LANGUAGES = {".py": "python", ".yaml": "yaml", ".yml": "yaml", ".md": "markdown", ".sbatch": "bash"}
+_log = logging.getLogger("mkdocs.hooks.links")
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the included documents, and a page for each other file or folder that a document links to."""
+    documents = {f"docs/{file.src_uri}": file.content_string for file in files.documentation_pages()}
+    for path, uri in INCLUDED.items():
+        documents[path] = (ROOT / path).read_text(encoding="utf-8")
+        files.append(File.generated(config, uri, content=documents[path]))
+    for path in sorted({path for name, text in documents.items() for path in _list_links(name, text)}):
+        uri = find_page(path)
+        if not path.startswith("docs/") and uri is not None and files.get_file_from_path(uri) is None:
+            content = show_source(ROOT / path)
+            files.append(File.generated(config, uri, content=content, inclusion=InclusionLevel.NOT_IN_NAV))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Rewrite the relative links of a page to the pages of the site."""
+    uri = page.file.src_uri
+    name = next((path for path, included in INCLUDED.items() if included == uri), f"docs/{uri}")
+    return rewrite_links(markdown, name, uri)
+
+
+def rewrite_links(text: str, name: str, uri: str) -> str:
+    """Rewrite the links of a document.
+
+    Args:
+        text: The document.
+        name: Its path in the repository.
+        uri: Its path in the sources of the site.
+    """
+
+    def rewrite(link: str) -> str:
+        path, _, anchor = link.partition("#")
+        target = find_page(normpath(join(dirname(name), path)))
+        if target is None:
+            _log.warning(f"{name} links to {link}, which does not exist.")
+            return link
+        return relpath(target, dirname(uri) or ".") + (f"#{anchor}" if anchor else "")
+
+    return _map_links(text, rewrite)
+
+
+def find_page(path: str) -> str | None:
+    """Return the page or the image that shows a file or folder of the repository, or None if it does not exist."""
+    if path == "docs/methods":
+        return "methods/index.md"
+    if path.startswith("docs/"):
+        return path.removeprefix("docs/") if (ROOT / path).is_file() else None
+    readme = f"{path}/README.md"
+    if path in INCLUDED or readme in INCLUDED:
+        return INCLUDED.get(path) or INCLUDED[readme]
+    if path.startswith("..") or not (ROOT / path).exists():
+        return None
+    return f"source/{path}.md"
+
+
+def show_source(path: Path) -> str:
+    """Return a page with the text of a file, or of each file below a folder."""
+    name = path.relative_to(ROOT).as_posix()
+    if path.is_file():
+        return f"# {path.name}\n\n`{name}`\n\n{_fence(path)}"
+    texts = [f"## {file.relative_to(path).as_posix()}\n\n{_fence(file)}" for file in _list_sources(path)]
+    return "\n".join([f"# {path.name}\n\n`{name}`\n", *texts])
+
+
+def _list_sources(folder: Path) -> Iterable[Path]:
+    return (file for file in sorted(folder.rglob("*")) if file.is_file() and file.suffix in _LANGUAGES)
+
+
+def _fence(path: Path) -> str:
+    return f"````{_LANGUAGES.get(path.suffix, 'text')}\n{path.read_text(encoding='utf-8')}````\n"
+
+
+def _list_links(name: str, text: str) -> list[str]:
+    """Return the paths in the repository that a document links to."""
+    links: list[str] = []
+
+    def note(link: str) -> str:
+        links.append(normpath(join(dirname(name), link.partition("#")[0])))
+        return link
+
+    _map_links(text, note)
+    return links
+
+
+def _map_links(text: str, function: Callable[[str], str]) -> str:
+    """Apply a function to each relative link outside code blocks."""
+
+    def replace(match: re.Match[str]) -> str:
+        return match[0] if match[0].startswith("#") or "://" in match[0] else function(match[0])
+
+    parts = _CODE.split(text)
+    return "".join(part if index % 2 else _LINK.sub(replace, part) for index, part in enumerate(parts))
