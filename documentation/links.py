@@ -1,7 +1,7 @@
 """Pages of the site for files of the repository outside `docs/`.
 
-The sources link to each other by relative paths, as GitHub shows them. On the site, a link to a file outside `docs/` leads
-to a page with the content of that file.
+The sources link to each other by relative paths, as GitHub shows them. On the site, a link to a file outside `docs/`
+leads to a page with the content of that file.
 """
 
 import logging

@@ -11,8 +11,8 @@ INDEX = "methods/index.md"
 _INTRODUCTION = """\
 # Methods
 
-Each page has the formula of a method, its code in ten lines, the command that trains it, and its limits. The results are
-those of [the measured experiments](../results.md), which have the seeds, the commits and the published numbers.
+Each page has the formula of a method, its code in ten lines, the command that trains it, and its limits.
+[Results](../results.md) has the seeds, the commits and the published numbers behind each measured value.
 
 | method | paper | experiment | result | picture |
 | --- | --- | --- | --- | --- |
@@ -79,7 +79,7 @@ def read_results(text: str) -> dict[str, str]:
 
 def format_row(method: Method, uri: str, results: dict[str, str]) -> str:
     """Return the line of a method in the table."""
-    image = f'<a href="{uri.replace(".md", ".html")}"><img src="../images/{method.picture}" alt="" width="120"></a>'
+    image = f'<img src="../images/{method.picture}" alt="" width="120">' if method.picture else ""
     result = f"[{results.get(method.row, method.row)}](../results.md#{method.row})" if method.row else ""
     cells = (
         f"[{method.title}]({uri})",
