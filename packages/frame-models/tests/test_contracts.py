@@ -14,6 +14,7 @@ from frame_core import Model
 from frame_core.testing import check_model
 from frame_models import (
     Autoencoder,
+    BarlowTwins,
     Classifier,
     CodePrior,
     ConditionalVariationalAutoencoder,
@@ -26,6 +27,7 @@ from frame_models import (
     VariationalAutoencoder,
     VariationalInformationBottleneck,
     VectorQuantizedVariationalAutoencoder,
+    VICReg,
     WassersteinGAN,
 )
 
@@ -141,6 +143,7 @@ class StandardNormal(nn.Module):
 
 MODELS: dict[str, Model] = {
     "Autoencoder": Autoencoder(Gaussian(X_SHAPE, (2,)), Gaussian((2,), X_SHAPE)),
+    "BarlowTwins": BarlowTwins(Gaussian(X_SHAPE, (3,)), nn.Linear(3, 2)),
     "Classifier": Classifier(Predictor(X_SHAPE, 5)),
     "CodePrior": CodePrior(
         VectorQuantizedVariationalAutoencoder(Gaussian(X_SHAPE, (3, 2, 1)), Gaussian((3, 2, 1), X_SHAPE), Rounding()),
@@ -161,6 +164,7 @@ MODELS: dict[str, Model] = {
         Gaussian(X_SHAPE, (2,)), Gaussian(X_SHAPE, (2,)), Score(4), beta=0.5
     ),
     "SimCLR": SimCLR(Gaussian(X_SHAPE, (3,)), nn.Linear(3, 2)),
+    "VICReg": VICReg(Gaussian(X_SHAPE, (3,)), nn.Linear(3, 2)),
     "VariationalAutoencoder": VariationalAutoencoder(
         Gaussian(X_SHAPE, (2,)), Gaussian((2,), X_SHAPE), TrainablePrior(2), beta=0.5
     ),
@@ -212,7 +216,7 @@ def test_a_step_never_waits_for_a_gpu(name: str, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_missing_key_of_a_batch_is_named(name: str) -> None:
-    missing = "v1" if name in ("MultiViewInformationBottleneck", "SimCLR") else "x"
+    missing = "v1" if name in ("BarlowTwins", "MultiViewInformationBottleneck", "SimCLR", "VICReg") else "x"
     with pytest.raises(ValueError, match=f"The batch has no `{missing}`; it has `other`"):
         MODELS[name].compute_loss({"other": torch.rand(5, *X_SHAPE)}, 0)
 

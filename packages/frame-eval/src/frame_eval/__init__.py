@@ -9,6 +9,7 @@ from frame_eval.latent_space import LatentSpaceEvaluation
 from frame_eval.linear_probe import LinearProbeEvaluation
 from frame_eval.log_likelihood import LogLikelihoodEvaluation
 from frame_eval.loss import LossEvaluation
+from frame_eval.nearest_neighbor_probe import NearestNeighborProbeEvaluation
 from frame_eval.part import PartEvaluation
 from frame_eval.points import PointSampleEvaluation
 from frame_eval.reconstruction import ImageReconstructionEvaluation
@@ -27,6 +28,7 @@ __all__ = [
     "LinearProbeEvaluation",
     "LogLikelihoodEvaluation",
     "LossEvaluation",
+    "NearestNeighborProbeEvaluation",
     "PartEvaluation",
     "PointSampleEvaluation",
     "WassersteinDistanceEvaluation",

@@ -2,6 +2,7 @@
 
 from frame_models import couplings, solvers
 from frame_models.autoencoder import Autoencoder
+from frame_models.barlow_twins import BarlowTwins
 from frame_models.classifier import Classifier
 from frame_models.code_prior import CodePrior
 from frame_models.cvae import ConditionalVariationalAutoencoder
@@ -13,11 +14,13 @@ from frame_models.mib import MultiViewInformationBottleneck
 from frame_models.simclr import SimCLR
 from frame_models.vae import VariationalAutoencoder
 from frame_models.vib import VariationalInformationBottleneck
+from frame_models.vicreg import VICReg
 from frame_models.vqvae import VectorQuantizedVariationalAutoencoder
 from frame_models.wgan import WassersteinGAN
 
 __all__ = [
     "Autoencoder",
+    "BarlowTwins",
     "Classifier",
     "CodePrior",
     "ConditionalVariationalAutoencoder",
@@ -27,6 +30,7 @@ __all__ = [
     "ImportanceWeightedAutoencoder",
     "MultiViewInformationBottleneck",
     "SimCLR",
+    "VICReg",
     "VariationalAutoencoder",
     "VariationalInformationBottleneck",
     "VectorQuantizedVariationalAutoencoder",

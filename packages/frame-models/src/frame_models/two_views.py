@@ -16,7 +16,9 @@ def get_views(data: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
     """
     v_1, v_2 = get_tensor(data, "v1"), get_tensor(data, "v2")
     if len(v_1) < 2:
-        raise ValueError(f"The batch needs at least 2 examples, because the others serve as negatives; got {len(v_1)}.")
+        raise ValueError(
+            f"The batch needs at least 2 examples, because each is compared with the others; got {len(v_1)}."
+        )
     return v_1, v_2
 
 
@@ -47,3 +49,8 @@ def embed_views(data: Mapping[str, Tensor], encoder: nn.Module, projector: nn.Mo
         )
     embeddings_1, embeddings_2 = embeddings.chunk(2)
     return embeddings_1, embeddings_2
+
+
+def sum_off_diagonal_squares(matrix: Tensor) -> Tensor:
+    """Sum the squares of the elements of a square matrix that are not on its diagonal."""
+    return matrix.square().sum() - matrix.diagonal().square().sum()
