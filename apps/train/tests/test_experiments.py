@@ -13,6 +13,7 @@ from frame_train.composition.settings import config_directory
 EXPERIMENTS = sorted(path.stem for path in (config_directory() / "experiment").glob("*.yaml"))
 LOGGED = {
     "AE": {"LinearProbe/Validation", "Images/Interpolation", "Images/Reconstructions", "Plots/LatentSpace"},
+    "BarlowTwins": {"LinearProbe/Validation", "NearestNeighborProbe/Validation", "Train/redundancy"},
     "CVAE": {"ELBO/Validation", "Images/Samples", "Images/Reconstructions"},
     "Classifier": {"Accuracy/Validation", "Accuracy/Train", "Plots/ConfusionMatrix"},
     "FlowMatching": {"Wasserstein/Validation", "Train/loss"},
@@ -23,6 +24,7 @@ LOGGED = {
     "SimCLR": {"LinearProbe/Validation", "Plots/LatentSpace", "Train/loss"},
     "VAE": {"ELBO/Validation", "ELBO/Train", "Images/Samples", "Images/Reconstructions"},
     "VIB": {"Accuracy/Test", "Accuracy/Validation", "Plots/ConfusionMatrix", "Plots/LatentSpace"},
+    "VICReg": {"LinearProbe/Validation", "NearestNeighborProbe/Validation", "Train/covariance"},
     "VQVAE": {"ELBO/Validation", "Images/Reconstructions", "Train/perplexity"},
     "WGAN_GP": {"Images/Samples", "Train/discriminator_loss"},
 }
