@@ -31,6 +31,20 @@ DEFAULTS = {
 }
 """The `defaults` of experiments of the user that Hydra can't compose."""
 
+OWN_MODULES = """
+from pytorch_lightning import LightningModule
+
+class Bare(LightningModule):
+    def __init__(self, **arguments):
+        super().__init__()
+
+class Base:
+    __module__ = "lightning.pytorch.core.module"
+    def __init__(self, **arguments): ...
+
+class OfAnotherPackage(Base): ...
+"""
+
 Train = Callable[..., Any]
 
 MISTAKES: list[tuple[list[str], list[str]]] = [
@@ -209,6 +223,14 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     ([DIGITS, "evaluation.samples.evaluator=5"], ["`evaluation.samples.evaluator` must be of type Evaluation, got 5"]),
     ([DIGITS, "optimization=batch", "optimization.optimizer=5"], ["`optimization.optimizer`", "`_partial_: true`"]),
     ([DIGITS, "optimization._target_=torch.nn.Identity"], ["`optimization` must be a LightningModule", "Identity()"]),
+    (
+        [DIGITS, "optimization={_target_: own_modules.Bare}"],
+        ["with `model` and `data`, and `Bare` has no `self.model` and no `self.data`", "from_lightning.md"],
+    ),
+    (
+        [DIGITS, "optimization={_target_: own_modules.OfAnotherPackage}"],
+        ["`OfAnotherPackage` derives from that of the package `lightning`. Import it from `pytorch_lightning`"],
+    ),
     ([DIGITS, "evaluation.samples.evaluator={sort: 1}"], ["`evaluation.samples.evaluator.sort`"]),
     (["--config-dir=my", "+experiment=nowhere"], ["`experiment`", "# @package _global_", "nowhere.yaml"]),
     ([DIGITS, "hydra/launcher=basic"], ["`hydra/launcher` needs a grid"]),
@@ -293,6 +315,7 @@ def user_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my" / "experiment" / "empty.yaml").write_text("")
     (tmp_path / "my" / "experiment" / "sequence.yaml").write_text("- a\n- b\n")
     (tmp_path / "my" / "raises.py").write_text("raise RuntimeError('no board')\n")
+    (tmp_path / "my" / "own_modules.py").write_text(OWN_MODULES)
     (tmp_path / "my" / "experiment" / "homeless.yaml").write_text("defaults: [DIGITS_VAE, override /model: GAN]\n")
     (tmp_path / "my" / "experiment" / "nowhere.yaml").write_text("defaults: [DIGITS_VAE]\nparams: {z_dim: 3}\n")
 

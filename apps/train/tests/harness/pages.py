@@ -13,3 +13,10 @@ def write_project(page: Path, folder: Path, module: str) -> None:
     for config in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL):
         (name,) = re.findall(r"\+experiment=(\w+)", config)
         (experiments / f"{name}.yaml").write_text(config)
+
+
+def write_files(page: Path, folder: Path) -> None:
+    """Write each code block with a title to the file that its title names."""
+    for name, content in re.findall(r'^```\w+ title="(.+?)"\n(.*?)^```$', page.read_text(), re.DOTALL | re.MULTILINE):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)

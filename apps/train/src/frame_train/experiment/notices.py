@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
-from pytorch_lightning import Trainer
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from frame_train.experiment.parts import Parts
 
@@ -22,6 +23,9 @@ def find_notices(parts: Parts, trainer: Trainer, config: DictConfig) -> Iterator
     n_examples = len(data["train"]) // trainer.world_size if "train" in data else 0
     if isinstance(batch_size, int) and batch_size > n_examples > 0:
         yield f"`optimization.batch_size={batch_size}` is more than the {n_examples} examples: an epoch has one step."
+    if parts.module is not None and is_overridden("validation_step", parts.module, LightningModule):
+        name = type(parts.module).__name__
+        yield f"`{name}.validation_step` is never called: the evaluations under `evaluation` take its place."
     if _emulates_bf16(trainer):
         yield f"`trainer.precision={trainer.precision}`: this CPU has no units for bfloat16, so 32-true is faster."
 

@@ -67,10 +67,11 @@ def build_parts(config: DictConfig, composition: Composition) -> Parts:
     parts = Parts(Path(config.run.directory))
     with collected(parts.problems):
         optimization = composition.instantiate(config.optimization)
-        has_parts = all(hasattr(optimization, name) for name in ("model", "data"))
-        if not isinstance(optimization, LightningModule) or not has_parts:
-            expected = "a LightningModule with a model and data"
-            raise CompositionError(f"`optimization` must be {expected}, got {optimization!r}.", "optimization")
+        problem = _find_module_problem(optimization)
+        if problem:
+            raise CompositionError(
+                f"`optimization` must be a LightningModule with `model` and `data`{problem}", "optimization"
+            )
         parts.module, parts.subject = optimization, as_optimization(optimization)
     build = partial(_build_group, config=config, composition=composition, problems=parts.problems)
     parts.callbacks = {**build("callbacks", Callback), **build("evaluation", Callback)}
@@ -88,6 +89,19 @@ def build_parts(config: DictConfig, composition: Composition) -> Parts:
     if any(isinstance(callback, CumulativeLogCallback) for callback in parts.callbacks.values()):
         parts.logged.append("Train")
     return parts
+
+
+def _find_module_problem(optimization: Any) -> str:
+    """Describe what a user's own optimization lacks, in words that follow the expectation; empty if nothing."""
+    kind = type(optimization)
+    if isinstance(optimization, LightningModule):
+        missing = [f"`self.{name}`" for name in ("model", "data") if not hasattr(optimization, name)]
+        advice = "docs/migration/from_lightning.md shows a module of a script with both"
+        return f", and `{kind.__name__}` has no {' and no '.join(missing)}. {advice}." if missing else ""
+    if any(base.__module__.partition(".")[0] == "lightning" for base in kind.__mro__):
+        advice = "Import it from `pytorch_lightning`, which is the same code"
+        return f", and `{kind.__name__}` derives from that of the package `lightning`. {advice}."
+    return f", got {optimization!r}."
 
 
 def _build_group(

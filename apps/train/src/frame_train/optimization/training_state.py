@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, cast
 
-from pytorch_lightning import Trainer
+from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 
 from frame_train.optimization.logs import list_logs
@@ -64,8 +64,17 @@ class TrainingState:
         )
 
     def write(self, content: dict[str, Any]) -> None:
-        """Add the state to the content of a checkpoint."""
+        """Add the state to the content of a checkpoint.
+
+        The numbers and texts that `LightningModule.save_hyperparameters` has stored stay, and its objects are removed:
+        the config describes them, and a checkpoint with objects can't be read without executing code.
+        """
         content.update({**vars(self), "position": asdict(self.position)})
+        if LightningModule.CHECKPOINT_HYPER_PARAMS_KEY in content:
+            stored = content[LightningModule.CHECKPOINT_HYPER_PARAMS_KEY]
+            content[LightningModule.CHECKPOINT_HYPER_PARAMS_KEY] = {
+                name: value for name, value in stored.items() if _is_plain(value)
+            }
 
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> "TrainingState":
@@ -85,3 +94,12 @@ class TrainingState:
         if not all(isinstance(part, dict) for part in mappings) or not all(type(part) is int for part in numbers):
             raise ValueError("The training state is malformed.")
         return state
+
+
+def _is_plain(value: Any) -> bool:
+    """Return whether a value is a number, a text, None, or a list or dictionary of such values."""
+    if isinstance(value, dict):
+        return all(_is_plain(part) for item in cast(dict[Any, Any], value).items() for part in item)
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, cast(list[Any], value)))
+    return value is None or type(value) in (bool, int, float, str)
