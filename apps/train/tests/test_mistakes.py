@@ -164,6 +164,7 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     (["resume=Auto"], ["`resume` must be a run directory", "got 'Auto'", "`resume=auto`"]),
     (["resume="], ["`resume` must be a run directory", "got ''"]),
     (["resume=nowhere"], ["`resume`: There is no run 'nowhere'"]),
+    (["--check", "resume=nowhere"], ["`--check` checks the config of a new run, and `resume=nowhere` continues"]),
     # Targets
     ([DIGITS, "model._target_=frame_models.VAE"], ["`model._target_`", "`frame_models.VAE`", "VariationalAutoencoder"]),
     ([DIGITS, "model._target_=frame_modles.VIB"], ["`model._target_`", "Did you mean `frame_models.VIB`?"]),

@@ -66,7 +66,11 @@ def _run(arguments: Sequence[str], show_traceback: bool) -> int:
     if flags.check or flags.check_all:
         from frame_train.commands.check import check, check_all  # torch and Lightning are imported only where needed
 
-        return check_all(arguments) if flags.check_all else check(arguments, flags.json)
+        if resumed not in ([], ["resume=auto"]):
+            raise CompositionError(
+                f"`--check` checks the config of a new run, and `{resumed[0]}` continues a stored one."
+            )
+        return check_all(rest) if flags.check_all else check(rest, flags.json)
     if flags.search is not None:
         if is_under_torchrun():
             raise CompositionError("`torchrun` can't run a search. Set `trainer.devices` instead.")
