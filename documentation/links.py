@@ -51,7 +51,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Rewrite the relative links of a page to the pages of the site."""
     uri = page.file.src_uri
     name = next((path for path, included in INCLUDED.items() if included == uri), f"docs/{uri}")
-    return rewrite_links(markdown, name, uri)
+    return rewrite_links(markdown, name, uri) if (ROOT / name).is_file() else markdown
 
 
 def rewrite_links(text: str, name: str, uri: str) -> str:
@@ -83,9 +83,19 @@ def find_page(path: str) -> str | None:
     readme = f"{path}/README.md"
     if path in INCLUDED or readme in INCLUDED:
         return INCLUDED.get(path) or INCLUDED[readme]
+    if path == "config" or path.startswith("config/"):
+        return _find_config_page(path)
     if path.startswith("..") or not (ROOT / path).exists():
         return None
     return f"source/{path}.md"
+
+
+def _find_config_page(path: str) -> str | None:
+    """Return the page of the reference that describes a config file or a group."""
+    if not (ROOT / path).exists():
+        return None
+    _, *parts = path.split("/")
+    return f"reference/config/{parts[0].removesuffix('.yaml') if parts else 'index'}.md"
 
 
 def show_source(path: Path) -> str:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from frame_train.composition.settings import workspace
+from pages import DOCS, write_files
 
-GUIDE = (workspace() / "docs" / "extending.md").read_text()
+GUIDE = DOCS / "extending.md"
 
 UNWRAPPED = """# @package _global_
 # The VAE on a data set of torchvision.
@@ -38,18 +38,13 @@ trainer:
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Path]:
     """Write the project of the guide to a folder outside the workspace."""
-    code = "\n\n".join(re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL))
-    (config,) = [block for block in re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL) if "+experiment=" in block]
-    (tmp_path / "my_blocks.py").write_text(code)
-    experiment = tmp_path / "my_config" / "experiment" / "mine.yaml"
-    experiment.parent.mkdir(parents=True)
-    experiment.write_text(config)
+    write_files(GUIDE, tmp_path)
     yield tmp_path
     sys.modules.pop("my_blocks", None)
 
 
 def test_the_project_of_the_guide_runs(train: Callable[..., Any], project: Path) -> None:
-    (command,) = re.findall(r"^uv run --project \S+ train (.*)$", GUIDE, re.MULTILINE)
+    (command,) = re.findall(r"^uv run --project \S+ train (.*)$", GUIDE.read_text(), re.MULTILINE)
     result = train(*command.split())
     assert result.code == 0, result
     values = [float(value) for value in re.findall(r"MeanError/Validation is (.*)", result.output)]

@@ -9,18 +9,14 @@ from typing import Any
 import pytest
 from torchvision.utils import save_image
 
-from frame_train.composition.settings import workspace
 from frame_train.data import Digits
-from pages import write_project
-
-DOCS = workspace() / "docs"
-PAGE = DOCS / "data.md"
+from pages import DOCS, write_files
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Path]:
     """A folder with the code and the configs of the page."""
-    write_project(PAGE, tmp_path, "my_data")
+    write_files(DOCS / "data.md", tmp_path)
     yield tmp_path
     sys.modules.pop("my_data", None)
 

@@ -1,22 +1,97 @@
-"""Pages of the documentation, as the folder of a user who has copied their code and configs."""
+"""Pages of the documentation, followed as a reader would: files are written, commands run, and Python is executed."""
 
 import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import pytest
+
+from frame_train.composition.settings import workspace
+
+Command = Callable[..., Any]
+
+DOCS = workspace() / "docs"
+_BLOCK = re.compile(r'^```(\w*)(?: title="(.+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+_WORD = re.compile(r"[A-Za-z_/.]{2,}")
 
 
-def write_project(page: Path, folder: Path, module: str) -> None:
-    """Write the Python blocks of a page to a module, and each YAML block to the experiment that its command names."""
-    text = page.read_text()
-    (folder / f"{module}.py").write_text("\n\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL)))
-    experiments = folder / "my_config" / "experiment"
-    experiments.mkdir(parents=True)
-    for config in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL):
-        (name,) = re.findall(r"\+experiment=(\w+)", config)
-        (experiments / f"{name}.yaml").write_text(config)
+@dataclass(frozen=True)
+class Block:
+    """A code block. One without a language has commands, one of the language ``text`` has what they print."""
+
+    language: str
+    title: str
+    text: str
+
+
+def read_blocks(page: Path) -> list[Block]:
+    """Read the code blocks of a page, in order."""
+    return [Block(*match) for match in _BLOCK.findall(page.read_text(encoding="utf-8"))]
 
 
 def write_files(page: Path, folder: Path) -> None:
-    """Write each code block with a title to the file that its title names."""
-    for name, content in re.findall(r'^```\w+ title="(.+?)"\n(.*?)^```$', page.read_text(), re.DOTALL | re.MULTILINE):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(content)
+    """Write each block with a title to the file of that name; blocks of one title are joined."""
+    files: dict[str, list[str]] = {}
+    for block in read_blocks(page):
+        if block.title:
+            files.setdefault(block.title, []).append(block.text)
+    for name, texts in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n\n".join(texts))
+
+
+@dataclass
+class Reader:
+    """A reader who follows a page from top to bottom.
+
+    Args:
+        folder: Folder in which the reader works.
+        commands: The functions that run `train`, `evaluate` and `runs`.
+        capture: Captures what the Python blocks print.
+        additions: Overrides that this test adds to each training, so that it ends soon.
+    """
+
+    folder: Path
+    commands: Mapping[str, Command]
+    capture: pytest.CaptureFixture[str]
+    additions: Sequence[str] = ()
+    names: dict[str, Any] = field(default_factory=dict)
+    output: str = ""
+
+    def follow(self, page: Path) -> None:
+        """Write the files, run the commands and the Python blocks, and compare each output with the printed one.
+
+        Numbers and the frames of tables differ between machines, so only the words of an output are compared.
+        """
+        write_files(page, self.folder)
+        for block in read_blocks(page):
+            if block.language == "text":
+                missing = set(_WORD.findall(block.text)) - set(_WORD.findall(self.output))
+                assert not missing, (missing, self.output)
+            elif block.language == "python" and not block.title:
+                exec(self.insert_times(block.text), self.names)
+                self.output = self.capture.readouterr().out
+            elif not block.language:
+                self.output = "".join(self.run(line) for line in block.text.replace("\\\n", "").splitlines())
+
+    def run(self, line: str) -> str:
+        """Run a command line in this process, and return what it prints."""
+        name, *arguments = shlex.split(self.insert_times(line).removeprefix("uv run "), comments=True)
+        added = self.additions if name == "train" and not arguments[0].startswith("--") else ()
+        result = self.commands[name](*arguments, *added)
+        expected = 2 if "error:" in result.errors and arguments[0] == "--check" else 0
+        assert result.code == expected, (line, result)
+        return (result.output + result.errors).replace(f"{self.folder}/", "")
+
+    def insert_times(self, text: str) -> str:
+        """Replace the time in the path of each run by that of the run in the reader's folder."""
+
+        def find(match: re.Match[str]) -> str:
+            (run,) = (self.folder / match[1]).iterdir()
+            return str(run.relative_to(self.folder))
+
+        return re.sub(r"((?:my_)?runs/\w+/\w+)/[\d_-]{19}", find, text)

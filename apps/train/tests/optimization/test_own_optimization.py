@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from frame_train.composition.settings import workspace
-from pages import write_project
+from pages import DOCS, write_files
 
-PAGE = workspace() / "docs" / "optimization.md"
 EXPERIMENTS = ("scheduled", "plain", "alternating")
 N_BATCHES = 21  # of an epoch
 
@@ -20,7 +18,7 @@ N_BATCHES = 21  # of an epoch
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Path]:
     """A folder with the code and the configs of the page."""
-    write_project(PAGE, tmp_path, "my_optimization")
+    write_files(DOCS / "optimization.md", tmp_path)
     yield tmp_path
     sys.modules.pop("my_optimization", None)
 

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 from frame_train import load_run
-from pages import write_project
+from pages import DOCS, read_blocks, write_files
 from runs import read_entries
 
-PAGE = Path(__file__).parents[4] / "docs" / "transfer.md"
+PAGE = DOCS / "transfer.md"
 SMALL = ("data=Digits", "params.z_dim=16", "trainer.limit_train_batches=2")
 """Overrides that replace Fashion-MNIST by the digits, in the classifiers of the page."""
 
@@ -22,8 +22,7 @@ Command = Callable[..., Any]
 
 def list_commands() -> list[list[str]]:
     """Return the arguments of `train` in each command of the page."""
-    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
-    lines = "".join(text for kind, text in blocks if not kind).replace("\\\n", "").splitlines()
+    lines = "".join(block.text for block in read_blocks(PAGE) if not block.language).replace("\\\n", "").splitlines()
     return [shlex.split(line.removeprefix("uv run train ")) for line in lines]
 
 
@@ -37,7 +36,7 @@ def shrink(argument: str, folder: Path) -> str:
 
 
 def test_the_page_is_followed_and_the_new_run_needs_no_other(train: Command, evaluate: Command, tmp_path: Path) -> None:
-    write_project(PAGE, tmp_path, "unused")
+    write_files(PAGE, tmp_path)
     source, *classifiers = list_commands()
     assert len(classifiers) == 3
     result = train(*(shrink(argument, tmp_path) for argument in source), "trainer.limit_train_batches=2")
