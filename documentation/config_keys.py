@@ -154,8 +154,11 @@ def _walk(node: yaml.MappingNode, text: str, above: tuple[str, ...], parent: str
 
 
 def _read_value(node: yaml.Node, text: str) -> str:
-    """Return the text of a value in one line, without comments."""
-    lines = text[node.start_mark.index : node.end_mark.index].splitlines()
+    """Return the text of a value in one line, without the comments inside it."""
+    written = text[node.start_mark.index : node.end_mark.index]
+    if isinstance(node, yaml.ScalarNode):
+        return " ".join(written.split())
+    lines = written.splitlines()
     return " ".join(re.sub(r"(^|\s)#.*", "", line).strip() for line in lines).strip()
 
 

@@ -79,7 +79,7 @@ def test_the_keys_of_a_config_file_are_read_with_their_values_and_comments() -> 
 
 def test_a_key_without_a_comment_has_the_text_of_the_docstring() -> None:
     page = format_page("model", [CONFIG / "model" / "VAE.yaml"], Docstrings())
-    assert "</code> | Posterior q(z &#124; x), from (batch, *x_shape) to" in page
+    assert "</code> | Posterior q(z &#124; x), from (batch, \\*x_shape) to" in page
     assert "[VariationalAutoencoder][frame_models.VariationalAutoencoder]: Latent-variable model" in page
 
 
