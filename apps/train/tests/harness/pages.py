@@ -14,7 +14,7 @@ from frame_train.composition.settings import workspace
 Command = Callable[..., Any]
 
 DOCS = workspace() / "docs"
-_BLOCK = re.compile(r'^```(\w*)(?: title="(.+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r'^```(\w*)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 _WORD = re.compile(r"[A-Za-z_/.]{2,}")
 
 
