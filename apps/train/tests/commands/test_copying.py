@@ -27,7 +27,7 @@ def test_a_copy_has_the_config_of_the_original_and_uses_only_copies(name: str, t
 def test_a_copy_keeps_comments_and_names_its_own_command(tmp_path: Path) -> None:
     copy_experiment("DIGITS_VAE", tmp_path, [config_directory()])
     text = (tmp_path / "experiment" / "my_DIGITS_VAE.yaml").read_text()
-    assert text.splitlines()[0] == "# @package _global_"
+    assert text.splitlines()[:2] == ["# @package _global_", "# yaml-language-server: $schema=../schema.json"]
     assert f"uv run train +experiment=my_DIGITS_VAE --config-dir={tmp_path}" in text
     assert "# learning rate of Adam" in text
 

@@ -19,6 +19,12 @@ def validator() -> Draft202012Validator:
     return Draft202012Validator(json.loads(json.dumps(schema)))
 
 
+def test_every_shipped_experiment_names_the_schema_behind_its_package() -> None:
+    heads = {path.name: path.read_text().splitlines()[:2] for path in EXPERIMENTS}
+    expected = ["# @package _global_", "# yaml-language-server: $schema=../schema.json"]
+    assert {name: head for name, head in heads.items() if head != expected} == {}
+
+
 def find_errors(validator: Draft202012Validator, content: Any) -> list[str]:
     return [error.message for error in validator.iter_errors(content)]
 
@@ -32,15 +38,18 @@ def test_every_shipped_experiment_is_valid(validator: Draft202012Validator) -> N
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
-        ("trainer: {max_epoch: 3}", "'max_epoch' was unexpected"),
+        ("trainer: {max_epoch: 3}", "'max_epoch' does not match"),
         ("trainer: {max_epochs: many}", "'many' is not valid"),
         ("run: {nam: x}", "'nam' was unexpected"),
         ("monitor: {metrc: x}", "'metrc' was unexpected"),
-        ("model: {_target_: frame_models.VariationalAutoencoder, betta: 1}", "'betta' was unexpected"),
+        ("model: {_target_: frame_models.VariationalAutoencoder, betta: 1}", "'betta' does not match"),
         ("evaluation: {e: {_target_: frame_train.callbacks.EvaluationCallback, evaluator: "
-         "{_target_: frame_eval.ELBOEvaluation, evaluateon: x}}}", "'evaluateon' was unexpected"),
-        ("callbacks: [x, {_target_: frame_architectures.DiagonalNormal, zdim: 1}]", "'zdim' was unexpected"),
+         "{_target_: frame_eval.ELBOEvaluation, evaluateon: x}}}", "'evaluateon' does not match"),
+        ("callbacks: [x, {_target_: frame_architectures.DiagonalNormal, zdim: 1}]", "'zdim' does not match"),
         ("params: [1]", "is not of type 'object'"),
+        ("evaluation: {samples: {evaluate_evry: 3}}", "'evaluate_evry' does not match"),
+        ("callbacks: {best_checkpoint: {file_name: x}}", "'file_name' does not match"),
+        ("optimization: {lrr: 1}", "is not valid under any of the given schemas"),
     ],
 )  # fmt: skip
 def test_a_wrong_key_or_value_is_invalid(validator: Draft202012Validator, text: str, wrong: str) -> None:
@@ -55,6 +64,13 @@ def test_a_wrong_key_or_value_is_invalid(validator: Draft202012Validator, text: 
         "model: {_target_: frame_models.VariationalAutoencoder, beta: {_target_: frame_core.LinearWarmup, start: 1}}",
         "model: {_target_: my_package.Model, anything: 1}",
         "optimization: {lr: 1}",
+        "optimization: {scheduler: {warmup_fraction: 0.1}}",
+        "evaluation: {samples: null, elbo_train: {evaluator: {n_samples: 3}}, mine: {evaluate_every: 3}}",
+        "callbacks: {best_checkpoint: null}",
+        "architectures: {encoder: {posterior: Delta}, decoder: null}",
+        "defaults: [DIGITS_VAE, my_experiment, {/model: VAE}, {override /evaluation: [loss, mine]}, _self_]",
+        "params: {mine: 1}",
+        "my_networks: {encoder: {width: 3}}",
     ],
 )
 def test_references_components_and_own_classes_are_valid(validator: Draft202012Validator, text: str) -> None:
@@ -80,3 +96,16 @@ def test_the_keys_of_the_config_have_their_comments(validator: Draft202012Valida
     properties = validator.schema["properties"]
     assert properties["seed"]["description"] == "seed of the weights, the order of the data, and the noise"
     assert properties["monitor"]["properties"]["mode"]["description"] == "max or min"
+
+
+def test_defaults_list_the_options_and_params_have_their_comments(validator: Draft202012Validator) -> None:
+    properties = validator.schema["properties"]
+    experiments, _, groups = properties["defaults"]["items"]["anyOf"]
+    assert {"_self_", "DIGITS_VAE", "MNIST_GAN"} <= set(experiments["enum"])
+    assert groups["properties"]["override /logging"]["anyOf"][0] == {"enum": ["none", "tensorboard", "wandb"]}
+    assert properties["params"]["properties"]["batch_size"]["description"] == "training examples in a batch"
+
+
+def test_the_arguments_of_the_trainer_are_described(validator: Draft202012Validator) -> None:
+    arguments = validator.schema["$defs"]["pytorch_lightning.Trainer"]["properties"]
+    assert arguments["max_epochs"]["description"].startswith("Stop training once this number of epochs is reached.")

@@ -44,6 +44,8 @@ def copy_experiment(name: str, folder: Path, sources: list[Path]) -> None:
     except OSError as error:
         raise CompositionError(f"`--copy`: {str(error.filename)!r} can't be written: {error.strerror}.") from error
     print_notice(f"`train {command}` trains the copy.")
+    schema = f"--config-dir={shlex.quote(str(folder))} > {shlex.quote(str(folder / 'schema.json'))}"
+    print_notice(f"`train --schema {schema}` lets an editor complete it.")
 
 
 def _collect(group: str, name: str, sources: list[Path], texts: dict[Path, str]) -> None:

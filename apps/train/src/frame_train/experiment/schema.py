@@ -3,16 +3,15 @@
 import importlib
 import inspect
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, cast, get_args, get_origin
-
-from yaml import YAMLError, safe_load
+from typing import Any, Literal, Union, get_args, get_origin
 
 from frame_train.composition.objects import RESERVED_KEYS, find_target
 from frame_train.composition.signatures import read_signature
 from frame_train.errors import CompositionError
+from frame_train.experiment.option_schema import OptionTree, describe_defaults, describe_params, read_tree
 
 _PACKAGES = (
     "frame_core",
@@ -28,6 +27,7 @@ _PACKAGES = (
 _TRAINER = "pytorch_lightning.Trainer"
 _GROUPS = ("optimization", "evaluation", "callbacks", "logger", "model", "data", "architectures")
 _SCALARS = {bool: "boolean", int: "integer", float: "number", NoneType: "null"}
+_RESERVED = f"^({'|'.join(RESERVED_KEYS)})$"
 _REFERENCE = {"type": "string", "pattern": r"\$\{", "description": "a reference such as ${params.lr}"}
 
 
@@ -38,19 +38,22 @@ def make_schema(folders: Sequence[Path]) -> dict[str, Any]:
         folders: The config folders. The schema has the classes that their files name, and the public classes of our
             packages.
     """
-    targets = sorted({_TRAINER, *_list_public(), *(name for folder in folders for name in _find_targets(folder))})
+    tree = read_tree(folders)
+    targets = sorted({_TRAINER, *_list_public(), *tree.list_targets()})
     described = {name: schema for name in targets for schema in _describe_target(name)}
     settings = _describe_settings(folders[-1] / "train.yaml")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "An experiment",
         "type": "object",
         "properties": {
             **settings,
-            **{group: {"$ref": "#/$defs/node"} for group in _GROUPS},
-            "defaults": {"type": "array", "description": "options of groups, such as `- /data: MNIST`"},
-            "params": {"type": "object", "description": "hyper-parameters; each number is written here once"},
-            "trainer": {"$ref": f"#/$defs/{_TRAINER}"},
+            **{
+                group: {**settings.get(group, {}), **tree.entries.get(group, OptionTree()).describe(described)}
+                for group in _GROUPS
+            },
+            "defaults": describe_defaults(folders),
+            "params": describe_params(folders),
+            "trainer": {"description": "options of the Trainer", "$ref": f"#/$defs/{_TRAINER}"},
         },
         "additionalProperties": {"$ref": "#/$defs/node"},
         "$defs": {
@@ -62,15 +65,17 @@ def make_schema(folders: Sequence[Path]) -> dict[str, Any]:
     }
 
 
-def _describe_node(targets: Iterable[str]) -> dict[str, Any]:
+def _describe_node(described: Mapping[str, Any]) -> dict[str, Any]:
     """Describe any part of a config: an object with a ``_target_`` has the arguments of that target."""
+    names = [{"const": name, "description": schema["description"]} for name, schema in described.items()]
     return {
         "if": {"type": "object", "required": ["_target_"]},
         "then": {
+            "properties": {"_target_": {"anyOf": [*names, {"type": "string"}]}},
             "allOf": [
                 {"if": {"properties": {"_target_": {"const": name}}}, "then": {"$ref": f"#/$defs/{name}"}}
-                for name in targets
-            ]
+                for name in described
+            ],
         },
         "else": {"additionalProperties": {"$ref": "#/$defs/node"}, "items": {"$ref": "#/$defs/node"}},
     }
@@ -80,26 +85,6 @@ def _list_public() -> Iterator[str]:
     for package in _PACKAGES:
         module = importlib.import_module(package)
         yield from (f"{package}.{name}" for name in module.__all__ if callable(getattr(module, name)))
-
-
-def _find_targets(folder: Path) -> Iterator[str]:
-    """Find the targets that the YAML files in a folder name. A malformed file is left out."""
-    for path in sorted(folder.rglob("*.yaml")):
-        try:
-            yield from _iterate_targets(safe_load(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, YAMLError):
-            continue
-
-
-def _iterate_targets(node: Any) -> Iterator[str]:
-    if isinstance(node, Mapping):
-        target = cast(Mapping[Any, Any], node).get("_target_")
-        if isinstance(target, str) and "${" not in target:
-            yield target
-        node = list(cast(Mapping[Any, Any], node).values())
-    if isinstance(node, list):
-        for item in cast(list[Any], node):
-            yield from _iterate_targets(item)
 
 
 def _describe_target(name: str) -> Iterator[dict[str, Any]]:
@@ -114,16 +99,16 @@ def _describe_target(name: str) -> Iterator[dict[str, Any]]:
     parameters = [part for part in found.signature.parameters.values() if part.kind is not part.VAR_POSITIONAL]
     takes_any = any(part.kind is part.VAR_KEYWORD for part in parameters)
     text = inspect.getdoc(target) or ""
-    arguments = _read_arguments(text)
-    properties = {
-        part.name: {**_describe_value(part.annotation), "description": arguments.get(part.name, "")}
-        for part in parameters
-        if part.kind is not part.VAR_KEYWORD
-    }
+    arguments = _read_arguments(text) or _read_arguments(inspect.getdoc(target.__init__) or "")
     yield {
         "type": "object",
         "description": text.partition("\n\n")[0].replace("\n", " "),
-        "properties": {**properties, **{key: {} for key in RESERVED_KEYS}},
+        "properties": {
+            part.name: {**_describe_value(part.annotation), "description": arguments.get(part.name, "")}
+            for part in parameters
+            if part.kind is not part.VAR_KEYWORD
+        },
+        "patternProperties": {_RESERVED: {}},
         **({} if takes_any else {"additionalProperties": False}),
     }
 
