@@ -14,8 +14,10 @@ EXPERIMENTS = sorted(path.stem for path in (config_directory() / "experiment").g
 LOGGED = {
     "AE": {"LinearProbe/Validation", "Images/Interpolation", "Images/Reconstructions", "Plots/LatentSpace"},
     "BarlowTwins": {"LinearProbe/Validation", "NearestNeighborProbe/Validation", "Train/redundancy"},
+    "BetaTCVAE": {"MIG/Validation", "FactorVAEScore/Validation", "Train/total_correlation"},
     "CVAE": {"ELBO/Validation", "Images/Samples", "Images/Reconstructions"},
     "Classifier": {"Accuracy/Validation", "Accuracy/Train", "Plots/ConfusionMatrix"},
+    "FactorVAE": {"MIG/Validation", "Train/generator_total_correlation", "Train/discriminator_accuracy"},
     "FlowMatching": {"Wasserstein/Validation", "Train/loss"},
     "GAN": {"Images/Samples", "Train/generator_loss", "Train/discriminator_loss"},
     "IWAE": {"LogLikelihood/Test", "ELBO/Validation", "Images/Samples", "Train/elbo"},

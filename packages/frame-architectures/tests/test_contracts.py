@@ -18,6 +18,7 @@ from frame_architectures import (
     DiagonalNormal,
     Flatten,
     Flow,
+    LatentDiscriminator,
     MixtureOfGaussians,
     PairCritic,
     PixelCNN,
@@ -65,6 +66,7 @@ LAYERS: set[type[nn.Module]] = {AnyBatch, Codebook, Flatten, Rescale, VectorFiel
 SCORES: dict[type[nn.Module], tuple[dict[str, Any], list[tuple[int, ...]]]] = {
     # class: its arguments, the shapes of its inputs
     BilinearCritic: ({"z_dim": 3}, [(3,), (3,)]),
+    LatentDiscriminator: ({"z_dim": 3, "layers": [8]}, [(3,)]),
     PairCritic: ({"z_dim": 3, "layers": [8]}, [(3,), (3,)]),
     mnist.Discriminator: ({"layers": [8]}, [mnist.INPUT_SHAPE]),
 }

@@ -20,6 +20,7 @@ from frame_core import (
     Delta,
     MarginalDistribution,
     check_shapes,
+    get_elementwise,
     get_mean,
     kl_divergence,
     reparametrize,
@@ -191,3 +192,21 @@ def test_the_mean_is_returned_or_the_part_without_one_is_named() -> None:
     assert torch.equal(get_mean(Normal(torch.arange(3.0), 1.0), "encoder"), torch.arange(3.0))
     with pytest.raises(TypeError, match=r"^`encoder` must return a distribution that has a mean, got Transformed"):
         get_mean(TransformedDistribution(Normal(torch.zeros(3), 1.0), [ExpTransform()]), "encoder")
+
+
+def test_the_distribution_of_each_independent_dimension_is_returned() -> None:
+    mean, z = torch.randn(2, 4, 3)
+    elementwise = get_elementwise(Independent(Normal(mean, 0.5), 1), "encoder")
+    torch.testing.assert_close(elementwise.log_prob(z), Normal(mean, 0.5).log_prob(z))
+
+
+@pytest.mark.parametrize(
+    "distribution",
+    [
+        MultivariateNormal(torch.zeros(3, 2), torch.eye(2)),
+        Independent(MultivariateNormal(torch.zeros(3, 2), torch.eye(2)), 1),
+    ],
+)
+def test_dimensions_that_are_not_independent_are_refused(distribution: Distribution) -> None:
+    with pytest.raises(TypeError, match="`encoder` must return a distribution with independent dimensions"):
+        get_elementwise(distribution, "encoder")

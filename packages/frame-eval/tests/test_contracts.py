@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from torch import nn
 
 import frame_eval
@@ -13,6 +14,7 @@ from frame_eval import (
     AccuracyEvaluation,
     ConfusionMatrixEvaluation,
     ELBOEvaluation,
+    FactorVAEScoreEvaluation,
     FrechetDistanceEvaluation,
     ImageReconstructionEvaluation,
     ImageSampleEvaluation,
@@ -21,6 +23,7 @@ from frame_eval import (
     LinearProbeEvaluation,
     LogLikelihoodEvaluation,
     LossEvaluation,
+    MutualInformationGapEvaluation,
     NearestNeighborProbeEvaluation,
     PartEvaluation,
     PointSampleEvaluation,
@@ -31,6 +34,7 @@ EVALUATIONS: dict[str, Evaluation] = {
     "AccuracyEvaluation": AccuracyEvaluation("valid", n_samples=5, n_latent_samples=2),
     "ConfusionMatrixEvaluation": ConfusionMatrixEvaluation("valid", n_samples=5, n_latent_samples=2),
     "ELBOEvaluation": ELBOEvaluation("valid", n_samples=5, n_latent_samples=2),
+    "FactorVAEScoreEvaluation": FactorVAEScoreEvaluation("valid", n_votes=6, group_size=3),
     "FrechetDistanceEvaluation": FrechetDistanceEvaluation("valid", nn.Flatten(), n_samples=8),
     "ImageReconstructionEvaluation": ImageReconstructionEvaluation(
         "valid", n_pictures=3, sample_images=True, sample_latents=True
@@ -42,6 +46,7 @@ EVALUATIONS: dict[str, Evaluation] = {
     "LogLikelihoodEvaluation": LogLikelihoodEvaluation("valid", n_samples=5, n_latent_samples=2),
     "LossEvaluation": LossEvaluation("valid"),
     "NearestNeighborProbeEvaluation": NearestNeighborProbeEvaluation("valid", n_train=8, n_neighbors=3),
+    "MutualInformationGapEvaluation": MutualInformationGapEvaluation("valid", n_samples=5),
     "PartEvaluation": PartEvaluation("one", ELBOEvaluation("valid", n_samples=5, n_latent_samples=2)),
     "PointSampleEvaluation": PointSampleEvaluation("valid", n_points=5),
     "WassersteinDistanceEvaluation": WassersteinDistanceEvaluation("valid", n_samples=5),
@@ -56,6 +61,9 @@ def test_evaluation_satisfies_the_contract(name: str) -> None:
         optimization = TinyOptimization(TinyModel((2,)), {"valid": make_tiny_data(7, (2,))})
     elif evaluation.requires is JointModel:
         optimization = TinyOptimization(JointModel({"one": TinyModel(), "two": TinyModel()}))
+    elif name in ("FactorVAEScoreEvaluation", "MutualInformationGapEvaluation"):
+        data = [{**example, "factors": torch.tensor([i % 2, i % 3])} for i, example in enumerate(make_tiny_data(7))]
+        optimization = TinyOptimization(data={"valid": data})
     else:
         optimization = TinyOptimization()
     check_evaluation(evaluation, optimization)

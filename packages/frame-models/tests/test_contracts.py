@@ -15,9 +15,11 @@ from frame_core.testing import check_model
 from frame_models import (
     Autoencoder,
     BarlowTwins,
+    BetaTCVAE,
     Classifier,
     CodePrior,
     ConditionalVariationalAutoencoder,
+    FactorVAE,
     FlowMatching,
     GenerativeAdversarialNetwork,
     GuidedFlowMatching,
@@ -144,6 +146,7 @@ class StandardNormal(nn.Module):
 MODELS: dict[str, Model] = {
     "Autoencoder": Autoencoder(Gaussian(X_SHAPE, (2,)), Gaussian((2,), X_SHAPE)),
     "BarlowTwins": BarlowTwins(Gaussian(X_SHAPE, (3,)), nn.Linear(3, 2)),
+    "BetaTCVAE": BetaTCVAE(Gaussian(X_SHAPE, (2,)), Gaussian((2,), X_SHAPE), TrainablePrior(2), beta=4.0),
     "Classifier": Classifier(Predictor(X_SHAPE, 5)),
     "CodePrior": CodePrior(
         VectorQuantizedVariationalAutoencoder(Gaussian(X_SHAPE, (3, 2, 1)), Gaussian((3, 2, 1), X_SHAPE), Rounding()),
@@ -152,6 +155,7 @@ MODELS: dict[str, Model] = {
     "ConditionalVariationalAutoencoder": ConditionalVariationalAutoencoder(
         GaussianGivenLabel(X_SHAPE, (2,)), GaussianGivenLabel((2,), X_SHAPE), TrainablePrior(2), beta=0.5
     ),
+    "FactorVAE": FactorVAE(Gaussian(X_SHAPE, (2,)), Gaussian((2,), X_SHAPE), TrainablePrior(2), Score(2), gamma=4.0),
     "FlowMatching": FlowMatching(FieldWithoutLabels(), Noise()),
     "GenerativeAdversarialNetwork": GenerativeAdversarialNetwork(
         Gaussian((2,), X_SHAPE), Score(N_INPUTS), StandardNormal()

@@ -1,4 +1,4 @@
-"""Critics of pairs of representations."""
+"""Critics of representations, and of pairs of them."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from frame_architectures.layers import make_stack
+from frame_architectures.mlp import make_mlp_score
 from frame_core import check_count, check_sizes
 
 
@@ -60,3 +61,26 @@ class PairCritic(nn.Module):
 
     def forward(self, z_1: Tensor, z_2: Tensor) -> Tensor:
         return self.network(torch.cat([z_1, z_2], dim=-1)).squeeze(-1)
+
+
+class LatentDiscriminator(nn.Module):
+    """Fully connected network from a representation (\\*batch, z_dim) to a logit of shape (\\*batch,).
+
+    Args:
+        z_dim: Number of dimensions of the representation.
+        layers: Number of units in each hidden layer, such as [256, 256].
+
+    Raises:
+        TypeError: A size is not an integer.
+        ValueError: A size is not positive.
+
+    >>> LatentDiscriminator(z_dim=3, layers=[16])(torch.zeros(5, 3)).shape
+    torch.Size([5])
+    """
+
+    def __init__(self, z_dim: int, layers: Sequence[int]) -> None:
+        super().__init__()
+        self.network = make_mlp_score((check_count("z_dim", z_dim),), layers)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.network(z).squeeze(-1)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, constraints
+from torch.distributions import Distribution, Independent, constraints
 
 
 class ConditionalDistribution(nn.Module):
@@ -127,6 +127,28 @@ def get_mean(distribution: Distribution, part: str) -> Tensor:
         return distribution.mean
     except NotImplementedError:
         raise TypeError(f"`{part}` must return a distribution that has a mean, got {distribution!r}.") from None
+
+
+def get_elementwise(distribution: Distribution, part: str) -> Distribution:
+    """Return the distribution of each dimension of an example, if the dimensions are independent.
+
+    Args:
+        distribution: Distribution of batch shape (\\*batch,) and event shape (\\*event_shape,).
+        part: Name of the part of the model that returned it, for the error message.
+
+    Returns:
+        Distribution of batch shape (\\*batch, \\*event_shape) and an empty event shape.
+
+    Raises:
+        TypeError: The distribution is not an `Independent` of such a distribution, or it is a `Delta`.
+    """
+    check_density("An independent dimension", distribution)
+    if isinstance(distribution, Independent) and not distribution.base_dist.event_shape:
+        return distribution.base_dist
+    raise TypeError(
+        f"`{part}` must return a distribution with independent dimensions (`torch.distributions.Independent` of "
+        f"numbers), got {distribution!r}."
+    )
 
 
 def check_shapes(part: str, distribution: Distribution, batch_shape: torch.Size, event_shape: torch.Size) -> None:

@@ -3,12 +3,14 @@
 from frame_eval.accuracy import AccuracyEvaluation
 from frame_eval.confusion_matrix import ConfusionMatrixEvaluation
 from frame_eval.elbo import ELBOEvaluation
+from frame_eval.factor_vae_score import FactorVAEScoreEvaluation
 from frame_eval.frechet_distance import FrechetDistanceEvaluation
 from frame_eval.interpolation import InterpolationEvaluation
 from frame_eval.latent_space import LatentSpaceEvaluation
 from frame_eval.linear_probe import LinearProbeEvaluation
 from frame_eval.log_likelihood import LogLikelihoodEvaluation
 from frame_eval.loss import LossEvaluation
+from frame_eval.mutual_information_gap import MutualInformationGapEvaluation
 from frame_eval.nearest_neighbor_probe import NearestNeighborProbeEvaluation
 from frame_eval.part import PartEvaluation
 from frame_eval.points import PointSampleEvaluation
@@ -20,6 +22,7 @@ __all__ = [
     "AccuracyEvaluation",
     "ConfusionMatrixEvaluation",
     "ELBOEvaluation",
+    "FactorVAEScoreEvaluation",
     "FrechetDistanceEvaluation",
     "ImageReconstructionEvaluation",
     "ImageSampleEvaluation",
@@ -28,6 +31,7 @@ __all__ = [
     "LinearProbeEvaluation",
     "LogLikelihoodEvaluation",
     "LossEvaluation",
+    "MutualInformationGapEvaluation",
     "NearestNeighborProbeEvaluation",
     "PartEvaluation",
     "PointSampleEvaluation",

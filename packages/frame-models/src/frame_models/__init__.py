@@ -3,9 +3,11 @@
 from frame_models import couplings, solvers
 from frame_models.autoencoder import Autoencoder
 from frame_models.barlow_twins import BarlowTwins
+from frame_models.beta_tcvae import BetaTCVAE
 from frame_models.classifier import Classifier
 from frame_models.code_prior import CodePrior
 from frame_models.cvae import ConditionalVariationalAutoencoder
+from frame_models.factor_vae import FactorVAE
 from frame_models.flow_matching import FlowMatching
 from frame_models.gan import GenerativeAdversarialNetwork
 from frame_models.guided_flow_matching import GuidedFlowMatching
@@ -21,9 +23,11 @@ from frame_models.wgan import WassersteinGAN
 __all__ = [
     "Autoencoder",
     "BarlowTwins",
+    "BetaTCVAE",
     "Classifier",
     "CodePrior",
     "ConditionalVariationalAutoencoder",
+    "FactorVAE",
     "FlowMatching",
     "GenerativeAdversarialNetwork",
     "GuidedFlowMatching",
