@@ -25,6 +25,7 @@ from frame_architectures import (
     Rescale,
     RingOfGaussians,
     StochasticLinear,
+    VampPrior,
     VectorField,
     digits,
     mnist,
@@ -60,6 +61,10 @@ MARGINALS: dict[type[MarginalDistribution], tuple[dict[str, Any], tuple[int, ...
     RingOfGaussians: ({"n_components": 8, "radius": 5.0, "scale": 0.3}, (2,)),
     PixelCNN: ({"grid_shape": (3, 2), "n_codes": 4, "channels": 5, "n_layers": 2}, (3, 2)),
     MixtureOfGaussians: ({"z_dim": 3, "n_components": 4}, (3,)),
+    VampPrior: (
+        {"encoder": digits.Encoder(3, [8]), "x_shape": digits.INPUT_SHAPE, "n_components": 4},
+        (3,),
+    ),
     Flow: ({"z_dim": 3, "n_transforms": 2, "layers": [8]}, (3,)),
 }
 LAYERS: set[type[nn.Module]] = {AnyBatch, Codebook, Flatten, Rescale, VectorField}

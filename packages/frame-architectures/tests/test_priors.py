@@ -6,7 +6,7 @@ import torch
 from torch.distributions import Independent, MixtureSameFamily, Normal
 from torch.nn.functional import softplus
 
-from frame_architectures import DiagonalNormal, MixtureOfGaussians
+from frame_architectures import DiagonalNormal, MixtureOfGaussians, VampPrior, digits
 from frame_core import kl_divergence
 
 
@@ -70,3 +70,28 @@ def test_every_part_of_a_mixture_is_trained() -> None:
 def test_bad_sizes_of_a_mixture_are_refused(z_dim: Any, n_components: Any, error: type[Exception], name: str) -> None:
     with pytest.raises(error, match=f"`{name}` must be"):
         MixtureOfGaussians(z_dim, n_components)
+
+
+def test_log_density_of_a_vamp_prior_is_that_of_the_sum_over_its_posteriors() -> None:
+    encoder, z = digits.Encoder(3, [8]), torch.randn(2, 6, 3)
+    prior = VampPrior(encoder, digits.INPUT_SHAPE, n_components=4)
+    densities = [encoder(u[None]).log_prob(z).exp() for u in prior.pseudo_inputs]
+    torch.testing.assert_close(prior().log_prob(z), (sum(densities) / 4).log())
+
+
+def test_a_vamp_prior_shares_the_encoder_and_trains_its_pseudo_inputs() -> None:
+    encoder = digits.Encoder(3, [8])
+    prior = VampPrior(encoder, digits.INPUT_SHAPE, n_components=4)
+    prior().log_prob(torch.randn(5, 3)).sum().backward()
+    for tensor in (*encoder.parameters(), prior.pseudo_inputs):
+        assert tensor.grad is not None
+        assert tensor.grad.abs().sum() > 0
+
+
+def test_pseudo_inputs_stay_in_the_range_of_the_data() -> None:
+    prior = VampPrior(digits.Encoder(3, [8]), digits.INPUT_SHAPE, n_components=4)
+    z = torch.randn(5, 3)
+    prior.pseudo_inputs.data.fill_(1.0)
+    expected = prior().log_prob(z)
+    prior.pseudo_inputs.data.fill_(7.0)
+    torch.testing.assert_close(prior().log_prob(z), expected)

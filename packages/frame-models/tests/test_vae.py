@@ -7,8 +7,10 @@ import zuko
 from torch import Tensor, nn
 from torch.distributions import (
     Bernoulli,
+    Categorical,
     Distribution,
     Independent,
+    MixtureSameFamily,
     MultivariateNormal,
     Normal,
     kl_divergence,
@@ -320,6 +322,28 @@ def test_training_reaches_the_evidence_of_linear_data() -> None:
     assert -entropy - 0.2 < bound < -entropy + 4 * sqrt(X_DIM / len(x))
 
 
+class PosteriorOfPoints(nn.Module):
+    """1/2 sum_k q(z | u_k), a prior that shares the encoder of its model."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.points = nn.Parameter(torch.randn(2, X_DIM))
+
+    def forward(self) -> Distribution:
+        return MixtureSameFamily(Categorical(torch.ones(2)), self.encoder(self.points))
+
+
+def test_a_prior_may_share_the_encoder() -> None:
+    encoder = Gaussian(X_DIM, 2)
+    model = VariationalAutoencoder(encoder, Gaussian(2, X_DIM), PosteriorOfPoints(encoder))
+    check_model(model, {"x": torch.randn(4, X_DIM)})
+    # one pseudo-input per example: q(z | x) is the prior if both are the example
+    model.prior.get_parameter("points").data.fill_(0.3)
+    terms = model.compute_loss_components({"x": torch.full((1, X_DIM), 0.3)})
+    torch.testing.assert_close(terms["regularization"], torch.zeros(()))
+
+
 def test_zuko_flow_is_a_prior() -> None:
     prior = zuko.flows.NSF(features=2, transforms=1, hidden_features=(8,))
     check_marginal_distribution(prior, event_shape=(2,))
@@ -381,6 +405,70 @@ def test_beta_may_be_a_schedule_whose_current_value_is_used() -> None:
 def test_negative_beta_is_refused(beta: float) -> None:
     with pytest.raises(ValueError, match=rf"^`beta` must be non-negative, got {beta!r}\.$"):
         make_model(beta)
+
+
+def compute_divergences(model: VariationalAutoencoder, x: Tensor) -> Tensor:
+    """Return the divergence of each dimension from N(0, 1), averaged over the batch (Kingma & Welling, appendix B)."""
+    q_z = model.encode(x)
+    return 0.5 * (q_z.variance + q_z.mean**2 - 1 - q_z.variance.log()).mean(0)
+
+
+def compute_penalty(model: VariationalAutoencoder, x: Tensor) -> Tensor:
+    quantities = model.compute_loss({"x": x}, 0)
+    return (quantities["loss"] - quantities["reconstruction"]).detach()
+
+
+def test_free_bits_leave_small_divergences_alone() -> None:
+    model, x = make_model(beta=0.5), torch.randn(16, X_DIM)
+    small, large = compute_divergences(model, x).detach().sort().values
+    for free, expected in (
+        (small / 2, small + large),
+        ((small + large) / 2, (small + 3 * large) / 2),
+        (2 * large, 4 * large),
+    ):
+        model.free_bits = free.item()
+        torch.testing.assert_close(compute_penalty(model, x), 0.5 * expected)
+
+
+def test_each_dimension_may_have_a_weight_or_a_schedule_of_its_own() -> None:
+    schedule = LinearWarmup(0.0, 2.0, over="5 epochs")
+    model = VariationalAutoencoder(Gaussian(X_DIM, 2), Gaussian(2, X_DIM), StandardNormal(), beta=[0.3, schedule])
+    x = torch.randn(16, X_DIM)
+    assert schedule in model.modules()  # so that it is advanced and stored
+    for fraction in (0.0, 0.5, 1.0):
+        schedule.advance_to(fraction)
+        expected = compute_divergences(model, x).detach() @ torch.tensor([0.3, 2 * fraction])
+        torch.testing.assert_close(compute_penalty(model, x), expected)
+    check_model(model, {"x": x})
+
+
+def test_a_sampled_divergence_is_that_in_closed_form_on_average() -> None:
+    torch.manual_seed(0)
+    model = VariationalAutoencoder(Gaussian(X_DIM, 2), Gaussian(2, X_DIM), StandardNormal(), closed_form=False)
+    x = torch.randn(1, X_DIM).expand(50_000, X_DIM)
+    q_z, z = model.encode(x), model.encode(x).sample()
+    spread = (q_z.log_prob(z) - StandardNormal()().log_prob(z)).std()
+    expected = compute_divergences(model, x).sum()
+    penalty = compute_penalty(model, x)
+    assert 0 < (penalty - expected).abs() < 4 * spread / sqrt(len(x))
+    check_model(model, {"x": x[:4]})
+
+
+def test_weights_of_dimensions_are_refused_without_independent_dimensions() -> None:
+    model = VariationalAutoencoder(ExactPosterior(), LinearDecoder(), StandardNormal(), beta=[1.0, 2.0])
+    with pytest.raises(TypeError, match="`encoder` must return a distribution with independent dimensions"):
+        model.compute_loss({"x": torch.randn(4, X_DIM)}, 0)
+
+
+def test_a_wrong_number_of_weights_is_refused() -> None:
+    model = VariationalAutoencoder(Gaussian(X_DIM, 2), Gaussian(2, X_DIM), StandardNormal(), beta=[1.0])
+    with pytest.raises(ValueError, match="`beta` must have one number for each of the 2 latent dimensions, got 1"):
+        model.compute_loss({"x": torch.randn(4, X_DIM)}, 0)
+
+
+def test_a_negative_weight_of_a_dimension_is_named() -> None:
+    with pytest.raises(ValueError, match=r"^`beta\[1\]` must be non-negative, got -1.0\.$"):
+        VariationalAutoencoder(Gaussian(X_DIM, 2), Gaussian(2, X_DIM), StandardNormal(), beta=[1.0, -1.0])
 
 
 def test_encoder_that_cannot_be_reparameterized_is_refused() -> None:

@@ -11,7 +11,7 @@ from frame_architectures.codebook import Codebook
 from frame_architectures.critics import BilinearCritic, LatentDiscriminator, PairCritic
 from frame_architectures.layers import AnyBatch, Flatten, Rescale, make_stack
 from frame_architectures.pixel_cnn import PixelCNN
-from frame_architectures.priors import DiagonalNormal, MixtureOfGaussians, RingOfGaussians
+from frame_architectures.priors import DiagonalNormal, MixtureOfGaussians, RingOfGaussians, VampPrior
 from frame_architectures.stochastic import StochasticLinear
 from frame_architectures.vector_field import VectorField
 
@@ -32,6 +32,7 @@ __all__ = [
     "Rescale",
     "RingOfGaussians",
     "StochasticLinear",
+    "VampPrior",
     "VectorField",
     "digits",
     "make_stack",

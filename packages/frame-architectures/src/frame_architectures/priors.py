@@ -8,7 +8,7 @@ from torch.distributions import Categorical, Distribution, Independent, MixtureS
 from torch.nn.functional import softplus
 
 from frame_architectures.stochastic import MIN_SCALE, as_shape
-from frame_core import MarginalDistribution, check_count, check_positive
+from frame_core import MarginalDistribution, check_count, check_positive, check_sizes
 
 
 class DiagonalNormal(MarginalDistribution):
@@ -95,3 +95,35 @@ class MixtureOfGaussians(MarginalDistribution):
             Independent(components, 1, validate_args=False),
             validate_args=False,
         )
+
+
+class VampPrior(MarginalDistribution):
+    """Mixture of the posteriors of trainable pseudo-inputs: p(z) = 1/K sum_k q(z | u_k).
+
+    The prior that maximizes the evidence lower bound is the posterior averaged over the data. This is an approximation
+    of it by K inputs, which are trained with the model. They start as uniform noise, and are clamped to [0, 1].
+
+    Args:
+        encoder: Posterior q(z | x) of the model, from (batch, \\*x_shape) to an event of shape (\\*z_shape,). The model
+            and its prior share it.
+        x_shape: Shape of one example, whose numbers are in [0, 1].
+        n_components: Number K of pseudo-inputs. The encoder is called with them in each step.
+
+    Raises:
+        TypeError: A size is not an integer.
+        ValueError: A size is not positive.
+
+    References:
+        VAE with a VampPrior (Tomczak & Welling, 2018), https://arxiv.org/abs/1705.07120
+    """
+
+    def __init__(self, encoder: nn.Module, x_shape: Sequence[int], n_components: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        shape = (check_count("n_components", n_components), *check_sizes("x_shape", x_shape))
+        self.pseudo_inputs = nn.Parameter(torch.rand(shape))
+
+    def forward(self) -> Distribution:
+        posteriors = self.encoder(self.pseudo_inputs.clamp(0, 1))
+        weights = torch.zeros(len(self.pseudo_inputs), device=self.pseudo_inputs.device)
+        return MixtureSameFamily(Categorical(logits=weights, validate_args=False), posteriors, validate_args=False)

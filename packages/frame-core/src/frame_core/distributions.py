@@ -1,6 +1,7 @@
 """Modules that return distributions, and functions of distributions."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +34,7 @@ class MarginalDistribution(nn.Module):
     __call__: Callable[[], Distribution]
 
 
-def kl_divergence(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
+def kl_divergence(q: Distribution, p: Distribution, z: Tensor, closed_form: bool = True) -> Tensor:
     """Compute the Kullback-Leibler divergence KL(q || p), in nats.
 
     Uses the closed form if torch registers one for the pair. Otherwise it is the Monte Carlo estimate
@@ -43,6 +44,7 @@ def kl_divergence(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
         q: Distribution with batch shape (batch,).
         p: Distribution whose batch shape broadcasts with that of ``q``.
         z: Samples of ``q``, of shape (batch, \\*event_shape).
+        closed_form: Whether to use the closed form if there is one. If False, always estimate.
 
     Returns:
         Tensor of shape (batch,).
@@ -52,10 +54,10 @@ def kl_divergence(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
     """
     for distribution in (q, p):
         check_density("The KL divergence", distribution)
-    try:
-        return torch.distributions.kl_divergence(q, p)
-    except NotImplementedError:
-        return q.log_prob(z) - p.log_prob(z)
+    if closed_form:
+        with suppress(NotImplementedError):
+            return torch.distributions.kl_divergence(q, p)
+    return q.log_prob(z) - p.log_prob(z)
 
 
 def check_density(quantity: str, distribution: Distribution) -> None:

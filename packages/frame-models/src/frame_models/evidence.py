@@ -10,7 +10,12 @@ from frame_core import check_density, check_shapes, kl_divergence, reparametrize
 
 
 def compute_bound_terms(
-    x: Tensor, q_z: Distribution, p_z: Distribution, decoder: Callable[..., Distribution], *conditions: Tensor
+    x: Tensor,
+    q_z: Distribution,
+    p_z: Distribution,
+    decoder: Callable[..., Distribution],
+    *conditions: Tensor,
+    closed_form: bool = True,
 ) -> dict[str, Tensor]:
     """Compute the two terms of the negative evidence lower bound, in nats, as `VariationalModel` requires.
 
@@ -20,6 +25,7 @@ def compute_bound_terms(
         p_z: Prior, of an empty batch shape.
         decoder: From z and the conditions to the likelihood of x.
         conditions: Further inputs of the decoder, such as labels, of shape (batch, ...).
+        closed_form: Whether the divergence is computed in closed form, if torch has one.
 
     Raises:
         TypeError: The posterior cannot be reparameterized, or has no density.
@@ -32,7 +38,7 @@ def compute_bound_terms(
     check_shapes("decoder", p_x, x.shape[:1], x.shape[1:])
     return {
         "reconstruction": -p_x.log_prob(x).mean(),
-        "regularization": kl_divergence(q_z, p_z, z).mean(),
+        "regularization": kl_divergence(q_z, p_z, z, closed_form).mean(),
     }
 
 
