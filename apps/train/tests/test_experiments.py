@@ -27,9 +27,11 @@ LOGGED = {
     "VAE": {"ELBO/Validation", "ELBO/Train", "Images/Samples", "Images/Reconstructions"},
     "VIB": {"Accuracy/Test", "Accuracy/Validation", "Plots/ConfusionMatrix", "Plots/LatentSpace"},
     "VICReg": {"LinearProbe/Validation", "NearestNeighborProbe/Validation", "Train/covariance"},
+    "VampPrior": {"LogLikelihood/Validation", "ELBO/Validation", "Images/Samples"},
     "VQVAE": {"ELBO/Validation", "Images/Reconstructions", "Train/perplexity"},
     "WGAN_GP": {"Images/Samples", "Train/discriminator_loss"},
 }
+ELSEWHERE = {"BetaTCVAE", "FactorVAE", "FlowMatching", "VampPrior"}  # on other data than MNIST
 BLOCKS = """
 import torch
 from frame_train.data import InMemoryDataset, TwoViews
@@ -71,7 +73,7 @@ def test_an_experiment_trains_two_steps_and_runs_all_its_evaluations(
 ) -> None:
     data, _, kind = experiment.partition("_")
     arguments = [f"+experiment={experiment}", "logging=none", "trainer.max_epochs=1", "trainer.limit_train_batches=2"]
-    if data not in ("DIGITS", "Moons"):
+    if data not in ("DIGITS", "Moons", "Shapes"):
         arguments += ["--config-dir", "few", f"data={few_examples(data)}"]
     result = train(*arguments)
     assert result.code == 0, result
@@ -84,7 +86,8 @@ def test_an_experiment_trains_two_steps_and_runs_all_its_evaluations(
 
 
 def test_every_promised_kind_of_experiment_exists() -> None:
-    assert {f"MNIST_{kind}" for kind in LOGGED if kind != "FlowMatching"} <= set(EXPERIMENTS)
-    assert {"Moons_FlowMatching", "DIGITS_FlowMatching"} <= set(EXPERIMENTS)
+    assert {f"MNIST_{kind}" for kind in LOGGED if kind not in ELSEWHERE} <= set(EXPERIMENTS)
+    assert {"Moons_FlowMatching", "DIGITS_FlowMatching", "DIGITS_VampPrior"} <= set(EXPERIMENTS)
+    assert {f"Shapes_{kind}" for kind in ("VAE", "BetaTCVAE", "FactorVAE")} <= set(EXPERIMENTS)
     assert {f"FashionMNIST_{kind}" for kind in ("VAE", "VIB", "Classifier")} <= set(EXPERIMENTS)
     assert {"DIGITS_VAE", "DIGITS_Classifier"} <= set(EXPERIMENTS)

@@ -12,6 +12,7 @@ from frame_core import Evaluation, JointModel, run_evaluation
 from frame_core.testing import TinyModel, TinyOptimization, check_evaluation, make_tiny_data
 from frame_eval import (
     AccuracyEvaluation,
+    ActiveUnitsEvaluation,
     ConfusionMatrixEvaluation,
     ELBOEvaluation,
     FactorVAEScoreEvaluation,
@@ -20,6 +21,7 @@ from frame_eval import (
     ImageSampleEvaluation,
     InterpolationEvaluation,
     LatentSpaceEvaluation,
+    LatentTraversalEvaluation,
     LinearProbeEvaluation,
     LogLikelihoodEvaluation,
     LossEvaluation,
@@ -27,11 +29,14 @@ from frame_eval import (
     NearestNeighborProbeEvaluation,
     PartEvaluation,
     PointSampleEvaluation,
+    RateDistortionEvaluation,
     WassersteinDistanceEvaluation,
 )
 
 EVALUATIONS: dict[str, Evaluation] = {
     "AccuracyEvaluation": AccuracyEvaluation("valid", n_samples=5, n_latent_samples=2),
+    "ActiveUnitsEvaluation": ActiveUnitsEvaluation("valid", n_samples=5),
+    "RateDistortionEvaluation": RateDistortionEvaluation("valid", n_samples=5, n_latent_samples=2),
     "ConfusionMatrixEvaluation": ConfusionMatrixEvaluation("valid", n_samples=5, n_latent_samples=2),
     "ELBOEvaluation": ELBOEvaluation("valid", n_samples=5, n_latent_samples=2),
     "FactorVAEScoreEvaluation": FactorVAEScoreEvaluation("valid", n_votes=6, group_size=3),
@@ -42,6 +47,7 @@ EVALUATIONS: dict[str, Evaluation] = {
     "ImageSampleEvaluation": ImageSampleEvaluation(n_pictures=3, sample_output=True),
     "InterpolationEvaluation": InterpolationEvaluation("valid", n_rows=2, n_steps=3),
     "LatentSpaceEvaluation": LatentSpaceEvaluation("valid", n_samples=5),
+    "LatentTraversalEvaluation": LatentTraversalEvaluation("valid", n_steps=3),
     "LinearProbeEvaluation": LinearProbeEvaluation("valid", n_train=8),
     "LogLikelihoodEvaluation": LogLikelihoodEvaluation("valid", n_samples=5, n_latent_samples=2),
     "LossEvaluation": LossEvaluation("valid"),

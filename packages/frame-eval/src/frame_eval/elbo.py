@@ -1,7 +1,5 @@
 """Evidence lower bound."""
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
@@ -43,21 +41,41 @@ class ELBOEvaluation(Evaluation):
         Raises:
             ValueError: The split is missing or empty, or the model does not compute the two terms of the bound.
         """
-        model = optimization.model
-        assert isinstance(model, VariationalModel)  # `requires`
-        total = torch.zeros((), device=get_device(model))
-        n_seen = 0
-        for batch in iterate_split(optimization, self.evaluate_on, BATCH_SIZE, self.n_samples):
-            total += len(batch["x"]) * self._estimate_bound(model, batch)
-            n_seen += len(batch["x"])
-        return LogEntry(data_type=SCALAR_ENTRY, value=total / n_seen)
+        terms = compute_bound_terms(optimization, self.evaluate_on, self.n_samples, self.n_latent_samples)
+        return LogEntry(data_type=SCALAR_ENTRY, value=-(terms["reconstruction"] + terms["regularization"]))
 
-    def _estimate_bound(self, model: VariationalModel, data: Mapping[str, Tensor]) -> Tensor:
-        """Estimate the mean of the bound over a batch."""
-        draws = [model.compute_loss_components(data) for _ in range(self.n_latent_samples)]
-        if not {"reconstruction", "regularization"} <= set(draws[0]):
-            raise ValueError(
-                f"`{type(model).__name__}.compute_loss_components` must return `reconstruction` and `regularization`, "
-                f"got {', '.join(f'`{name}`' for name in draws[0])}."
-            )
-        return -torch.stack([terms["reconstruction"] + terms["regularization"] for terms in draws]).mean()
+
+def compute_bound_terms(
+    optimization: Optimization, split: str, n_samples: int | None, n_latent_samples: int
+) -> dict[str, Tensor]:
+    """Compute the two terms of the negative evidence lower bound, in nats, averaged over a split.
+
+    Args:
+        optimization: The optimization that has the data and the model, a `VariationalModel`.
+        split: Name of the split.
+        n_samples: Number of examples, drawn at random, but the same every time. None, or more than the split has,
+            means all.
+        n_latent_samples: Number of samples of z per example.
+
+    Returns:
+        ``reconstruction`` and ``regularization``, scalar tensors.
+
+    Raises:
+        ValueError: The split is missing or empty, or the model does not compute the two terms.
+    """
+    model = optimization.model
+    assert isinstance(model, VariationalModel)  # the evaluation's `requires`
+    totals = {name: torch.zeros((), device=get_device(model)) for name in ("reconstruction", "regularization")}
+    n_seen = 0
+    for batch in iterate_split(optimization, split, BATCH_SIZE, n_samples):
+        n_seen += len(batch["x"])
+        for _ in range(n_latent_samples):
+            terms = model.compute_loss_components(batch)
+            if not totals.keys() <= terms.keys():
+                raise ValueError(
+                    f"`{type(model).__name__}.compute_loss_components` must return `reconstruction` and "
+                    f"`regularization`, got {', '.join(f'`{name}`' for name in terms)}."
+                )
+            for name in totals:
+                totals[name] += len(batch["x"]) * terms[name]
+    return {name: total / (n_seen * n_latent_samples) for name, total in totals.items()}

@@ -50,8 +50,8 @@ class FactorVAEScoreEvaluation(Evaluation):
 
     def __init__(self, evaluate_on: str, n_votes: int = 1000, group_size: int = 64) -> None:
         self.evaluate_on = evaluate_on
-        self.n_votes = _check_at_least_two("n_votes", n_votes)
-        self.group_size = _check_at_least_two("group_size", group_size)
+        self.n_votes = check_count("n_votes", n_votes, minimum=2)
+        self.group_size = check_count("group_size", group_size, minimum=2)
 
     def check(self, optimization: Optimization) -> None:
         """Check that the split has factors.
@@ -102,9 +102,3 @@ def _draw_groups(values: Tensor, n_groups: int, group_size: int) -> Tensor:
     value = values[torch.randint(len(values), (n_groups, 1), device=values.device)]
     positions = (torch.rand(n_groups, group_size, device=values.device) * counts[value]).long()
     return order[starts[value] + positions.clamp(max=counts[value] - 1)]  # rounding may reach the count
-
-
-def _check_at_least_two(name: str, number: int) -> int:
-    if check_count(name, number) < 2:
-        raise ValueError(f"`{name}` must be at least 2, got {number}.")
-    return number
