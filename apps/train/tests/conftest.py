@@ -2,7 +2,6 @@
 
 import gc
 import os
-import pickle
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -11,17 +10,16 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.global_hydra import GlobalHydra
-from hydra.plugins.config_source import ConfigResult
 from hypothesis import settings
 
 from frame_train.commands.evaluate import main as evaluate_main
 from frame_train.commands.runs import main as runs_main
 from frame_train.commands.train import main as train_main
-from frame_train.composition.settings import config_directory, workspace
+from frame_train.composition.settings import workspace
 from frame_train.data.sources.mnist import FILES
 from processes import Commands, ForkServer
+from shortcuts import take_shortcuts
 
 torch.set_num_threads(1)  # the networks are small, and every core runs a test
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start
@@ -69,20 +67,8 @@ def _close_wandb() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _cached_config_files() -> Iterator[None]:
-    """Parse each shipped config file once: Hydra would parse all of them again for every command."""
-    load, parsed = FileConfigSource.load_config, dict[str, bytes]()
-
-    def load_cached(source: FileConfigSource, config_path: str) -> ConfigResult:
-        if Path(source.path) != config_directory():
-            return load(source, config_path)
-        if config_path not in parsed:
-            parsed[config_path] = pickle.dumps(load(source, config_path))
-        return pickle.loads(parsed[config_path])
-
-    FileConfigSource.load_config = load_cached
-    yield
-    FileConfigSource.load_config = load
+def _shortcuts() -> None:
+    take_shortcuts()
 
 
 class Result(NamedTuple):

@@ -13,9 +13,16 @@ from runpy import run_path
 from typing import Any, Self
 
 from frame_train.commands.startup import defer_packages
+from shortcuts import take_shortcuts
 
 _IMPORTED = (  # not wandb: a process that ends deletes the files that its import has created
+    "jinja2",
+    "pydantic.type_adapter",
+    "pydantic.types",
     "sklearn.datasets",
+    "PIL.GifImagePlugin",
+    "PIL.JpegImagePlugin",
+    "PIL.PngImagePlugin",
     "frame_architectures.digits",
     "frame_eval",
     "frame_loggers.tensorboard",
@@ -127,6 +134,7 @@ def _serve() -> None:
     defer_packages()  # as every command does
     for name in _IMPORTED:
         import_module(name)
+    take_shortcuts()
     for line in sys.stdin:
         request = json.loads(line)
         if "wait" in request:

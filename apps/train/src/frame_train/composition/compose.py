@@ -146,12 +146,6 @@ def prepare_config(config: DictConfig, arguments: Sequence[str] = ()) -> list[st
             config.setdefault(group, {})  # `~logger` removes all of them
     lines = [*rename_old_words(config), *drop_foreign_arguments(config, arguments)]
     replace_by_listed(config)
-    for key in find_names_from_environment(config):
-        message = (
-            f"`{key}` must not take its value from the environment (`${{oc.env:…}}`): everybody can see names. "
-            f"Write the value itself, or `{key}=$VARIABLE` on the command line."
-        )
-        raise CompositionError(message, key)
     with open_dict(config.device):
         config.device.setdefault("big_data_root", config.device.get("data_root"))
     for name in ("data_root", "big_data_root", "experiments_root"):
@@ -165,6 +159,12 @@ def prepare_config(config: DictConfig, arguments: Sequence[str] = ()) -> list[st
             )
             raise CompositionError(message, f"device.{name}")
         config.device[name] = str(Path(folder).expanduser().absolute())
+    for key in find_names_from_environment(config):
+        message = (
+            f"`{key}` must not take its value from the environment (`${{oc.env:…}}`): everybody can see names. "
+            f"Write the value itself, or `{key}=$VARIABLE` on the command line."
+        )
+        raise CompositionError(message, key)
     return lines
 
 

@@ -78,11 +78,13 @@ def resolve_without_environment(config: DictConfig) -> dict[str, Any]:
 
 
 def hide_environment(config: DictConfig) -> DictConfig:
-    """Return a copy in which values that depend on the environment are not resolved.
+    """Return the config, or a copy of it, in which values that depend on the environment are not resolved.
 
-    Loggers and the terminal receive the copy, so that no credential reaches them.
+    Loggers and the terminal receive it, so that no credential reaches them.
     """
     written = cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
+    if not _calls_resolver(written):
+        return config
     masked = OmegaConf.create(_mask(written))
     return OmegaConf.create({name: _hide(masked, name, value) for name, value in written.items()})
 
@@ -109,6 +111,14 @@ def _iterate_names(written: Any, key: str) -> Iterator[str]:
             yield f"{key}.{name}"
         else:
             yield from _iterate_names(value, f"{key}.{name}")
+
+
+def _calls_resolver(written: Any) -> bool:
+    """Return whether a text calls a resolver. Without one, nothing depends on the environment."""
+    if isinstance(written, dict | list):
+        items = cast(dict[str, Any], written).values() if isinstance(written, dict) else cast(list[Any], written)
+        return any(map(_calls_resolver, items))
+    return isinstance(written, str) and "${" in written and ":" in written
 
 
 def _mask(written: Any) -> Any:

@@ -28,7 +28,7 @@ from frame_train.distributed.environment import name_launch
 from frame_train.errors import CompositionError
 from frame_train.files import made_folder
 from frame_train.runs.metrics import read_best, read_last
-from frame_train.runs.record import read_record
+from frame_train.runs.record import read_log
 
 _PACKAGES = (
     "frame-core",
@@ -171,7 +171,7 @@ def write_completion(directory: Path) -> None:
 
 def write_metrics(directory: Path) -> None:
     """Write the last value of every metric, and those at the best step, from ``metrics.jsonl`` into ``run.json``."""
-    metrics = read_record(directory).metrics
+    metrics = read_log(directory).metrics
     monitor = read_description(directory).get("monitor", {})
     best = read_best(metrics, str(monitor.get("metric")), str(monitor.get("mode")))
     _update_description(directory, {"last": read_last(metrics), "best": best})
@@ -179,7 +179,7 @@ def write_metrics(directory: Path) -> None:
 
 def write_missing_end(directory: Path) -> None:
     """Add to ``run.json`` the end of a killed run: the time of its last log entry, before others are appended."""
-    last_time = read_record(directory).last_time
+    last_time = read_log(directory).last_time
     if "ended" not in read_description(directory) and last_time is not None:
         _update_description(directory, {"ended": _format_time(datetime.fromtimestamp(last_time)), "complete": False})
 

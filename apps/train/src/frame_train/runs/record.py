@@ -95,8 +95,8 @@ class Record:
             self.others[name] = latest._replace(n_values=before.n_values + 1)
 
 
-def read_record(directory: Path) -> Record:
-    """Read a run directory, which may lack any of its files."""
+def read_log(directory: Path) -> Record:
+    """Read ``metrics.jsonl`` of a run directory, and find its images."""
     record = Record(directory)
     for line in MetricsFile(directory).decode_lines():
         if line is None:
@@ -106,6 +106,12 @@ def read_record(directory: Path) -> Record:
     _find_pictures(record)
     for values in (*record.metrics.values(), *record.pictures.values()):
         values.sort(key=lambda value: value.step)
+    return record
+
+
+def read_record(directory: Path) -> Record:
+    """Read a run directory, which may lack any of its files."""
+    record = read_log(directory)
     description = _parse(_read_text(directory / "run.json") or "")
     record.description = description if isinstance(description, dict) else {}
     record.config_text = _read_text(directory / "config.yaml")

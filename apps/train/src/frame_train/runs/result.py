@@ -9,7 +9,7 @@ from typing import Literal
 from omegaconf import DictConfig
 
 from frame_train.runs.metrics import read_best, read_last
-from frame_train.runs.record import read_record
+from frame_train.runs.record import read_log
 
 Status = Literal["complete", "stopped", "requeued"]
 
@@ -48,6 +48,6 @@ def read_result(
         status: The status of the run.
         stopped_by: The signal that stopped training.
     """
-    metrics = read_record(directory).metrics
+    metrics = read_log(directory).metrics
     best = read_best(metrics, str(config.monitor.metric), config.monitor.mode)
     return Result(directory, status, read_last(metrics), best, stopped_by)
