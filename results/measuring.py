@@ -7,13 +7,13 @@ from statistics import mean
 from torch import nn
 
 from benchmarks.report import describe_machine
-from frame_core import EvaluationView, Model, run_evaluation
+from frame_core import EvaluationView, Model, name_numbers, run_evaluation
 from frame_eval import FrechetDistanceEvaluation
 from frame_train import Run, load_run
 from frame_train.runs.record import Record
-from results.baselines import Pixels, TrainingExamples
+from results.baselines import Pixels, TrainingExamples, Truth
 from results.runs import train
-from results.table import Measurement, Row
+from results.table import Measurement, Row, is_of
 
 
 def measure(name: str, rows: Mapping[str, Row], runs: Path, data_root: Path | None) -> tuple[Measurement, Path | None]:
@@ -70,11 +70,18 @@ def _measure_baseline(row: Row, records: Sequence[Record], judges: Sequence[Reco
     run = load_run(records[0].directory) if row.baseline else None
     if run is None:
         return None
-    model = Pixels() if row.baseline == "pixels" else TrainingExamples(run.data["train"])
+    model = _make_baseline(row, run)
     if judges:
         return mean(_judge(run, judge, model) for judge in judges)
-    key = next(key for key, node in run.config.evaluation.items() if node.name == row.metric)
-    return run_evaluation(run.instantiate(f"evaluation.{key}.evaluator"), _view(run, model)).value
+    key, name = next((key, node.name) for key, node in run.config.evaluation.items() if is_of(row.metric, node.name))
+    entry = run_evaluation(run.instantiate(f"evaluation.{key}.evaluator"), _view(run, model))
+    return name_numbers(name, entry)[row.metric]
+
+
+def _make_baseline(row: Row, run: Run) -> Model:
+    if row.baseline == "pixels":
+        return Pixels()
+    return Truth(run.data["valid"]) if row.baseline == "truth" else TrainingExamples(run.data["train"])
 
 
 def _view(run: Run, model: Model) -> EvaluationView:

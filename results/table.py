@@ -61,7 +61,8 @@ class Row:
         expected: The mean over seeds, and its standard error; None if the row was never measured.
         tolerance: How far a measured mean may be from the expected one, in standard errors of the difference.
         judge: Row of classifiers; the Fréchet distance of a seed is on the features of the classifier of that seed.
-        baseline: The baseline: ``pixels`` as the representation, or ``training examples`` as the samples.
+        baseline: The baseline: ``pixels`` as the representation, ``training examples`` as the samples, or the ``truth``
+            about a synthetic data set.
         picture: Name of a logged image. The page shows the last one of seed 0.
         paper: Number of the paper.
         implementation: Number of a known implementation.
@@ -77,7 +78,7 @@ class Row:
     expected: Estimate | None = None
     tolerance: float = 4.0
     judge: str | None = None
-    baseline: Literal["pixels", "training examples"] | None = None
+    baseline: Literal["pixels", "training examples", "truth"] | None = None
     picture: str | None = None
     paper: Published | None = None
     implementation: Published | None = None
@@ -124,6 +125,15 @@ class Measurement:
     def estimate(self) -> Estimate:
         """The mean over seeds, and its standard error."""
         return Estimate.of(self.values)
+
+
+def is_of(metric: str, evaluation: str) -> bool:
+    """Return whether an evaluation of a name logs the metric, alone or among others.
+
+    >>> is_of("Loss/Validation/loss", "Loss/Validation"), is_of("Loss/Validation", "Loss")
+    (True, False)
+    """
+    return evaluation in (metric, metric.rpartition("/")[0])
 
 
 def read_rows(folder: Path = _FOLDER / "rows") -> dict[str, Row]:

@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from math import inf, sqrt
+from math import inf, log, sqrt
 from pathlib import Path
 
 import pytest
@@ -18,13 +18,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from frame_core import EvaluationView, run_evaluation
-from frame_eval import LinearProbeEvaluation
+from frame_eval import LinearProbeEvaluation, LossEvaluation
 from frame_train.composition.compose import compose_config
 from frame_train.composition.settings import config_directory
-from frame_train.data import Digits
+from frame_train.data import CorrelatedGaussians, Digits
 from results import __main__ as command
 from results import pages, runs
-from results.baselines import Pixels, TrainingExamples
+from results.baselines import Pixels, TrainingExamples, Truth
 from results.measuring import measure
 from results.pages import PAGE, README, format_estimate, format_page, get_picture, insert_table
 from results.table import (
@@ -33,6 +33,7 @@ from results.table import (
     Measurement,
     Published,
     Row,
+    is_of,
     read_measurements,
     read_rows,
     write_measurements,
@@ -73,7 +74,8 @@ def test_the_metric_and_the_picture_of_a_row_are_logged(name: str) -> None:
     finally:
         GlobalHydra.instance().clear()
     logged = {str(OmegaConf.select(node, "name")) for node in config.evaluation.values()} | {FRECHET_DISTANCE}
-    assert {row.metric, row.picture} - {None} <= logged
+    assert row.picture is None or row.picture in logged
+    assert any(is_of(row.metric, name) for name in logged)
     assert (row.metric == FRECHET_DISTANCE) == (row.judge is not None)
 
 
@@ -335,6 +337,12 @@ def test_rows_are_measured_beside_their_baselines(tmp_path: Path) -> None:
     pixels = measured["probe"][0].baseline
     assert pixels is not None
     assert 0.85 < pixels < 0.93
+
+
+def test_the_truth_about_correlated_gaussians_is_the_closed_form() -> None:
+    data = {"valid": CorrelatedGaussians(10, n_dimensions=3, correlation=0.5)}
+    entry = run_evaluation(LossEvaluation("valid"), EvaluationView(Truth(data["valid"]), data, {}))
+    assert entry.value["mutual_information"] == pytest.approx(-3 / 2 * log(1 - 0.25))
 
 
 def test_a_training_that_fails_is_reported_and_nothing_is_written(

@@ -23,6 +23,7 @@ LOGGED = {
     "IWAE": {"LogLikelihood/Test", "ELBO/Validation", "Images/Samples", "Train/elbo"},
     "Joint": {"ELBO/Validation", "Accuracy/Validation", "Images/Reconstructions", "Train/vib_loss"},
     "MIB": {"LinearProbe/Validation", "Plots/LatentSpace", "Train/mutual_information"},
+    "SMILE": {"Loss/Validation/mutual_information", "Train/mutual_information"},
     "SimCLR": {"LinearProbe/Validation", "Plots/LatentSpace", "Train/loss"},
     "VAE": {"ELBO/Validation", "ELBO/Train", "Images/Samples", "Images/Reconstructions"},
     "VIB": {"Accuracy/Test", "Accuracy/Validation", "Plots/ConfusionMatrix", "Plots/LatentSpace"},
@@ -31,7 +32,7 @@ LOGGED = {
     "VQVAE": {"ELBO/Validation", "Images/Reconstructions", "Train/perplexity"},
     "WGAN_GP": {"Images/Samples", "Train/discriminator_loss"},
 }
-ELSEWHERE = {"BetaTCVAE", "FactorVAE", "FlowMatching", "VampPrior"}  # on other data than MNIST
+ELSEWHERE = {"SMILE", "BetaTCVAE", "FactorVAE", "FlowMatching", "VampPrior"}  # on other data than MNIST
 BLOCKS = """
 import torch
 from frame_train.data import InMemoryDataset, TwoViews
@@ -73,7 +74,7 @@ def test_an_experiment_trains_two_steps_and_runs_all_its_evaluations(
 ) -> None:
     data, _, kind = experiment.partition("_")
     arguments = [f"+experiment={experiment}", "logging=none", "trainer.max_epochs=1", "trainer.limit_train_batches=2"]
-    if data not in ("DIGITS", "Moons", "Shapes"):
+    if data not in ("CorrelatedGaussians", "DIGITS", "Moons", "Shapes"):
         arguments += ["--config-dir", "few", f"data={few_examples(data)}"]
     result = train(*arguments)
     assert result.code == 0, result
@@ -87,7 +88,9 @@ def test_an_experiment_trains_two_steps_and_runs_all_its_evaluations(
 
 def test_every_promised_kind_of_experiment_exists() -> None:
     assert {f"MNIST_{kind}" for kind in LOGGED if kind not in ELSEWHERE} <= set(EXPERIMENTS)
-    assert {"Moons_FlowMatching", "DIGITS_FlowMatching", "DIGITS_VampPrior"} <= set(EXPERIMENTS)
+    assert {"CorrelatedGaussians_SMILE", "Moons_FlowMatching", "DIGITS_FlowMatching", "DIGITS_VampPrior"} <= set(
+        EXPERIMENTS
+    )
     assert {f"Shapes_{kind}" for kind in ("VAE", "BetaTCVAE", "FactorVAE")} <= set(EXPERIMENTS)
     assert {f"FashionMNIST_{kind}" for kind in ("VAE", "VIB", "Classifier")} <= set(EXPERIMENTS)
     assert {"DIGITS_VAE", "DIGITS_Classifier"} <= set(EXPERIMENTS)

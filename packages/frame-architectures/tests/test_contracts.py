@@ -24,6 +24,7 @@ from frame_architectures import (
     PixelCNN,
     Rescale,
     RingOfGaussians,
+    SeparableCritic,
     StochasticLinear,
     VampPrior,
     VectorField,
@@ -73,6 +74,7 @@ SCORES: dict[type[nn.Module], tuple[dict[str, Any], list[tuple[int, ...]]]] = {
     BilinearCritic: ({"z_dim": 3}, [(3,), (3,)]),
     LatentDiscriminator: ({"z_dim": 3, "layers": [8]}, [(3,)]),
     PairCritic: ({"z_dim": 3, "layers": [8]}, [(3,), (3,)]),
+    SeparableCritic: ({"z_dim": 3, "layers": [8], "n_features": 5}, [(3,), (3,)]),
     mnist.Discriminator: ({"layers": [8]}, [mnist.INPUT_SHAPE]),
 }
 

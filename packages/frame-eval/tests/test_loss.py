@@ -39,6 +39,12 @@ def test_a_subset_has_the_given_number_of_examples() -> None:
     assert model.batch_sizes == [3]
 
 
+def test_batches_have_the_given_size() -> None:
+    model = MeanModel()
+    run_evaluation(LossEvaluation("valid", batch_size=3), TinyOptimization(model, {"valid": make_tiny_data(7)}))
+    assert model.batch_sizes == [3, 3, 1]
+
+
 def test_no_batch_is_read_from_the_device_on_its_own(read_counter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loss, "BATCH_SIZE", 1)
     with read_counter:
@@ -46,7 +52,8 @@ def test_no_batch_is_read_from_the_device_on_its_own(read_counter: Any, monkeypa
     assert read_counter.n_reads <= 1
 
 
-@pytest.mark.parametrize("n_samples", [0, "many"])
-def test_a_number_of_examples_that_is_not_positive_is_refused(n_samples: Any) -> None:
-    with pytest.raises((TypeError, ValueError), match="`n_samples` must be"):
-        LossEvaluation("valid", n_samples=n_samples)
+@pytest.mark.parametrize("name", ["n_samples", "batch_size"])
+@pytest.mark.parametrize("number", [0, "many"])
+def test_a_number_of_examples_that_is_not_positive_is_refused(name: str, number: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match=f"`{name}` must be"):
+        LossEvaluation("valid", **{name: number})

@@ -13,6 +13,9 @@ import frame_models
 from frame_core import Model
 from frame_core.testing import check_model
 from frame_models import (
+    MINE,
+    NWJ,
+    SMILE,
     Autoencoder,
     BarlowTwins,
     BetaTCVAE,
@@ -24,6 +27,7 @@ from frame_models import (
     GenerativeAdversarialNetwork,
     GuidedFlowMatching,
     ImportanceWeightedAutoencoder,
+    InfoNCE,
     MultiViewInformationBottleneck,
     SimCLR,
     VariationalAutoencoder,
@@ -35,6 +39,7 @@ from frame_models import (
 
 X_SHAPE = (1, 4, 5)
 N_INPUTS = torch.Size(X_SHAPE).numel()
+OF_PAIRS = ("BarlowTwins", "InfoNCE", "MINE", "MultiViewInformationBottleneck", "NWJ", "SMILE", "SimCLR", "VICReg")
 NAMES = [name for name in frame_models.__all__ if isclass(getattr(frame_models, name))]
 
 
@@ -92,6 +97,17 @@ class Score(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         return self.network(torch.cat([x.flatten(1) for x in inputs], 1)).squeeze(-1)
+
+
+class PairScore(nn.Module):
+    """One number for each of all pairs of images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(2 * N_INPUTS, 1)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return self.linear(torch.cat(torch.broadcast_tensors(*(x.flatten(-3) for x in inputs)), -1)).squeeze(-1)
 
 
 class Field(nn.Module):
@@ -164,9 +180,13 @@ MODELS: dict[str, Model] = {
     "ImportanceWeightedAutoencoder": ImportanceWeightedAutoencoder(
         Gaussian(X_SHAPE, (2,)), Gaussian((2,), X_SHAPE), TrainablePrior(2), n_samples=3, gradient="DReG"
     ),
+    "InfoNCE": InfoNCE(PairScore()),
+    "MINE": MINE(PairScore()),
     "MultiViewInformationBottleneck": MultiViewInformationBottleneck(
         Gaussian(X_SHAPE, (2,)), Gaussian(X_SHAPE, (2,)), Score(4), beta=0.5
     ),
+    "NWJ": NWJ(PairScore()),
+    "SMILE": SMILE(PairScore()),
     "SimCLR": SimCLR(Gaussian(X_SHAPE, (3,)), nn.Linear(3, 2)),
     "VICReg": VICReg(Gaussian(X_SHAPE, (3,)), nn.Linear(3, 2)),
     "VariationalAutoencoder": VariationalAutoencoder(
@@ -220,7 +240,7 @@ def test_a_step_never_waits_for_a_gpu(name: str, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_missing_key_of_a_batch_is_named(name: str) -> None:
-    missing = "v1" if name in ("BarlowTwins", "MultiViewInformationBottleneck", "SimCLR", "VICReg") else "x"
+    missing = "v1" if name in OF_PAIRS else "x"
     with pytest.raises(ValueError, match=f"The batch has no `{missing}`; it has `other`"):
         MODELS[name].compute_loss({"other": torch.rand(5, *X_SHAPE)}, 0)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from frame_architectures import digits, mnist
 from frame_architectures.codebook import Codebook
-from frame_architectures.critics import BilinearCritic, LatentDiscriminator, PairCritic
+from frame_architectures.critics import BilinearCritic, LatentDiscriminator, PairCritic, SeparableCritic
 from frame_architectures.layers import AnyBatch, Flatten, Rescale, make_stack
 from frame_architectures.pixel_cnn import PixelCNN
 from frame_architectures.priors import DiagonalNormal, MixtureOfGaussians, RingOfGaussians, VampPrior
@@ -31,6 +31,7 @@ __all__ = [
     "PixelCNN",
     "Rescale",
     "RingOfGaussians",
+    "SeparableCritic",
     "StochasticLinear",
     "VampPrior",
     "VectorField",

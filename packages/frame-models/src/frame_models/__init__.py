@@ -13,6 +13,7 @@ from frame_models.gan import GenerativeAdversarialNetwork
 from frame_models.guided_flow_matching import GuidedFlowMatching
 from frame_models.iwae import ImportanceWeightedAutoencoder
 from frame_models.mib import MultiViewInformationBottleneck
+from frame_models.mutual_information import MINE, NWJ, SMILE, InfoNCE
 from frame_models.simclr import SimCLR
 from frame_models.vae import VariationalAutoencoder
 from frame_models.vib import VariationalInformationBottleneck
@@ -21,6 +22,9 @@ from frame_models.vqvae import VectorQuantizedVariationalAutoencoder
 from frame_models.wgan import WassersteinGAN
 
 __all__ = [
+    "MINE",
+    "NWJ",
+    "SMILE",
     "Autoencoder",
     "BarlowTwins",
     "BetaTCVAE",
@@ -32,6 +36,7 @@ __all__ = [
     "GenerativeAdversarialNetwork",
     "GuidedFlowMatching",
     "ImportanceWeightedAutoencoder",
+    "InfoNCE",
     "MultiViewInformationBottleneck",
     "SimCLR",
     "VICReg",

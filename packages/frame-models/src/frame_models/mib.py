@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 from torch.distributions import Distribution
-from torch.nn.functional import softplus
 
 from frame_core import (
     RepresentationLearningModel,
@@ -16,7 +15,11 @@ from frame_core import (
     kl_divergence,
     reparametrize,
 )
+from frame_models.mutual_information import compute_clipped_estimate, compute_jensen_shannon_bound
 from frame_models.two_views import get_views
+
+CLIP = 5.0
+"""Largest log density ratio of a pair of two examples in the estimate of mutual information."""
 
 
 class MultiViewInformationBottleneck(RepresentationLearningModel):
@@ -45,6 +48,9 @@ class MultiViewInformationBottleneck(RepresentationLearningModel):
 
         Learning deep representations by mutual information estimation and maximization (Hjelm et al., 2019),
         https://arxiv.org/abs/1808.06670, the source of I_JS
+
+        Understanding the Limitations of Variational Mutual Information Estimators (Song & Ermon, 2020),
+        https://arxiv.org/abs/1910.06222, the source of ``mutual_information``
     """
 
     def __init__(self, encoder_v1: nn.Module, encoder_v2: nn.Module, critic: nn.Module, beta: float | Schedule) -> None:
@@ -59,7 +65,7 @@ class MultiViewInformationBottleneck(RepresentationLearningModel):
 
         Returns:
             ``loss``, ``jensen_shannon`` (I_JS, at least -2 log 2 for the best critic), ``regularization``
-            (D_SKL) and ``mutual_information``, a lower bound on I(z1; z2) from the same critic.
+            (D_SKL) and ``mutual_information``, the estimate of I(z1; z2) of SMILE from the same critic.
 
         Raises:
             TypeError: An encoder's distribution cannot be reparameterized.
@@ -79,45 +85,13 @@ class MultiViewInformationBottleneck(RepresentationLearningModel):
         return {
             "loss": -jensen_shannon + get_value(self.beta) * regularization,
             "jensen_shannon": jensen_shannon.detach(),
-            "mutual_information": compute_information_bound(scores.detach(), scores_of_others.detach()),
+            "mutual_information": compute_clipped_estimate(scores.detach(), scores_of_others.detach(), CLIP),
             "regularization": regularization.detach(),
         }
 
     def encode(self, x: Tensor) -> Distribution:
         """Return the distribution q(z | v1) of the representation, treating ``x`` as the first view."""
         return self.encoder_v1(x)
-
-
-def compute_jensen_shannon_bound(scores: Tensor, scores_of_others: Tensor) -> Tensor:
-    """Compute I_JS = E[-softplus(-c(z1, z2))] - E[softplus(c(z1, z2'))], in nats.
-
-    It is at most 2 JSD - 2 log 2, where JSD is the Jensen-Shannon divergence between p(z1, z2) and p(z1) p(z2).
-    It reaches that value at c = log p(z1, z2) - log p(z1) p(z2).
-
-    Args:
-        scores: Scores of samples of p(z1, z2), of shape (batch,).
-        scores_of_others: Scores of samples of p(z1) p(z2), of shape (batch,).
-
-    Returns:
-        Scalar tensor.
-    """
-    return -softplus(-scores).mean() - softplus(scores_of_others).mean()
-
-
-def compute_information_bound(scores: Tensor, scores_of_others: Tensor) -> Tensor:
-    """Compute E[c(z1, z2)] - E[exp c(z1, z2')] + 1, a lower bound on I(z1; z2), in nats.
-
-    This is the bound of Nguyen et al. (2010, https://arxiv.org/abs/0809.0853) for the critic c + 1. It equals
-    I(z1; z2) for the critic that maximizes I_JS.
-
-    Args:
-        scores: Scores of samples of p(z1, z2), of shape (batch,).
-        scores_of_others: Scores of samples of p(z1) p(z2), of shape (batch,).
-
-    Returns:
-        Scalar tensor.
-    """
-    return scores.mean() - scores_of_others.exp().mean() + 1
 
 
 def compute_symmetrised_divergence(q_1: Distribution, q_2: Distribution, z_1: Tensor, z_2: Tensor) -> Tensor:
