@@ -61,6 +61,7 @@ def _ignore_advice() -> None:
     warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # our samplers are resumable
     warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")  # callbacks have their own one
     warnings.filterwarnings("ignore", message=".*Skipping val loop.*")  # a notice reports it before training
+    warnings.filterwarnings("ignore", message=".*already saved during checkpointing.*")  # checkpoints leave it out
     warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # frozen parts are
     warnings.filterwarnings("ignore", module=r"pytorch_lightning\.utilities\._pytree", category=FutureWarning)
 
