@@ -15,6 +15,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from frame_train import load_run
+from frame_train.composition.settings import register_resolver
 from frame_train.errors import CompositionError
 from mutations import Mutation, Watch
 
@@ -99,7 +100,7 @@ def test_a_changed_run_directory_leads_nowhere(
     mutation.apply()
     before = describe(outside)
     monkeypatch.setenv("SECRET", SECRET)
-    OmegaConf.register_new_resolver("planted", lambda _: (outside / "planted").touch(), replace=True)
+    register_resolver("planted", lambda _: (outside / "planted").touch())
     monkeypatch.chdir(run)
     with limited(), Watch(run, outside) as watch:
         said = use(run)

@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 
 from frame_core import DeclaredDataset, get_batch
 from frame_train.composition.objects import Composition, construct_target
-from frame_train.composition.settings import config_directory, register_resolvers
+from frame_train.composition.settings import HYDRA_DEFAULTS, config_directory, register_resolvers
 
 OPTIONS = sorted(config_directory().glob("data/*.yaml"))
 
@@ -24,7 +24,7 @@ def synthesize(target: Callable[..., Any], positional: Sequence[Any], arguments:
 @pytest.mark.parametrize("path", OPTIONS, ids=lambda path: path.stem)
 def test_each_split_declares_the_form_of_its_examples(path: Path) -> None:
     register_resolvers()
-    with initialize_config_dir(str(config_directory()), version_base="1.3"):
+    with initialize_config_dir(str(config_directory()), **HYDRA_DEFAULTS):
         config = compose("train", ["+experiment=DIGITS_VAE", f"data={path.stem}", "run.directory=none"])
     data = Composition(synthesize).instantiate(config.data)
     assert list(data) == ["train", "valid", "test"]

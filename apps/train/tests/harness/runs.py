@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from torch.utils._pytree import keystr, tree_leaves_with_path
 
-from frame_train.composition.settings import config_directory, register_resolvers
+from frame_train.composition.settings import HYDRA_DEFAULTS, config_directory, register_resolvers
 
 TWO_STEPS = ("trainer.max_epochs=1", "trainer.limit_train_batches=2")
 SMALL_VAE = ("+experiment=DIGITS_VAE", "params.encoder_layers=[8]", "params.decoder_layers=[8]")
@@ -18,7 +18,7 @@ SMALL_VAE = ("+experiment=DIGITS_VAE", "params.encoder_layers=[8]", "params.deco
 def compose_train(*overrides: str) -> DictConfig:
     """Compose the config of `train` with Hydra alone."""
     register_resolvers()
-    with initialize_config_dir(str(config_directory()), version_base="1.3"):
+    with initialize_config_dir(str(config_directory()), **HYDRA_DEFAULTS):
         return compose("train", list(overrides))
 
 

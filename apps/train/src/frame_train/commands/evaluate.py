@@ -21,7 +21,7 @@ from frame_train.composition.command_line.flags import take_evaluation_flags
 from frame_train.composition.compose import DELETION, compose_evaluation, prepare_hydra
 from frame_train.composition.explanation import explained
 from frame_train.composition.overrides import is_multirun, is_override, normalize_evaluation_overrides, split_folders
-from frame_train.composition.settings import config_directory
+from frame_train.composition.settings import HYDRA_DEFAULTS, config_directory
 from frame_train.console import print_notice
 from frame_train.errors import CompositionError
 from frame_train.files import without_local_settings
@@ -123,7 +123,7 @@ def _evaluate_with_hydra(arguments: Sequence[str], show_traceback: bool) -> int:
     is_completion = bool({"-sc", "--shell-completion"}.intersection(arguments))  # `query=bash` is no override
     sys.argv[1:] = overrides if is_completion else normalize_evaluation_overrides(overrides)
 
-    @hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="evaluate")
+    @hydra.main(config_path=str(config_directory()), config_name="evaluate", **HYDRA_DEFAULTS)
     def run(config: DictConfig) -> None:
         def evaluate_job() -> int:
             with explained(()):

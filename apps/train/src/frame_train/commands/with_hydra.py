@@ -18,7 +18,7 @@ from frame_train.comparison.grid import group_by_setting, is_grid, read_command,
 from frame_train.composition.compose import NOT_HYDRAS_OWN, explain_failure, get_overrides, prepare_hydra
 from frame_train.composition.explanation import explained
 from frame_train.composition.overrides import is_multirun, is_override, split_folders, write_value
-from frame_train.composition.settings import config_directory
+from frame_train.composition.settings import HYDRA_DEFAULTS, config_directory
 from frame_train.console import print_error, print_notice
 from frame_train.errors import CompositionError
 from frame_train.runs.directory import claimed, is_claimed
@@ -70,7 +70,7 @@ def train_with_hydra(arguments: Sequence[str], resumes: bool, show_traceback: bo
 
     started: list[Path] = []
 
-    @hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="train")
+    @hydra.main(config_path=str(config_directory()), config_name="train", **HYDRA_DEFAULTS)
     def run(config: DictConfig) -> float | None:
         overrides = cast(list[str], OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False))
         line = [*(word for word in arguments if not is_override(word)), *overrides]

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from frame_train.composition.callback_lists import get_address, register_callback_lists, replace_by_listed
+from frame_train.composition.config_source import get_address, register_config_source, replace_by_listed
 from frame_train.composition.command_line.words import check_words
 from frame_train.composition.exchange import drop_foreign_arguments
 from frame_train.composition.legacy import rename_old_words
@@ -25,7 +25,12 @@ from frame_train.composition.overrides import (
     split_folders,
     write_value,
 )
-from frame_train.composition.settings import config_directory, find_names_from_environment, register_resolvers
+from frame_train.composition.settings import (
+    HYDRA_DEFAULTS,
+    config_directory,
+    find_names_from_environment,
+    register_resolvers,
+)
 from frame_train.errors import CompositionError, find_nearest
 
 DELETION = "~evaluation."
@@ -100,7 +105,13 @@ def explain_failure(error: Exception, arguments: Sequence[str]) -> str:
 
 
 def compose_what_can_be(arguments: Sequence[str]) -> tuple[DictConfig, list[Exception]]:
-    """Compose the config; skip invalid overrides and return their errors."""
+    """Compose the config; skip invalid overrides and return their errors.
+
+    Raises:
+        HydraException: The config can't be composed without overrides either.
+        OmegaConfBaseException: The config can't be composed without overrides either.
+        CompositionError: The config can't be composed without overrides either.
+    """
     kept = list(arguments)
     errors: list[Exception] = []
     while True:
@@ -108,7 +119,10 @@ def compose_what_can_be(arguments: Sequence[str]) -> tuple[DictConfig, list[Exce
             return compose_config(kept), errors
         except (HydraException, OmegaConfBaseException, CompositionError) as error:
             errors.append(error)
-            kept = _drop_wrong(kept, str(error))
+            remaining = _drop_wrong(kept, str(error))
+            if remaining == kept:  # the mistake is in the config files
+                raise
+            kept = remaining
 
 
 def prepare_config(config: DictConfig, arguments: Sequence[str] = ()) -> list[str]:
@@ -185,9 +199,9 @@ def _explain_missing_experiment(arguments: Sequence[str]) -> str:
 
 
 def prepare_hydra() -> None:
-    """Register the resolvers and the callback lists of our config files."""
+    """Register the resolvers and the source of our config files."""
     register_resolvers()
-    register_callback_lists()
+    register_config_source()
 
 
 @contextlib.contextmanager
@@ -197,7 +211,7 @@ def initialized_hydra() -> Generator[None]:
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
-        with initialize_config_dir(str(config_directory()), version_base="1.3"):
+        with initialize_config_dir(str(config_directory()), **HYDRA_DEFAULTS):
             yield
     finally:
         GlobalHydra.instance().hydra = outer

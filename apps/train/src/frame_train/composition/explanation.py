@@ -170,7 +170,7 @@ _HYDRA_SAYS: dict[str, Callable[[str, Sequence[str]], str]] = {
     "Additional config directory '(.+)' not found": _explain_missing_folder,
     r"Multiple values for (\S+)\.": _explain_choice_made_twice,
     r"(In .+: Override .+ is defined before .+)\.\n": _explain_early_override,
-    r"(In '.+'):[\s\S]*Cannot merge DictConfig with ListConfig": _explain_kinds_that_differ,
+    r"(In '.+'):[\s\S]*Cannot merge (?:DictConfig with ListConfig|incompatible container)": _explain_kinds_that_differ,
 }
 
 

@@ -5,6 +5,7 @@ import importlib
 import re
 import sysconfig
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from copy import copy
@@ -160,7 +161,9 @@ def find_target(path: Any, key: str, allowed: AllowList | None = None) -> Callab
         allowed.check_name(path, key)
     module = path.rpartition(".")[0]
     try:
-        target = hydra_instantiate({"_target_": path, "_partial_": True}).func
+        with warnings.catch_warnings():  # Hydra 1.4 warns of a call without a list of allowed targets
+            warnings.filterwarnings("ignore", r"hydra\.utils\.instantiate\(\) resolved _target_")
+            target = hydra_instantiate({"_target_": path, "_partial_": True}).func
     except SystemExit as error:  # a script that parses its own command line
         message = (
             f"`{module}` ends the program when it is imported. Put its commands under `if __name__ == '__main__':`."

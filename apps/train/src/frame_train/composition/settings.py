@@ -1,14 +1,19 @@
 """Config folders, and the values that configs take from the environment."""
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import hydra
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from omegaconf.resolvers.oc import env
+
+IS_HYDRA_1_3 = hydra.__version__.startswith("1.3.")
+# Hydra 1.3 asks for the version whose defaults are meant; Hydra 1.4 warns of the argument.
+HYDRA_DEFAULTS: dict[str, Any] = {"version_base": "1.3"} if IS_HYDRA_1_3 else {}
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _SHORTEST_HIDDEN = 8  # characters; a shorter value could be a number or a common word
@@ -30,8 +35,13 @@ def workspace() -> Path:
 
 def register_resolvers() -> None:
     """Register ``${workspace:}``, which the config files use."""
-    if not OmegaConf.has_resolver("workspace"):
-        OmegaConf.register_new_resolver("workspace", lambda: str(workspace()))
+    register_resolver("workspace", lambda: str(workspace()))
+
+
+def register_resolver(name: str, resolver: Callable[..., Any]) -> None:
+    """Register a resolver, or replace the one of this name. Hydra 1.4 needs OmegaConf 2.4, which renamed the method."""
+    method = "register_new_resolver" if IS_HYDRA_1_3 else "register_resolver"
+    getattr(OmegaConf, method)(name, resolver, replace=True)
 
 
 class EnvironmentRecord:
@@ -64,12 +74,12 @@ def recorded_environment() -> Generator[EnvironmentRecord]:
     """Record every ``${oc.env:…}`` that is resolved in the block."""
     record = EnvironmentRecord()
     _records.append(record)
-    OmegaConf.register_new_resolver("oc.env", record.read, replace=True)
+    register_resolver("oc.env", record.read)
     try:
         yield record
     finally:
         _records.pop()
-        OmegaConf.register_new_resolver("oc.env", _records[-1].read if _records else env, replace=True)
+        register_resolver("oc.env", _records[-1].read if _records else env)
 
 
 def resolve_without_environment(config: DictConfig) -> dict[str, Any]:

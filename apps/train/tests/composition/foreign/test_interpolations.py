@@ -3,6 +3,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from frame_train.composition.foreign.interpolations import escape, restrict_interpolations
+from frame_train.composition.settings import register_resolver
 
 SECRET = "do-not-show-this"
 READING = (
@@ -59,7 +60,7 @@ COMMON = {
 @pytest.fixture(autouse=True)
 def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKEN", SECRET)
-    OmegaConf.register_new_resolver("own_resolver", lambda _: SECRET, replace=True)
+    register_resolver("own_resolver", lambda _: SECRET)
 
 
 @pytest.mark.parametrize("text", READING)

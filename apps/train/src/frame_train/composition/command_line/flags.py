@@ -8,13 +8,13 @@ from frame_train.composition.compose import compose_what_can_be
 from frame_train.composition.objects import iterate_keys, suggest_key
 from frame_train.composition.options import find_groups
 from frame_train.composition.overrides import is_override
-from frame_train.composition.settings import config_directory
+from frame_train.composition.settings import IS_HYDRA_1_3, config_directory
 from frame_train.errors import CompositionError, suggest
 
 _FIXED = ("--config-name", "-cn", "--config-path", "-cp")
 """Flags of Hydra that would replace our own config."""
 
-_INFO = ["all", "config", "defaults", "defaults-tree", "plugins", "searchpath"]
+_INFO = [*([] if IS_HYDRA_1_3 else ["aliases"]), "all", "config", "defaults", "defaults-tree", "plugins", "searchpath"]
 _RARE = ("--run", "-r", "--experimental-rerun", "--shell-completion", "-sc")
 """Flags of Hydra that are never suggested."""
 

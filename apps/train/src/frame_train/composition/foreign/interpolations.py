@@ -7,6 +7,8 @@ from omegaconf import Container, DictConfig, Node, OmegaConf
 from omegaconf.grammar_parser import parse
 from omegaconf.resolvers.oc import decode
 
+from frame_train.composition.settings import register_resolver
+
 _RESOLVER = "frame.foreign"
 _HARMLESS = frozenset({"oc.select", _RESOLVER})
 
@@ -21,8 +23,7 @@ def restrict_interpolations(config: DictConfig, allowed: Collection[str] = ()) -
         config: A config without resolved interpolations.
         allowed: Names of resolvers that it may call.
     """
-    if not OmegaConf.has_resolver(_RESOLVER):
-        OmegaConf.register_new_resolver(_RESOLVER, _resolve)
+    register_resolver(_RESOLVER, _resolve)
     written = cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
     return OmegaConf.create({name: _restrict(value, _HARMLESS.union(allowed)) for name, value in written.items()})
 

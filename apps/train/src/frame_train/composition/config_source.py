@@ -1,4 +1,4 @@
-"""Lists of callbacks in experiments, which are added to the callbacks of every run."""
+"""Config files with more than Hydra reads: lists of callbacks, and options from the environment."""
 
 from pathlib import Path
 from typing import Any, cast
@@ -8,7 +8,7 @@ from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
-from omegaconf import DictConfig, ListConfig, open_dict
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from frame_train.composition.settings import config_directory
 
@@ -16,8 +16,8 @@ _LISTED = "_listed_"
 _SCHEME = "frame"
 
 
-def register_callback_lists() -> None:
-    """Make Hydra support lists of callbacks in our config folder, and in the folders of `get_address`."""
+def register_config_source() -> None:
+    """Make Hydra read our config folder, and the folders of `get_address`, by this source."""
     for plugin in (_Source, _SearchPath):
         Plugins.instance().register(plugin)
 
@@ -57,8 +57,18 @@ def _get_target(callback: Any) -> str:
     return str(callback.get("_target_")) if isinstance(callback, DictConfig) else str(callback)
 
 
+def _resolve_environment(config: DictConfig) -> None:
+    """Resolve options that are read from the environment, which Hydra 1.4 refuses in a defaults list."""
+    defaults = config.get("defaults")
+    if isinstance(defaults, ListConfig):
+        for index, entry in enumerate(cast(list[Any], OmegaConf.to_container(defaults, resolve=False))):
+            for group, option in entry.items() if isinstance(entry, dict) else ():
+                if isinstance(option, str) and "${oc.env:" in option:
+                    defaults[index][group] = defaults[index][group]  # the value of the reference
+
+
 class _Source(ConfigSource):
-    """Source of config files that turns a list of callbacks into a mapping, which Hydra can merge."""
+    """Source of config files that turns a list of callbacks into a mapping, and reads options from the environment."""
 
     def __init__(self, provider: str, path: str) -> None:
         super().__init__(provider, path)
@@ -72,6 +82,8 @@ class _Source(ConfigSource):
 
     def load_config(self, config_path: str) -> ConfigResult:
         result = self._files.load_config(config_path)
+        if isinstance(result.config, DictConfig):
+            _resolve_environment(result.config)
         if isinstance(result.config, DictConfig) and isinstance(result.config.get("callbacks"), ListConfig):
             result.config.callbacks = _name_by_class(result.config.callbacks)
         return result
