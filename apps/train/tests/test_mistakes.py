@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from frame_train.composition.settings import workspace
+from frame_train.composition.settings import IS_HYDRA_1_3, workspace
 from frame_train.data.sources.mnist import FILES
 from frame_train.experiment import notices
 
@@ -253,7 +253,10 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     (["--config-dir=my", "+experiment=broken"], ["broken.yaml"]),
     (["--config-dir=my", "+experiment=homeless"], ["`experiment=homeless`", "`# @package _global_`"]),
     (["--config-dir=my", "+experiment=circular"], ["An option lists itself in its `defaults`", "+experiment=circular"]),
-    (["--config-dir=my", "+experiment=unordered"], ["every `override` must come after", "`/evaluation: [loss]`"]),
+    (
+        ["--config-dir=my", "+experiment=unordered"],
+        ["verride", "/evaluation: [loss]" if IS_HYDRA_1_3 else "Move it to the end"],
+    ),
     (["--config-dir=my", "+experiment=disordered"], ["'model : GAN' is defined before 'evaluation: loss'. Move it"]),
     (["--config-dir=my", "+experiment=groupless"], ["There is no group `dta`. Did you mean `data`?", "groupless.yaml"]),
     (["--config-dir=my", "+experiment=optionless"], ["`confusion_matix`", "`confusion_matrix`?", "optionless.yaml"]),

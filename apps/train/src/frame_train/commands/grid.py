@@ -6,10 +6,9 @@ import traceback
 from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.experimental.callback import Callback
@@ -30,10 +29,12 @@ _STATUSES: tuple[JobStatus, ...] = ("complete", "failed", "refused")  # by the e
 
 
 class GridCallback(Callback):
-    """Hydra callback that stores the config of a grid as the current Hydra config, for `find_grid`.
+    """Hydra callback that records the folder of each grid that this process starts.
 
     Hydra also creates it in the process of each job. There it prepares the process as the command does.
     """
+
+    folders: ClassVar[list[Path]] = []
 
     def __init__(self) -> None:
         defer_packages()
@@ -43,17 +44,7 @@ class GridCallback(Callback):
         return GridCallback, ()
 
     def on_multirun_start(self, config: DictConfig, **others: Any) -> None:
-        HydraConfig.instance().set_config(config)
-
-
-def forget_grid() -> None:
-    """Forget the config of an earlier grid in this process."""
-    HydraConfig.instance().cfg = None
-
-
-def find_grid() -> Path | None:
-    """Return the folder of the grid that this process started; None if it started none."""
-    return Path(HydraConfig.get().sweep.dir) if HydraConfig.initialized() else None
+        self.folders.append(Path(config.hydra.sweep.dir))
 
 
 def list_jobs(arguments: Sequence[str]) -> list[list[str]]:

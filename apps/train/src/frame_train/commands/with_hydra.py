@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from frame_train.api import train_config
 from frame_train.commands.exit_codes import get_exit_code, run_reported
-from frame_train.commands.grid import check_jobs, find_grid, forget_grid, list_jobs, train_job
+from frame_train.commands.grid import GridCallback, check_jobs, list_jobs, train_job
 from frame_train.comparison.grid import group_by_setting, is_grid, read_command, read_jobs, write_command, write_results
 from frame_train.composition.compose import NOT_HYDRAS_OWN, explain_failure, get_overrides, prepare_hydra
 from frame_train.composition.explanation import explained
@@ -83,7 +83,7 @@ def train_with_hydra(arguments: Sequence[str], resumes: bool, show_traceback: bo
             write_command(folder, [*flags, *arguments])
         return train_job(folder, number, config, line, resumes, show_traceback)
 
-    forget_grid()
+    GridCallback.folders.clear()
     is_lost = False
     try:
         with explained(arguments):
@@ -97,8 +97,7 @@ def train_with_hydra(arguments: Sequence[str], resumes: bool, show_traceback: bo
             raise
         print_error(f"`hydra/launcher`: {' '.join(str(error).splitlines()[:2])}")
         is_lost = True
-    grid = find_grid()
-    code = 0 if grid is None else _report(grid)
+    code = max(map(_report, GridCallback.folders), default=0)
     return 1 if is_lost else code
 
 

@@ -12,8 +12,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from frame_train.composition.config_source import get_address, register_config_source, replace_by_listed
 from frame_train.composition.command_line.words import check_words
+from frame_train.composition.config_source import get_address, register_config_source, replace_by_listed
 from frame_train.composition.exchange import drop_foreign_arguments
 from frame_train.composition.legacy import rename_old_words
 from frame_train.composition.options import read_options

@@ -163,6 +163,8 @@ def _explain_kinds_that_differ(place: str, arguments: Sequence[str]) -> str:
 _HYDRA_SAYS: dict[str, Callable[[str, Sequence[str]], str]] = {
     r"In 'experiment/(.+)': Could not override '\S+@experiment\.": _explain_missing_package,
     r"In '.+': Could not override '\S+/\S+@(.+)'\.": _explain_relative_override,
+    r"In 'experiment/(.+)': Invalid .+\n.+ for '\S+@experiment\.": _explain_missing_package,  # Hydra 1.4
+    r"In '.+': Invalid .+\n.+ for '\S+/\S+@(.+)'": _explain_relative_override,  # Hydra 1.4
     "Could not override '(.+)'": _explain_missing_key,
     "Could not delete from config. '(.+)' does not exist": _explain_missing_deletion,
     "Could not delete '(.+)'. No match in the defaults list": _explain_missing_deletion,
