@@ -1,5 +1,6 @@
 """The reference of the config keys: a page for each group of `config/`, made of its files and of the docstrings."""
 
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,9 +24,26 @@ A config is composed of a file of each group. Choose a file with `group=FILE` on
 of an experiment. Set a value with `key=value`. Each page lists the files of a group with their keys and values, and
 says what each key means.
 
-| group | files |
-| --- | --- |
+| group | content | files |
+| --- | --- | --- |
 """
+GROUPS = {
+    "train": "Settings of every run.",
+    "evaluate": "Settings of `evaluate`.",
+    "experiment": "Experiments, each with a choice of every other group.",
+    "data": "Data sets, with a key for each split.",
+    "architectures": "Networks and priors, which the model receives.",
+    "model": "Methods: the losses.",
+    "optimization": "Procedures that update the model.",
+    "evaluation": "Evaluations during and after training, with their intervals.",
+    "callbacks": "Callbacks of Lightning, such as checkpoints and early stopping.",
+    "logging": "Loggers, in addition to the files of the run directory.",
+    "device": "Settings of a machine: folders, accelerator, data-loading workers.",
+    "debug": "Changes for a quick try, for overfitting a few examples, and for profiling.",
+}
+"""The groups of config files, and the two files outside any group, each with a sentence."""
+
+_log = logging.getLogger("mkdocs.hooks.config_keys")
 
 
 @dataclass(frozen=True)
@@ -48,15 +66,14 @@ class Key:
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add a page for each group, one for the settings of each command, and an index."""
     docstrings = Docstrings()
-    pages = {f"{name}.md": [CONFIG / f"{name}.yaml"] for name in ("train", "evaluate")}
-    groups = sorted(folder for folder in CONFIG.iterdir() if folder.is_dir())
-    pages |= {f"{group.name}.md": sorted(group.rglob("*.yaml")) for group in groups}
+    if missing := {path.stem for path in CONFIG.iterdir()} - set(GROUPS):
+        _log.warning(f"documentation/config_keys.py describes no group {', '.join(sorted(missing))}.")
     rows: list[str] = []
-    for name, paths in pages.items():
-        content = format_page(name.removesuffix(".md"), paths, docstrings)
-        files.append(File.generated(config, f"{FOLDER}/{name}", content=content))
-        links = [f"[`{get_name(path)}`]({name}#{get_anchor(path)})" for path in paths] if len(paths) > 1 else []
-        rows.append(f"| [`{name.removesuffix('.md')}`]({name}) | {', '.join(links)} |")
+    for group, description in GROUPS.items():
+        paths = sorted((CONFIG / group).rglob("*.yaml")) or [CONFIG / f"{group}.yaml"]
+        files.append(File.generated(config, f"{FOLDER}/{group}.md", content=format_page(group, paths, docstrings)))
+        links = [f"[`{get_name(path)}`]({group}.md#{get_anchor(path)})" for path in paths] if len(paths) > 1 else []
+        rows.append(f"| [`{group}`]({group}.md) | {description} | {', '.join(links)} |")
     files.append(File.generated(config, f"{FOLDER}/index.md", content=_INTRODUCTION + "\n".join(rows) + "\n"))
     return files
 
@@ -75,7 +92,7 @@ def get_anchor(path: Path) -> str:
 def format_page(group: str, paths: Sequence[Path], docstrings: "Docstrings") -> str:
     """Return the page of a group."""
     sections = [_format_file(path, docstrings, has_title=len(paths) > 1) for path in paths]
-    return f"# Config keys: `{group}`\n\n" + "\n".join(sections)
+    return f"# Config keys: {group}\n\n{GROUPS[group]}\n\n" + "\n".join(sections)
 
 
 def _format_file(path: Path, docstrings: "Docstrings", has_title: bool) -> str:
@@ -84,7 +101,8 @@ def _format_file(path: Path, docstrings: "Docstrings", has_title: bool) -> str:
     rows = [_format_key(key, docstrings) for key in read_keys(text)]
     table = "\n".join(["| key | meaning |", "| --- | --- |", *rows])
     title = f"## {get_name(path)} {{ #{get_anchor(path)} }}\n\n" if has_title else ""
-    return f"{title}{_link(read_description(text))}\n\n`{name}`\n\n{table}\n"
+    description = f"{_link(read_description(text))}\n\n" if has_title else ""
+    return f"{title}{description}`{name}`\n\n{table}\n"
 
 
 def _format_key(key: Key, docstrings: "Docstrings") -> str:

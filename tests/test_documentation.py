@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
         ("README.md", "index.md", "config/device", "reference/config/device.md"),
         ("README.md", "index.md", "docs/methods", "methods/index.md"),
         ("apps/train/README.md", "packages/frame-train.md", "../../docs/search.md#grids", "../search.md#grids"),
-        ("docs/scale.md", "scale.md", "../apps/train/slurm/run.sbatch", "source/apps/train/slurm/run.sbatch.md"),
+        ("docs/cluster.md", "cluster.md", "../apps/train/slurm/run.sbatch", "source/apps/train/slurm/run.sbatch.md"),
         ("docs/scale.md", "scale.md", "https://example.org/x.md", "https://example.org/x.md"),
     ],
 )

@@ -1,12 +1,16 @@
 """Pages of the documentation, followed from top to bottom."""
 
-from collections.abc import Callable
+import re
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from frame_train import load_run
 from pages import DOCS, Reader
+from runs import read_entries
 
 Command = Callable[..., Any]
 
@@ -19,10 +23,13 @@ def reader(
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-) -> Reader:
+) -> Iterator[Reader]:
     """A reader in an empty folder, which stands for the workspace: runs are in its `runs/`."""
     monkeypatch.setattr("frame_train.composition.settings.workspace", lambda: tmp_path)
-    return Reader(tmp_path, {"train": train, "evaluate": evaluate, "runs": runs}, capfd)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield Reader(tmp_path, {"train": train, "evaluate": evaluate, "runs": runs}, capfd)
+    for path in tmp_path.glob("*.py"):
+        sys.modules.pop(path.stem, None)
 
 
 def test_the_page_about_stored_runs_is_followed(reader: Reader) -> None:
@@ -51,3 +58,41 @@ def test_the_page_about_the_run_directory_names_its_files(reader: Reader) -> Non
     page = (DOCS / "run_directory.md").read_text()
     assert {path.name for path in run.glob("[!.]*") if path.name not in page} == set()
     assert [path.name for path in sorted((run / "checkpoints").glob("step-*.ckpt"))] == ["step-00000002.ckpt"]
+
+
+def test_the_page_about_models_is_followed(reader: Reader) -> None:
+    reader.additions = ("trainer.max_epochs=3",)
+    reader.follow(DOCS / "model.md")
+    (run,) = (reader.folder / "runs" / "my_project" / "denoising").iterdir()
+    probe = load_run(run, allow=["my_model"]).metrics["LinearProbe/Validation"].dropna()
+    assert probe.iloc[-1] > 0.5  # chance is 0.1
+
+
+def test_the_page_about_evaluations_is_followed(reader: Reader) -> None:
+    reader.additions = ("trainer.max_epochs=1", "trainer.limit_train_batches=2")
+    reader.follow(DOCS / "evaluation.md")
+    (run,) = (reader.folder / "runs" / "DIGITS" / "VAE").iterdir()
+    *_, logged = read_entries(run)
+    errors = {logged[f"Error/Test/{label}"] for label in range(10)}
+    assert len(errors) == 10
+    assert min(errors) > 0
+
+
+def test_the_page_about_loggers_is_followed(reader: Reader) -> None:
+    reader.additions = ("trainer.max_epochs=1", "trainer.limit_train_batches=2")
+    reader.follow(DOCS / "logger.md")
+    for run in (reader.folder / "runs" / "DIGITS" / "VAE").iterdir():
+        numbers = dict(line.split()[1:] for line in (run / "numbers.txt").read_text().splitlines())
+        assert {"ELBO/Validation", "Train/loss"} <= set(numbers)
+        (value,) = (entry["ELBO/Validation"] for entry in read_entries(run) if "ELBO/Validation" in entry)
+        assert float(numbers["ELBO/Validation"]) == value
+
+
+def test_the_page_about_configs_is_followed(reader: Reader) -> None:
+    page = DOCS / "configs.md"
+    reader.follow(page)
+    assert "copied to my_config/experiment/my_DIGITS_VAE.yaml" in reader.output
+    overrides = re.findall(r"^\| `([^`]+)` \|", page.read_text(), re.MULTILINE)[1:]
+    assert len(overrides) == 7
+    for override in overrides:
+        reader.run(f"train --cfg job +experiment=DIGITS_VAE {override}")

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -55,6 +55,8 @@ class Reader:
         additions: Overrides that this test adds to each training, so that it ends soon.
     """
 
+    QUIET: ClassVar = ("--cfg", "--check", "--copy", "--list")  # flags of commands that train nothing
+
     folder: Path
     commands: Mapping[str, Command]
     capture: pytest.CaptureFixture[str]
@@ -81,7 +83,7 @@ class Reader:
     def run(self, line: str) -> str:
         """Run a command line in this process, and return what it prints."""
         name, *arguments = shlex.split(self.insert_times(line).removeprefix("uv run "), comments=True)
-        added = self.additions if name == "train" and not arguments[0].startswith("--") else ()
+        added = self.additions if name == "train" and arguments[0] not in self.QUIET else ()
         result = self.commands[name](*arguments, *added)
         expected = 2 if "error:" in result.errors and arguments[0] == "--check" else 0
         assert result.code == expected, (line, result)
