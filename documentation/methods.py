@@ -31,8 +31,8 @@ class Method:
     picture: str
 
     def list_missing(self) -> list[str]:
-        """Return the names of the parts that are empty. A method without samples may lack a picture."""
-        return [name for name, value in vars(self).items() if not value and name != "picture"]
+        """Return the names of the parts that are empty. An option of a method has no row and no picture."""
+        return [name for name in ("title", "paper", "experiment") if not getattr(self, name)]
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
