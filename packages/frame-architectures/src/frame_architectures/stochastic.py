@@ -25,16 +25,12 @@ MIN_SCALE = 1e-3
 class StochasticLinear(ConditionalDistribution):
     """Linear layer from (\\*batch, in_features) to the parameters of a distribution.
 
-    =======================  ==============================================  =======================
-    ``distribution``         parameters                                      event shape
-    =======================  ==============================================  =======================
-    ``Normal``               location, scale s                               out_features
-    ``Laplace``              location, scale s                               out_features
-    ``Delta``                value                                           out_features
-    ``Bernoulli``            logits                                          out_features
-    ``ContinuousBernoulli``  logits                                          out_features
-    ``Categorical``          logits, over labels in the last dimension       out_features[:-1]
-    =======================  ==============================================  =======================
+    Its parameters and the event shape depend on ``distribution``:
+
+    - ``Normal``, ``Laplace``: location and scale s, out_features
+    - ``Delta``: value, out_features
+    - ``Bernoulli``, ``ContinuousBernoulli``: logits, out_features
+    - ``Categorical``: logits over labels in the last dimension, out_features[:-1]
 
     The scale is softplus(s + scale_offset) + min_scale.
 

@@ -42,19 +42,16 @@ class Figure(Protocol):
 class LogEntry:
     """A value to log, independent of the logger. It is validated, normalized and read-only.
 
-    ===================  ==========================================  ===============================
-    ``data_type``        accepted ``value``                          stored ``value``
-    ===================  ==========================================  ===============================
-    ``SCALAR_ENTRY``     a number or a tensor of one element         float
-    ``SCALARS_ENTRY``    a mapping of names to such numbers          read-only mapping of floats
-    ``IMAGE_ENTRY``      a tensor (channels, height, width) of 1, 3  uint8 tensor of that shape, on
-                         or 4 channels: uint8, or float in [0, 1]    the CPU
-    ``PLOT_ENTRY``       a matplotlib figure                         the figure
-    ``HISTOGRAM_ENTRY``  a non-empty tensor of real numbers          float32 tensor (n,), on the CPU
-    ``TEXT_ENTRY``       a string                                    the string
-    ``TABLE_ENTRY``      a mapping of columns to equally long        read-only mapping of tuples
-                         sequences
-    ===================  ==========================================  ===============================
+    The accepted values of each type, and how they are stored:
+
+    - ``SCALAR_ENTRY``: a number or a tensor of one element; a float
+    - ``SCALARS_ENTRY``: a mapping of names to such numbers; a read-only mapping of floats
+    - ``IMAGE_ENTRY``: a tensor (channels, height, width) of 1, 3 or 4 channels, uint8 or float in [0, 1]; a uint8
+      tensor of that shape, on the CPU
+    - ``PLOT_ENTRY``: a matplotlib figure; the figure
+    - ``HISTOGRAM_ENTRY``: a non-empty tensor of real numbers; a float32 tensor (n,), on the CPU
+    - ``TEXT_ENTRY``: a string; the string
+    - ``TABLE_ENTRY``: a mapping of columns to equally long sequences; a read-only mapping of tuples
 
     Args:
         data_type: One of the types above, or its name.

@@ -23,14 +23,9 @@ class ImportanceWeightedAutoencoder(EncoderDecoderModel):
     Let v_i = w_i / sum_j w_j. The decoder and the prior have the gradient sum_i v_i d log w_i. The
     gradient of the encoder has three estimators. The second and the third have no variance if the posterior is exact:
 
-    ============  =============================================  ===========================================
-    ``gradient``  formula                                        expectation
-    ============  =============================================  ===========================================
-    ``standard``  sum_i v_i (dlogw_i/dz_i dz_i - dlogq(z_i))     the gradient of the bound
-    ``STL``       sum_i v_i dlogw_i/dz_i dz_i                    the gradient of the bound with one sample;
-                                                                 biased with more
-    ``DReG``      sum_i v_i^2 dlogw_i/dz_i dz_i                  the gradient of the bound
-    ============  =============================================  ===========================================
+    - ``standard``: sum_i v_i (dlogw_i/dz_i dz_i - dlogq(z_i)), the gradient of the bound in expectation
+    - ``STL``: sum_i v_i dlogw_i/dz_i dz_i, the gradient of the bound with one sample; biased with more
+    - ``DReG``: sum_i v_i^2 dlogw_i/dz_i dz_i, the gradient of the bound in expectation
 
     Args:
         encoder: Posterior q(z | x), from (batch, \\*x_shape) to an event of shape (\\*z_shape,) that can

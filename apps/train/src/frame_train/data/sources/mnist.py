@@ -146,14 +146,11 @@ class KMNIST(InMemoryDataset):
 class EMNIST(InMemoryDataset):
     """Handwritten digits and letters of 28×28 pixels, upright as those of `MNIST`.
 
-    ========  ===============================  =======  =======  ======
-    subset    ``y``                            train    valid    test
-    ========  ===============================  =======  =======  ======
-    balanced  47 classes: digits, letters of    94,000   18,800  18,800
-              which some have two cases
-    letters   0 to 25: a to z of either case   104,000   20,800  20,800
-    digits    0 to 9                           200,000   40,000  40,000
-    ========  ===============================  =======  =======  ======
+    The labels of each subset, and its numbers of examples to train, validate and test:
+
+    - ``balanced``: 47 classes, digits and letters of which some have two cases; 94,000, 18,800 and 18,800
+    - ``letters``: 0 to 25, a to z of either case; 104,000, 20,800 and 20,800
+    - ``digits``: 0 to 9; 200,000, 40,000 and 40,000
 
     Args:
         root: Folder that contains ``EMNIST/raw`` with the four files of the subset, in the layout of torchvision.
