@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from frame_train import load_run
-from pages import DOCS, Reader
+from frame_train.composition.settings import config_directory
+from pages import DOCS, Reader, read_blocks
 from runs import read_entries
 
 Command = Callable[..., Any]
@@ -96,3 +97,24 @@ def test_the_page_about_configs_is_followed(reader: Reader) -> None:
     assert len(overrides) == 7
     for override in overrides:
         reader.run(f"train --cfg job +experiment=DIGITS_VAE {override}")
+
+
+def list_experiments() -> list[str]:
+    """List the commands of the pages that train a shipped experiment."""
+    pages = [
+        path for path in sorted(DOCS.rglob("*.md")) if path.name != "results.md"
+    ]  # tests/test_results.py has its rows
+    blocks = (block.text.replace("\\\n", "") for page in pages for block in read_blocks(page) if not block.language)
+    lines = (line.partition(" #")[0].strip() for text in blocks for line in text.splitlines())
+    commands = {line.removeprefix("uv run ") for line in lines if re.match(r"(uv run )?train \+experiment=", line)}
+    return sorted(commands)
+
+
+def test_every_command_that_trains_a_shipped_experiment_composes(reader: Reader) -> None:
+    shipped = {path.stem for path in (config_directory() / "experiment").glob("*.yaml")}
+    commands = list_experiments()
+    assert {name for line in commands for name in re.findall(r"\+experiment=(\w+)", line)} <= shipped
+    changed = [line for line in commands if line.count("=") > 1 and "resume=" not in line]
+    assert len(changed) > 10
+    for line in changed:
+        reader.run(line.replace("train ", "train --cfg job ", 1))
