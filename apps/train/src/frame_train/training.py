@@ -25,6 +25,7 @@ from frame_train.errors import CompositionError, EvaluationError, TrainingError,
 from frame_train.experiment.build import Experiment, build_experiment
 from frame_train.optimization.lightning_internals import find_unlogged_metric, get_cluster_environment
 from frame_train.optimization.logs import truncate_logs
+from frame_train.optimization.module import OptimizationModule
 from frame_train.optimization.training_state import TrainingState
 from frame_train.report import write_report
 from frame_train.runs.checkpoint import check_weights, read_training_state
@@ -120,9 +121,10 @@ def resume(config: DictConfig, resumption: Resumption, callbacks: Sequence[Callb
         experiment = build_experiment(continued, callbacks)
         state = read_training_state(checkpoint.path)
         _check_length(experiment.trainer, state)
+        shared = _share_batches(experiment, state)
         check_weights(experiment.optimization, checkpoint.path)
         print_config(config, _describe_training(experiment))
-        for line in (*resumption.skipped, *resumption.changes):
+        for line in (*resumption.skipped, *resumption.changes, *shared):
             print_notice(line)
         print_notice(f"resumed at global step {checkpoint.global_step}")
         truncate_logs(experiment.trainer.loggers, state.logs)
@@ -151,14 +153,32 @@ def train_as_worker(directory: Path) -> None:
         experiment.trainer.fit(experiment.optimization, ckpt_path=checkpoint, weights_only=True)
 
 
-def _check_length(trainer: Trainer, state: TrainingState) -> None:
-    """Check that a checkpoint has the present number of processes, and is not beyond the end of training."""
-    if state.n_processes != trainer.world_size:
+def _share_batches(experiment: Experiment, state: TrainingState) -> list[str]:
+    """Share the batches of a run among another number of processes than before, and describe that.
+
+    Raises:
+        CompositionError: The processes can't share them.
+    """
+    module, n_processes = experiment.optimization, experiment.trainer.world_size
+    if state.n_processes == n_processes:
+        return []
+    if not isinstance(module, OptimizationModule):
         raise CompositionError(
-            f"`trainer.devices`: a resumed run keeps its number of processes, expected {state.n_processes}, "
-            f"got {trainer.world_size}.",
+            f"`trainer.devices`: a run of your own `LightningModule` keeps its number of processes, expected "
+            f"{state.n_processes}, got {n_processes}.",
             "trainer.devices",
         )
+    try:
+        batch_size = module.share_batches(experiment.trainer, state.n_planned or state.n_processes)
+    except ValueError as error:
+        raise CompositionError(f"`trainer.devices`: {error}", "trainer.devices") from error
+    return [
+        f"{n_processes} processes continue the run of {state.n_processes}, with {batch_size} examples in each batch"
+    ]
+
+
+def _check_length(trainer: Trainer, state: TrainingState) -> None:
+    """Check that a checkpoint is not beyond the end of training."""
     if -1 < trainer.max_steps < state.global_step:
         raise CompositionError(
             f"`trainer.max_steps` must be at least {state.global_step}, the number of completed steps, "

@@ -100,3 +100,11 @@ def test_means_continue_after_a_resume(tmp_path: Any) -> None:
     fit_tiny(CumulativeLogCallback("7 iterations"), logger=resumed, resume_from=tmp_path / "a.ckpt", max_epochs=2)
     assert resumed.steps == whole.steps
     assert set(resumed.entries[0][1]) == set(whole.entries[0][1])
+
+
+def test_one_process_continues_with_the_means_of_the_sums_of_two() -> None:
+    callback = CumulativeLogCallback("5 iterations")
+    sums = [{"loss": torch.tensor(2.0)}, {"loss": torch.tensor(4.0)}]
+    callback.load_state_dict({**callback.state_dict(), "sums": sums, "counts": {"loss": 2}})
+    state = callback.state_dict()
+    assert (state["sums"], state["counts"]) == ([{"loss": torch.tensor(3.0)}], {"loss": 2})

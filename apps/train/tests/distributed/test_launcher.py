@@ -86,6 +86,19 @@ def read_lasting_entries(directory: Path) -> list[dict[str, Any]]:
     return [entry for entry in read_entries(directory) if not any(name.startswith("Often") for name in entry)]
 
 
+def assert_close(entries: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:
+    assert len(entries) == len(expected) > N_STEPS // 5
+    for entry, other in zip(entries, expected):
+        assert entry.keys() == other.keys()
+        for name, value in entry.items():
+            assert value == pytest.approx(other[name], rel=1e-5) if isinstance(value, float) else value == other[name]
+
+
+def assert_close_weights(directory: Path, expected: Path) -> None:
+    assert read_saved_step(directory) == read_saved_step(expected)
+    torch.testing.assert_close(read_weights(directory), read_weights(expected), rtol=1e-4, atol=1e-5)
+
+
 def find_children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
@@ -100,12 +113,7 @@ def test_two_ranks_have_the_losses_of_one_with_twice_the_batch_size(
 ) -> None:
     command = commands.run(*RUN, *ONE, f"device.experiments_root={tmp_path}")
     assert command.code == 0, command.output
-    entries, expected = read_lasting_entries(pair[0]), read_lasting_entries(find_run(tmp_path))
-    assert len(entries) == len(expected) > N_STEPS // 5
-    for entry, other in zip(entries, expected):
-        assert entry.keys() == other.keys()
-        for name, value in entry.items():
-            assert value == pytest.approx(other[name], rel=1e-5) if isinstance(value, float) else value == other[name]
+    assert_close(read_lasting_entries(pair[0]), read_lasting_entries(find_run(tmp_path)))
 
 
 def test_two_ranks_write_one_run_directory_and_print_each_line_once(pair: tuple[Path, str]) -> None:
@@ -224,14 +232,64 @@ def test_a_rank_whose_parent_exited_before_it_started_exits() -> None:
     assert subprocess.run([sys.executable, "-c", script], env=environment, timeout=50).returncode == 1
 
 
-def test_resuming_with_another_number_of_processes_is_refused(
+def test_one_process_continues_the_run_of_two_with_their_batches(
     train: Train, pair: tuple[Path, str], tmp_path: Path
 ) -> None:
     copied = shutil.copytree(pair[0], tmp_path / "copied")
     result = train(f"resume={copied}", "~callbacks.witness", "trainer.max_epochs=4", "trainer.devices=1")
-    assert result.code == 2, result
-    assert "`trainer.devices`: a resumed run keeps its number of processes, expected 2, got 1." in result.errors
-    assert read_lasting_entries(copied) == read_lasting_entries(pair[0])
+    assert result.code == 0, result
+    assert "1 processes continue the run of 2, with 32 examples in each batch" in result.errors
+    assert train(*RUN, *ONE, "trainer.max_epochs=4", f"device.experiments_root={tmp_path}/one").code == 0
+    assert_close_weights(copied, find_run(tmp_path / "one"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 4)])
+def test_more_processes_continue_a_run_with_its_batches(
+    commands: Commands, tmp_path: Path, before: int, after: int
+) -> None:
+    shared = (f"trainer.devices={before}", f"params.batch_size={32 // before}")
+    started = commands.run(*RUN, *shared, "trainer.max_epochs=1", f"device.experiments_root={tmp_path}/run")
+    assert started.code == 0, started.output
+    directory = find_run(tmp_path / "run")
+    resumed = commands.run(f"resume={directory}", "trainer.max_epochs=2", f"trainer.devices={after}")
+    assert resumed.code == 0, resumed.output
+    assert f"{after} processes continue the run of {before}, with {32 // after} examples" in resumed.output
+    again = commands.run(f"resume={directory}", "trainer.max_epochs=3", "trainer.devices=1")
+    assert again.code == 0, again.output
+    assert f"1 processes continue the run of {after}, with 32 examples" in again.output
+    one = commands.run(*RUN, *ONE, f"device.experiments_root={tmp_path}/one")
+    assert one.code == 0, one.output
+    assert_close_weights(directory, find_run(tmp_path / "one"))
+
+
+def test_processes_that_cannot_share_the_batches_of_a_run_are_refused() -> None:
+    optimization = make_tiny_optimization(batch_size=4)
+    trainer = make_trainer(devices=2, strategy="ddp")
+    with pytest.raises(ValueError, match="2 processes can't share a batch of 1 examples evenly"):
+        make_tiny_optimization(batch_size=1).share_batches(trainer, n_planned=1)
+    assert optimization.share_batches(trainer, n_planned=1) == 2
+    assert optimization.share_batches(trainer) == 2  # the number of processes with which training began stays
+
+
+def test_synchronized_batch_normalization_is_refused_on_cpus(train: Train) -> None:
+    result = train(*RUN, *TWO, "trainer.sync_batchnorm=true")
+    assert (result.code, "`trainer.sync_batchnorm` needs GPUs" in result.errors) == (2, True)
+
+
+def test_a_global_batch_is_shared_and_accumulated() -> None:
+    data = {"train": make_tiny_split(64)}
+    trainer = make_trainer(devices=2, strategy="ddp")
+    optimization = make_tiny_optimization(data=data, batch_size=5, global_batch_size=16)
+    optimization.check_trainer(trainer)
+    assert (trainer.accumulate_grad_batches, optimization.share_batches(trainer)) == (2, 4)
+    with pytest.raises(ValueError, match=r"`trainer.accumulate_grad_batches` must be 1 with `global_batch_size`"):
+        optimization.check_trainer(trainer)
+    odd = make_tiny_optimization(data=data, batch_size=5, global_batch_size=15)
+    with pytest.raises(
+        ValueError, match="`global_batch_size` must be a multiple of 2, the number of processes, got 15"
+    ):
+        odd.check_trainer(make_trainer(devices=2, strategy="ddp"))
 
 
 @pytest.mark.slow

@@ -80,7 +80,10 @@ class CumulativeLogCallback(ClockedCallback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         super().load_state_dict(state_dict)
-        self._sums = self._collectives.select_own(state_dict["sums"])
+        sums: list[dict[str, Tensor]] = state_dict["sums"]
+        own = self._collectives.select_own(sums)
+        means = {name: torch.stack([of_rank[name] for of_rank in sums]).mean(0) for name in sums[0]}
+        self._sums = means if own is None else own
         self._counts = state_dict["counts"]
 
     def _log_and_check(self, trainer: Trainer) -> None:

@@ -49,10 +49,11 @@ class ShuffledBatches(Sampler[Batch]):
         self._n_processes = 1
         self._process = 0
 
-    def share(self, n_processes: int, process: int) -> None:
-        """Choose the share of one of several processes, counted from 0."""
+    def share(self, n_processes: int, process: int, batch_size: int | None = None) -> None:
+        """Choose the share of one of several processes, counted from 0, and its batch size, unless it stays."""
         self._n_processes = n_processes
         self._process = process
+        self.batch_size = batch_size or self.batch_size
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch; Lightning calls this at the beginning of each."""
@@ -84,6 +85,26 @@ class ShuffledBatches(Sampler[Batch]):
     @property
     def _leaves_one(self) -> bool:
         return self._n_own > self.batch_size > 1 and self._n_own % self.batch_size == 1
+
+
+def count_accumulated(global_batch_size: int, largest: int, n_processes: int) -> int:
+    """Return the smallest number of equal batches that make up a global batch.
+
+    Args:
+        global_batch_size: Number of examples in an optimizer step, of all processes together.
+        largest: Largest number of examples in a batch of one process.
+        n_processes: Number of processes.
+
+    Raises:
+        ValueError: The processes can't share the global batch evenly.
+    """
+    if global_batch_size % n_processes != 0:
+        raise ValueError(
+            f"`global_batch_size` must be a multiple of {n_processes}, the number of processes, got "
+            f"{global_batch_size}."
+        )
+    of_process = global_batch_size // n_processes
+    return next(n for n in range(-(-of_process // largest), of_process + 1) if of_process % n == 0)
 
 
 class StepGroups(Sampler[list[Batch]]):

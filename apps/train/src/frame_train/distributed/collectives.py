@@ -73,9 +73,10 @@ class Collectives:
         distributed.all_gather_object(values, value, group=self._group)
         return values
 
-    def select_own(self, values: Sequence[_Value]) -> _Value:
-        """Return this rank's value among gathered ones."""
-        return values[0 if self._group is None else distributed.get_rank()]
+    def select_own(self, values: Sequence[_Value]) -> _Value | None:
+        """Return this rank's value among gathered ones; None if another number of ranks gathered them."""
+        rank, n_ranks = (0, 1) if self._group is None else (distributed.get_rank(), distributed.get_world_size())
+        return values[rank] if len(values) == n_ranks else None
 
 
 def get_collectives(trainer: Trainer) -> Collectives:

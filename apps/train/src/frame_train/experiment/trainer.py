@@ -84,6 +84,11 @@ def build_trainer(parts: Parts, **others: Any) -> Trainer:
             raise
         message = f"`trainer.accelerator`: {given['accelerator']!r} is not available on this machine: {error.__cause__}"
         raise CompositionError(f"{message} `device=default` runs on any machine.", "trainer.accelerator") from error
+    if given.get("sync_batchnorm") and trainer.world_size > 1 and trainer.strategy.root_device.type == "cpu":
+        raise CompositionError(
+            "`trainer.sync_batchnorm` needs GPUs, because torch can't synchronize batch normalization on CPUs.",
+            "trainer.sync_batchnorm",
+        )
     raise_any(run_check("trainer", parts.module, trainer, method="check_trainer"))
     return trainer
 

@@ -39,8 +39,11 @@ class AdamBatchOptimization(OptimizationModule):
         augmentation: Augmentation | None = None,
         steps_per_execution: int | None = 1,
         compile: bool | str = False,  # noqa: A002  # as torch calls it
+        global_batch_size: int | None = None,
     ) -> None:
-        super().__init__(model, data, num_workers, batch_size, pin_memory, augmentation, steps_per_execution)
+        super().__init__(
+            model, data, num_workers, batch_size, pin_memory, augmentation, steps_per_execution, global_batch_size
+        )
         self._loss = CompilableLoss(model.compute_loss, compile)
         self._lr = check_positive("lr", lr)
 

@@ -50,8 +50,11 @@ class BatchOptimization(OptimizationModule):
         steps_per_execution: int | None = 1,
         compile: bool | str = False,  # noqa: A002  # as torch calls it
         groups: Groups | None = None,
+        global_batch_size: int | None = None,
     ) -> None:
-        super().__init__(model, data, num_workers, batch_size, pin_memory, augmentation, steps_per_execution)
+        super().__init__(
+            model, data, num_workers, batch_size, pin_memory, augmentation, steps_per_execution, global_batch_size
+        )
         self._loss = CompilableLoss(model.compute_loss, compile)
         self._make_optimizer = optimizer
         self._groups_of_parameters = groups or {}

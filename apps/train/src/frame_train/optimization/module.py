@@ -13,7 +13,7 @@ from torch import Tensor
 from frame_core import Model, SizedDataset, as_tensors, check_count, get_split, is_in_memory
 from frame_train.data.augmentation import Augmentation, augment
 from frame_train.data.loaders import TrainLoader, make_train_loader
-from frame_train.data.sampling import ShuffledBatches, StepGroups
+from frame_train.data.sampling import ShuffledBatches, StepGroups, count_accumulated
 from frame_train.data.seeding import derive_seed, seed_generators
 from frame_train.optimization.compilation import Loss
 from frame_train.optimization.learning_rate import check_restored_lengths
@@ -48,6 +48,9 @@ class OptimizationModule(LightningModule, ABC):
             faster. The weights are bit-identical for any number. A group is smaller if a callback or the Trainer needs
             it. A subclass with several steps uses `minimize`. None means ten steps on in-memory data, and one step on
             other data, because all batches of a group are in memory at once.
+        global_batch_size: Number of examples in an optimizer step, of all processes together. Then ``batch_size`` is
+            the largest batch of each process, and as few batches as possible are accumulated. None means ``batch_size``
+            examples of each process.
 
     Raises:
         TypeError: ``augmentation`` is not callable, or a number is not an integer.
@@ -64,6 +67,7 @@ class OptimizationModule(LightningModule, ABC):
         pin_memory: bool = True,
         augmentation: Augmentation | None = None,
         steps_per_execution: int | None = 1,
+        global_batch_size: int | None = None,
     ) -> None:
         super().__init__()
         if augmentation is not None and not callable(augmentation):
@@ -82,6 +86,9 @@ class OptimizationModule(LightningModule, ABC):
         self.watched: dict[str, Any] = {}
         """The quantity that a schedule of the learning rate watches. It is saved in checkpoints."""
         self._pin_memory = pin_memory
+        self._batch_size = check_count("batch_size", batch_size)
+        self._global_batch_size = global_batch_size and check_count("global_batch_size", global_batch_size)
+        self._n_planned: int | None = None  # the number of processes for which the batch sizes are meant
         self._sampler = ShuffledBatches(len(train), batch_size, torch.initial_seed())
         self._groups = StepGroups(self._sampler)
         self._steps_per_execution = check_count("steps_per_execution", steps_per_execution)
@@ -116,12 +123,47 @@ class OptimizationModule(LightningModule, ABC):
             ValueError: It does not support one of the options.
         """
         self._schedules.check_trainer(trainer)
+        if self._global_batch_size is not None and trainer.accumulate_grad_batches != 1:
+            raise ValueError(
+                "`trainer.accumulate_grad_batches` must be 1 with `global_batch_size`, which chooses it, got "
+                f"{trainer.accumulate_grad_batches}."
+            )
+        self.share_batches(trainer)
         n_examples = len(get_split(self.data, "train"))
         if n_examples < trainer.world_size:
             raise ValueError(
                 f"`trainer.devices={trainer.world_size}` needs at least {trainer.world_size} training examples, got "
                 f"{n_examples}."
             )
+
+    def share_batches(self, trainer: Trainer, n_planned: int | None = None) -> int:
+        """Choose the batch size of each process, and the number of accumulated batches if there is a global batch size.
+
+        Args:
+            trainer: The trainer.
+            n_planned: The number of processes with which training began; None for the present number. A resumed run
+                with another number of processes keeps its batches: each process has another share of them.
+
+        Returns:
+            The batch size of each process.
+
+        Raises:
+            ValueError: The processes can't share a batch evenly.
+        """
+        self._n_planned = n_planned or self._n_planned
+        n_planned, n_processes = self._n_planned or trainer.world_size, trainer.world_size
+        total = self._batch_size * n_planned
+        if self._global_batch_size is not None:
+            n_accumulated = count_accumulated(self._global_batch_size, self._batch_size, n_planned)
+            trainer.accumulate_grad_batches = n_accumulated
+            total = self._global_batch_size // n_accumulated
+        if total % n_processes != 0:
+            raise ValueError(
+                f"{n_processes} processes can't share a batch of {total} examples evenly, with which training began. "
+                "Choose a number of processes that divides it."
+            )
+        self._sampler.share(n_processes, trainer.global_rank, total // n_processes)
+        return total // n_processes
 
     def overfit(self, n_batches: int) -> None:
         """Train on the first examples alone, as many as a number of batches has; Lightning would replace the sampler.
@@ -130,7 +172,7 @@ class OptimizationModule(LightningModule, ABC):
             TypeError: ``n_batches`` is not an integer.
             ValueError: ``n_batches`` is not positive.
         """
-        n_examples = check_count("overfit_batches", n_batches) * self._sampler.batch_size
+        n_examples = check_count("overfit_batches", n_batches) * self._batch_size
         self._sampler.n_examples = min(n_examples, self._sampler.n_examples)
 
     def count_batches(self, n_steps: int) -> int:
@@ -155,7 +197,7 @@ class OptimizationModule(LightningModule, ABC):
     def train_dataloader(self) -> TrainLoader:
         trainer = get_trainer(self)
         if trainer is not None:
-            self._sampler.share(trainer.world_size, trainer.global_rank)
+            self.share_batches(trainer)
         train = get_split(self.data, "train")
         return make_train_loader(train, self._groups, self.num_workers, self._pin_memory, self.device)
 
@@ -215,7 +257,10 @@ class OptimizationModule(LightningModule, ABC):
         epoch, batch = (self._epoch + 1, 0) if n_done == self.n_batches else (self._epoch, n_done)
         counters = {**self.counters, "iteration": self.counters["iteration"] - n_incomplete}
         schedules = self._schedules.state_dict()
-        TrainingState.take(self.trainer, counters, Position(epoch, batch), schedules, self.watched).write(checkpoint)
+        state = TrainingState.take(
+            self.trainer, counters, Position(epoch, batch), schedules, self.watched, self._n_planned
+        )
+        state.write(checkpoint)
         write_position(checkpoint, epoch, self._groups.find(batch))
         write_global_step(checkpoint, self.trainer.global_step)
 
@@ -229,6 +274,7 @@ class OptimizationModule(LightningModule, ABC):
         self.n_begun = self._n_done = batch
         self._sampler.start_at(self._epoch, batch)
         self._loaded = checkpoint
+        self._n_planned = state.n_planned or state.n_processes
 
     def _choose_group_size(self, trainer: Trainer) -> int:
         """Choose the largest group size that keeps every callback on schedule."""

@@ -27,6 +27,7 @@ class TrainingState:
         counters: The counters of the optimization.
         position: The batch with which training continues.
         n_processes: Number of ranks.
+        n_planned: Number of ranks with which training began, for which the config has the batch size.
         logs: Position of each log, by the class of its logger.
         metrics: The numbers that callbacks monitor.
         schedules: State of the clock of each schedule.
@@ -41,6 +42,7 @@ class TrainingState:
     metrics: Mapping[str, Tensor]
     schedules: Mapping[str, Any]
     watched: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    n_planned: int | None = None
 
     @classmethod
     def take(
@@ -50,6 +52,7 @@ class TrainingState:
         position: Position,
         schedules: Mapping[str, Any],
         watched: Mapping[str, Any] | None = None,
+        n_planned: int | None = None,
     ) -> "TrainingState":
         """Collect the state of training from a trainer."""
         return cls(
@@ -61,6 +64,7 @@ class TrainingState:
             metrics=dict(trainer.callback_metrics),
             schedules=schedules,
             watched=watched or {},
+            n_planned=n_planned or trainer.world_size,
         )
 
     def write(self, content: dict[str, Any]) -> None:
@@ -88,7 +92,8 @@ class TrainingState:
             values["position"] = Position(**values["position"])
             state = cls(**values)
             mappings = (state.counters, state.logs, state.metrics, state.schedules, state.watched)
-            numbers = (state.global_step, state.n_processes, *state.counters.values(), *vars(state.position).values())
+            processes = (state.n_processes, state.n_processes if state.n_planned is None else state.n_planned)
+            numbers = (state.global_step, *processes, *state.counters.values(), *vars(state.position).values())
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"The training state is incomplete: {error}.") from error
         if not all(isinstance(part, dict) for part in mappings) or not all(type(part) is int for part in numbers):
