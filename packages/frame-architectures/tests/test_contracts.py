@@ -26,6 +26,7 @@ from frame_architectures import (
     RingOfGaussians,
     SeparableCritic,
     StochasticLinear,
+    UniformCategorical,
     VampPrior,
     VectorField,
     digits,
@@ -59,6 +60,7 @@ GIVEN_LABELS: dict[type[ConditionalDistribution], tuple[dict[str, Any], tuple[in
 MARGINALS: dict[type[MarginalDistribution], tuple[dict[str, Any], tuple[int, ...]]] = {
     # class: its arguments, the shape of its event
     DiagonalNormal: ({"z_dim": 3}, (3,)),
+    UniformCategorical: ({"n_latents": 3, "n_categories": 2}, (3, 2)),
     RingOfGaussians: ({"n_components": 8, "radius": 5.0, "scale": 0.3}, (2,)),
     PixelCNN: ({"grid_shape": (3, 2), "n_codes": 4, "channels": 5, "n_layers": 2}, (3, 2)),
     MixtureOfGaussians: ({"z_dim": 3, "n_components": 4}, (3,)),
@@ -129,7 +131,9 @@ def test_conditional_distribution_given_labels_satisfies_the_contract(
         assert conditional(**arguments)(torch.empty(4, *condition_shape), torch.zeros(4).long()).batch_shape == (4,)
 
 
-@pytest.mark.parametrize("name", ["Normal", "Laplace", "Delta", "Bernoulli", "ContinuousBernoulli"])
+@pytest.mark.parametrize(
+    "name", ["Normal", "Laplace", "Delta", "Bernoulli", "ContinuousBernoulli", "OneHotCategorical"]
+)
 def test_stochastic_layer_satisfies_the_contract(name: str) -> None:
     check_conditional_distribution(StochasticLinear(3, (2, 5), name), torch.randn(4, 3), event_shape=(2, 5))
 

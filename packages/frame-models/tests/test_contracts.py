@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.distributions import Categorical, Distribution, Independent, Normal
+from torch.distributions import Categorical, Distribution, Independent, Normal, OneHotCategorical
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import frame_models
@@ -19,6 +19,7 @@ from frame_models import (
     Autoencoder,
     BarlowTwins,
     BetaTCVAE,
+    CategoricalVariationalAutoencoder,
     Classifier,
     CodePrior,
     ConditionalVariationalAutoencoder,
@@ -67,6 +68,18 @@ class GaussianGivenLabel(nn.Module):
     def forward(self, condition: Tensor, y: Tensor) -> Distribution:
         mean = self.gaussian(condition).mean + self.shifts(y).unflatten(-1, self.gaussian.out_shape)
         return Independent(Normal(mean, 1.0), len(self.gaussian.out_shape))
+
+
+class Codes(nn.Module):
+    """Three one-hot vectors of two categories, given data or not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(N_INPUTS, 6)
+
+    def forward(self, x: Tensor | None = None) -> Distribution:
+        logits = self.linear.bias if x is None else self.linear(x.flatten(-3))
+        return Independent(OneHotCategorical(logits=logits.unflatten(-1, (3, 2))), 1)
 
 
 class TrainablePrior(nn.Module):
@@ -159,10 +172,14 @@ class StandardNormal(nn.Module):
         return Independent(Normal(torch.zeros(2), 1.0), 1)
 
 
+CODES = Codes()
 MODELS: dict[str, Model] = {
     "Autoencoder": Autoencoder(Gaussian(X_SHAPE, (2,)), Gaussian((2,), X_SHAPE)),
     "BarlowTwins": BarlowTwins(Gaussian(X_SHAPE, (3,)), nn.Linear(3, 2)),
     "BetaTCVAE": BetaTCVAE(Gaussian(X_SHAPE, (2,)), Gaussian((2,), X_SHAPE), TrainablePrior(2), beta=4.0),
+    "CategoricalVariationalAutoencoder": CategoricalVariationalAutoencoder(
+        CODES, Gaussian((3, 2), X_SHAPE), CODES, temperature=0.5
+    ),
     "Classifier": Classifier(Predictor(X_SHAPE, 5)),
     "CodePrior": CodePrior(
         VectorQuantizedVariationalAutoencoder(Gaussian(X_SHAPE, (3, 2, 1)), Gaussian((3, 2, 1), X_SHAPE), Rounding()),

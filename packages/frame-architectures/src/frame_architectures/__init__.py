@@ -11,7 +11,13 @@ from frame_architectures.codebook import Codebook
 from frame_architectures.critics import BilinearCritic, LatentDiscriminator, PairCritic, SeparableCritic
 from frame_architectures.layers import AnyBatch, Flatten, Rescale, make_stack
 from frame_architectures.pixel_cnn import PixelCNN
-from frame_architectures.priors import DiagonalNormal, MixtureOfGaussians, RingOfGaussians, VampPrior
+from frame_architectures.priors import (
+    DiagonalNormal,
+    MixtureOfGaussians,
+    RingOfGaussians,
+    UniformCategorical,
+    VampPrior,
+)
 from frame_architectures.stochastic import StochasticLinear
 from frame_architectures.vector_field import VectorField
 
@@ -33,6 +39,7 @@ __all__ = [
     "RingOfGaussians",
     "SeparableCritic",
     "StochasticLinear",
+    "UniformCategorical",
     "VampPrior",
     "VectorField",
     "digits",

@@ -77,6 +77,46 @@ def make_mlp_decoder(z_dim: int, layers: Sequence[int], output_shape: Sequence[i
     return nn.Sequential(make_stack(sizes), StochasticLinear(sizes[-1], output_shape, "Bernoulli"))
 
 
+def make_mlp_categorical_encoder(
+    input_shape: Sequence[int], n_latents: int, n_categories: int, layers: Sequence[int]
+) -> nn.Sequential:
+    """Make a network from (\\*batch, \\*input_shape) to one-hot vectors of event shape (n_latents, n_categories).
+
+    Args:
+        input_shape: Shape of one example.
+        n_latents: Number of categorical variables.
+        n_categories: Number of values of each.
+        layers: Number of units in each hidden layer, from the example to the representation.
+
+    Raises:
+        TypeError: A size is not an integer.
+        ValueError: A size is not positive.
+    """
+    flatten = Flatten(input_shape)
+    sizes = [flatten.event_shape.numel(), *check_sizes("layers", layers)]
+    shape = (check_count("n_latents", n_latents), check_count("n_categories", n_categories))
+    return nn.Sequential(flatten, make_stack(sizes), StochasticLinear(sizes[-1], shape, "OneHotCategorical"))
+
+
+def make_mlp_categorical_decoder(
+    n_latents: int, n_categories: int, layers: Sequence[int], output_shape: Sequence[int]
+) -> nn.Sequential:
+    """Make a network from vectors (\\*batch, n_latents, n_categories) to a Bernoulli distribution over examples.
+
+    Args:
+        n_latents: Number of categorical variables.
+        n_categories: Number of values of each.
+        layers: Number of units in each hidden layer, from the representation to the example.
+        output_shape: Shape of one example.
+
+    Raises:
+        TypeError: A size is not an integer.
+        ValueError: A size is not positive.
+    """
+    shape = (check_count("n_latents", n_latents), check_count("n_categories", n_categories))
+    return nn.Sequential(Flatten(shape), make_mlp_decoder(prod(shape), layers, output_shape))
+
+
 def make_mlp_predictor(input_shape: Sequence[int], layers: Sequence[int], n_labels: int) -> nn.Sequential:
     """Make a network from (\\*batch, \\*input_shape) to a categorical distribution over labels.
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent, MixtureSameFamily, Normal
 from torch.nn.functional import softplus
 
-from frame_architectures.stochastic import MIN_SCALE, as_shape
+from frame_architectures.stochastic import MIN_SCALE, UncheckedOneHotCategorical, as_shape
 from frame_core import MarginalDistribution, check_count, check_positive, check_sizes
 
 
@@ -33,6 +33,29 @@ class DiagonalNormal(MarginalDistribution):
 
     def forward(self) -> Distribution:
         return Independent(Normal(self.loc, self.scale, validate_args=False), self.loc.ndim, validate_args=False)
+
+
+class UniformCategorical(MarginalDistribution):
+    """Uniform distribution over one-hot vectors, of event shape (n_latents, n_categories), without parameters.
+
+    Args:
+        n_latents: Number of categorical variables.
+        n_categories: Number of values of each.
+
+    Raises:
+        TypeError: A size is not an integer.
+        ValueError: A size is not positive.
+    """
+
+    logits: Tensor
+
+    def __init__(self, n_latents: int, n_categories: int) -> None:
+        super().__init__()
+        shape = (check_count("n_latents", n_latents), check_count("n_categories", n_categories))
+        self.register_buffer("logits", torch.zeros(shape))
+
+    def forward(self) -> Distribution:
+        return Independent(UncheckedOneHotCategorical(self.logits), 1, validate_args=False)
 
 
 class RingOfGaussians(MarginalDistribution):

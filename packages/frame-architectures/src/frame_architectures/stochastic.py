@@ -12,6 +12,7 @@ from torch.distributions import (
     Independent,
     Laplace,
     Normal,
+    OneHotCategorical,
 )
 from torch.nn.functional import softplus
 
@@ -31,6 +32,7 @@ class StochasticLinear(ConditionalDistribution):
     - ``Delta``: value, out_features
     - ``Bernoulli``, ``ContinuousBernoulli``: logits, out_features
     - ``Categorical``: logits over labels in the last dimension, out_features[:-1]
+    - ``OneHotCategorical``: logits over categories in the last dimension, out_features
 
     The scale is softplus(s + scale_offset) + min_scale.
 
@@ -122,6 +124,18 @@ def make_distribution(
     return Independent(distribution, n_event_dims, validate_args=False) if n_event_dims else distribution
 
 
+class UncheckedOneHotCategorical(OneHotCategorical):
+    """`OneHotCategorical` that does not check its logits. Torch checks them always, and waits for the GPU.
+
+    Args:
+        logits: Tensor of shape (\\*batch, n_categories).
+    """
+
+    def __init__(self, logits: Tensor) -> None:
+        self._categorical = Categorical(logits=logits, validate_args=False)
+        Distribution.__init__(self, logits.shape[:-1], logits.shape[-1:], validate_args=False)
+
+
 class _Family(NamedTuple):
     parameters: tuple[str, ...]
     build: Callable[..., Distribution]
@@ -147,6 +161,10 @@ def _build_categorical(logits: Tensor) -> Distribution:
     return Categorical(logits=logits, validate_args=False)
 
 
+def _build_one_hot_categorical(logits: Tensor) -> Distribution:
+    return UncheckedOneHotCategorical(logits)
+
+
 def _build_delta(value: Tensor) -> Distribution:
     return Delta(value, 0)
 
@@ -158,6 +176,7 @@ _FAMILIES = {
     "Bernoulli": _Family(("logits",), _build_bernoulli),
     "ContinuousBernoulli": _Family(("logits",), _build_continuous_bernoulli),
     "Categorical": _Family(("logits",), _build_categorical),
+    "OneHotCategorical": _Family(("logits",), _build_one_hot_categorical),
 }
 
 

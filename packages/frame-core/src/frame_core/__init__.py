@@ -77,6 +77,7 @@ from frame_core.schedules import (
     LinearWarmup,
     PiecewiseLinear,
     Schedule,
+    check_above_zero,
     check_non_negative,
     get_value,
 )
@@ -126,6 +127,7 @@ __all__ = [
     "add_losses",
     "as_tensors",
     "call_frozen",
+    "check_above_zero",
     "check_choice",
     "check_count",
     "check_density",

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import pairwise
+from math import inf
 from typing import ClassVar
 
 import torch
@@ -197,9 +198,27 @@ def check_non_negative(name: str, number: float | Schedule) -> float | Schedule:
         TypeError: ``number`` is neither a number nor a schedule.
         ValueError: ``number`` is negative or NaN.
     """
-    if not isinstance(number, int | float | Schedule):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"`{name}` must be a number or a schedule, got {number!r}.")
-    values = [number.compute_value(part / 100) for part in range(101)] if isinstance(number, Schedule) else [number]
-    if not all(value >= 0 for value in values):  # rejects NaN, too
+    if not all(value >= 0 for value in _list_values(name, number)):  # rejects NaN, too
         raise ValueError(f"`{name}` must be non-negative, got {number!r}.")
     return number
+
+
+def check_above_zero(name: str, number: float | Schedule) -> float | Schedule:
+    """Return a number or a schedule if it is positive and finite.
+
+    A schedule is checked at each hundredth of its duration.
+
+    Raises:
+        TypeError: ``number`` is neither a number nor a schedule.
+        ValueError: ``number`` is not positive, or not finite.
+    """
+    if not all(0 < value < inf for value in _list_values(name, number)):  # rejects NaN, too
+        raise ValueError(f"`{name}` must be positive and finite, got {number!r}.")
+    return number
+
+
+def _list_values(name: str, number: float | Schedule) -> list[float]:
+    """Return a number, or the numbers of a schedule at each hundredth of its duration."""
+    if not isinstance(number, int | float | Schedule):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"`{name}` must be a number or a schedule, got {number!r}.")
+    return [number.compute_value(part / 100) for part in range(101)] if isinstance(number, Schedule) else [number]

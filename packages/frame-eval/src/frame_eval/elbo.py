@@ -41,14 +41,14 @@ class ELBOEvaluation(Evaluation):
         Raises:
             ValueError: The split is missing or empty, or the model does not compute the two terms of the bound.
         """
-        terms = compute_bound_terms(optimization, self.evaluate_on, self.n_samples, self.n_latent_samples)
+        terms = average_bound_terms(optimization, self.evaluate_on, self.n_samples, self.n_latent_samples)
         return LogEntry(data_type=SCALAR_ENTRY, value=-(terms["reconstruction"] + terms["regularization"]))
 
 
-def compute_bound_terms(
+def average_bound_terms(
     optimization: Optimization, split: str, n_samples: int | None, n_latent_samples: int
 ) -> dict[str, Tensor]:
-    """Compute the two terms of the negative evidence lower bound, in nats, averaged over a split.
+    """Average the two terms of the negative evidence lower bound, in nats, over a split.
 
     Args:
         optimization: The optimization that has the data and the model, a `VariationalModel`.

@@ -19,7 +19,7 @@ from frame_core import (
     find_missing_methods,
 )
 from frame_eval.batches import check_n_samples, iterate_split
-from frame_eval.elbo import compute_bound_terms
+from frame_eval.elbo import average_bound_terms
 
 _BATCH_SIZE = 100  # every sample is compared with every posterior of a batch at a time
 
@@ -75,7 +75,7 @@ class RateDistortionEvaluation(Evaluation):
         """
         model = optimization.model
         assert isinstance(model, RepresentationLearningModel)  # `check`
-        terms = compute_bound_terms(optimization, self.evaluate_on, self.n_samples, self.n_latent_samples)
+        terms = average_bound_terms(optimization, self.evaluate_on, self.n_samples, self.n_latent_samples)
         batches = iterate_split(optimization, self.evaluate_on, _BATCH_SIZE, self.n_samples)
         information = compute_index_information([encode_batch(model, batch) for batch in batches])
         value = {

@@ -4,6 +4,7 @@ from frame_models import couplings, solvers
 from frame_models.autoencoder import Autoencoder
 from frame_models.barlow_twins import BarlowTwins
 from frame_models.beta_tcvae import BetaTCVAE
+from frame_models.categorical_vae import CategoricalVariationalAutoencoder
 from frame_models.classifier import Classifier
 from frame_models.code_prior import CodePrior
 from frame_models.cvae import ConditionalVariationalAutoencoder
@@ -28,6 +29,7 @@ __all__ = [
     "Autoencoder",
     "BarlowTwins",
     "BetaTCVAE",
+    "CategoricalVariationalAutoencoder",
     "Classifier",
     "CodePrior",
     "ConditionalVariationalAutoencoder",

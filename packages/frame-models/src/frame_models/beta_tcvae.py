@@ -50,8 +50,9 @@ class BetaTCVAE(EncoderDecoderModel):
         """
         x = get_tensor(data, "x")
         q_z = self.encode(x)
-        terms = compute_bound_terms(x, q_z, self.prior(), self.decoder)
-        total_correlation = compute_total_correlation(q_z, reparametrize(q_z, "encoder"))
+        z = reparametrize(q_z, "encoder")
+        terms = compute_bound_terms(x, z, q_z, self.prior(), self.decoder)
+        total_correlation = compute_total_correlation(q_z, z)
         loss = terms["reconstruction"] + terms["regularization"] + (get_value(self.beta) - 1) * total_correlation
         quantities = {**terms, "total_correlation": total_correlation}
         return {"loss": loss, **{name: value.detach() for name, value in quantities.items()}}

@@ -73,7 +73,8 @@ class ConditionalVariationalAutoencoder(
 
     def compute_loss_components(self, data: Mapping[str, Tensor]) -> dict[str, Tensor]:
         x, y = get_tensor(data, "x"), get_tensor(data, "y")
-        return compute_bound_terms(x, self.encoder(x, y), self.prior(), self.decoder, y)
+        q_z = self.encoder(x, y)
+        return compute_bound_terms(x, reparametrize(q_z, "encoder"), q_z, self.prior(), self.decoder, y)
 
     def encode_batch(self, data: Mapping[str, Tensor]) -> Distribution:
         """Return the distribution q(z | x, y) of a batch with ``x`` and ``y``."""

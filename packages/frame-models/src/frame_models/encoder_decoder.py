@@ -39,7 +39,8 @@ class EncoderDecoderModel(
 
     def compute_loss_components(self, data: Mapping[str, Tensor]) -> dict[str, Tensor]:
         x = get_tensor(data, "x")
-        return compute_bound_terms(x, self.encode(x), self.prior(), self.decoder)
+        q_z = self.encode(x)
+        return compute_bound_terms(x, reparametrize(q_z, "encoder"), q_z, self.prior(), self.decoder)
 
     def encode(self, x: Tensor) -> Distribution:
         return self.encoder(x)

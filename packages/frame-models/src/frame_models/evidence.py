@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from frame_core import check_density, check_shapes, kl_divergence, reparametrize
+from frame_core import check_density, check_shapes, kl_divergence
 
 
 def compute_bound_terms(
     x: Tensor,
+    z: Tensor,
     q_z: Distribution,
     p_z: Distribution,
     decoder: Callable[..., Distribution],
@@ -21,6 +22,7 @@ def compute_bound_terms(
 
     Args:
         x: Data of shape (batch, \\*x_shape).
+        z: A sample of the posterior, of shape (batch, \\*z_shape).
         q_z: Posterior of x, of batch shape (batch,).
         p_z: Prior, of an empty batch shape.
         decoder: From z and the conditions to the likelihood of x.
@@ -28,10 +30,9 @@ def compute_bound_terms(
         closed_form: Whether the divergence is computed in closed form, if torch has one.
 
     Raises:
-        TypeError: The posterior cannot be reparameterized, or has no density.
+        TypeError: The posterior has no density.
         ValueError: The shapes of the distributions do not match each other or the data.
     """
-    z = reparametrize(q_z, "encoder")
     check_shapes("encoder", q_z, x.shape[:1], z.shape[1:])
     check_shapes("prior", p_z, torch.Size([]), z.shape[1:])
     p_x = decoder(z, *conditions)

@@ -78,8 +78,8 @@ class FactorVAE(EncoderDecoderModel, AdversarialModel):
         """Compute the loss of the autoencoder, ``reconstruction + regularization + gamma * total_correlation``."""
         x = get_tensor(data, "x")
         q_z = self.encode(x)
-        terms = compute_bound_terms(x, q_z, self.prior(), self.decoder)
         z = reparametrize(q_z, "encoder")
+        terms = compute_bound_terms(x, z, q_z, self.prior(), self.decoder)
         total_correlation = check_scores("discriminator", call_frozen(self.discriminator, z), z).mean()
         loss = terms["reconstruction"] + terms["regularization"] + get_value(self.gamma) * total_correlation
         quantities = {**terms, "total_correlation": total_correlation}

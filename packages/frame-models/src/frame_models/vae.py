@@ -84,17 +84,18 @@ class VariationalAutoencoder(EncoderDecoderModel):
         """
         x = get_tensor(data, "x")
         q_z, p_z = self.encode(x), self.prior()
-        terms = compute_bound_terms(x, q_z, p_z, self.decoder, closed_form=self.closed_form)
+        z = reparametrize(q_z, "encoder")
+        terms = compute_bound_terms(x, z, q_z, p_z, self.decoder, closed_form=self.closed_form)
         if isinstance(self.beta, list) or self.free_bits:
-            penalty = self._weigh_dimensions(q_z, p_z)
+            penalty = self._weigh_dimensions(z, q_z, p_z)
         else:
             penalty = get_value(self.beta) * terms["regularization"]
         return {"loss": terms["reconstruction"] + penalty, **{name: term.detach() for name, term in terms.items()}}
 
-    def _weigh_dimensions(self, q_z: Distribution, p_z: Distribution) -> Tensor:
+    def _weigh_dimensions(self, z: Tensor, q_z: Distribution, p_z: Distribution) -> Tensor:
         """Compute the regularization term of the loss from the divergence of each dimension."""
         q, p = get_elementwise(q_z, "encoder"), get_elementwise(p_z, "prior")
-        divergences = kl_divergence(q, p, reparametrize(q_z, "encoder"), self.closed_form).mean(0).flatten()
+        divergences = kl_divergence(q, p, z, self.closed_form).mean(0).flatten()
         divergences = divergences.clamp(min=get_value(self.free_bits))
         if not isinstance(self.beta, list):
             return get_value(self.beta) * divergences.sum()
