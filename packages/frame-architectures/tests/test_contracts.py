@@ -55,6 +55,8 @@ CONDITIONALS: dict[type[ConditionalDistribution], tuple[dict[str, Any], tuple[in
 GIVEN_LABELS: dict[type[ConditionalDistribution], tuple[dict[str, Any], tuple[int, ...], tuple[int, ...]]] = {
     # class: its arguments, the shape of its condition other than the label, the shape of its event
     mnist.ConditionalEncoder: ({"z_dim": 3, "layers": [16, 8]}, mnist.INPUT_SHAPE, (3,)),
+    digits.ConditionalEncoder: ({"z_dim": 3, "layers": [16, 8]}, digits.INPUT_SHAPE, (3,)),
+    digits.ConditionalDecoder: ({"z_dim": 3, "layers": [8, 16]}, (3,), digits.INPUT_SHAPE),
     mnist.ConditionalDecoder: ({"z_dim": 3, "layers": [8, 16]}, (3,), mnist.INPUT_SHAPE),
 }
 MARGINALS: dict[type[MarginalDistribution], tuple[dict[str, Any], tuple[int, ...]]] = {

@@ -30,6 +30,7 @@ from frame_models import (
     ImportanceWeightedAutoencoder,
     InfoNCE,
     MultiViewInformationBottleneck,
+    SemiSupervisedVariationalAutoencoder,
     SimCLR,
     VariationalAutoencoder,
     VariationalInformationBottleneck,
@@ -204,6 +205,13 @@ MODELS: dict[str, Model] = {
     ),
     "NWJ": NWJ(PairScore()),
     "SMILE": SMILE(PairScore()),
+    "SemiSupervisedVariationalAutoencoder": SemiSupervisedVariationalAutoencoder(
+        GaussianGivenLabel(X_SHAPE, (2,)),
+        GaussianGivenLabel((2,), X_SHAPE),
+        TrainablePrior(2),
+        Predictor(X_SHAPE, 5),
+        alpha=2.0,
+    ),
     "SimCLR": SimCLR(Gaussian(X_SHAPE, (3,)), nn.Linear(3, 2)),
     "VICReg": VICReg(Gaussian(X_SHAPE, (3,)), nn.Linear(3, 2)),
     "VariationalAutoencoder": VariationalAutoencoder(
@@ -263,7 +271,13 @@ def test_a_missing_key_of_a_batch_is_named(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["Classifier", "ConditionalVariationalAutoencoder", "VariationalInformationBottleneck"]
+    "name",
+    [
+        "Classifier",
+        "ConditionalVariationalAutoencoder",
+        "SemiSupervisedVariationalAutoencoder",
+        "VariationalInformationBottleneck",
+    ],
 )
 def test_a_batch_without_labels_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="The batch has no `y`; it has `x`"):

@@ -6,15 +6,18 @@ from math import prod
 from torch import Tensor
 from torch.distributions import Distribution
 
-from frame_architectures.labels import N_LABELS, LabelPredictor
+from frame_architectures.labels import N_LABELS, LabelPredictor, append_label
+from frame_architectures.layers import Flatten
 from frame_architectures.mlp import make_mlp_decoder, make_mlp_encoder, make_mlp_predictor
 from frame_architectures.stochastic import MIN_SCALE
-from frame_core import ConditionalDistribution
+from frame_core import ConditionalDistribution, check_count
 
 __all__ = [
     "INPUT_SHAPE",
     "N_INPUTS",
     "N_LABELS",
+    "ConditionalDecoder",
+    "ConditionalEncoder",
     "Decoder",
     "Encoder",
     "LabelClassifier",
@@ -74,6 +77,47 @@ class Decoder(ConditionalDistribution):
 
     def forward(self, z: Tensor) -> Distribution:
         return self.network(z)
+
+
+class ConditionalEncoder(ConditionalDistribution):
+    """Fully connected network from images (\\*batch, 1, 8, 8) and labels (\\*batch,) to an event of shape (z_dim,).
+
+    Args:
+        z_dim: Number of dimensions of the representation.
+        layers: Number of units in each hidden layer, such as [128, 64].
+
+    Raises:
+        TypeError: A size is not an integer.
+        ValueError: A size is not positive.
+    """
+
+    def __init__(self, z_dim: int, layers: Sequence[int]) -> None:
+        super().__init__()
+        self.flatten = Flatten(INPUT_SHAPE)
+        self.network = make_mlp_encoder((N_INPUTS + N_LABELS,), z_dim, layers)
+
+    def forward(self, x: Tensor, y: Tensor) -> Distribution:
+        return self.network(append_label(self.flatten(x), y))
+
+
+class ConditionalDecoder(ConditionalDistribution):
+    """Fully connected network from (\\*batch, z_dim) and labels (\\*batch,) to a Bernoulli distribution over images.
+
+    Args:
+        z_dim: Number of dimensions of the representation.
+        layers: Number of units in each hidden layer, such as [64, 128].
+
+    Raises:
+        TypeError: A size is not an integer.
+        ValueError: A size is not positive.
+    """
+
+    def __init__(self, z_dim: int, layers: Sequence[int]) -> None:
+        super().__init__()
+        self.network = make_mlp_decoder(check_count("z_dim", z_dim) + N_LABELS, layers, INPUT_SHAPE)
+
+    def forward(self, z: Tensor, y: Tensor) -> Distribution:
+        return self.network(append_label(z, y))
 
 
 class LabelClassifier(ConditionalDistribution):

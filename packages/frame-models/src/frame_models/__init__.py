@@ -15,6 +15,7 @@ from frame_models.guided_flow_matching import GuidedFlowMatching
 from frame_models.iwae import ImportanceWeightedAutoencoder
 from frame_models.mib import MultiViewInformationBottleneck
 from frame_models.mutual_information import MINE, NWJ, SMILE, InfoNCE
+from frame_models.semi_supervised_vae import SemiSupervisedVariationalAutoencoder
 from frame_models.simclr import SimCLR
 from frame_models.vae import VariationalAutoencoder
 from frame_models.vib import VariationalInformationBottleneck
@@ -40,6 +41,7 @@ __all__ = [
     "ImportanceWeightedAutoencoder",
     "InfoNCE",
     "MultiViewInformationBottleneck",
+    "SemiSupervisedVariationalAutoencoder",
     "SimCLR",
     "VICReg",
     "VariationalAutoencoder",

@@ -12,6 +12,7 @@ from frame_train.data.synthetic import SyntheticDataset
 from frame_train.data.wrappers.binarized import Binarized
 from frame_train.data.wrappers.collated import Collated
 from frame_train.data.wrappers.fold import Fold
+from frame_train.data.wrappers.partly_labelled import PartlyLabelled
 from frame_train.data.wrappers.transformed import TransformedDataset
 from frame_train.data.wrappers.views import RandomView, TwoViews
 
@@ -31,6 +32,7 @@ __all__ = [
     "Fold",
     "InMemoryDataset",
     "Moons",
+    "PartlyLabelled",
     "RandomShift",
     "RandomView",
     "Shapes",
