@@ -31,8 +31,56 @@ DEFAULTS = {
 }
 """The `defaults` of experiments of the user that Hydra can't compose."""
 
+DIGITS_HEAD = "# @package _global_\ndefaults: [DIGITS_VAE, _self_]\n"
+OWN_HEAD = "# @package _global_\ndefaults: [/data: Digits, /optimization: batch_ADAM, _self_]\n"
+OWN_KEYS = "run: {name: x}\nparams: {lr: 1.0e-3, batch_size: 64}\n"
+OWN_FILES = {
+    "tabs.yaml": DIGITS_HEAD + "params:\n\tbeta: 0.1\n",
+    "unquoted.yaml": DIGITS_HEAD + "model: {beta: ${params.beta}}\n",
+    "ending.yml": DIGITS_HEAD,
+    "marked.yaml": "\ufeff" + DIGITS_HEAD,
+    "packaged.yaml": "# @package global\ndefaults: [DIGITS_VAE, _self_]\n",
+    "listing.yaml": DIGITS_HEAD + "evaluation: [accuracy]\n",
+    "named.yaml": DIGITS_HEAD + "model: VAE\n",
+    "callback_name.yaml": DIGITS_HEAD + "callbacks: [early_stopping]\n",
+    "trainer_text.yaml": DIGITS_HEAD + "trainer: max_epochs=5\n",
+    "evaluator.yaml": DIGITS_HEAD + "evaluation: {mine: {_target_: frame_eval.LossEvaluation, evaluate_on: valid}}\n",
+    "network.yaml": DIGITS_HEAD + "model: ${architectures.encoder}\n",
+    "target.yaml": DIGITS_HEAD + "model: {target: own_modules.Unpacks}\n",
+    "unpacks.yaml": OWN_HEAD + OWN_KEYS + "model: {_target_: own_modules.Unpacks}\n",
+    "renames.yaml": OWN_HEAD + OWN_KEYS + "model: {_target_: own_modules.Renames}\n",
+    "forgets.yaml": OWN_HEAD + OWN_KEYS + "model: {_target_: own_modules.ForgetsIndex}\n",
+    "endless.yaml": OWN_HEAD.replace("/data: Digits, ", "") + OWN_KEYS + "model: {_target_: own_modules.Unpacks}\n"
+    "data: {train: {_target_: own_modules.Endless}}\n",
+}
+"""Files that a user's own experiments consist of, by their names."""
+
 OWN_MODULES = """
+import torch
+from frame_core import Model
 from pytorch_lightning import LightningModule
+
+class Linear(Model):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(64, 1)
+
+class Unpacks(Linear):
+    def compute_loss(self, data, data_idx):
+        x, y = data
+        return {"loss": self.layer(x.flatten(1)).mean()}
+
+class Renames(Linear):
+    def compute_loss(self, data, data_idx):
+        return {"loss": self.layer(data["image"].flatten(1)).mean()}
+
+class ForgetsIndex(Linear):
+    def compute_loss(self, data):
+        return {"loss": self.layer(data["x"].flatten(1)).mean()}
+
+class Endless:
+    def __getitem__(self, index):
+        return {"x": torch.zeros(64)}
 
 class Bare(LightningModule):
     def __init__(self, **arguments):
@@ -206,7 +254,7 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
         [DIGITS, "model._target_=raises.Thing"],
         ["`raises` can't be imported", "raises.py, line 1: RuntimeError: no board"],
     ),
-    ([DIGITS, "-m", "params.beta=0.1,abc"], ["`model.beta` must be of type float or Schedule, got 'abc'"]),
+    ([DIGITS, "-m", "params.beta=0.1,abc"], ["`model.beta` must be of type float or Schedule", "got 'abc'"]),
     # Missing values, references and cycles
     ([DIGITS, "params.z_dim=???"], ["`params.z_dim` has no value (`???`)"]),
     ([DIGITS, "params.z_dim=null"], ["must be of type int, got None", "It comes from `params.z_dim`"]),
@@ -266,6 +314,58 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     (["--config-dir=my", "+experiment=empty"], ["empty.yaml' must be a mapping that sets `optimization`"]),
     (["--config-dir=my", "+experiment=sequence"], ["sequence.yaml' must be a mapping that sets `optimization`"]),
     (["--config-dir=my/experiment", "+experiment=empty"], ["is a group. Write `--config-dir=my`"]),
+    # A user's own files
+    (["--config-dir=my", "+experiment=tabs"], ['tabs.yaml", line 4', "Indent with spaces, not with a tab."]),
+    (
+        ["--config-dir=my", "+experiment=unquoted"],
+        ["line 3", 'write a reference in quotes: `{beta: "${params.beta}"}`'],
+    ),
+    (["--config-dir=my", "+experiment=ending"], ["ending.yml' must end with `.yaml`. Rename it to 'ending.yaml'."]),
+    (["--config-dir=my", "+experiment=marked"], ["marked.yaml' begins with an invisible byte order mark"]),
+    (
+        ["--config-dir=my", "+experiment=packaged"],
+        ["packaged.yaml' must be `# @package _global_`, got '# @package glo"],
+    ),
+    (["--config-dir=latin", "+experiment=latin"], ["latin.yaml' must be UTF-8 text"]),
+    (["--config-dir=my/experiment/tabs.yaml"], ["got the file", "Write `--config-dir=my +experiment=tabs`."]),
+    (["--config-path=my", "+experiment=misspelt"], ["`--config-path` can't be set. `--config-dir=my` adds a folder"]),
+    (["--config-dir=my", "+experiment=my/experiment/misspelt"], ["not a path. Write `+experiment=misspelt`."]),
+    (
+        ["--config-dir=my", "+experiment=listing"],
+        ["`evaluation`", "write `/evaluation: [accuracy]` in `defaults`", "listing"],
+    ),
+    (["--config-dir=my", "+experiment=named"], ["got 'VAE'. To choose an option, write `/model: VAE` in `defaults`."]),
+    (
+        ["--config-dir=my", "+experiment=callback_name"],
+        ["got 'early_stopping'", "write `/callbacks: [early_stopping]`"],
+    ),
+    (
+        ["--config-dir=my", "+experiment=trainer_text"],
+        ["`trainer` must be a mapping", "such as `trainer.accelerator=gpu`"],
+    ),
+    (["--config-dir=my", "+experiment=evaluator"], ["Make it the `evaluator` of a `frame_train.callbacks.Evaluation"]),
+    (
+        ["--config-dir=my", "+experiment=network"],
+        ["must have a method `compute_loss(data, data_idx)`, and `Encoder` has"],
+    ),
+    (["--config-dir=my", "+experiment=target"], ["has no argument `target`. Did you mean `_target_`?"]),
+    (["--config-dir=my", "+experiment=unpacks"], ["A batch is a dictionary with 'x', 'y'."]),
+    (["--config-dir=my", "+experiment=renames"], ["KeyError: 'image'", "A batch is a dictionary with 'x', 'y'."]),
+    (["--config-dir=my", "+experiment=forgets"], ["It is called as `compute_loss(data, data_idx)`."]),
+    (["--config-dir=my", "+experiment=endless"], ["Split 'train' of `data` must have a length", "`Endless`"]),
+    ([DIGITS, "model._target_=my/blocks.Net"], ["got 'my/blocks.Net'. Write `my.blocks.Net`."]),
+    ([DIGITS, "model._target_=blocks.py"], ["must name a module and a class in it", "Write `blocks.CLASS`."]),
+    ([DIGITS, "model._target_=Net"], ["must name a module and a class in it", "Write `MODULE.Net`."]),
+    # Words of other programs
+    ([DIGITS, "logger=wandb"], ["To choose a logger, write `logging=wandb`"]),
+    ([DIGITS, "trainer=gpu", "trainer.max_steps=1"], ["`trainer` must be a mapping", "`trainer.accelerator=gpu`"]),
+    ([DIGITS, "ckpt_path=x.ckpt"], ["no key `ckpt_path`. Did you mean `resume=RUN`?"]),
+    ([DIGITS, "epochs=3"], ["no key `epochs`. Did you mean `trainer.max_epochs`?"]),
+    ([DIGITS, "task_name=x"], ["no key `task_name`. Did you mean `run.name`?"]),
+    ([DIGITS, "evaluation+=loss"], ["Write `+evaluation=loss`"]),
+    ([DIGITS, "params.lr=0,001"], ["`-m`", "or a decimal point as `params.lr=0.001`"]),
+    ([DIGITS, " "], ["` ` is not an argument. Remove the space after `\\` at the end of a line."]),
+    (["--schema", "--config-dir=nowhere"], ["`--config-dir` must be a folder, but 'nowhere' was not found."]),
     # Durations, intervals and devices
     ([DIGITS, "evaluation.samples.evaluate_every=3"], ["'60 seconds'", "got 3"]),
     ([DIGITS, "evaluation.samples.evaluate_every='-3 epochs'"], ["`evaluation.samples`", "'-3 epochs'"]),
@@ -320,6 +420,10 @@ def user_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my" / "experiment" / "sequence.yaml").write_text("- a\n- b\n")
     (tmp_path / "my" / "raises.py").write_text("raise RuntimeError('no board')\n")
     (tmp_path / "my" / "own_modules.py").write_text(OWN_MODULES)
+    for name, text in OWN_FILES.items():
+        (tmp_path / "my" / "experiment" / name).write_text(text)
+    (tmp_path / "latin" / "experiment").mkdir(parents=True)
+    (tmp_path / "latin" / "experiment" / "latin.yaml").write_bytes(f"{DIGITS_HEAD}# Größe\n".encode("latin-1"))
     (tmp_path / "my" / "experiment" / "homeless.yaml").write_text("defaults: [DIGITS_VAE, override /model: GAN]\n")
     (tmp_path / "my" / "experiment" / "nowhere.yaml").write_text("defaults: [DIGITS_VAE]\nparams: {z_dim: 3}\n")
 
@@ -335,7 +439,7 @@ def test_a_mistake_is_reported_in_a_few_lines_and_leaves_no_files(
     for message in messages:
         assert message in errors
     assert output == ""
-    assert [path.name for path in tmp_path.iterdir()] == ["my"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["latin", "my"]
 
 
 @pytest.mark.slow
@@ -349,7 +453,7 @@ def test_check_reports_each_mistake_too(
     if not any(word in " ".join(arguments) for word in OF_A_MACHINE):
         assert result.code == 2
         assert any(message in result.errors for message in messages)
-    assert [path.name for path in tmp_path.iterdir()] == ["my"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["latin", "my"]
 
 
 def test_there_are_at_least_sixty_different_mistakes() -> None:
@@ -362,9 +466,11 @@ def test_settings_that_are_rarely_meant_get_a_notice(
     (tmp_path / "cpuinfo").write_text("flags\t\t: fpu avx2\n")
     monkeypatch.setattr(notices, "_CPU", tmp_path / "cpuinfo")
     settings = ["+prior=mixture", "params.batch_size=100000", "trainer.max_epochs=0", "trainer.precision=bf16-mixed"]
+    settings += ["callbacks=lr_monitor"]
     result = train("logging=none", DIGITS, *settings)
     assert result.code == 0
     assert result.errors.splitlines() == [
+        "`callbacks=lr_monitor` replaces the progress bar and the training log. `+callbacks=lr_monitor` keeps them.",
         "`+prior=mixture` has no effect: nothing refers to `prior`. Did you mean `+architectures/prior=mixture`?",
         "`trainer.max_epochs=0`: nothing will be trained.",
         "`optimization.batch_size=100000` is more than the 1297 examples: an epoch has one step.",
@@ -422,7 +528,7 @@ def test_mistakes_in_the_command_evaluate_are_reported_in_one_line(
     evaluate: Train, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     result = evaluate(*arguments)
-    assert [path.name for path in tmp_path.iterdir()] == ["my"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["latin", "my"]
     assert result.code == 2
     assert message in result.errors
     assert len(result.errors.splitlines()) == 1

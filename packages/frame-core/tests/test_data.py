@@ -153,6 +153,8 @@ def test_a_value_that_is_no_tensor_is_reported_where_a_tensor_is_needed() -> Non
 def test_a_split_that_is_null_is_refused() -> None:
     with pytest.raises(ValueError, match="Split 'valid' of `data` must be a data set, got None"):
         get_split({"valid": None}, "valid")
+    with pytest.raises(TypeError, match="Split 'valid' of `data` must have a length, `__len__`, and `object` has none"):
+        get_split({"valid": object()}, "valid")
 
 
 def test_a_split_is_returned_by_its_name() -> None:

@@ -176,12 +176,16 @@ def get_split(data: Mapping[str, SizedDataset], split: str) -> SizedDataset:
     """Return one split of the data.
 
     Raises:
+        TypeError: The split has no length.
         ValueError: The split does not exist, is None or is empty. The message lists the splits.
     """
     if split not in data:
         raise ValueError(f"`data` has no split {split!r}; it has {', '.join(map(repr, data))}.")
     if data[split] is None:  # pyright: ignore[reportUnnecessaryComparison]  # a config may set null
         raise ValueError(f"Split {split!r} of `data` must be a data set, got None (`null`).")
+    if not hasattr(data[split], "__len__"):
+        name = type(data[split]).__name__
+        raise TypeError(f"Split {split!r} of `data` must have a length, `__len__`, and `{name}` has none.")
     if len(data[split]) == 0:
         raise ValueError(f"Split {split!r} of `data` is empty; it needs at least 1 example.")
     return data[split]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from omegaconf import OmegaConf
 
+from frame_train.composition.compose import check_folders
 from frame_train.composition.options import find_groups, read_options
 from frame_train.composition.overrides import own_folders
 from frame_train.composition.settings import config_directory
@@ -45,6 +46,7 @@ def list_options(group: str, compatible_with: str | None, arguments: Sequence[st
     if as_json:
         print_options = _print_json
 
+    check_folders(own_folders(arguments))
     folders = [*own_folders(arguments), config_directory()]
     if not group:
         if compatible_with is not None:
@@ -77,6 +79,7 @@ def print_schema(arguments: Sequence[str]) -> None:
     Args:
         arguments: The command line.
     """
+    check_folders(own_folders(arguments))
     from frame_train.experiment.schema import make_schema  # torch is imported only where needed
 
     schema = make_schema([*own_folders(arguments), config_directory()])

@@ -31,6 +31,12 @@ from frame_train.composition.settings import (
     find_names_from_environment,
     register_resolvers,
 )
+from frame_train.composition.unreadable import (
+    check_first_line,
+    check_no_option_name,
+    explain_yaml,
+    find_undecodable,
+)
 from frame_train.errors import CompositionError, find_nearest
 
 DELETION = "~evaluation."
@@ -101,6 +107,10 @@ def explain_failure(error: Exception, arguments: Sequence[str]) -> str:
         return f"An option lists itself in its `defaults`, directly or through other options. Look at {chosen}."
     if isinstance(error, AssertionError):  # Hydra fails to name a list of options
         return "In `defaults` of an experiment, every `override` must come after a list such as `/evaluation: [loss]`."
+    if isinstance(error, UnicodeDecodeError):
+        return f"{str(find_undecodable(own_folders(arguments)))!r} must be UTF-8 text. Save it with that encoding."
+    if isinstance(error, YAMLError):
+        return explain_yaml(error)
     return f"The config can't be composed: {error}"
 
 
@@ -138,6 +148,8 @@ def prepare_config(config: DictConfig, arguments: Sequence[str] = ()) -> list[st
     Raises:
         CompositionError: A key is missing or has a wrong value.
     """
+    for path in _find_experiment_files(arguments):
+        check_first_line(path)
     if OmegaConf.is_missing(config, "optimization"):
         raise CompositionError(_explain_missing_experiment(arguments))
     if "experiment" in config:
@@ -146,11 +158,12 @@ def prepare_config(config: DictConfig, arguments: Sequence[str] = ()) -> list[st
     for key in ("run", "device", "params", "monitor"):
         if not isinstance(config.get(key), DictConfig):
             raise CompositionError(f"`{key}` must be a mapping, got {config.get(key)!r}.", key)
-    if not isinstance(config.get("trainer"), DictConfig):
+    if not isinstance(config.get("trainer"), DictConfig) or "_target_" not in config.trainer:
         message = f"`trainer` must be a mapping with the arguments of the Trainer, got {config.trainer!r}."
-        raise CompositionError(message, "trainer")
+        raise CompositionError(f"{message} Set one of them, such as `trainer.accelerator=gpu`.", "trainer")
     if type(config.seed) is not int or not 0 <= config.seed < 2**32:
         raise CompositionError(f"`seed` must be an integer from 0 to 2**32 - 1, got {config.seed!r}.", "seed")
+    check_no_option_name(config)
     if OmegaConf.is_missing(config.run, "name"):
         config.run.name = _name_experiment(arguments)
     if arguments and config.run.get("display_name") is None:
@@ -159,6 +172,11 @@ def prepare_config(config: DictConfig, arguments: Sequence[str] = ()) -> list[st
         for group in ("evaluation", "callbacks", "logger"):
             config.setdefault(group, {})  # `~logger` removes all of them
     lines = [*rename_old_words(config), *drop_foreign_arguments(config, arguments)]
+    lines += [
+        f"`{word}` replaces the progress bar and the training log. `+{word}` keeps them."
+        for word in arguments
+        if re.fullmatch(r"callbacks=(?!default$)\w+", word)
+    ]
     replace_by_listed(config)
     with open_dict(config.device):
         config.device.setdefault("big_data_root", config.device.get("data_root"))
@@ -186,9 +204,7 @@ def _explain_missing_experiment(arguments: Sequence[str]) -> str:
     """Explain why a config has no optimization: no experiment is chosen, or its file does not set it."""
     name = _name_experiment(arguments)
     if name != "???":
-        folders = [*own_folders(arguments), config_directory()]
-        files = [path for folder in folders for path in (folder / "experiment").rglob(f"{name}.yaml")]
-        file = str(files[0]) if files else name
+        file = next((str(path) for path in _find_experiment_files(arguments)), name)
         return f"`experiment={name}`: {file!r} must be a mapping that sets `optimization`, directly or in `defaults`."
     for word in arguments:
         key, _, value = word.lstrip("+").partition("=")
@@ -196,6 +212,13 @@ def _explain_missing_experiment(arguments: Sequence[str]) -> str:
             return f"There is no group `{key}`. Did you mean `+experiment={value}`?"
     names = ", ".join(read_options("experiment", [config_directory()]))
     return f"No experiment is chosen. Add `+experiment=` with one of {names}."
+
+
+def _find_experiment_files(arguments: Sequence[str]) -> list[Path]:
+    """Return the files with the name of the chosen experiment."""
+    name = _name_experiment(arguments)
+    folders = [*own_folders(arguments), config_directory()]
+    return [path for folder in folders for path in (folder / "experiment").rglob(f"{name}.yaml")]
 
 
 def prepare_hydra() -> None:
@@ -232,11 +255,23 @@ def get_overrides(arguments: Sequence[str]) -> list[str]:
     return [*search_path, *overrides]
 
 
+def check_folders(folders: Sequence[Path]) -> None:
+    """Check that the folders of ``--config-dir`` exist.
+
+    Raises:
+        CompositionError: One of them is a file, or does not exist.
+    """
+    for folder in folders:
+        if folder.is_file() and folder.parent.name == "experiment":
+            meant = f"--config-dir={folder.parent.parent} +experiment={folder.stem}"
+            raise CompositionError(f"`--config-dir` must be a folder, got the file {str(folder)!r}. Write `{meant}`.")
+        if not folder.is_dir():
+            raise CompositionError(f"`--config-dir` must be a folder, but {str(folder)!r} was not found.")
+
+
 def _write_search_path(folders: Sequence[Path]) -> list[str]:
     """Return the override that makes Hydra search config folders."""
-    missing = [folder for folder in folders if not folder.is_dir()]
-    if missing:
-        raise CompositionError(f"`--config-dir` must be a folder, but {str(missing[0])!r} was not found.")
+    check_folders(folders)
     return [f"hydra.searchpath={write_value(list(map(get_address, folders)))}"] if folders else []
 
 

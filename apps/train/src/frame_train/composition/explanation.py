@@ -13,10 +13,21 @@ from frame_train.composition.objects import iterate_keys, suggest_key
 from frame_train.composition.options import find_groups, read_options
 from frame_train.composition.overrides import own_folders
 from frame_train.composition.settings import config_directory, recorded_environment
+from frame_train.composition.unreadable import explain_list
 from frame_train.errors import CompositionError, suggest
 
 _MISTAKES = (CompositionError, HydraException, OmegaConfBaseException)
 """Mistakes of the user. Any other error is a bug and keeps its traceback."""
+
+_WORDS_OF_OTHERS = {
+    "ckpt_path": "resume=RUN",
+    "datamodule": "data",
+    "epochs": "trainer.max_epochs",
+    "gpus": "trainer.devices",
+    "n_epochs": "trainer.max_epochs",
+    "task_name": "run.name",
+}
+"""Keys of other programs at the top level, and what is written here."""
 
 _MOST_SHOWN = 4
 _MOST_LINES = 6
@@ -59,6 +70,8 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file is not None:
         return _explain_missing_option(error.missing_cfg_file, str(error), arguments)
     if isinstance(error, OverrideParseException):
+        if match := re.match(r"([\w./@]+)\+=(.*)", error.override):
+            return f"`{error.override}` can't be parsed. Write `+{match[1]}={match[2]}` to add an option or a key."
         if "=" in error.override:
             return f"`{error.override}` can't be parsed: {_first_line(error)}. Close all brackets and quotes."
         return f'`{error.override}` must be `key=value`. Write a value with spaces in quotes: "train_for=30 minutes".'
@@ -89,7 +102,12 @@ def _explain_missing_option(option: str, message: str, arguments: Sequence[str])
     listing = re.match("In '(.+?)'", message)
     file = next((folder / f"{listing[1]}.yaml" for folder in folders if listing and _holds(folder, listing[1])), None)
     where = f"\n  in {file}" if file is not None and not file.is_relative_to(config_directory()) else ""
+    other_endings = [path for folder in folders for path in (folder / group).glob(f"{name}.y*ml")]
+    if other_endings:
+        return f"{str(other_endings[0])!r} must end with `.yaml`. Rename it to '{name}.yaml'."
     groups = find_groups(folders)
+    if group.startswith("experiment/") and name in read_options("experiment", folders):
+        return f"`experiment` takes the name of an experiment, not a path. Write `+experiment={name}`."
     if group not in groups:
         outer = group.removeprefix(f"{listing[1].rpartition('/')[0]}/") if listing else group
         if outer != group and outer in groups:
@@ -114,6 +132,8 @@ def _explain_missing_key(key: str, arguments: Sequence[str]) -> str:
     parent = key.rpartition(".")[0]
     siblings = [name for name in known if name.rpartition(".")[0] == parent]
     there = f"; `{parent}` has {', '.join(name.rpartition('.')[2] for name in siblings)}" if parent and siblings else ""
+    if key in _WORDS_OF_OTHERS:
+        return f"The config has no key `{key}`. Did you mean `{_WORDS_OF_OTHERS[key]}`?"
     return f"The config has no key `{key}`{there}.{suggest_key(key, known)} `+{key}=...` adds it."
 
 
@@ -129,6 +149,8 @@ def _explain_missing_deletion(key: str, arguments: Sequence[str]) -> str:
 def _explain_ambiguous_value(override: str, arguments: Sequence[str]) -> str:
     key, _, value = override.partition("=")
     advice = "" if _is_group(key, arguments) else f", or write a list as `{key}=[{value}]`"
+    if re.fullmatch(r"\d+,\d+", value):
+        advice += f", or a decimal point as `{key}={value.replace(',', '.')}`"
     return f"`{override}` has several values. Add `-m` to run a grid{advice}."
 
 
@@ -157,7 +179,9 @@ def _explain_early_override(message: str, arguments: Sequence[str]) -> str:
 
 
 def _explain_kinds_that_differ(place: str, arguments: Sequence[str]) -> str:
-    return f"{place}: expected a mapping of names to components, such as `callbacks`, got a list."
+    name = place.removeprefix("In '").rstrip("'")
+    folders = [*own_folders(arguments), config_directory()]
+    return explain_list(next((folder / f"{name}.yaml" for folder in folders if _holds(folder, name)), None))
 
 
 _HYDRA_SAYS: dict[str, Callable[[str, Sequence[str]], str]] = {

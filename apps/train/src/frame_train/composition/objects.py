@@ -153,7 +153,12 @@ def find_target(path: Any, key: str, allowed: AllowList | None = None) -> Callab
             f"`{key}` must name a class or a function, such as `torch.nn.Linear`, got {path!r}.", key
         )
     if not all(name.isidentifier() for name in path.split(".")):  # Hydra would resolve an interpolation in it
-        raise CompositionError(f"`{key}` must be a dotted name, such as `torch.nn.Linear`, got {path!r}.", key)
+        meant = path.removeprefix("./").replace("/", ".")
+        advice = f" Write `{meant}`." if re.fullmatch(r"\w+(\.\w+)+", meant) else ""
+        raise CompositionError(f"`{key}` must be a dotted name, such as `torch.nn.Linear`, got {path!r}.{advice}", key)
+    if "." not in path or path.endswith(".py"):
+        example = f"{path.removesuffix('.py')}.CLASS" if path.endswith(".py") else f"MODULE.{path}"
+        raise CompositionError(f"`{key}` must name a module and a class in it, got {path!r}. Write `{example}`.", key)
     private = [name for name in path.split(".") if re.match("_[^_]", name)]
     if private:
         raise CompositionError(f"`{key}`: a config can't use the private name `{private[0]}` in `{path}`.", key)

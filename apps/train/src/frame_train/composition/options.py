@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from frame_train.composition.unreadable import read_text
 from frame_train.errors import CompositionError, suggest
 
 
@@ -32,7 +33,7 @@ def read_options(group: str, folders: Sequence[Path]) -> dict[str, str]:
 
 def _read_description(path: Path) -> str:
     """Read the first comment line that is not a directive, without the command that runs the option."""
-    for line in path.read_text().splitlines():
+    for line in read_text(path).splitlines():
         if not line.startswith("#"):
             break
         text = line.lstrip("# ").strip()

@@ -79,7 +79,8 @@ def _find_unbound(
     unknown = [name for name in arguments if name not in named and not takes_any]
     all_names = f"Its arguments are {', '.join(f'`{name}`' for name in named)}." if named else "It has none."
     for name in unknown:
-        hint = suggest(name, named) or f" {all_names}"
+        reserved = " Did you mean `_target_`?" if name == "target" else ""
+        hint = suggest(name, named) or reserved or f" {all_names}"
         yield CompositionError(f"`{key}`: {target.name} has no argument `{name}`.{hint}", f"{key}.{name}")
     bind = target.signature.bind_partial if partial else target.signature.bind
     try:

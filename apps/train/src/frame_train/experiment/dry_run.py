@@ -142,12 +142,21 @@ def _compute_losses(optimization: Optimization, networks: Mapping[nn.Module, str
     except Exception as error:
         key, given = calls[-1] if calls else (model_key, "")
         message = f"`{key}`: the loss of two training examples can't be computed{given}: {describe_error(error)}"
-        raise CompositionError(message, key) from error
+        raise CompositionError(f"{message}{_advise_on_batch(error, batch)}", key) from error
     for method, quantities in computed.items():
         problem = _find_wrong_quantity(quantities)
         if problem:
             raise CompositionError(f"`{model_key}`: `{type(model).__name__}.{method}` {problem}", model_key)
     return [quantities["loss"] for quantities in computed.values()]
+
+
+def _advise_on_batch(error: Exception, batch: Mapping[str, Any]) -> str:
+    """Return how to read a batch or to write `compute_loss`, if an error comes from that; else an empty text."""
+    if "compute_loss() takes" in str(error):
+        return ". It is called as `compute_loss(data, data_idx)`."
+    if isinstance(error, KeyError) or "'str' object" in str(error) or "unpack" in str(error):
+        return f". A batch is a dictionary with {', '.join(map(repr, batch))}."
+    return ""
 
 
 def _find_wrong_quantity(quantities: Any) -> str:

@@ -9,6 +9,7 @@ from typing import Any, cast
 from yaml import YAMLError, safe_load
 
 from frame_train.composition.options import find_groups, read_options
+from frame_train.composition.unreadable import read_text
 
 _NODE = {"$ref": "#/$defs/node"}
 
@@ -111,7 +112,7 @@ def describe_params(folders: Sequence[Path]) -> dict[str, Any]:
     properties: dict[str, Any] = {}
     for folder in folders:
         for path in sorted((folder / "experiment").glob("*.yaml")):
-            block = re.search(r"^params:\n((?:[ #].*\n|\n)*)", path.read_text(encoding="utf-8"), re.MULTILINE)
+            block = re.search(r"^params:\n((?:[ #].*\n|\n)*)", read_text(path), re.MULTILINE)
             for key, comment in re.findall(r"^  (\w+):[^#\n]*(?:# (.*))?$", block[1] if block else "", re.MULTILINE):
                 properties.setdefault(key, {"description": comment} if comment else {})
     return {

@@ -11,9 +11,10 @@ from pytorch_lightning import Callback, LightningModule, Trainer, seed_everythin
 from pytorch_lightning.loggers import Logger
 from torch import nn
 
-from frame_core import Optimization
+from frame_core import Evaluation, Optimization
 from frame_train.callbacks import CumulativeLogCallback, EvaluationCallback, TrainDurationCallback
 from frame_train.composition.objects import Composition, get_key, read_entry
+from frame_train.composition.unreadable import advise_defaults
 from frame_train.errors import CompositionError, collected
 from frame_train.optimization.progress import as_optimization
 
@@ -125,7 +126,12 @@ def _build_group(
                 components[f"{group}.{name}"] = component
             elif component is not None:
                 message = f"`{group}.{name}` must be a {kind.__name__}, got {_describe(node)}."
-                raise CompositionError(f"{message} `~{group}.{name}` removes it.", f"{group}.{name}")
+                advice = f"`~{group}.{name}` removes it."
+                if isinstance(component, str):
+                    advice = advise_defaults(group, f"[{component}]")
+                elif isinstance(component, Evaluation):
+                    advice = "Make it the `evaluator` of a `frame_train.callbacks.EvaluationCallback`."
+                raise CompositionError(f"{message} {advice}", f"{group}.{name}")
     return components
 
 

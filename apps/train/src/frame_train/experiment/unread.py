@@ -10,6 +10,7 @@ from frame_train.composition.objects import iterate_keys, suggest_key
 from frame_train.composition.options import find_groups, read_options
 from frame_train.composition.overrides import is_override, own_folders
 from frame_train.composition.settings import config_directory
+from frame_train.composition.unreadable import read_text
 from frame_train.errors import CompositionError
 
 _SECTIONS = ("params", "run", "monitor", "device")
@@ -38,7 +39,7 @@ def find_unread(config: DictConfig, arguments: Sequence[str]) -> tuple[list[Comp
     if not unread:
         return [], []
     folders = [*own_folders(arguments), config_directory()]
-    texts = [path.read_text(encoding="utf-8") for folder in folders for path in folder.rglob("*.yaml")]
+    texts = [read_text(path) for folder in folders for path in folder.rglob("*.yaml")]
     unknown = _drop_read(unread, _find_references("\n".join(texts)))
     known = [key for key in (*ours, *iterate_keys(config), *references) if key not in unknown]
     problems: list[CompositionError] = []

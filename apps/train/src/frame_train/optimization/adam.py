@@ -44,7 +44,7 @@ class AdamBatchOptimization(OptimizationModule):
         super().__init__(
             model, data, num_workers, batch_size, pin_memory, augmentation, steps_per_execution, global_batch_size
         )
-        self._loss = CompilableLoss(model.compute_loss, compile)
+        self._loss = CompilableLoss(model, compile)
         self._lr = check_positive("lr", lr)
 
     def configure_optimizers(self) -> torch.optim.Adam:

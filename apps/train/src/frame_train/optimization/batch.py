@@ -55,7 +55,7 @@ class BatchOptimization(OptimizationModule):
         super().__init__(
             model, data, num_workers, batch_size, pin_memory, augmentation, steps_per_execution, global_batch_size
         )
-        self._loss = CompilableLoss(model.compute_loss, compile)
+        self._loss = CompilableLoss(model, compile)
         self._make_optimizer = optimizer
         self._groups_of_parameters = groups or {}
         self._make_scheduler = scheduler

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from frame_core import as_tensors
+from frame_core import Model, as_tensors
 from frame_train.errors import TrainingError, suggest
 
 MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
@@ -19,15 +19,19 @@ class CompilableLoss:
     """The loss of a model, compiled at its first call if ``compile`` is set.
 
     Args:
-        loss: The loss.
+        model: The model.
         compile: Whether to compile, or the mode of `torch.compile`.
 
     Raises:
+        TypeError: The model is a network without a loss.
         ValueError: ``compile`` is neither a boolean nor a mode.
     """
 
-    def __init__(self, loss: Loss, compile: bool | str) -> None:  # noqa: A002  # as torch calls it
-        self._loss = loss
+    def __init__(self, model: Model, compile: bool | str) -> None:  # noqa: A002  # as torch calls it
+        if not hasattr(model, "compute_loss"):
+            name = type(model).__name__
+            raise TypeError(f"`model` must have a method `compute_loss(data, data_idx)`, and `{name}` has none.")
+        self._loss: Loss = model.compute_loss
         self._mode = check_mode(compile)
 
     def __call__(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Any]:

@@ -30,9 +30,15 @@ def locate(
         CompositionError: The run does not exist, or is incomplete.
     """
     try:
-        return _locate(Path(where).expanduser(), weights, device, needs_checkpoint)
+        return _locate(_leave_run_files(Path(where).expanduser()), weights, device, needs_checkpoint)
     except (OSError, RuntimeError) as error:  # RuntimeError: `~name` of an unknown user
         raise CompositionError(f"`run`: {str(where)!r} can't be read: {error}.") from error
+
+
+def _leave_run_files(path: Path) -> Path:
+    """Return the run directory that a file in it, or its folder of checkpoints, stands for; else the path."""
+    is_inside = path.is_file() or path.name == "checkpoints"
+    return path.parent if is_inside and (path.parent / "run.json").is_file() else path
 
 
 def _locate(path: Path, weights: str, device: DictConfig | None, needs_checkpoint: bool) -> tuple[Path, str]:

@@ -108,6 +108,8 @@ def _list_flags(*parsers: argparse.ArgumentParser) -> list[str]:
 def _explain_unknown(flag: str, value: str, known: Sequence[str], arguments: Sequence[str], command: str) -> str:
     """Explain that a flag does not exist; if it has the name of a key, show how to set that key."""
     value = "…" if not value or value.startswith("-") or is_override(value) else value
+    if flag in ("--config-path", "-cp"):
+        return f"`{flag}` can't be set. `--config-dir={value}` adds a folder of your own config files."
     if flag in _FIXED:
         return f"`{flag}` can't be set. An experiment is an option: `+experiment={value}`."
     nearest = suggest(flag, [name for name in known if name not in _RARE])

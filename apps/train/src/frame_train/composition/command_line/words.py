@@ -25,6 +25,8 @@ def check_words(words: Sequence[str], folders: Sequence[Path], command: str = "t
     """
     for index, word in enumerate(words):
         before, after = words[:index], words[index + 1 :]
+        if not word.strip(" \\"):
+            raise CompositionError(f"`{word}` is not an argument. Remove the space after `\\` at the end of a line.")
         _check_dashes(word)
         _check_spaces(word, after)
         if re.match(r"~|.*=", word, flags=re.DOTALL) is None:
