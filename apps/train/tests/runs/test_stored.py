@@ -226,7 +226,6 @@ def keep(run: Path) -> None:
         (cut_off, ".", "last", ["last.ckpt' is damaged: its size and SHA-256 are not those in its manifest"]),
         (write("checkpoints/x.ckpt", "weights"), ".", "x", ["x.ckpt' is not a readable checkpoint: it is truncated"]),
         (replace_by_folder, ".", "last", ["`weights` must name a checkpoint, got the folder", "last.ckpt'"]),
-        (keep, "config.yaml", "last", ["config.yaml' is not a readable checkpoint"]),
         (keep, ".", "bset", ["no checkpoint 'bset'", "best, last, step-00000002", "Did you mean `best`?"]),
         (
             change("params.z_dim", 8),
@@ -259,6 +258,11 @@ def test_a_run_that_cannot_be_loaded_is_reported_in_a_few_lines(
     assert len(str(error.value).splitlines()) <= 3
     for message in messages:
         assert message in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "metrics.jsonl", "checkpoints"])
+def test_a_file_of_a_run_and_its_folder_of_checkpoints_stand_for_the_run(trained: Path, name: str) -> None:
+    assert load_run(trained / name, "best").global_step == load_run(trained, "best").global_step
 
 
 @pytest.mark.parametrize(("where", "weights", "name"), [(None, "last", "run"), (".", None, "weights")])
