@@ -84,7 +84,8 @@ def _write(annotation: Any) -> str:
 def test_a_plain_value_does_not_fit_a_class_of_ours() -> None:
     signature = read_written_signature("frame_models.VariationalAutoencoder")
     problems = find_argument_problems(signature, (), {"beta": "abc", "encoder": 5}, "model", partial=True)
-    assert [str(problem) for problem in problems] == ["`model.beta` must be of type float or Schedule, got 'abc'."]
+    expected = "float or Schedule or a list of float or Schedule"
+    assert [str(problem) for problem in problems] == [f"`model.beta` must be of type {expected}, got 'abc'."]
 
 
 def test_most_signatures_can_be_read() -> None:
