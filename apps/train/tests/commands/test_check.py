@@ -23,7 +23,14 @@ def resolvers() -> None:
     register_resolvers()
 
 
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
+_CHECKED = ("DIGITS_VAE", "FashionMNIST_VAE", "MNIST_GAN", "MNIST_SimCLR", "Moons_FlowMatching")
+"""Experiments of each data set and of each kind of optimization. `.ci/run` checks all experiments."""
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    [pytest.param(name, marks=[] if name in _CHECKED else pytest.mark.slow) for name in EXPERIMENTS],
+)
 def test_every_experiment_passes_the_check_without_its_data(
     experiment: str, train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

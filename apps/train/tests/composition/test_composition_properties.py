@@ -59,7 +59,7 @@ def _extend(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.lists(inner, max_size=3) | mappings | components
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(configs())
 def test_values_equal_those_of_hydra_for_any_config(content: dict[str, Any]) -> None:
     config = OmegaConf.create(content)
@@ -68,7 +68,7 @@ def test_values_equal_those_of_hydra_for_any_config(content: dict[str, Any]) -> 
     assert make_plain(ours) == make_plain(theirs)
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(configs())
 def test_each_node_becomes_exactly_one_object(content: dict[str, Any]) -> None:
     config = OmegaConf.create(content)
@@ -80,7 +80,7 @@ def test_each_node_becomes_exactly_one_object(content: dict[str, Any]) -> None:
         assert objects.setdefault(id(value), id(node)) == id(node)
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(configs())
 def test_each_reference_to_a_node_with_copy_is_a_new_object(content: dict[str, Any]) -> None:
     content["shared"] = {"_target_": TARGET, "x": content["node_0"], "_copy_": True}

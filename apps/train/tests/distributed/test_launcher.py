@@ -139,21 +139,31 @@ def test_two_ranks_have_equal_weights_and_different_seeds(pair: tuple[Path, str]
     assert_same_weights(pair[0])
 
 
-def test_a_run_that_lost_a_rank_resumes_to_the_result_of_an_undisturbed_run(
-    commands: Commands, pair: tuple[Path, str], tmp_path: Path
-) -> None:
-    command = commands.start(*RUN, *TWO, WITNESSED, f"device.experiments_root={tmp_path}")
-    command.wait_until(lambda: has_saved(tmp_path, 8))
+@pytest.fixture(scope="module")
+def lost(commands: Commands, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Return the directory of a run of two ranks that has lost one of them, and its output."""
+    root = tmp_path_factory.mktemp("lost")
+    command = commands.start(*RUN, *TWO, WITNESSED, f"device.experiments_root={root}")
+    command.wait_until(lambda: has_saved(root, 8))
     (worker,) = find_children(command.pid)
     os.kill(worker, signal.SIGKILL)
     assert command.wait() == 1, command.output
-    directory = find_run(tmp_path)
-    assert "Rank 1 of 2 exited with code -9." in command.output
-    assert f"`train resume={directory}` continues from it" in command.output
-    assert "Traceback" not in command.output
+    return find_run(root), command.output
+
+
+def test_a_run_that_lost_a_rank_ends_with_its_exit_code_and_the_command_to_resume(lost: tuple[Path, str]) -> None:
+    directory, output = lost
+    assert "Rank 1 of 2 exited with code -9." in output
+    assert f"`train resume={directory}` continues from it" in output
+    assert "Traceback" not in output
     assert not read_description(directory)["complete"]
 
-    assert_resumes_to(commands, directory, pair[0])
+
+@pytest.mark.slow
+def test_a_run_that_lost_a_rank_resumes_to_the_result_of_an_undisturbed_run(
+    commands: Commands, pair: tuple[Path, str], lost: tuple[Path, str], tmp_path: Path
+) -> None:
+    assert_resumes_to(commands, Path(shutil.copytree(lost[0], tmp_path / "lost")), pair[0])
 
 
 def assert_resumes_to(commands: Commands, directory: Path, expected: Path) -> None:

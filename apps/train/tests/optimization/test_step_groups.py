@@ -91,7 +91,12 @@ def assert_equal(optimization: OptimizationModule, expected: OptimizationModule)
 
 @pytest.mark.parametrize("name", MAKERS)
 @pytest.mark.parametrize(
-    ("n", "steps"), [(2, [2, 4, 5, 6, 8, 10, 12, 14, 15]), (4, [4, 5, 8, 10, 12, 15]), (8, [1, 5, 8, 10, 11, 15])]
+    ("n", "steps"),
+    [
+        (2, [2, 4, 5, 6, 8, 10, 12, 14, 15]),
+        pytest.param(4, [4, 5, 8, 10, 12, 15], marks=pytest.mark.slow),
+        pytest.param(8, [1, 5, 8, 10, 11, 15], marks=pytest.mark.slow),
+    ],
 )
 def test_weights_and_losses_equal_those_of_single_steps(name: str, n: int, steps: list[int]) -> None:
     (optimization, losses), (expected, singles) = fit_groups(MAKERS[name], n=n), fit_singly(MAKERS[name])
@@ -124,8 +129,18 @@ def test_limits_and_precision_of_the_trainer_are_respected(options: dict[str, An
     assert_equal(optimization, expected)
 
 
-@pytest.mark.parametrize("n_steps", [1, 4, 5, 7, 14])
-@pytest.mark.parametrize(("n", "n_after"), [(2, 2), (3, 3), (3, 1), (1, 3), (2, 3)])
+_RESUMED = {(1, 2, 2), (4, 3, 3), (5, 3, 1), (7, 1, 3), (14, 2, 3)}
+"""Each number of steps and each pair of group sizes once. All combinations are slow."""
+
+
+@pytest.mark.parametrize(
+    ("n_steps", "n", "n_after"),
+    [
+        pytest.param(n_steps, *pair, marks=[] if (n_steps, *pair) in _RESUMED else pytest.mark.slow)
+        for n_steps in (1, 4, 5, 7, 14)
+        for pair in ((2, 2), (3, 3), (3, 1), (1, 3), (2, 3))
+    ],
+)
 def test_a_training_resumes_at_any_step_with_any_group_size(n_steps: int, n: int, n_after: int, tmp_path: Path) -> None:
     optimization, losses = fit_groups(make_adam, n=n, max_steps=n_steps)
     optimization.trainer.save_checkpoint(tmp_path / "a.ckpt")

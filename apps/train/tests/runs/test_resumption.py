@@ -186,7 +186,13 @@ def test_a_killed_training_resumes_to_the_result_of_an_undisturbed_one(name: str
         assert_equal_runs(copy, tmp_path / "undisturbed")
 
 
-@pytest.mark.parametrize("name", KINDS)
+_STOPPED = ("schedule", "step_groups", "workers", "train_for")
+"""Kinds that stop in their own way. The others stop as the first one does."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in _STOPPED else pytest.mark.slow) for name in KINDS]
+)
 def test_a_training_stopped_by_a_signal_resumes_to_the_result_of_an_undisturbed_one(name: str, tmp_path: Path) -> None:
     kind = KINDS[name]
     fit_kind(kind, tmp_path / "undisturbed")
