@@ -77,7 +77,14 @@ def few_examples(tmp_path: Path, data_root: Path) -> Iterator[Callable[[str], st
     sys.modules.pop("few_blocks", None)
 
 
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
+_FIRST = {experiment.partition("_")[2]: experiment for experiment in reversed(EXPERIMENTS)}
+"""The first experiment of each kind. The same kind on other data is slow."""
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    [pytest.param(name, marks=[] if name in _FIRST.values() else pytest.mark.slow) for name in EXPERIMENTS],
+)
 def test_an_experiment_trains_two_steps_and_runs_all_its_evaluations(
     experiment: str, train: Callable[..., Any], few_examples: Callable[[str], str], tmp_path: Path
 ) -> None:

@@ -73,6 +73,7 @@ def test_bad_sizes_are_refused(arguments: dict[str, Any], error: type[Exception]
         Flow(**arguments)
 
 
+@pytest.mark.slow
 def test_zuko_is_imported_with_the_flow_only_and_does_not_change_validation() -> None:
     command = [sys.executable, "-W", "error", "-W", "ignore:Failed to initialize NumPy"]
     result = subprocess.run([*command, "-c", SCRIPT], capture_output=True, text=True, check=False)

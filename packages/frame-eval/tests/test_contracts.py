@@ -82,6 +82,7 @@ def test_model_without_the_capability_is_refused(name: str) -> None:
         run_evaluation(evaluation, TinyOptimization(model=nn.Linear(2, 2)))
 
 
+@pytest.mark.slow
 def test_slow_libraries_are_imported_when_needed_and_pyplot_never() -> None:
     program = """
 import sys

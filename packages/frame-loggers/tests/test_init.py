@@ -30,6 +30,7 @@ else:
 """
 
 
+@pytest.mark.slow
 def test_no_logger_imports_the_library_of_another_and_none_prompts_on_a_terminal(tmp_path: Path) -> None:
     main, terminal = pty.openpty()
     command = [sys.executable, "-W", "error", "-c", SCRIPT, str(tmp_path)]

@@ -140,8 +140,8 @@ class LongSpectra(Spectra):
         return SyntheticDataset(1000, (1, 256), 10)
 
 class TwoEncoders(VariationalAutoencoder):
-    def __init__(self, encoder, decoder, prior, beta, other):
-        super().__init__(encoder, decoder, prior, beta)
+    def __init__(self, encoder, decoder, prior, other, **options):
+        super().__init__(encoder, decoder, prior, **options)
 
 class HalfOptimization(BatchOptimization):
     def configure_optimizers(self):
