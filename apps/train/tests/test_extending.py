@@ -1,4 +1,7 @@
+import os
 import re
+import shlex
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -6,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from pages import DOCS, write_files
+from frame_train.composition.settings import workspace
+from pages import DOCS, read_blocks, write_files
 
 GUIDE = DOCS / "extending.md"
 
@@ -44,8 +48,10 @@ def project(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_the_project_of_the_guide_runs(train: Callable[..., Any], project: Path) -> None:
-    (command,) = re.findall(r"^uv run --project \S+ train (.*)$", GUIDE.read_text(), re.MULTILINE)
-    result = train(*command.split())
+    check, run = re.findall(r"^uv run --project \S+ train (.*)$", GUIDE.read_text(), re.MULTILINE)
+    result = train(*check.split())
+    assert "no mistakes" in result.output, result
+    result = train(*run.split())
     assert result.code == 0, result
     values = [float(value) for value in re.findall(r"MeanError/Validation is (.*)", result.output)]
     assert len(values) == 2
@@ -74,3 +80,16 @@ def test_a_data_set_of_torchvision_works_without_a_wrapper(
     result = train("--config-dir=my_config", "+experiment=unwrapped", "logging=none")
     assert result.code == 0, result
     assert "ELBO/Validation" in result.output
+
+
+@pytest.mark.network
+@pytest.mark.slow
+def test_the_framework_is_installed_in_an_environment_of_the_user(project: Path) -> None:
+    commands = [block.text for block in read_blocks(GUIDE) if "uv init" in block.text]
+    (project / "test_mine.py").write_text("def test_blocks():\n    import my_blocks\n")
+    lines = [*commands[0].splitlines(), "uv run python -m pytest"]
+    for line in lines:
+        arguments = shlex.split(line.replace("../frame", str(workspace())))
+        environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+        subprocess.run(arguments, cwd=project, env=environment, check=True, timeout=600)
+    assert list(project.glob("runs/my_project/mine/*/run.json"))
