@@ -30,6 +30,7 @@ INCLUDED = {
 _CODE = re.compile(r"(^ *```.*?^ *```$)", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"""(?<=\]\()[^)\s"]+|(?<=<img src=")[^"]+""")
 _LANGUAGES = {".py": "python", ".yaml": "yaml", ".yml": "yaml", ".md": "markdown", ".sbatch": "bash"}
+_UNSEARCHED = "---\nsearch:\n  exclude: true\n---\n\n"
 _log = logging.getLogger("mkdocs.hooks.links")
 
 
@@ -101,10 +102,11 @@ def _find_config_page(path: str) -> str | None:
 def show_source(path: Path) -> str:
     """Return a page with the text of a file, or of each file below a folder."""
     name = path.relative_to(ROOT).as_posix()
+    title = f"{_UNSEARCHED}# {path.name}\n\n`{name}`\n"
     if path.is_file():
-        return f"# {path.name}\n\n`{name}`\n\n{_fence(path)}"
+        return f"{title}\n{_fence(path)}"
     texts = [f"## {file.relative_to(path).as_posix()}\n\n{_fence(file)}" for file in _list_sources(path)]
-    return "\n".join([f"# {path.name}\n\n`{name}`\n", *texts])
+    return "\n".join([title, *texts])
 
 
 def _list_sources(folder: Path) -> Iterable[Path]:

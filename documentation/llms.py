@@ -1,6 +1,7 @@
 """The file `llms.txt` of the site: a list of its pages for language models, as https://llmstxt.org describes it."""
 
 import html
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from mkdocs.structure.files import Files
 from mkdocs.structure.nav import Navigation, Section
 from mkdocs.structure.pages import Page
 
+_log = logging.getLogger("mkdocs.hooks.llms")
 _items: list[StructureItem] = []
 _sentences: dict[str, str] = {}
 
@@ -24,6 +26,8 @@ def on_nav(nav: Navigation, config: MkDocsConfig, files: Files) -> Navigation:
 def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Keep the first sentence of a page."""
     _sentences[page.url] = find_sentence(content)
+    if not _sentences[page.url]:
+        _log.warning(f"{page.file.src_uri} needs a paragraph that says what it is for.")
     return content
 
 
@@ -47,7 +51,9 @@ def _list_pages(items: Sequence[StructureItem]) -> Iterator[StructureItem]:
 
 
 def find_sentence(content: str) -> str:
-    """Return the first sentence of the first paragraph of a page, without its markup."""
+    """Return the first sentence of the first paragraph of a page, without its markup; empty without one."""
     paragraph = re.search(r"<p>(.*?)</p>", content, re.DOTALL)
-    text = " ".join(html.unescape(re.sub(r"<[^>]+>", "", paragraph[1])).split()) if paragraph else ""
+    if paragraph is None:
+        return ""
+    text = " ".join(html.unescape(re.sub(r"<[^>]+>", "", paragraph[1])).split())
     return re.split(r"(?<=\.) |(?<=:) (?=[A-Z])", text)[0].removesuffix(":").removesuffix(".") + "."

@@ -1,16 +1,14 @@
 """The hooks that complete the documentation site."""
 
-from pathlib import Path
-
 import pytest
 
 pytest.importorskip("mkdocs", reason="the group `docs` is not installed")
 
 from documentation.config_keys import CONFIG, Docstrings, Key, format_page, read_description, read_keys
-from documentation.links import find_page, rewrite_links
+from documentation.help import run
+from documentation.links import ROOT, find_page, rewrite_links, show_source
+from documentation.llms import find_sentence
 from documentation.methods import read_method, read_results
-
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize(
@@ -45,6 +43,15 @@ def test_a_missing_file_has_no_page(caplog: pytest.LogCaptureFixture) -> None:
     assert [find_page(path) for path in ("docs/none.md", "config/none.yaml", "none", "../none")] == [None] * 4
     assert rewrite_links("[none](docs/none.md)", "README.md", "index.md") == "[none](docs/none.md)"
     assert "README.md links to docs/none.md, which does not exist." in caplog.text
+
+
+def test_the_page_of_a_folder_shows_each_of_its_files() -> None:
+    folder = ROOT / "apps" / "train" / "tests" / "outside" / "iwae"
+    page = show_source(folder)
+    assert "# iwae\n\n`apps/train/tests/outside/iwae`" in page
+    for name in ("config/experiment/iwae.yaml", "iwae.py"):
+        assert f"## {name}\n" in page
+        assert (folder / name).read_text(encoding="utf-8") in page
 
 
 YAML = """\
@@ -89,3 +96,22 @@ def test_the_page_of_a_method_has_all_parts() -> None:
     assert method.experiment == "MNIST_VQVAE"
     results = read_results((ROOT / "docs" / "results.md").read_text(encoding="utf-8"))
     assert results[method.row].startswith("ELBO/Validation: ")
+
+
+def test_the_reference_of_a_command_is_its_output() -> None:
+    assert run("runs --help").startswith("usage: runs [-h]")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("<h1>T</h1>\n<p>Train a <code>VAE</code> of x &amp; y. Then stop.</p><p>More.</p>", "Train a VAE of x & y."),
+        (
+            "<p>Train a model\nat once (<a href='x'>Kingma et al., 2014</a>):</p>",
+            "Train a model at once (Kingma et al., 2014).",
+        ),
+        ("<h1>No paragraph</h1>", ""),
+    ],
+)
+def test_the_sentence_of_a_page_is_the_first_of_its_first_paragraph(content: str, sentence: str) -> None:
+    assert find_sentence(content) == sentence

@@ -206,6 +206,14 @@ def test_the_contribution_guide_names_the_same_commands() -> None:
             assert f"\n{command}\n" in guide
 
 
+def test_every_page_of_the_documentation_is_in_the_navigation() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
+    named = set(re.findall(r"[\w/]+\.md", navigation))
+    pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    assert len(pages) > 30
+    assert pages - named == set()
+
+
 def test_each_recipe_ends_with_the_command_that_tests_it() -> None:
     guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     recipes = re.findall(r"^### (.+?)\n(.*?)(?=^##)", guide, re.MULTILINE | re.DOTALL)
