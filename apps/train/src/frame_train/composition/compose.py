@@ -218,7 +218,7 @@ def _find_experiment_files(arguments: Sequence[str]) -> list[Path]:
     """Return the files with the name of the chosen experiment."""
     name = _name_experiment(arguments)
     folders = [*own_folders(arguments), config_directory()]
-    return [path for folder in folders for path in (folder / "experiment").rglob(f"{name}.yaml")]
+    return [path for folder in folders for path in (folder / "experiment").rglob("*.yaml") if path.stem == name]
 
 
 def prepare_hydra() -> None:
