@@ -15,9 +15,11 @@ LOGGED = {
     "AE": {"LinearProbe/Validation", "Images/Interpolation", "Images/Reconstructions", "Plots/LatentSpace"},
     "BarlowTwins": {"LinearProbe/Validation", "NearestNeighborProbe/Validation", "Train/redundancy"},
     "BetaTCVAE": {"MIG/Validation", "FactorVAEScore/Validation", "Train/total_correlation"},
+    "CEB": {"Accuracy/Validation", "Calibration/Validation/ece", "Plots/Reliability", "Plots/Rejection"},
     "CVAE": {"ELBO/Validation", "Images/Samples", "Images/Reconstructions"},
     "CategoricalVAE": {"LogLikelihood/Validation", "ELBO/Validation", "Images/Samples"},
     "Classifier": {"Accuracy/Validation", "Accuracy/Train", "Plots/ConfusionMatrix"},
+    "DDPM": {"Wasserstein/Validation", "Images/Samples", "Train/loss"},
     "FactorVAE": {"MIG/Validation", "Train/generator_total_correlation", "Train/discriminator_accuracy"},
     "FlowMatching": {"Wasserstein/Validation", "Train/loss"},
     "GAN": {"Images/Samples", "Train/generator_loss", "Train/discriminator_loss"},
@@ -36,7 +38,7 @@ LOGGED = {
 }
 PROMISED = {
     "CorrelatedGaussians": "SMILE",
-    "DIGITS": "CategoricalVAE Classifier FlowMatching M2 VAE VampPrior",
+    "DIGITS": "CEB CategoricalVAE Classifier DDPM FlowMatching M2 VAE VampPrior",
     "FashionMNIST": "Classifier VAE VIB",
     "MNIST": "AE BarlowTwins CVAE Classifier GAN IWAE Joint MIB SimCLR VAE VIB VICReg VQVAE WGAN_GP",
     "Moons": "FlowMatching",

@@ -59,6 +59,10 @@ GIVEN_LABELS: dict[type[ConditionalDistribution], tuple[dict[str, Any], tuple[in
     digits.ConditionalDecoder: ({"z_dim": 3, "layers": [8, 16]}, (3,), digits.INPUT_SHAPE),
     mnist.ConditionalDecoder: ({"z_dim": 3, "layers": [8, 16]}, (3,), mnist.INPUT_SHAPE),
 }
+FROM_LABELS: dict[type[ConditionalDistribution], tuple[dict[str, Any], tuple[int, ...]]] = {
+    # class: its arguments, the shape of its event
+    digits.LabelEncoder: ({"z_dim": 3}, (3,)),
+}
 MARGINALS: dict[type[MarginalDistribution], tuple[dict[str, Any], tuple[int, ...]]] = {
     # class: its arguments, the shape of its event
     DiagonalNormal: ({"z_dim": 3}, (3,)),
@@ -99,6 +103,7 @@ def test_every_public_class_is_checked_against_a_contract() -> None:
     assert set(iterate_public_classes(frame_architectures)) == {
         *CONDITIONALS,
         *GIVEN_LABELS,
+        *FROM_LABELS,
         *MARGINALS,
         *LAYERS,
         *SCORES,
@@ -131,6 +136,18 @@ def test_conditional_distribution_given_labels_satisfies_the_contract(
     assert not torch.equal(network(condition, y).mean, network(condition, y.flip(0)).mean)
     with torch.device("meta"):
         assert conditional(**arguments)(torch.empty(4, *condition_shape), torch.zeros(4).long()).batch_shape == (4,)
+
+
+@pytest.mark.parametrize("conditional", FROM_LABELS, ids=get_name)
+def test_conditional_distribution_of_labels_alone_satisfies_the_contract(
+    conditional: type[ConditionalDistribution],
+) -> None:
+    arguments, event_shape = FROM_LABELS[conditional]
+    network, y = conditional(**arguments), torch.tensor([0, 9, 3, 3])
+    check_conditional_distribution(network, y, event_shape=event_shape)
+    mean = network(y).mean
+    torch.testing.assert_close(mean[2], mean[3])
+    assert not torch.equal(mean[0], mean[1])
 
 
 @pytest.mark.parametrize(

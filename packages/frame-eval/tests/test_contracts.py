@@ -13,6 +13,7 @@ from frame_core.testing import TinyModel, TinyOptimization, check_evaluation, ma
 from frame_eval import (
     AccuracyEvaluation,
     ActiveUnitsEvaluation,
+    CalibrationEvaluation,
     ConfusionMatrixEvaluation,
     ELBOEvaluation,
     FactorVAEScoreEvaluation,
@@ -30,6 +31,8 @@ from frame_eval import (
     PartEvaluation,
     PointSampleEvaluation,
     RateDistortionEvaluation,
+    RejectionCurveEvaluation,
+    ReliabilityDiagramEvaluation,
     WassersteinDistanceEvaluation,
 )
 
@@ -37,6 +40,7 @@ EVALUATIONS: dict[str, Evaluation] = {
     "AccuracyEvaluation": AccuracyEvaluation("valid", n_samples=5, n_latent_samples=2),
     "ActiveUnitsEvaluation": ActiveUnitsEvaluation("valid", n_samples=5),
     "RateDistortionEvaluation": RateDistortionEvaluation("valid", n_samples=5, n_latent_samples=2),
+    "CalibrationEvaluation": CalibrationEvaluation("valid", n_samples=5, n_latent_samples=2),
     "ConfusionMatrixEvaluation": ConfusionMatrixEvaluation("valid", n_samples=5, n_latent_samples=2),
     "ELBOEvaluation": ELBOEvaluation("valid", n_samples=5, n_latent_samples=2),
     "FactorVAEScoreEvaluation": FactorVAEScoreEvaluation("valid", n_votes=6, group_size=3),
@@ -55,6 +59,8 @@ EVALUATIONS: dict[str, Evaluation] = {
     "MutualInformationGapEvaluation": MutualInformationGapEvaluation("valid", n_samples=5),
     "PartEvaluation": PartEvaluation("one", ELBOEvaluation("valid", n_samples=5, n_latent_samples=2)),
     "PointSampleEvaluation": PointSampleEvaluation("valid", n_points=5),
+    "RejectionCurveEvaluation": RejectionCurveEvaluation("valid", n_samples=5, n_latent_samples=2),
+    "ReliabilityDiagramEvaluation": ReliabilityDiagramEvaluation("valid", n_samples=5, n_latent_samples=2),
     "WassersteinDistanceEvaluation": WassersteinDistanceEvaluation("valid", n_samples=5),
 }
 

@@ -22,7 +22,9 @@ from frame_models import (
     CategoricalVariationalAutoencoder,
     Classifier,
     CodePrior,
+    ConditionalEntropyBottleneck,
     ConditionalVariationalAutoencoder,
+    DenoisingDiffusion,
     FactorVAE,
     FlowMatching,
     GenerativeAdversarialNetwork,
@@ -81,6 +83,15 @@ class Codes(nn.Module):
     def forward(self, x: Tensor | None = None) -> Distribution:
         logits = self.linear.bias if x is None else self.linear(x.flatten(-3))
         return Independent(OneHotCategorical(logits=logits.unflatten(-1, (3, 2))), 1)
+
+
+class LabelGaussian(nn.Module):
+    def __init__(self, z_dim: int) -> None:
+        super().__init__()
+        self.means = nn.Embedding(5, z_dim)
+
+    def forward(self, y: Tensor) -> Distribution:
+        return Independent(Normal(self.means(y), 1.0), 1)
 
 
 class TrainablePrior(nn.Module):
@@ -186,10 +197,14 @@ MODELS: dict[str, Model] = {
         VectorQuantizedVariationalAutoencoder(Gaussian(X_SHAPE, (3, 2, 1)), Gaussian((3, 2, 1), X_SHAPE), Rounding()),
         CodeFrequencies(),
     ),
+    "ConditionalEntropyBottleneck": ConditionalEntropyBottleneck(
+        Gaussian(X_SHAPE, (2,)), Predictor((2,), 5), LabelGaussian(2), beta=0.5, n_samples=3
+    ),
     "ConditionalVariationalAutoencoder": ConditionalVariationalAutoencoder(
         GaussianGivenLabel(X_SHAPE, (2,)), GaussianGivenLabel((2,), X_SHAPE), TrainablePrior(2), beta=0.5
     ),
     "FactorVAE": FactorVAE(Gaussian(X_SHAPE, (2,)), Gaussian((2,), X_SHAPE), TrainablePrior(2), Score(2), gamma=4.0),
+    "DenoisingDiffusion": DenoisingDiffusion(FieldWithoutLabels(), Noise(), n_steps=10, last_beta=0.5),
     "FlowMatching": FlowMatching(FieldWithoutLabels(), Noise()),
     "GenerativeAdversarialNetwork": GenerativeAdversarialNetwork(
         Gaussian((2,), X_SHAPE), Score(N_INPUTS), StandardNormal()
@@ -276,6 +291,7 @@ def test_a_missing_key_of_a_batch_is_named(name: str) -> None:
         "Classifier",
         "ConditionalVariationalAutoencoder",
         "SemiSupervisedVariationalAutoencoder",
+        "ConditionalEntropyBottleneck",
         "VariationalInformationBottleneck",
     ],
 )

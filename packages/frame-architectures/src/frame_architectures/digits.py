@@ -6,7 +6,7 @@ from math import prod
 from torch import Tensor
 from torch.distributions import Distribution
 
-from frame_architectures.labels import N_LABELS, LabelPredictor, append_label
+from frame_architectures.labels import N_LABELS, LabelEncoder, LabelPredictor, append_label
 from frame_architectures.layers import Flatten
 from frame_architectures.mlp import make_mlp_decoder, make_mlp_encoder, make_mlp_predictor
 from frame_architectures.stochastic import MIN_SCALE
@@ -21,6 +21,7 @@ __all__ = [
     "Decoder",
     "Encoder",
     "LabelClassifier",
+    "LabelEncoder",
     "LabelPredictor",
 ]
 

@@ -8,9 +8,10 @@ from torch.distributions import Distribution
 from torch.nn.functional import one_hot
 
 from frame_architectures.mlp import make_mlp_predictor
+from frame_architectures.stochastic import StochasticLinear
 from frame_core import ConditionalDistribution, check_count
 
-__all__ = ["N_LABELS", "LabelPredictor"]
+__all__ = ["N_LABELS", "LabelEncoder", "LabelPredictor"]
 
 N_LABELS = 10
 
@@ -33,6 +34,25 @@ class LabelPredictor(ConditionalDistribution):
 
     def forward(self, z: Tensor) -> Distribution:
         return self.network(z)
+
+
+class LabelEncoder(ConditionalDistribution):
+    """A normal distribution of event shape (z_dim,) for each label (\\*batch,), with a trainable mean and scale.
+
+    Args:
+        z_dim: Number of dimensions of the representation.
+
+    Raises:
+        TypeError: ``z_dim`` is not an integer.
+        ValueError: ``z_dim`` is not positive.
+    """
+
+    def __init__(self, z_dim: int) -> None:
+        super().__init__()
+        self.linear = StochasticLinear(N_LABELS, check_count("z_dim", z_dim), "Normal")
+
+    def forward(self, y: Tensor) -> Distribution:
+        return self.linear(one_hot(y, N_LABELS).to(self.linear.linear.weight.dtype))
 
 
 def append_label(features: Tensor, y: Tensor) -> Tensor:

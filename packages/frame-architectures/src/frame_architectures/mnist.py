@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from frame_architectures.conv import make_conv_decoder, make_conv_encoder, make_grid_decoder, make_grid_encoder
-from frame_architectures.labels import N_LABELS, LabelPredictor, append_label
+from frame_architectures.labels import N_LABELS, LabelEncoder, LabelPredictor, append_label
 from frame_architectures.layers import Flatten
 from frame_architectures.mlp import (
     make_mlp_decoder,
@@ -34,6 +34,7 @@ __all__ = [
     "GridDecoder",
     "GridEncoder",
     "LabelClassifier",
+    "LabelEncoder",
     "LabelPredictor",
 ]
 

@@ -2,6 +2,7 @@
 
 from frame_eval.accuracy import AccuracyEvaluation
 from frame_eval.active_units import ActiveUnitsEvaluation
+from frame_eval.calibration import CalibrationEvaluation, ReliabilityDiagramEvaluation
 from frame_eval.confusion_matrix import ConfusionMatrixEvaluation
 from frame_eval.elbo import ELBOEvaluation
 from frame_eval.factor_vae_score import FactorVAEScoreEvaluation
@@ -18,12 +19,14 @@ from frame_eval.part import PartEvaluation
 from frame_eval.points import PointSampleEvaluation
 from frame_eval.rate_distortion import RateDistortionEvaluation
 from frame_eval.reconstruction import ImageReconstructionEvaluation
+from frame_eval.rejection_curve import RejectionCurveEvaluation
 from frame_eval.samples import ImageSampleEvaluation
 from frame_eval.wasserstein_distance import WassersteinDistanceEvaluation
 
 __all__ = [
     "AccuracyEvaluation",
     "ActiveUnitsEvaluation",
+    "CalibrationEvaluation",
     "ConfusionMatrixEvaluation",
     "ELBOEvaluation",
     "FactorVAEScoreEvaluation",
@@ -41,5 +44,7 @@ __all__ = [
     "PartEvaluation",
     "PointSampleEvaluation",
     "RateDistortionEvaluation",
+    "RejectionCurveEvaluation",
+    "ReliabilityDiagramEvaluation",
     "WassersteinDistanceEvaluation",
 ]

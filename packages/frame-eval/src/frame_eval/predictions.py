@@ -1,4 +1,4 @@
-"""Predicted and true labels of a split."""
+"""Predicted and true labels of a split, and the probabilities of both."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +18,12 @@ class Predictions:
 
     predicted: Tensor
     true: Tensor
+    confidence: Tensor
+    """Probability of the predicted label, of shape (n_data,)."""
+
+    log_likelihood: Tensor
+    """Log probability of the true label in nats, of shape (n_data,); minus infinity for a label that is not known."""
+
     n_labels: int
     """Number of labels that the model predicts."""
 
@@ -45,20 +51,29 @@ def _predict(optimization: Optimization, split: str, n_samples: int | None, n_la
     assert isinstance(model, ClassificationModel)  # the evaluation's `requires`
     predicted: list[Tensor] = []
     true: list[Tensor] = []
+    confidence: list[Tensor] = []
+    log_likelihood: list[Tensor] = []
     n_labels = 0
     for batch in iterate_split(optimization, split, get_batch_size(n_latent_samples), n_samples):
-        true.append(require_labels(find_labels(batch), split))
-        probabilities = _classify(model, batch, n_latent_samples)
-        predicted.append(probabilities.argmax(-1))
-        n_labels = probabilities.shape[-1]
-    return Predictions(torch.cat(predicted), torch.cat(true), n_labels)
+        y = require_labels(find_labels(batch), split)
+        log_probabilities = _classify(model, batch, n_latent_samples)
+        n_labels = log_probabilities.shape[-1]
+        highest, label = log_probabilities.max(-1)
+        of_true = log_probabilities.gather(-1, y.clamp(0, n_labels - 1).unsqueeze(-1)).squeeze(-1)
+        predicted.append(label)
+        true.append(y)
+        confidence.append(highest.exp())
+        log_likelihood.append(torch.where((y >= 0) & (y < n_labels), of_true, -torch.inf))
+    return Predictions(
+        torch.cat(predicted), torch.cat(true), torch.cat(confidence), torch.cat(log_likelihood), n_labels
+    )
 
 
 def _classify(model: ClassificationModel, data: Mapping[str, Tensor], n_latent_samples: int) -> Tensor:
-    """Return the probabilities of the labels, of shape (batch, n_labels)."""
+    """Return the log probabilities of the labels, of shape (batch, n_labels)."""
     p_y = model.classify(data, n_latent_samples)
     if not isinstance(p_y, Categorical):
         raise TypeError(
             f"`{type(model).__name__}.classify` must return a `Categorical` distribution, got a {type(p_y).__name__}."
         )
-    return p_y.probs
+    return p_y.logits  # torch normalizes them

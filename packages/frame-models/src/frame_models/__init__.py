@@ -5,9 +5,11 @@ from frame_models.autoencoder import Autoencoder
 from frame_models.barlow_twins import BarlowTwins
 from frame_models.beta_tcvae import BetaTCVAE
 from frame_models.categorical_vae import CategoricalVariationalAutoencoder
+from frame_models.ceb import ConditionalEntropyBottleneck
 from frame_models.classifier import Classifier
 from frame_models.code_prior import CodePrior
 from frame_models.cvae import ConditionalVariationalAutoencoder
+from frame_models.ddpm import DenoisingDiffusion
 from frame_models.factor_vae import FactorVAE
 from frame_models.flow_matching import FlowMatching
 from frame_models.gan import GenerativeAdversarialNetwork
@@ -33,7 +35,9 @@ __all__ = [
     "CategoricalVariationalAutoencoder",
     "Classifier",
     "CodePrior",
+    "ConditionalEntropyBottleneck",
     "ConditionalVariationalAutoencoder",
+    "DenoisingDiffusion",
     "FactorVAE",
     "FlowMatching",
     "GenerativeAdversarialNetwork",

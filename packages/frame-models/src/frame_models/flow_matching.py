@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from frame_core import GenerativeModel, check_shapes, get_tensor
+from frame_models.fields import check_field, expand_times
 from frame_models.solvers import Heun, Velocity
 
 Coupling = Callable[[Tensor, Tensor], Tensor]
@@ -85,11 +86,6 @@ def compute_flow_matching_loss(
     if coupling is not None:
         x_0 = x_0[coupling(x_0, x_1)]
     t = torch.rand(len(x_1), dtype=x_1.dtype, device=x_1.device)
-    x_t = torch.lerp(x_0, x_1, t.view(-1, *[1] * (x_1.ndim - 1)))
-    velocity = vector_field(x_t, t)
-    if velocity.shape != x_1.shape:
-        raise ValueError(
-            f"`vector_field` must return velocities of the shape of the data, {tuple(x_1.shape)}, got "
-            f"{tuple(velocity.shape)}."
-        )
+    x_t = torch.lerp(x_0, x_1, expand_times(t, x_1))
+    velocity = check_field("vector_field", vector_field(x_t, t), x_1)
     return (velocity - (x_1 - x_0)).square().flatten(1).sum(1).mean()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Categorical, Distribution
+from torch.distributions import Distribution
 
 from frame_core import (
     ClassificationModel,
@@ -15,9 +15,8 @@ from frame_core import (
     check_shapes,
     get_tensor,
     get_value,
-    kl_divergence,
-    reparametrize,
 )
+from frame_models.bottleneck import average_predictions, compute_bottleneck_terms
 
 
 class VariationalInformationBottleneck(RepresentationLearningModel, ClassificationModel):
@@ -62,13 +61,9 @@ class VariationalInformationBottleneck(RepresentationLearningModel, Classificati
         """
         x, y = get_tensor(data, "x"), get_tensor(data, "y")
         q_z, p_z = self.encode(x), self.prior()
-        z = reparametrize(q_z, "encoder", torch.Size([self.n_samples]))
-        check_shapes("encoder", q_z, x.shape[:1], z.shape[2:])
-        check_shapes("prior", p_z, torch.Size([]), z.shape[2:])
-        q_y = self.predictor(z.flatten(0, 1))
-        check_shapes("predictor", q_y, torch.Size([len(z) * len(y)]), torch.Size([]))
-        prediction = -q_y.log_prob(y.repeat(self.n_samples)).mean()
-        regularization = kl_divergence(q_z, p_z, z).mean()
+        check_shapes("encoder", q_z, x.shape[:1], q_z.event_shape)
+        check_shapes("prior", p_z, torch.Size([]), q_z.event_shape)
+        prediction, regularization = compute_bottleneck_terms(y, q_z, p_z, self.predictor, self.n_samples)
         return {
             "loss": prediction + get_value(self.beta) * regularization,
             "prediction": prediction.detach(),
@@ -80,7 +75,4 @@ class VariationalInformationBottleneck(RepresentationLearningModel, Classificati
 
     def classify(self, data: Mapping[str, Tensor], n_samples: int = 1) -> Distribution:
         """Return the mean of q(y | z) over samples of z. The encoder runs once."""
-        z = self.encode(get_tensor(data, "x")).sample(torch.Size([check_count("n_samples", n_samples)]))
-        logits = self.predictor(z.flatten(0, 1)).logits.unflatten(0, z.shape[:2])
-        # The logits are log probabilities, so this is the log of their mean up to a constant.
-        return Categorical(logits=logits.logsumexp(0), validate_args=False)
+        return average_predictions(self.encode(get_tensor(data, "x")), self.predictor, n_samples)
