@@ -10,7 +10,7 @@ import pytest
 
 from frame_train import load_run
 from frame_train.composition.settings import config_directory
-from pages import DOCS, Reader, read_blocks
+from pages import DOCS, Reader, read_blocks, write_files
 from runs import read_entries
 
 Command = Callable[..., Any]
@@ -97,6 +97,28 @@ def test_the_page_about_configs_is_followed(reader: Reader) -> None:
     assert len(overrides) == 7
     for override in overrides:
         reader.run(f"train --cfg job +experiment=DIGITS_VAE {override}")
+
+
+@pytest.mark.slow
+def test_the_search_of_the_page_about_searches_runs(reader: Reader) -> None:
+    reader.additions = ("search.trials=2", "trainer.max_epochs=1", "trainer.limit_train_batches=1")
+    page = DOCS / "search.md"
+    write_files(page, reader.folder)
+    (line,) = (block.text for block in read_blocks(page) if "train --search space.yaml" in block.text)
+    reader.run(line.replace("\\\n", ""))
+    assert (reader.folder / "runs" / "searches" / "space" / "report.html").is_file()
+
+
+def test_the_prior_of_the_page_about_vq_vaes_is_without_a_mistake(reader: Reader, data_root: Path) -> None:
+    write_files(DOCS / "methods" / "vqvae.md", reader.folder)
+    data = f"device.data_root={data_root} device.download_files=false"
+    short = (
+        "trainer.max_epochs=1 trainer.limit_train_batches=1 params.batch_size=8 ~evaluation.reconstructions "
+        "~evaluation.elbo_train evaluation.elbo_validation.evaluator.n_samples=10"
+    )
+    reader.run(f"train +experiment=MNIST_VQVAE logging=none {data} {short}")
+    (run,) = (reader.folder / "runs" / "MNIST" / "VQVAE").iterdir()
+    reader.run(f"train --check --config-dir=my_config +experiment=code_prior {data} model.autoencoder.run={run}")
 
 
 def list_experiments() -> list[str]:

@@ -70,7 +70,8 @@ class Reader:
         Numbers and the frames of tables differ between machines, so only the words of an output are compared.
         """
         write_files(page, self.folder)
-        for block in read_blocks(page):
+        blocks = read_blocks(page)
+        for block, following in zip(blocks, [*blocks[1:], None]):
             if block.language == "text":
                 missing = set(_WORD.findall(block.text)) - set(_WORD.findall(self.output))
                 assert not missing, (missing, self.output)
@@ -78,15 +79,15 @@ class Reader:
                 exec(self.insert_times(block.text), self.names)
                 self.output = self.capture.readouterr().out
             elif not block.language:
-                self.output = "".join(self.run(line) for line in block.text.replace("\\\n", "").splitlines())
+                code = 2 if following is not None and following.text.startswith("error:") else 0
+                self.output = "".join(self.run(line, code) for line in block.text.replace("\\\n", "").splitlines())
 
-    def run(self, line: str) -> str:
-        """Run a command line in this process, and return what it prints."""
+    def run(self, line: str, code: int = 0) -> str:
+        """Run a command line in this process, check its exit code, and return what it prints."""
         name, *arguments = shlex.split(self.insert_times(line).removeprefix("uv run "), comments=True)
         added = self.additions if name == "train" and arguments[0] not in self.QUIET else ()
         result = self.commands[name](*arguments, *added)
-        expected = 2 if "error:" in result.errors and arguments[0] == "--check" else 0
-        assert result.code == expected, (line, result)
+        assert result.code == code, (line, result)
         return (result.output + result.errors).replace(f"{self.folder}/", "")
 
     def insert_times(self, text: str) -> str:
