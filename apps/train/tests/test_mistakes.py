@@ -33,7 +33,7 @@ DEFAULTS = {
 
 DIGITS_HEAD = "# @package _global_\ndefaults: [DIGITS_VAE, _self_]\n"
 OWN_HEAD = "# @package _global_\ndefaults: [/data: Digits, /optimization: batch_ADAM, _self_]\n"
-OWN_KEYS = "run: {name: x}\nparams: {lr: 1.0e-3, batch_size: 64}\n"
+OWN_KEYS = "run: {name: x}\nparams: {lr: 1.0e-3, batch_size: 64}\ntrainer: {max_epochs: 1}\n"
 OWN_FILES = {
     "tabs.yaml": DIGITS_HEAD + "params:\n\tbeta: 0.1\n",
     "unquoted.yaml": DIGITS_HEAD + "model: {beta: ${params.beta}}\n",
@@ -401,6 +401,7 @@ OF_A_MACHINE = (
     "--list",
     "--compatible",
     "resume=",
+    "endless",  # its data set is not built
 )
 """Arguments that only that machine can check, or that are not part of a config."""
 
