@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from frame_train.composition.overrides import normalize_overrides
+from frame_train.composition.command_line.overrides import normalize_overrides
 from frame_train.errors import TrainingError
 from frame_train.runs.record import Record, read_record
 from results.table import Row

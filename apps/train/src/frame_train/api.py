@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
+from frame_train.composition.command_line.overrides import is_override
 from frame_train.composition.compose import (
     DELETION,
     compose_config,
@@ -16,7 +17,6 @@ from frame_train.composition.compose import (
 )
 from frame_train.composition.explanation import explained
 from frame_train.composition.origins import located
-from frame_train.composition.overrides import is_override
 from frame_train.console import print_notice
 from frame_train.distributed.environment import is_restarted, name_launch
 from frame_train.errors import raise_any

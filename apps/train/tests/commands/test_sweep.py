@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 from wandb.sdk.lib.config_util import save_config_file_from_dict
 
-from frame_train.composition.overrides import normalize_overrides
+from frame_train.composition.command_line.overrides import normalize_overrides
 from frame_train.composition.settings import workspace
 from runs import TWO_STEPS, compose_train
 from wandb_server import WandbServer

@@ -12,12 +12,12 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from frame_train.commands.grid import list_jobs
+from frame_train.composition.command_line.overrides import is_multirun, is_override, own_folders
 from frame_train.composition.compose import compose_what_can_be, prepare_config
 from frame_train.composition.explanation import explain, explained
 from frame_train.composition.objects import Composition, iterate_keys
 from frame_train.composition.options import read_options
 from frame_train.composition.origins import locate
-from frame_train.composition.overrides import is_multirun, is_override, own_folders
 from frame_train.composition.settings import config_directory, recorded_environment, workspace
 from frame_train.errors import CompositionError, collected, suggest
 from frame_train.experiment.check import Findings, check_config

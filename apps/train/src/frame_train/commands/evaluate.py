@@ -18,9 +18,14 @@ from frame_train.commands.listing import list_options
 from frame_train.commands.output import forgiving_output, print_versions
 from frame_train.commands.startup import defer_packages
 from frame_train.composition.command_line.flags import take_evaluation_flags
+from frame_train.composition.command_line.overrides import (
+    is_multirun,
+    is_override,
+    normalize_evaluation_overrides,
+    split_folders,
+)
 from frame_train.composition.compose import DELETION, compose_evaluation, prepare_hydra
 from frame_train.composition.explanation import explained
-from frame_train.composition.overrides import is_multirun, is_override, normalize_evaluation_overrides, split_folders
 from frame_train.composition.settings import HYDRA_DEFAULTS, config_directory
 from frame_train.console import print_notice
 from frame_train.errors import CompositionError

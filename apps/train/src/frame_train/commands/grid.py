@@ -18,9 +18,9 @@ from frame_train.api import check_statically, resume_run, train_config
 from frame_train.commands.exit_codes import get_exit_code, run_reported
 from frame_train.commands.startup import defer_packages
 from frame_train.comparison.grid import Job, JobStatus, read_job, write_job
+from frame_train.composition.command_line.overrides import is_override
 from frame_train.composition.compose import compose_config, initialized_hydra, list_task_overrides, prepare_hydra
 from frame_train.composition.explanation import explained
-from frame_train.composition.overrides import is_override
 from frame_train.console import print_notice
 from frame_train.errors import CompositionError, collected, raise_any
 from frame_train.runs.result import Result

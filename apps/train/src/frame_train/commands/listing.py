@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from omegaconf import OmegaConf
 
+from frame_train.composition.command_line.overrides import own_folders
 from frame_train.composition.compose import check_folders
 from frame_train.composition.options import find_groups, read_options
-from frame_train.composition.overrides import own_folders
 from frame_train.composition.settings import config_directory
 from frame_train.console import print_notice
 from frame_train.errors import CompositionError

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from frame_train.api import check_statically
 from frame_train.commands.exit_codes import get_exit_code
+from frame_train.composition.command_line.overrides import split_folders
 from frame_train.composition.compose import compose_config, prepare_config
 from frame_train.composition.explanation import explained
-from frame_train.composition.overrides import split_folders
 from frame_train.console import print_notice
 from frame_train.errors import CompositionError, collected, raise_any
 from frame_train.search.file import Search, read_search

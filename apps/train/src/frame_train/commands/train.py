@@ -12,7 +12,7 @@ from frame_train.commands.listing import list_options, print_help, print_schema
 from frame_train.commands.output import forgiving_output, print_versions
 from frame_train.commands.startup import defer_packages
 from frame_train.composition.command_line.flags import take_flags
-from frame_train.composition.overrides import is_multirun, own_folders, split_folders
+from frame_train.composition.command_line.overrides import is_multirun, own_folders, split_folders
 from frame_train.composition.settings import config_directory
 from frame_train.distributed.environment import is_under_torchrun, is_worker, releasing_workers, wait_for_directory
 from frame_train.errors import CompositionError, TrainingError

@@ -15,9 +15,9 @@ from frame_train.api import train_config
 from frame_train.commands.exit_codes import get_exit_code, run_reported
 from frame_train.commands.grid import GridCallback, check_jobs, list_jobs, train_job
 from frame_train.comparison.grid import group_by_setting, is_grid, read_command, read_jobs, write_command, write_results
+from frame_train.composition.command_line.overrides import is_multirun, is_override, split_folders, write_value
 from frame_train.composition.compose import NOT_HYDRAS_OWN, explain_failure, get_overrides, prepare_hydra
 from frame_train.composition.explanation import explained
-from frame_train.composition.overrides import is_multirun, is_override, split_folders, write_value
 from frame_train.composition.settings import HYDRA_DEFAULTS, config_directory
 from frame_train.console import print_error, print_notice
 from frame_train.errors import CompositionError

@@ -12,12 +12,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from frame_train.composition.command_line.words import check_words
-from frame_train.composition.config_source import get_address, register_config_source, replace_by_listed
-from frame_train.composition.exchange import drop_foreign_arguments
-from frame_train.composition.legacy import rename_old_words
-from frame_train.composition.options import read_options
-from frame_train.composition.overrides import (
+from frame_train.composition.command_line.overrides import (
     is_override,
     normalize_evaluation_overrides,
     normalize_overrides,
@@ -25,6 +20,11 @@ from frame_train.composition.overrides import (
     split_folders,
     write_value,
 )
+from frame_train.composition.command_line.words import check_words
+from frame_train.composition.config_source import get_address, register_config_source, replace_by_listed
+from frame_train.composition.exchange import drop_foreign_arguments
+from frame_train.composition.legacy import rename_old_words
+from frame_train.composition.options import read_options
 from frame_train.composition.settings import (
     HYDRA_DEFAULTS,
     config_directory,

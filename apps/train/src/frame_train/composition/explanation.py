@@ -8,10 +8,10 @@ from pathlib import Path
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
+from frame_train.composition.command_line.overrides import own_folders
 from frame_train.composition.compose import compose_what_can_be
 from frame_train.composition.objects import iterate_keys, suggest_key
 from frame_train.composition.options import find_groups, read_options
-from frame_train.composition.overrides import own_folders
 from frame_train.composition.settings import config_directory, recorded_environment
 from frame_train.composition.unreadable import explain_list
 from frame_train.errors import CompositionError, suggest

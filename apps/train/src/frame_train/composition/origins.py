@@ -10,8 +10,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from frame_train.composition.command_line.overrides import own_folders
 from frame_train.composition.compose import get_overrides, initialized_hydra
-from frame_train.composition.overrides import own_folders
 from frame_train.composition.settings import config_directory, workspace
 from frame_train.errors import CompositionError, raise_any
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from frame_train.composition.command_line.overrides import is_override, own_folders
 from frame_train.composition.objects import iterate_keys, suggest_key
 from frame_train.composition.options import find_groups, read_options
-from frame_train.composition.overrides import is_override, own_folders
 from frame_train.composition.settings import config_directory
 from frame_train.composition.unreadable import read_text
 from frame_train.errors import CompositionError

@@ -8,9 +8,9 @@ from typing import Any, cast
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from frame_train.composition.command_line.overrides import normalize_overrides
 from frame_train.composition.foreign.interpolations import escape
 from frame_train.composition.objects import iterate_keys
-from frame_train.composition.overrides import normalize_overrides
 from frame_train.console import print_notice
 from frame_train.errors import CompositionError, suggest
 from frame_train.runs.checkpoint_files import IntactCheckpoint, find_newest

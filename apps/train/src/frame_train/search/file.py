@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from frame_train.composition.overrides import is_override
+from frame_train.composition.command_line.overrides import is_override
 from frame_train.errors import CompositionError, suggest
 from frame_train.search.space import Parameter, parse_parameters
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from frame_train.composition.overrides import write_value
+from frame_train.composition.command_line.overrides import write_value
 from frame_train.errors import CompositionError, suggest
 
 if TYPE_CHECKING:

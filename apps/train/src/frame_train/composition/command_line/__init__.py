@@ -1,1 +1,1 @@
-"""Words and flags of a command line, and what was probably meant by a wrong one."""
+"""Words, flags and overrides of a command line, and what was probably meant by a wrong one."""

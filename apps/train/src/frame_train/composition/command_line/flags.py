@@ -4,10 +4,10 @@ import argparse
 import re
 from collections.abc import Sequence
 
+from frame_train.composition.command_line.overrides import is_override
 from frame_train.composition.compose import compose_what_can_be
 from frame_train.composition.objects import iterate_keys, suggest_key
 from frame_train.composition.options import find_groups
-from frame_train.composition.overrides import is_override
 from frame_train.composition.settings import IS_HYDRA_1_3, config_directory
 from frame_train.errors import CompositionError, suggest
 

@@ -4,7 +4,7 @@ import pytest
 from hydra._internal.utils import get_args_parser
 
 from frame_train.composition.command_line.flags import take_flags
-from frame_train.composition.overrides import normalize_overrides
+from frame_train.composition.command_line.overrides import normalize_overrides
 from frame_train.errors import CompositionError
 
 
