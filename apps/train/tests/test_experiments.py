@@ -23,6 +23,7 @@ LOGGED = {
     "FactorVAE": {"MIG/Validation", "Train/generator_total_correlation", "Train/discriminator_accuracy"},
     "FlowMatching": {"Wasserstein/Validation", "Train/loss"},
     "GAN": {"Images/Samples", "Train/generator_loss", "Train/discriminator_loss"},
+    "HierarchicalVAE": {"LogLikelihood/Validation", "ELBO/Validation", "Images/Samples"},
     "IWAE": {"LogLikelihood/Test", "ELBO/Validation", "Images/Samples", "Train/elbo"},
     "Joint": {"ELBO/Validation", "Accuracy/Validation", "Images/Reconstructions", "Train/vib_loss"},
     "M2": {"Accuracy/Validation", "ELBO/Validation", "Images/Samples", "Train/labelled"},
@@ -38,7 +39,7 @@ LOGGED = {
 }
 PROMISED = {
     "CorrelatedGaussians": "SMILE",
-    "DIGITS": "CEB CategoricalVAE Classifier DDPM FlowMatching M2 VAE VampPrior",
+    "DIGITS": "CEB CategoricalVAE Classifier DDPM FlowMatching HierarchicalVAE M2 VAE VampPrior",
     "FashionMNIST": "Classifier VAE VIB",
     "MNIST": "AE BarlowTwins CVAE Classifier GAN IWAE Joint MIB SimCLR VAE VIB VICReg VQVAE WGAN_GP",
     "Moons": "FlowMatching",

@@ -32,6 +32,7 @@ from frame_architectures import (
     digits,
     mnist,
 )
+from frame_architectures.mlp import LIKELIHOODS
 from frame_core import ConditionalDistribution, MarginalDistribution
 from frame_core.testing import check_conditional_distribution, check_marginal_distribution
 
@@ -114,6 +115,30 @@ def test_every_public_class_is_checked_against_a_contract() -> None:
 def test_conditional_distribution_satisfies_the_contract(conditional: type[ConditionalDistribution]) -> None:
     arguments, condition_shape, event_shape = CONDITIONALS[conditional]
     check_conditional_distribution(conditional(**arguments), torch.rand(4, *condition_shape), event_shape=event_shape)
+
+
+@pytest.mark.parametrize("decoder", [digits.Decoder, mnist.Decoder, mnist.ConvDecoder])
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+@pytest.mark.parametrize("scale", [None, 0.1])
+def test_a_decoder_has_any_likelihood(
+    decoder: type[ConditionalDistribution], likelihood: str, scale: float | None
+) -> None:
+    arguments, condition_shape, event_shape = CONDITIONALS[decoder]
+    if scale is not None and "Bernoulli" in likelihood:
+        with pytest.raises(ValueError, match=f"need a distribution with a scale, and {likelihood!r} has none"):
+            decoder(**arguments, likelihood=likelihood, scale=scale)
+        return
+    network = decoder(**arguments, likelihood=likelihood, scale=scale)
+    check_conditional_distribution(network, torch.rand(4, *condition_shape), event_shape=event_shape)
+    n_last = sum(parameter.numel() for parameter in list(network.parameters())[-2:])
+    of_bernoulli = sum(parameter.numel() for parameter in list(decoder(**arguments).parameters())[-2:])
+    assert n_last == of_bernoulli * (1 if scale is not None or "Bernoulli" in likelihood else 2)
+
+
+def test_an_unknown_likelihood_is_refused_with_the_choices() -> None:
+    for decoder, sizes in ((digits.Decoder, [8]), (mnist.ConvDecoder, [8])):
+        with pytest.raises(ValueError, match=r"`likelihood` must be one of .*'Bernoulli'.*, got 'Gauss'"):
+            decoder(3, sizes, likelihood="Gauss")
 
 
 @pytest.mark.parametrize("conditional", CONDITIONALS, ids=get_name)

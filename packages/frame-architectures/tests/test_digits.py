@@ -14,7 +14,7 @@ def test_images_have_the_shape_of_the_data_set() -> None:
 def test_signatures_match_the_configs() -> None:
     signatures = {
         digits.Encoder: ["z_dim", "layers", "posterior", "scale_offset", "min_scale"],
-        digits.Decoder: ["z_dim", "layers"],
+        digits.Decoder: ["z_dim", "layers", "likelihood", "scale", "min_scale"],
         digits.LabelPredictor: ["z_dim", "layers"],
         digits.LabelClassifier: ["layers"],
     }

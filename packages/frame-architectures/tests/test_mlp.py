@@ -105,7 +105,7 @@ def test_unknown_posterior_is_named_as_the_user_wrote_it() -> None:
         make_mlp_encoder(INPUT_SHAPE, 4, [5], "normal")
     with pytest.raises(ValueError, match="got 'Bernoulli'"):
         make_mlp_encoder(INPUT_SHAPE, 4, [5], "Bernoulli")
-    with pytest.raises(ValueError, match=r"`scale_offset` and `min_scale` need .* with a scale, and 'Delta' has none"):
+    with pytest.raises(ValueError, match=r"`min_scale` and `scale` need .* with a scale, and 'Delta' has none"):
         make_mlp_encoder(INPUT_SHAPE, 4, [5], "Delta", scale_offset=-5.0)
 
 

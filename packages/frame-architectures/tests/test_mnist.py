@@ -15,11 +15,11 @@ def test_images_have_the_shape_of_the_data_set() -> None:
 def test_signatures_match_the_configs() -> None:
     signatures = {
         mnist.Encoder: ["z_dim", "layers", "posterior", "scale_offset", "min_scale"],
-        mnist.Decoder: ["z_dim", "layers"],
+        mnist.Decoder: ["z_dim", "layers", "likelihood", "scale", "min_scale"],
         mnist.ConvEncoder: ["z_dim", "channels", "posterior", "scale_offset", "min_scale"],
         mnist.ConditionalEncoder: ["z_dim", "layers"],
         mnist.ConditionalDecoder: ["z_dim", "layers"],
-        mnist.ConvDecoder: ["z_dim", "channels"],
+        mnist.ConvDecoder: ["z_dim", "channels", "likelihood", "scale", "min_scale"],
         mnist.GridEncoder: ["code_dim", "channels"],
         mnist.GridDecoder: ["code_dim", "channels"],
         mnist.LabelPredictor: ["z_dim", "layers"],

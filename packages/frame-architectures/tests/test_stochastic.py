@@ -15,7 +15,16 @@ from frame_architectures import StochasticLinear
 from frame_core import Delta
 
 N_INPUTS = 4
-NAMES = ("Normal", "Laplace", "Delta", "Bernoulli", "ContinuousBernoulli", "Categorical")
+NAMES = (
+    "Normal",
+    "Laplace",
+    "DiscretizedLogistic",
+    "Delta",
+    "Bernoulli",
+    "ContinuousBernoulli",
+    "Categorical",
+    "OneHotCategorical",
+)
 
 
 @pytest.fixture
@@ -122,9 +131,9 @@ def test_scale_is_the_softplus_of_an_offset_number(name: str, scale_offset: floa
 
 
 @pytest.mark.parametrize("name", ["Delta", "Bernoulli", "ContinuousBernoulli", "Categorical"])
-@pytest.mark.parametrize("option", [{"scale_offset": -5.0}, {"min_scale": 0.1}])
+@pytest.mark.parametrize("option", [{"scale_offset": -5.0}, {"min_scale": 0.1}, {"scale": 0.1}])
 def test_options_of_the_scale_are_refused_for_a_distribution_without_one(name: str, option: dict[str, float]) -> None:
-    message = f"^`scale_offset` and `min_scale` need a distribution with a scale, and {name!r} has none"
+    message = f"^`scale_offset`, `min_scale` and `scale` need a distribution with a scale, and {name!r} has none"
     with pytest.raises(ValueError, match=message):
         StochasticLinear(N_INPUTS, 2, name, **option)
 
@@ -140,6 +149,20 @@ def test_repr_shows_the_arguments() -> None:
     assert "out_shape=(2,), distribution='Normal', scale_offset=-5.0" in repr(StochasticLinear(4, 2, "Normal", -5.0))
     assert "_scale" not in repr(StochasticLinear(4, 2, "Normal"))
     assert "distribution='Normal', min_scale=0.1" in repr(StochasticLinear(4, 2, "Normal", min_scale=0.1))
+
+
+@pytest.mark.parametrize("name", ["Normal", "Laplace"])
+def test_a_fixed_scale_is_not_computed(name: str) -> None:
+    layer, x = StochasticLinear(N_INPUTS, 2, name, scale=0.3), make_inputs(5)
+    distribution = layer(x)
+    torch.testing.assert_close(distribution.mean, layer.linear(x))
+    expected = 0.3 * (1.0 if name == "Normal" else sqrt(2.0))
+    torch.testing.assert_close(distribution.stddev, torch.full((5, 2), expected))
+
+
+def test_a_fixed_scale_has_no_other_options() -> None:
+    with pytest.raises(ValueError, match="`scale_offset` and `min_scale` need a scale that is computed"):
+        StochasticLinear(N_INPUTS, 2, "Normal", scale=0.3, min_scale=0.1)
 
 
 @pytest.mark.parametrize("name", ["Normal", "Laplace"])

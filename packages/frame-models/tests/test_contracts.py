@@ -29,6 +29,7 @@ from frame_models import (
     FlowMatching,
     GenerativeAdversarialNetwork,
     GuidedFlowMatching,
+    HierarchicalVariationalAutoencoder,
     ImportanceWeightedAutoencoder,
     InfoNCE,
     MultiViewInformationBottleneck,
@@ -210,6 +211,9 @@ MODELS: dict[str, Model] = {
         Gaussian((2,), X_SHAPE), Score(N_INPUTS), StandardNormal()
     ),
     "GuidedFlowMatching": GuidedFlowMatching(Field(), Noise(), n_labels=5, label_dropout=0.5, guidance=2.0),
+    "HierarchicalVariationalAutoencoder": HierarchicalVariationalAutoencoder(
+        Gaussian(X_SHAPE, (3,)), Gaussian((3,), X_SHAPE), Gaussian((3,), (2,)), Gaussian((2,), (3,)), TrainablePrior(2)
+    ),
     "ImportanceWeightedAutoencoder": ImportanceWeightedAutoencoder(
         Gaussian(X_SHAPE, (2,)), Gaussian((2,), X_SHAPE), TrainablePrior(2), n_samples=3, gradient="DReG"
     ),

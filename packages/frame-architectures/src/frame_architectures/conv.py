@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from frame_architectures.layers import AnyBatch, Flatten
-from frame_architectures.mlp import make_posterior
-from frame_architectures.stochastic import MIN_SCALE, make_distribution
-from frame_core import ConditionalDistribution, Delta, check_count, check_sizes
+from frame_architectures.mlp import LIKELIHOODS, make_posterior
+from frame_architectures.stochastic import MIN_SCALE, check_scale, count_parameters, make_distribution
+from frame_core import ConditionalDistribution, Delta, check_choice, check_count, check_sizes
 
 KERNEL_SIZE, STRIDE, PADDING = 4, 2, 1
 """Convolutions of this form halve an image, rounding down. Every pixel contributes to equally many outputs."""
@@ -46,23 +46,37 @@ def make_conv_encoder(
     return nn.Sequential(*convolutions, Flatten(small_shape), last)
 
 
-def make_conv_decoder(z_dim: int, channels: Sequence[int], output_shape: Sequence[int]) -> ConditionalDistribution:
-    """Make a network from (\\*batch, z_dim) to a Bernoulli distribution over images of ``output_shape``.
+def make_conv_decoder(
+    z_dim: int,
+    channels: Sequence[int],
+    output_shape: Sequence[int],
+    likelihood: str = "Bernoulli",
+    scale: float | None = None,
+    min_scale: float = MIN_SCALE,
+) -> ConditionalDistribution:
+    """Make a network from (\\*batch, z_dim) to a likelihood of images of ``output_shape``.
 
     Args:
         z_dim: Number of dimensions of the representation.
         channels: Number of channels before each transposed convolution: those of the encoder, reversed. Each
             transposed convolution doubles the image.
         output_shape: Shape of one image: channels, height and width.
+        likelihood: ``Bernoulli``, ``ContinuousBernoulli``, ``Normal``, ``Laplace`` or ``DiscretizedLogistic``.
+        scale: Fixed scale of a likelihood that has one; None for one of each pixel that the network computes.
+        min_scale: Smallest scale that the network computes.
 
     Raises:
-        TypeError: A size is not an integer.
-        ValueError: A size is not positive, or the image is too small for the number of convolutions.
+        TypeError: A size is not an integer, or a scale is not a number.
+        ValueError: A size or a scale is not positive, the image is too small for the number of convolutions, or
+            ``likelihood`` is unknown, or has no scale to set.
     """
     n_channels = check_sizes("channels", channels)
-    small_shape = (n_channels[0] if n_channels else output_shape[0], *_halve(output_shape[1:], len(n_channels))[-1])
+    check_scale(check_choice("likelihood", likelihood, LIKELIHOODS), 0.0, min_scale, scale)
+    stacked_shape = (count_parameters(likelihood, scale) * output_shape[0], *output_shape[1:])
+    small_shape = (n_channels[0] if n_channels else stacked_shape[0], *_halve(output_shape[1:], len(n_channels))[-1])
     first = nn.Sequential(nn.Linear(check_count("z_dim", z_dim), prod(small_shape)), nn.Unflatten(-1, small_shape))
-    return _BernoulliImages(nn.Sequential(first, _make_transposed_convolutions(n_channels, output_shape)), 1)
+    network = nn.Sequential(first, _make_transposed_convolutions(n_channels, stacked_shape))
+    return _Images(network, 1, likelihood, scale, min_scale)
 
 
 def make_grid_encoder(input_shape: Sequence[int], code_dim: int, channels: Sequence[int]) -> ConditionalDistribution:
@@ -101,19 +115,33 @@ def make_grid_decoder(code_dim: int, channels: Sequence[int], output_shape: Sequ
     layers = nn.Sequential(
         _ChannelsFirst(), AnyBatch(first, 3), _make_transposed_convolutions(n_channels, output_shape)
     )
-    return _BernoulliImages(layers, 3)
+    return _Images(layers, 3)
 
 
-class _BernoulliImages(ConditionalDistribution):
-    """Bernoulli distribution of event shape (channels, height, width) whose logits a network computes."""
+class _Images(ConditionalDistribution):
+    """Distribution of event shape (channels, height, width), of whose parameters a network computes the channels."""
 
-    def __init__(self, network: nn.Module, n_condition_dims: int) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        n_condition_dims: int,
+        likelihood: str = "Bernoulli",
+        scale: float | None = None,
+        min_scale: float = MIN_SCALE,
+    ) -> None:
         super().__init__()
         self.network = network
         self._n_condition_dims = n_condition_dims
+        self._likelihood = likelihood
+        self._scale = scale
+        self._min_scale = min_scale
 
     def forward(self, z: Tensor) -> Distribution:
-        return make_distribution("Bernoulli", [self.network(z)], n_batch_dims=z.ndim - self._n_condition_dims)
+        parameters = self.network(z).chunk(count_parameters(self._likelihood, self._scale), dim=-3)
+        n_batch_dims = z.ndim - self._n_condition_dims
+        return make_distribution(
+            self._likelihood, parameters, n_batch_dims, min_scale=self._min_scale, scale=self._scale
+        )
 
 
 class _VectorGrids(ConditionalDistribution):

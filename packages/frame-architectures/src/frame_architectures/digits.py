@@ -61,20 +61,30 @@ class Encoder(ConditionalDistribution):
 
 
 class Decoder(ConditionalDistribution):
-    """Fully connected network from (\\*batch, z_dim) to a Bernoulli distribution over images (1, 8, 8).
+    """Fully connected network from (\\*batch, z_dim) to a likelihood of images (1, 8, 8).
 
     Args:
         z_dim: Number of dimensions of the representation.
         layers: Number of units in each hidden layer, such as [64, 128].
+        likelihood: ``Bernoulli``, ``ContinuousBernoulli``, ``Normal``, ``Laplace`` or ``DiscretizedLogistic``.
+        scale: Fixed scale of a likelihood that has one; None for one of each pixel that the network computes.
+        min_scale: Smallest scale that the network computes.
 
     Raises:
         TypeError: A size is not an integer.
-        ValueError: A size is not positive.
+        ValueError: A size is not positive, ``likelihood`` is unknown, or has no scale to set.
     """
 
-    def __init__(self, z_dim: int, layers: Sequence[int]) -> None:
+    def __init__(
+        self,
+        z_dim: int,
+        layers: Sequence[int],
+        likelihood: str = "Bernoulli",
+        scale: float | None = None,
+        min_scale: float = MIN_SCALE,
+    ) -> None:
         super().__init__()
-        self.network = make_mlp_decoder(z_dim, layers, INPUT_SHAPE)
+        self.network = make_mlp_decoder(z_dim, layers, INPUT_SHAPE, likelihood, scale, min_scale)
 
     def forward(self, z: Tensor) -> Distribution:
         return self.network(z)

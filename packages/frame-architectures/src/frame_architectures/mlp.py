@@ -14,6 +14,9 @@ from frame_core import check_choice, check_count, check_sizes
 POSTERIORS = ("Normal", "Laplace", "Delta")
 """Distributions of a representation: those of `StochasticLinear` whose support is the real numbers."""
 
+LIKELIHOODS = ("Bernoulli", "ContinuousBernoulli", "Normal", "Laplace", "DiscretizedLogistic")
+"""Distributions of an example: those of `StochasticLinear` for numbers in [0, 1], or for all real numbers."""
+
 _make_leaky_relu = partial(nn.LeakyReLU, 0.2)
 """Activation of adversarial networks. Its gradient is nowhere zero (Radford et al., 2016)."""
 
@@ -61,20 +64,32 @@ def make_posterior(
     return StochasticLinear(n_features, check_count("z_dim", z_dim), posterior, scale_offset, min_scale)
 
 
-def make_mlp_decoder(z_dim: int, layers: Sequence[int], output_shape: Sequence[int]) -> nn.Sequential:
-    """Make a network from (\\*batch, z_dim) to a Bernoulli distribution of event shape ``output_shape``.
+def make_mlp_decoder(
+    z_dim: int,
+    layers: Sequence[int],
+    output_shape: Sequence[int],
+    likelihood: str = "Bernoulli",
+    scale: float | None = None,
+    min_scale: float = MIN_SCALE,
+) -> nn.Sequential:
+    """Make a network from (\\*batch, z_dim) to a likelihood of event shape ``output_shape``.
 
     Args:
         z_dim: Number of dimensions of the representation.
         layers: Number of units in each hidden layer, from the representation to the example.
         output_shape: Shape of one example.
+        likelihood: ``Bernoulli``, ``ContinuousBernoulli``, ``Normal``, ``Laplace`` or ``DiscretizedLogistic``.
+        scale: Fixed scale of a likelihood that has one; None for one of each pixel that the network computes.
+        min_scale: Smallest scale that the network computes.
 
     Raises:
         TypeError: A size is not an integer.
-        ValueError: A size is not positive.
+        ValueError: A size is not positive, ``likelihood`` is unknown, or has no scale to set.
     """
     sizes = [check_count("z_dim", z_dim), *check_sizes("layers", layers)]
-    return nn.Sequential(make_stack(sizes), StochasticLinear(sizes[-1], output_shape, "Bernoulli"))
+    check_choice("likelihood", likelihood, LIKELIHOODS)
+    last = StochasticLinear(sizes[-1], output_shape, likelihood, min_scale=min_scale, scale=scale)
+    return nn.Sequential(make_stack(sizes), last)
 
 
 def make_mlp_categorical_encoder(

@@ -74,20 +74,30 @@ class Encoder(ConditionalDistribution):
 
 
 class Decoder(ConditionalDistribution):
-    """Fully connected network from (\\*batch, z_dim) to a Bernoulli distribution over images (1, 28, 28).
+    """Fully connected network from (\\*batch, z_dim) to a likelihood of images (1, 28, 28).
 
     Args:
         z_dim: Number of dimensions of the representation.
         layers: Number of units in each hidden layer, such as [128, 1024].
+        likelihood: ``Bernoulli``, ``ContinuousBernoulli``, ``Normal``, ``Laplace`` or ``DiscretizedLogistic``.
+        scale: Fixed scale of a likelihood that has one; None for one of each pixel that the network computes.
+        min_scale: Smallest scale that the network computes.
 
     Raises:
         TypeError: A size is not an integer.
-        ValueError: A size is not positive.
+        ValueError: A size is not positive, ``likelihood`` is unknown, or has no scale to set.
     """
 
-    def __init__(self, z_dim: int, layers: Sequence[int]) -> None:
+    def __init__(
+        self,
+        z_dim: int,
+        layers: Sequence[int],
+        likelihood: str = "Bernoulli",
+        scale: float | None = None,
+        min_scale: float = MIN_SCALE,
+    ) -> None:
         super().__init__()
-        self.network = make_mlp_decoder(z_dim, layers, INPUT_SHAPE)
+        self.network = make_mlp_decoder(z_dim, layers, INPUT_SHAPE, likelihood, scale, min_scale)
 
     def forward(self, z: Tensor) -> Distribution:
         return self.network(z)
@@ -167,21 +177,32 @@ class ConvEncoder(ConditionalDistribution):
 
 
 class ConvDecoder(ConditionalDistribution):
-    """Convolutional network from (\\*batch, z_dim) to a Bernoulli distribution over images (1, 28, 28).
+    """Convolutional network from (\\*batch, z_dim) to a likelihood of images (1, 28, 28).
 
     Args:
         z_dim: Number of dimensions of the representation.
         channels: Number of channels before each transposed convolution, such as [64, 32]. Each transposed
             convolution doubles the image; at most four are possible.
+        likelihood: ``Bernoulli``, ``ContinuousBernoulli``, ``Normal``, ``Laplace`` or ``DiscretizedLogistic``.
+        scale: Fixed scale of a likelihood that has one; None for one of each pixel that the network computes.
+        min_scale: Smallest scale that the network computes.
 
     Raises:
         TypeError: A size is not an integer.
-        ValueError: A size is not positive, or ``channels`` has more than four entries.
+        ValueError: A size is not positive, ``channels`` has more than four entries, or ``likelihood`` is unknown, or
+            has no scale to set.
     """
 
-    def __init__(self, z_dim: int, channels: Sequence[int]) -> None:
+    def __init__(
+        self,
+        z_dim: int,
+        channels: Sequence[int],
+        likelihood: str = "Bernoulli",
+        scale: float | None = None,
+        min_scale: float = MIN_SCALE,
+    ) -> None:
         super().__init__()
-        self.network = make_conv_decoder(z_dim, channels, INPUT_SHAPE)
+        self.network = make_conv_decoder(z_dim, channels, INPUT_SHAPE, likelihood, scale, min_scale)
 
     def forward(self, z: Tensor) -> Distribution:
         return self.network(z)

@@ -14,6 +14,7 @@ from frame_models.factor_vae import FactorVAE
 from frame_models.flow_matching import FlowMatching
 from frame_models.gan import GenerativeAdversarialNetwork
 from frame_models.guided_flow_matching import GuidedFlowMatching
+from frame_models.hierarchical_vae import HierarchicalVariationalAutoencoder
 from frame_models.iwae import ImportanceWeightedAutoencoder
 from frame_models.mib import MultiViewInformationBottleneck
 from frame_models.mutual_information import MINE, NWJ, SMILE, InfoNCE
@@ -42,6 +43,7 @@ __all__ = [
     "FlowMatching",
     "GenerativeAdversarialNetwork",
     "GuidedFlowMatching",
+    "HierarchicalVariationalAutoencoder",
     "ImportanceWeightedAutoencoder",
     "InfoNCE",
     "MultiViewInformationBottleneck",
