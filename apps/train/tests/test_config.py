@@ -94,8 +94,8 @@ def test_the_joint_loss_counts_the_divergence_of_the_shared_encoder_once() -> No
 
 @pytest.mark.parametrize("path", sorted(config_directory().rglob("*.yaml")), ids=lambda path: path.stem)
 def test_every_config_file_begins_with_a_description(path: Path) -> None:
-    lines = path.read_text().splitlines()
-    description = lines[1] if lines[0] == "# @package _global_" else lines[0]
+    directives = ("# @package", "# yaml-language-server")
+    description = next(line for line in path.read_text().splitlines() if not line.startswith(directives))
     assert description.startswith("# ")
     if path.parent.name == "experiment":
         assert f"uv run train +experiment={path.stem}" in description
