@@ -25,7 +25,7 @@ RUN = (
     "callbacks.last_checkpoint.save_every=7 iterations",
     "callbacks.training_log.log_every=5 iterations",
     "evaluation.elbo_validation.evaluate_every=9 iterations",
-    "trainer.max_epochs=5",
+    "trainer.max_epochs=3",
 )
 JOB = {  # set by `srun`
     "SLURM_JOB_ID": "4242",

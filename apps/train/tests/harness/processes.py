@@ -1,5 +1,6 @@
 """Commands in processes of their own, forked from a server that has already imported their libraries."""
 
+import gc
 import json
 import os
 import signal
@@ -135,6 +136,7 @@ def _serve() -> None:
     for name in _IMPORTED:
         import_module(name)
     take_shortcuts()
+    gc.freeze()  # else each forked process would collect all of this at its end, which takes a second
     for line in sys.stdin:
         request = json.loads(line)
         if "wait" in request:
