@@ -52,3 +52,6 @@ class Truth(Model):
 
     def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
         return {"mutual_information": torch.tensor(self._data_set.mutual_information)}
+
+    def compute_log_weights(self, data: Mapping[str, Tensor], n_samples: int) -> Tensor:
+        return self._data_set.compute_log_prob(get_tensor(data, "x")).expand(n_samples, -1)

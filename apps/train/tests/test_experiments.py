@@ -27,7 +27,9 @@ LOGGED = {
     "IWAE": {"LogLikelihood/Test", "ELBO/Validation", "Images/Samples", "Train/elbo"},
     "Joint": {"ELBO/Validation", "Accuracy/Validation", "Images/Reconstructions", "Train/vib_loss"},
     "M2": {"Accuracy/Validation", "ELBO/Validation", "Images/Samples", "Train/labelled"},
+    "MAF": {"LogLikelihood/Validation", "Loss/Validation/bits_per_dimension", "Images/Samples"},
     "MIB": {"LinearProbe/Validation", "Plots/LatentSpace", "Train/mutual_information"},
+    "NSF": {"LogLikelihood/Validation", "Plots/Points"},
     "SMILE": {"Loss/Validation/mutual_information", "Train/mutual_information"},
     "SimCLR": {"LinearProbe/Validation", "Plots/LatentSpace", "Train/loss"},
     "VAE": {"ELBO/Validation", "ELBO/Train", "Images/Samples", "Images/Reconstructions"},
@@ -39,10 +41,10 @@ LOGGED = {
 }
 PROMISED = {
     "CorrelatedGaussians": "SMILE",
-    "DIGITS": "CEB CategoricalVAE Classifier DDPM FlowMatching HierarchicalVAE M2 VAE VampPrior",
+    "DIGITS": "CEB CategoricalVAE Classifier DDPM FlowMatching HierarchicalVAE M2 MAF VAE VampPrior",
     "FashionMNIST": "Classifier VAE VIB",
     "MNIST": "AE BarlowTwins CVAE Classifier GAN IWAE Joint MIB SimCLR VAE VIB VICReg VQVAE WGAN_GP",
-    "Moons": "FlowMatching",
+    "Moons": "FlowMatching NSF",
     "Shapes": "BetaTCVAE FactorVAE VAE",
 }
 BLOCKS = """

@@ -19,6 +19,7 @@ from frame_architectures import (
     Flatten,
     Flow,
     LatentDiscriminator,
+    LogitDensity,
     MixtureOfGaussians,
     PairCritic,
     PixelCNN,
@@ -76,6 +77,7 @@ MARGINALS: dict[type[MarginalDistribution], tuple[dict[str, Any], tuple[int, ...
         (3,),
     ),
     Flow: ({"z_dim": 3, "n_transforms": 2, "layers": [8]}, (3,)),
+    LogitDensity: ({"density": MixtureOfGaussians(6, 2), "x_shape": (2, 3)}, (2, 3)),
 }
 LAYERS: set[type[nn.Module]] = {AnyBatch, Codebook, Flatten, Rescale, VectorField}
 SCORES: dict[type[nn.Module], tuple[dict[str, Any], list[tuple[int, ...]]]] = {

@@ -23,9 +23,10 @@ assert pid == 0 or os.waitpid(pid, 0)[1] == 0
 """
 
 
-def test_density_integrates_to_one() -> None:
+@pytest.mark.parametrize("kind", ["NSF", "MAF"])
+def test_density_integrates_to_one(kind: str) -> None:
     torch.manual_seed(0)
-    flow = Flow(2, n_transforms=2, layers=[16])
+    flow = Flow(2, n_transforms=2, layers=[16], kind=kind)
     z = torch.linspace(-8, 8, 401)
     grid = torch.stack(torch.meshgrid(z, z, indexing="ij"), -1)
     with torch.no_grad():
@@ -34,8 +35,9 @@ def test_density_integrates_to_one() -> None:
     torch.testing.assert_close(integral, torch.tensor(1.0), rtol=1e-3, atol=1e-3)  # a grid of 0.04 under a spline
 
 
-def test_log_density_follows_the_change_of_variables() -> None:
-    flow = Flow(3, n_transforms=2, layers=[16]).double()
+@pytest.mark.parametrize("kind", ["NSF", "MAF"])
+def test_log_density_follows_the_change_of_variables(kind: str) -> None:
+    flow = Flow(3, n_transforms=2, layers=[16], kind=kind).double()
     z = torch.randn(4, 3, dtype=torch.double)
     transform = flow().transform  # pyright: ignore[reportAttributeAccessIssue]
     for point, log_prob in zip(z, flow().log_prob(z)):
@@ -64,6 +66,7 @@ def test_a_flow_learns_a_distribution() -> None:
         ({"z_dim": 0}, ValueError, "z_dim"),
         ({"z_dim": "3"}, TypeError, "z_dim"),
         ({"z_dim": 3, "n_transforms": 0}, ValueError, "n_transforms"),
+        ({"z_dim": 3, "kind": "maf"}, ValueError, "kind` must be one of 'NSF', 'MAF', got 'maf'. Did you mean `MAF"),
         ({"z_dim": 3, "layers": 5}, TypeError, "layers"),
         ({"z_dim": 3, "layers": [5, 0]}, ValueError, "layers"),
     ],

@@ -25,6 +25,7 @@ from frame_models import (
     ConditionalEntropyBottleneck,
     ConditionalVariationalAutoencoder,
     DenoisingDiffusion,
+    DensityEstimator,
     FactorVAE,
     FlowMatching,
     GenerativeAdversarialNetwork,
@@ -158,6 +159,15 @@ class Noise(nn.Module):
         return Independent(Normal(torch.zeros(X_SHAPE), 1.0), 3)
 
 
+class TrainableNoise(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.mean = nn.Parameter(torch.zeros(X_SHAPE))
+
+    def forward(self) -> Distribution:
+        return Independent(Normal(self.mean, 1.0), 3)
+
+
 class Rounding(nn.Module):
     """A codebook of the numbers 0 to 9."""
 
@@ -204,6 +214,7 @@ MODELS: dict[str, Model] = {
     "ConditionalVariationalAutoencoder": ConditionalVariationalAutoencoder(
         GaussianGivenLabel(X_SHAPE, (2,)), GaussianGivenLabel((2,), X_SHAPE), TrainablePrior(2), beta=0.5
     ),
+    "DensityEstimator": DensityEstimator(TrainableNoise()),
     "FactorVAE": FactorVAE(Gaussian(X_SHAPE, (2,)), Gaussian((2,), X_SHAPE), TrainablePrior(2), Score(2), gamma=4.0),
     "DenoisingDiffusion": DenoisingDiffusion(FieldWithoutLabels(), Noise(), n_steps=10, last_beta=0.5),
     "FlowMatching": FlowMatching(FieldWithoutLabels(), Noise()),

@@ -65,6 +65,24 @@ def test_the_mutual_information_is_that_of_the_covariances(correlation: float) -
     torch.testing.assert_close(torch.cov(joint).diag(), torch.ones(10), rtol=0, atol=0.05)
 
 
+@pytest.mark.parametrize("make", [EightGaussians, Moons])
+def test_the_log_density_integrates_to_one_and_has_the_moments_of_the_points(
+    make: type[EightGaussians] | type[Moons],
+) -> None:
+    z = torch.linspace(-8, 9, 341, dtype=torch.float64)
+    grid = torch.cartesian_prod(z, z)
+    mass = make.compute_log_prob(grid).exp() * 0.05**2
+    assert mass.sum().item() == pytest.approx(1.0, abs=1e-6)
+    x = read(make(N_DATA))["x"].double()
+    mean = (mass.unsqueeze(1) * grid).sum(0)
+    covariance = ((grid - mean) * mass.unsqueeze(1)).T @ (grid - mean)
+    assert ((x.mean(0) - mean).abs() < 4 * (covariance.diag() / N_DATA).sqrt()).all()
+    torch.testing.assert_close(x.T.cov(), covariance, rtol=0.1, atol=0.3)  # four standard errors are less
+    surprise = -make.compute_log_prob(x)
+    entropy = -(mass * make.compute_log_prob(grid)).sum()
+    assert (surprise.mean() - entropy).abs() < 4 * surprise.std() / math.sqrt(N_DATA)
+
+
 @pytest.mark.parametrize("make", [EightGaussians, Moons, Checkerboard])
 def test_points_depend_on_the_seed_alone(make: type[EightGaussians]) -> None:
     first = read(make(10, seed=3))["x"]

@@ -10,6 +10,7 @@ from frame_architectures import digits, mnist
 from frame_architectures.codebook import Codebook
 from frame_architectures.critics import BilinearCritic, LatentDiscriminator, PairCritic, SeparableCritic
 from frame_architectures.layers import AnyBatch, Flatten, Rescale, make_stack
+from frame_architectures.logit import LogitDensity
 from frame_architectures.pixel_cnn import PixelCNN
 from frame_architectures.priors import (
     DiagonalNormal,
@@ -32,6 +33,7 @@ __all__ = [
     "Flatten",
     "Flow",
     "LatentDiscriminator",
+    "LogitDensity",
     "MixtureOfGaussians",
     "PairCritic",
     "PixelCNN",

@@ -1,11 +1,11 @@
-"""Normalizing flow as a prior. It requires zuko."""
+"""Normalizing flow as a prior, or as a density of data. It requires zuko."""
 
 from collections.abc import Sequence
 
 from torch.distributions import Distribution
 
 from frame_architectures.priors import DiagonalNormal
-from frame_core import MarginalDistribution, check_count, check_sizes
+from frame_core import MarginalDistribution, check_choice, check_count, check_sizes
 
 _validate_args = Distribution._validate_args  # pyright: ignore[reportPrivateUsage]
 try:
@@ -19,27 +19,34 @@ finally:
 
 
 class Flow(MarginalDistribution):
-    """Neural spline flow over events of shape (z_dim,), trained with the rest of the model.
+    """Autoregressive flow over events of shape (z_dim,), trained with the rest of the model.
 
-    Per transform, a density takes one pass and a sample takes ``z_dim`` passes. The distribution has no mean.
+    Per transform, a density takes one pass and a sample takes ``z_dim`` passes. The distribution has no mean. Neural
+    splines are linear outside of [-5, 5].
 
     Args:
         z_dim: Number of dimensions.
         n_transforms: Number of autoregressive transforms.
         layers: Number of units in each hidden layer of a transform.
+        kind: ``NSF``, a neural spline flow, or ``MAF``, a masked autoregressive flow, whose transforms are affine.
 
     Raises:
         TypeError: A size is not an integer.
-        ValueError: A size is not positive.
+        ValueError: A size is not positive, or ``kind`` is unknown.
 
     References:
         Neural Spline Flows (Durkan et al., 2019), https://arxiv.org/abs/1906.04032
+
+        Masked Autoregressive Flow for Density Estimation (Papamakarios et al., 2017), https://arxiv.org/abs/1705.07057
     """
 
-    def __init__(self, z_dim: int, n_transforms: int = 3, layers: Sequence[int] = (128, 128)) -> None:
+    def __init__(
+        self, z_dim: int, n_transforms: int = 3, layers: Sequence[int] = (128, 128), kind: str = "NSF"
+    ) -> None:
         super().__init__()
         self.base = DiagonalNormal(z_dim)
-        self.transform = zuko.flows.NSF(
+        flows = {"NSF": zuko.flows.NSF, "MAF": zuko.flows.MAF}
+        self.transform = flows[check_choice("kind", kind, flows)](
             features=z_dim,
             transforms=check_count("n_transforms", n_transforms),
             hidden_features=check_sizes("layers", layers),

@@ -10,6 +10,7 @@ from frame_models.classifier import Classifier
 from frame_models.code_prior import CodePrior
 from frame_models.cvae import ConditionalVariationalAutoencoder
 from frame_models.ddpm import DenoisingDiffusion
+from frame_models.density import DensityEstimator
 from frame_models.factor_vae import FactorVAE
 from frame_models.flow_matching import FlowMatching
 from frame_models.gan import GenerativeAdversarialNetwork
@@ -39,6 +40,7 @@ __all__ = [
     "ConditionalEntropyBottleneck",
     "ConditionalVariationalAutoencoder",
     "DenoisingDiffusion",
+    "DensityEstimator",
     "FactorVAE",
     "FlowMatching",
     "GenerativeAdversarialNetwork",
