@@ -10,12 +10,15 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import Files
 from mkdocs.structure.pages import Page
 
-_MARK = re.compile(r"<!-- output of `(.+)` -->")
+_PAGE = "reference/commands.md"
+_COMMAND = re.compile(r"^```\n(.+ --help)\n```$", re.MULTILINE)
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Replace each mark, such as ``<!-- output of `train --help` -->``, by the output of its command."""
-    return _MARK.sub(lambda match: f"```\n{run(match[1])}\n```", markdown)
+    """Add the output of each command of the page below it."""
+    if page.file.src_uri != _PAGE:
+        return markdown
+    return _COMMAND.sub(lambda match: f"{match[0]}\n\n```\n{run(match[1])}\n```", markdown)
 
 
 def run(command: str) -> str:
