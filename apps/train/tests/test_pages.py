@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from frame_train import load_run
-from frame_train.composition.settings import config_directory
+from frame_train.composition.settings import config_directory, workspace
 from pages import DOCS, Reader, read_blocks, write_files
 from runs import read_entries
 
 Command = Callable[..., Any]
+
+APP = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -121,11 +123,17 @@ def test_the_prior_of_the_page_about_vq_vaes_is_without_a_mistake(reader: Reader
     reader.run(f"train --check --config-dir=my_config +experiment=code_prior {data} model.autoencoder.run={run}")
 
 
-def list_experiments() -> list[str]:
-    """List the commands of the pages that train a shipped experiment."""
-    pages = [
-        path for path in sorted(DOCS.rglob("*.md")) if path.name != "results.md"
-    ]  # tests/test_results.py has its rows
+def test_the_examples_of_the_readme_run(reader: Reader) -> None:
+    for block in read_blocks(APP / "README.md"):
+        if block.language == "python":
+            exec(block.text, {})
+    assert len(list(reader.folder.glob("my_runs/DIGITS/VAE/*/run.json"))) == 1
+
+
+def list_trainings() -> list[str]:
+    """List the commands of the pages and READMEs that train a shipped experiment."""
+    pages = [workspace() / "README.md", APP / "README.md", *sorted(DOCS.rglob("*.md"))]
+    pages.remove(DOCS / "results.md")  # tests/test_results.py has its rows
     blocks = (block.text.replace("\\\n", "") for page in pages for block in read_blocks(page) if not block.language)
     lines = (line.partition(" #")[0].strip() for text in blocks for line in text.splitlines())
     commands = {line.removeprefix("uv run ") for line in lines if re.match(r"(uv run )?train \+experiment=", line)}
@@ -134,9 +142,9 @@ def list_experiments() -> list[str]:
 
 def test_every_command_that_trains_a_shipped_experiment_composes(reader: Reader) -> None:
     shipped = {path.stem for path in (config_directory() / "experiment").glob("*.yaml")}
-    commands = list_experiments()
+    commands = list_trainings()
     assert {name for line in commands for name in re.findall(r"\+experiment=(\w+)", line)} <= shipped
     changed = [line for line in commands if line.count("=") > 1 and "resume=" not in line]
-    assert len(changed) > 10
+    assert len(changed) > 20
     for line in changed:
         reader.run(line.replace("train ", "train --cfg job ", 1))
