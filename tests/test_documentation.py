@@ -9,6 +9,7 @@ from documentation.help import run
 from documentation.links import ROOT, find_page, rewrite_links, show_source
 from documentation.llms import find_sentence
 from documentation.methods import read_method, read_results
+from documentation.references import link_names
 
 
 @pytest.mark.parametrize(
@@ -115,3 +116,10 @@ def test_the_reference_of_a_command_is_its_output() -> None:
 )
 def test_the_sentence_of_a_page_is_the_first_of_its_first_paragraph(content: str, sentence: str) -> None:
     assert find_sentence(content) == sentence
+
+
+def test_a_name_in_the_text_becomes_an_optional_reference() -> None:
+    name = "`frame_train.data.Fold(data_set, k)`"
+    assert link_names(name) == f'<autoref optional identifier="frame_train.data.Fold">{name}</autoref>'
+    for text in ("# `frame_core.Model`", "[`frame_core.Model`](model.md)", "`frame_core`", "`torch.nn.Module`"):
+        assert link_names(text) == text
