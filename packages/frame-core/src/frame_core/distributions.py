@@ -149,7 +149,7 @@ def get_elementwise(distribution: Distribution, part: str) -> Distribution:
         return distribution.base_dist
     raise TypeError(
         f"`{part}` must return a distribution with independent dimensions (`torch.distributions.Independent` of "
-        f"numbers), got {distribution!r}."
+        f"numbers), got a `{type(distribution).__name__}`."
     )
 
 
