@@ -1,6 +1,7 @@
 """The page about a user's own data, run as a user would."""
 
 import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,7 +35,10 @@ def test_a_classifier_learns_a_table(train: Callable[..., Any], project: Path) -
 
 
 def test_a_model_learns_padded_text_equally_with_and_without_workers(train: Callable[..., Any], project: Path) -> None:
-    arguments = ("+experiment=text", f"params.folder={DOCS}", "trainer.limit_train_batches=4")
+    (project / "texts").mkdir()
+    for name in ("data.md", "security.md"):
+        shutil.copy(DOCS / name, project / "texts")
+    arguments = ("+experiment=text", "params.folder=texts", "trainer.limit_train_batches=4")
     alone, helped = (run(train, *arguments, f"device.num_workers={number}") for number in (0, 2))
     assert alone == helped
     assert alone["Loss/Validation/loss"] < alone["Train/loss"]

@@ -247,6 +247,7 @@ def test_git_executes_nothing_that_the_repository_of_a_run_names(
     assert "WANDB_DISABLE_GIT" not in os.environ
 
 
+@pytest.mark.slow
 def test_a_style_of_plots_in_the_current_folder_is_ignored(evaluate: Command, run: Path) -> None:
     (run / "matplotlibrc").write_text("figure.figsize: 1, 1\n")
     script = "import sys; sys.argv[1:] = ['--diff', '.', '.']\n"

@@ -80,12 +80,13 @@ def test_a_command_that_does_not_train_imports_no_large_library(tmp_path: Path) 
     assert find_imports(tmp_path, LIGHT_COMMANDS) == {name: set() for name in LIGHT_COMMANDS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("experiment", "logging", "others"),
     [
-        pytest.param("MNIST_VAE", "none", set[str](), marks=pytest.mark.slow),
+        ("MNIST_VAE", "none", set[str]()),
         ("DIGITS_VAE", "tensorboard", {"sklearn", "scipy", "tensorboard"}),
-        pytest.param("DIGITS_VAE", "wandb", {"sklearn", "scipy", "wandb"}, marks=pytest.mark.slow),
+        ("DIGITS_VAE", "wandb", {"sklearn", "scipy", "wandb"}),
     ],
 )
 def test_a_training_imports_only_the_large_libraries_that_it_uses(
