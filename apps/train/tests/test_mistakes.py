@@ -136,7 +136,10 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     ([DIGITS, "trainer.max_epochs=abc"], ["`trainer.max_epochs` must be of type int, got 'abc'"]),
     ([DIGITS, "trainer=none"], ["`trainer`", "'none'"]),
     ([DIGITS, "trainer.logger=false"], ["`trainer.logger`", "`logger:`"]),
-    ([DIGITS, "trainer.strategy=fsdp"], ["`trainer.strategy` must be one of 'auto'", "got 'fsdp'", "complete model"]),
+    (
+        [DIGITS, "trainer.strategy=fsdp"],
+        ["`trainer.strategy` must be one of 'auto'", "got 'fsdp'", "`frame_train.optimization.ShardedStrategy`"],
+    ),
     ([DIGITS, "trainer.strategy=dpp"], ["`trainer.strategy` must be one of 'auto', 'ddp'", "got 'dpp'"]),
     ([DIGITS, "trainer.num_nodes=2", "trainer.accelerator=cpu"], ["`trainer.num_nodes`", "`torchrun --nnodes"]),
     ([DIGITS, "callbacks=null"], ["`callbacks=null`", "`~callbacks.NAME`"]),

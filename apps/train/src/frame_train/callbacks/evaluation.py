@@ -24,6 +24,7 @@ from frame_train.callbacks.clocked import ClockedCallback
 from frame_train.callbacks.ending.stopping import is_stopped
 from frame_train.data.loaders import DataWithWorkers
 from frame_train.distributed.collectives import get_collectives
+from frame_train.distributed.sharding import ShardedStrategy
 from frame_train.errors import EvaluationError, describe_error
 from frame_train.optimization.logs import log_entry
 from frame_train.optimization.progress import get_optimization
@@ -57,7 +58,8 @@ class EvaluationCallback(ClockedCallback):
     If a callback averages the weights (`pytorch_lightning.callbacks.WeightAveraging`), the averages are evaluated.
     Checkpoints contain the averages too, and the model has them after training.
 
-    Under DDP, rank 0 evaluates by its own clock; the other ranks wait for the numbers.
+    With several ranks, rank 0 evaluates by its own clock; the other ranks wait for the numbers. If the model is
+    sharded, all ranks evaluate together, each the same.
 
     Args:
         name: Name of what is logged, such as ``ELBO/Validation``.
@@ -185,13 +187,15 @@ class EvaluationCallback(ClockedCallback):
         logged: list[tuple[str, LogEntry]] = []
 
         def log(name: str, entry: LogEntry) -> None:
+            if not trainer.is_global_zero:
+                return
             log_entry(name, entry, trainer)
             if name_numbers(name, entry):
                 logged.append((name, entry))
 
         collectives = get_collectives(trainer)
         start = collectives.read_clock()
-        if trainer.is_global_zero:
+        if trainer.is_global_zero or isinstance(trainer.strategy, ShardedStrategy):  # no rank has the whole model
             num_workers = cast(int, getattr(trainer.lightning_module, "num_workers", 0))
             view = make_view(get_optimization(trainer), num_workers, self._cache.get(step))
             with averaged_weights(trainer):

@@ -18,6 +18,7 @@ from torch import distributed
 from frame_train.console import print_error
 from frame_train.distributed.collectives import get_collectives
 from frame_train.distributed.environment import DIRECTORY, may_restart, publish_directory
+from frame_train.distributed.sharding import ShardedStrategy
 from frame_train.errors import CompositionError, TrainingError
 
 _PATIENCE = 5.0  # seconds in which rank 0 should notice the loss of a rank by itself
@@ -28,6 +29,8 @@ _PARENT = "FRAME_FIRST_PROCESS"
 
 _ADDRESS = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
 """Environment variables by which ranks connect. They are restored afterwards, for the next job of a grid."""
+
+_STRATEGIES = (DDPStrategy, ShardedStrategy)
 
 Worker = subprocess.Popen[bytes]
 
@@ -41,8 +44,10 @@ def check_processes(trainer: Trainer) -> None:
     strategy = trainer.strategy
     if isinstance(strategy, SingleDeviceStrategy):
         return
-    if not isinstance(strategy, DDPStrategy):
-        message = f"`trainer.strategy` must be 'auto' or 'ddp', got one of `{type(strategy).__name__}`."
+    if not isinstance(strategy, _STRATEGIES):
+        message = (
+            f"`trainer.strategy` must be 'auto', 'ddp' or a `ShardedStrategy`, got one of `{type(strategy).__name__}`."
+        )
         raise CompositionError(message, "trainer.strategy")
     environment = strategy.cluster_environment
     if not isinstance(environment, LightningEnvironment | TorchElasticEnvironment):
@@ -101,7 +106,7 @@ def running_workers(trainer: Trainer, directory: Path, on_loss: Callable[[], Non
             worker.kill()
             worker.wait()
         get_collectives(trainer).disconnect()
-        if isinstance(trainer.strategy, DDPStrategy) and distributed.is_initialized():
+        if isinstance(trainer.strategy, _STRATEGIES) and distributed.is_initialized():
             distributed.destroy_process_group()
         for name in _ADDRESS:
             os.environ.pop(name, None)
@@ -123,7 +128,7 @@ def _wait_for_another_parent(parent: int) -> None:
 def _start(trainer: Trainer, directory: Path) -> list[Worker]:
     """Start the worker ranks in their own process groups: Ctrl-C reaches rank 0, which stops them."""
     strategy = trainer.strategy
-    if not isinstance(strategy, DDPStrategy) or not isinstance(strategy.cluster_environment, LightningEnvironment):
+    if not isinstance(strategy, _STRATEGIES) or not isinstance(strategy.cluster_environment, LightningEnvironment):
         return []
     environment = strategy.cluster_environment
     address = {"MASTER_ADDR": environment.main_address, "MASTER_PORT": str(environment.main_port)}

@@ -119,5 +119,5 @@ def _find_wrong_arguments(given: Mapping[str, Any]) -> Iterator[CompositionError
         choices = ", ".join(map(repr, _STRATEGIES))
         message = f"`trainer.strategy` must be one of {choices}, got {strategy!r}."
         if strategy.startswith("fsdp"):
-            message += " Each process needs the complete model for evaluations, averages and checkpoints."
+            message += " `frame_train.optimization.ShardedStrategy` shards a model: docs/scale.md."
         yield CompositionError(message, "trainer.strategy")

@@ -1,5 +1,6 @@
 """Optimization modules, which update a model."""
 
+from frame_train.distributed.sharding import ShardedStrategy
 from frame_train.optimization.adam import AdamBatchOptimization
 from frame_train.optimization.adversarial import AdversarialOptimization
 from frame_train.optimization.batch import BatchOptimization
@@ -11,5 +12,6 @@ __all__ = [
     "AdversarialOptimization",
     "BatchOptimization",
     "OptimizationModule",
+    "ShardedStrategy",
     "warmup_cosine",
 ]

@@ -19,7 +19,7 @@ class CompilableLoss:
     """The loss of a model, compiled at its first call if ``compile`` is set.
 
     Args:
-        model: The model.
+        model: The model. Its method is read at the first call, because a strategy may have replaced it.
         compile: Whether to compile, or the mode of `torch.compile`.
 
     Raises:
@@ -31,7 +31,8 @@ class CompilableLoss:
         if not hasattr(model, "compute_loss"):
             name = type(model).__name__
             raise TypeError(f"`model` must have a method `compute_loss(data, data_idx)`, and `{name}` has none.")
-        self._loss: Loss = model.compute_loss
+        self._model = model
+        self._loss: Loss | None = None
         self._mode = check_mode(compile)
 
     def __call__(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Any]:
@@ -40,8 +41,9 @@ class CompilableLoss:
         Raises:
             TrainingError: The loss must be compiled, and the machine has no compiler.
         """
-        if self._mode is not None:
-            self._loss, self._mode = compile_loss(self._loss, self._mode), None
+        if self._loss is None:
+            loss = self._model.compute_loss
+            self._loss = loss if self._mode is None else compile_loss(loss, self._mode)
         return as_tensors(self._loss(data, data_idx))
 
 

@@ -8,13 +8,14 @@ from typing import Any, cast
 import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.core.optimizer import LightningOptimizer
-from torch import Tensor
+from torch import Tensor, nn
 
 from frame_core import Model, SizedDataset, as_tensors, check_count, get_split, is_in_memory
 from frame_train.data.augmentation import Augmentation, augment
 from frame_train.data.loaders import TrainLoader, make_train_loader
 from frame_train.data.sampling import ShuffledBatches, StepGroups, count_accumulated
 from frame_train.data.seeding import derive_seed, seed_generators
+from frame_train.distributed.sharding import ShardedStrategy
 from frame_train.optimization.compilation import Loss
 from frame_train.optimization.learning_rate import check_restored_lengths
 from frame_train.optimization.lightning_internals import (
@@ -88,6 +89,7 @@ class OptimizationModule(LightningModule, ABC):
         self._pin_memory = pin_memory
         self._batch_size = check_count("batch_size", batch_size)
         self._global_batch_size = global_batch_size and check_count("global_batch_size", global_batch_size)
+        self._is_sharded = False
         self._n_planned: int | None = None  # the number of processes for which the batch sizes are meant
         self._sampler = ShuffledBatches(len(train), batch_size, torch.initial_seed())
         self._groups = StepGroups(self._sampler)
@@ -129,12 +131,23 @@ class OptimizationModule(LightningModule, ABC):
                 f"{trainer.accumulate_grad_batches}."
             )
         self.share_batches(trainer)
+        if isinstance(trainer.strategy, ShardedStrategy):
+            if not self.automatic_optimization:
+                raise ValueError("`ShardedStrategy` needs an optimization with one optimizer.")
+            trainer.strategy.check(cast(nn.Module, self.model), trainer)
         n_examples = len(get_split(self.data, "train"))
         if n_examples < trainer.world_size:
             raise ValueError(
                 f"`trainer.devices={trainer.world_size}` needs at least {trainer.world_size} training examples, got "
                 f"{n_examples}."
             )
+
+    def configure_model(self) -> None:
+        """Shard the model, if the trainer's strategy does that."""
+        strategy = self.trainer.strategy
+        if isinstance(strategy, ShardedStrategy) and not self._is_sharded:
+            strategy.shard(cast(nn.Module, self.model))
+            self._is_sharded = True
 
     def share_batches(self, trainer: Trainer, n_planned: int | None = None) -> int:
         """Choose the batch size of each process, and the number of accumulated batches if there is a global batch size.

@@ -129,7 +129,8 @@ def _apply(text: str, config: DictConfig) -> str:
         raise CompositionError(
             f"`resume`: the run's config has no key `{key}`.{suggest(key, iterate_keys(config))}", key
         )
-    if exists and isinstance(value, str) and OmegaConf.is_dict(OmegaConf.select(parent, name)):
+    is_option = not key.startswith("trainer.")  # no group has the options of the trainer
+    if is_option and exists and isinstance(value, str) and OmegaConf.is_dict(OmegaConf.select(parent, name)):
         raise CompositionError(
             f"`resume`: `{key}` must be a mapping, got {value!r}. A resumed run keeps its options; set keys of them.",
             key,

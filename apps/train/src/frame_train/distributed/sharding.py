@@ -1,0 +1,105 @@
+"""Sharding of a model over the processes of a training."""
+
+import fnmatch
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import WeightAveraging
+from pytorch_lightning.strategies import ModelParallelStrategy
+from torch import nn
+from torch.utils._pytree import tree_leaves
+
+from frame_train.errors import suggest
+
+
+class ShardedStrategy(ModelParallelStrategy):
+    """Strategy in which each process holds a share of the parameters, gradients and optimizer states (FSDP2).
+
+    Each process trains on its own examples, as with ``ddp``. It gathers the parameters of a part while the part is
+    used, in the forward and in the backward pass. Parameters outside of all parts are gathered for the whole step.
+    Rank 0 assembles checkpoints in its main memory, in the format of an unsharded training. So any number of processes
+    resumes them, and nothing else has to know of the sharding.
+
+    In a config: ``trainer.strategy: {_target_: frame_train.optimization.ShardedStrategy, parts: ["*.linear"]}``.
+
+    Args:
+        parts: Patterns of the names that modules have in the model. Each part must have parameters and return tensors.
+
+    References:
+        PyTorch FSDP (Zhao et al., 2023), https://arxiv.org/abs/2304.11277
+    """
+
+    def __init__(self, parts: Sequence[str]) -> None:
+        super().__init__(tensor_parallel_size=1, save_distributed_checkpoint=False)
+        self._parts = list(parts)
+
+    def setup_environment(self) -> None:
+        self._data_parallel_size = self.num_nodes * self.num_processes
+        super().setup_environment()
+
+    def check(self, model: nn.Module, trainer: Trainer) -> None:
+        """Check, before training, that this strategy supports a model and a trainer.
+
+        Raises:
+            ValueError: It does not.
+        """
+        callbacks = cast(Sequence[Any], cast(Any, trainer).callbacks)
+        if any(isinstance(callback, WeightAveraging) for callback in callbacks):
+            raise ValueError(
+                "`ShardedStrategy` can't average weights, which needs a complete copy. Remove the callback."
+            )
+        self._find_parts(model)
+
+    def shard(self, model: nn.Module) -> None:
+        """Shard a model in place. Its methods gather the parameters that they use.
+
+        Raises:
+            ValueError: A pattern matches no part.
+        """
+        from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method  # imported only where needed
+
+        for name, part in self._find_parts(model).items():
+            fully_shard(part, mesh=self.device_mesh["data_parallel"])
+            part.register_forward_hook(_OutputCheck(name))
+        fully_shard(model, mesh=self.device_mesh["data_parallel"])
+        for name in _list_methods(model):
+            register_fsdp_forward_method(model, name)
+            getattr(model, name).__func__.__wrapped__ = getattr(type(model), name)  # keeps the signature
+
+    def _find_parts(self, model: nn.Module) -> dict[str, nn.Module]:
+        named = {
+            name: part for name, part in model.named_modules() if name and next(part.parameters(), None) is not None
+        }
+        found: dict[str, nn.Module] = {}
+        for pattern in self._parts:
+            matching = {name: part for name, part in named.items() if fnmatch.fnmatchcase(name, pattern)}
+            if not matching:
+                raise ValueError(
+                    f"`parts`: {pattern!r} matches no part with parameters of `{type(model).__name__}`."
+                    f"{suggest(pattern, list(named))}"
+                )
+            found.update(matching)
+        return dict(sorted(found.items(), key=lambda item: -item[0].count(".")))  # inner parts first
+
+
+class _OutputCheck:
+    """Forward hook that checks that a part returns tensors, by which torch finds it in the backward pass."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __call__(self, part: nn.Module, inputs: Any, output: Any) -> None:
+        other = next((leaf for leaf in tree_leaves(output) if not isinstance(leaf, torch.Tensor)), None)
+        if other is not None:
+            raise ValueError(
+                f"`parts`: {self._name!r} returns a `{type(other).__name__}`, and a part must return tensors. Name the "
+                "layers in it."
+            )
+
+
+def _list_methods(model: nn.Module) -> list[str]:
+    """List the public methods that a model has in addition to those of any module."""
+    names = {name for name in dir(type(model)) if not name.startswith("_") and not hasattr(nn.Module, name)}
+    return sorted(name for name in names if callable(getattr(type(model), name)))

@@ -1,0 +1,108 @@
+"""Training of a model that is sharded over two ranks."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import EMAWeightAveraging
+
+from frame_core.testing import TinyModel
+from frame_train import load_run
+from frame_train.optimization import ShardedStrategy
+from processes import Commands
+from runs import find_run, has_saved, read_description, read_entries, read_weights
+from trainers import make_tiny_optimization, make_trainer
+
+RUN = (
+    "+experiment=DIGITS_VAE",
+    "logging=none",
+    "trainer.accelerator=cpu",
+    "trainer.devices=2",
+    "trainer.max_epochs=3",
+    "params.encoder_layers=[32,32]",
+    "params.decoder_layers=[32,32]",
+    "callbacks.last_checkpoint.save_every=4 iterations",
+    "evaluation.elbo_validation.evaluate_every=7 iterations",
+)
+SHARDED = (
+    "trainer.strategy={_target_:frame_train.optimization.ShardedStrategy,"
+    "parts:[encoder.network.1,decoder.network.0,'*.linear']}"
+)
+
+
+@pytest.fixture(scope="module")
+def sharded(commands: Commands, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of a sharded run."""
+    root = tmp_path_factory.mktemp("sharded")
+    command = commands.run(*RUN, SHARDED, f"device.experiments_root={root}")
+    assert command.code == 0, command.output
+    assert "Warning" not in command.output
+    return find_run(root)
+
+
+@pytest.mark.slow
+def test_a_sharded_training_equals_one_with_complete_copies(commands: Commands, sharded: Path, tmp_path: Path) -> None:
+    command = commands.run(*RUN, f"device.experiments_root={tmp_path}")
+    assert command.code == 0, command.output
+    assert read_entries(sharded) == read_entries(find_run(tmp_path))
+    torch.testing.assert_close(read_weights(sharded), read_weights(find_run(tmp_path)), rtol=0, atol=0)
+
+
+@pytest.mark.slow
+def test_a_stored_run_does_not_show_that_it_was_sharded(sharded: Path, tmp_path: Path) -> None:
+    run = load_run(sharded)
+    assert run.model.sample(2).shape == (2, 1, 8, 8)
+    run.export(tmp_path / "vae.safetensors")
+    assert (tmp_path / "vae.safetensors").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lost", [0, 1], ids=["rank 0", "rank 1"])
+def test_a_sharded_run_that_lost_a_rank_resumes_to_the_same_result(
+    commands: Commands, sharded: Path, tmp_path: Path, lost: int
+) -> None:
+    command = commands.start(*RUN, SHARDED, f"device.experiments_root={tmp_path}")
+    command.wait_until(lambda: has_saved(tmp_path, 8))
+    (worker,) = map(int, Path(f"/proc/{command.pid}/task/{command.pid}/children").read_text().split())
+    os.kill((command.pid, worker)[lost], signal.SIGKILL)
+    command.wait()
+    directory = find_run(tmp_path)
+    assert not read_description(directory).get("complete")
+    resumed = commands.run(f"resume={directory}")
+    assert resumed.code == 0, resumed.output
+    torch.testing.assert_close(read_weights(directory), read_weights(sharded), rtol=0, atol=0)
+
+
+@pytest.mark.slow
+def test_one_process_continues_a_sharded_run(commands: Commands, sharded: Path) -> None:
+    changes = ("trainer.devices=1", "trainer.strategy=auto", "trainer.max_epochs=4")
+    command = commands.run(f"resume={sharded}", *changes)
+    assert command.code == 0, command.output
+    assert "1 processes continue the run of 2, with 128 examples" in command.output
+
+
+def make_sharded_trainer(parts: list[str], *callbacks: Any) -> Trainer:
+    return make_trainer(*callbacks, devices=2, strategy=ShardedStrategy(parts))
+
+
+def test_a_pattern_without_a_part_is_refused() -> None:
+    optimization = make_tiny_optimization(TinyModel())
+    with pytest.raises(ValueError, match=r"`parts`: 'decodr' matches no part with parameters of `TinyModel`"):
+        optimization.check_trainer(make_sharded_trainer(["decodr"]))
+
+
+def test_averaged_weights_of_a_sharded_model_are_refused() -> None:
+    optimization = make_tiny_optimization(TinyModel())
+    with pytest.raises(ValueError, match="`ShardedStrategy` can't average weights"):
+        optimization.check_trainer(make_sharded_trainer([], EMAWeightAveraging()))
+
+
+def test_several_optimizers_of_a_sharded_model_are_refused() -> None:
+    optimization = make_tiny_optimization(TinyModel())
+    optimization.automatic_optimization = False
+    with pytest.raises(ValueError, match="`ShardedStrategy` needs an optimization with one optimizer"):
+        optimization.check_trainer(make_sharded_trainer([]))
