@@ -10,6 +10,8 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from benchmarks.options import make_parser
 from benchmarks.report import Cell, Table, report
@@ -29,9 +31,8 @@ LARGE = (
     "params.decoder_layers=[64]",
     "trainer.devices=2",
     "trainer.max_steps=4",
-    "evaluation=null",
-    "callbacks.last_checkpoint=null",
-    "callbacks.best_checkpoint=null",
+    *(f"~evaluation.{name}" for name in ("reconstructions", "samples", "elbo_validation", "elbo_train")),
+    *(f"~callbacks.{name}" for name in ("last_checkpoint", "best_checkpoint")),
     "+callbacks.memory._target_=benchmarks.processes.PeakMemory",
 )
 STRATEGIES = {
@@ -43,12 +44,10 @@ STRATEGIES = {
 class PeakMemory(Callback):
     """Callback that writes the memory of each rank into the run directory when training ends."""
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._before = _read_peak()
-
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         path = Path(trainer.default_root_dir) / f"memory-{trainer.global_rank}.json"
-        path.write_text(json.dumps({"peak": _read_peak(), "before": self._before}))
+        own = sum(_count_bytes(parameter) for parameter in pl_module.parameters())
+        path.write_text(json.dumps({"peak in MB": _read_peak(), "parameters in MB": own / 2**20}))
 
 
 def main() -> None:
@@ -71,8 +70,8 @@ def _train(place: Path, *arguments: str) -> Path:
 
 
 def _read_losses(directory: Path) -> dict[int, float]:
-    entries = MetricsFile(directory / "metrics.jsonl").read_entries()
-    return {entry["trainer/global_step"]: entry["Train/loss"] for entry in entries if "Train/loss" in entry}
+    lines = [line.flatten() for line in MetricsFile(directory).read()]
+    return {line["trainer/global_step"]: line["Train/loss"] for line in lines if "Train/loss" in line}
 
 
 def _draw(curves: dict[int, dict[int, float]]) -> None:
@@ -87,7 +86,13 @@ def _draw(curves: dict[int, dict[int, float]]) -> None:
 
 def _make_row(directory: Path) -> dict[str, Cell]:
     read: list[dict[str, Any]] = [json.loads(path.read_text()) for path in sorted(directory.glob("memory-*.json"))]
-    return {f"rank {rank}, peak in MB": part["peak"] for rank, part in enumerate(read)}
+    return {f"rank {rank}: {name}": value for rank, part in enumerate(read) for name, value in part.items()}
+
+
+def _count_bytes(parameter: Tensor) -> int:
+    """Count the bytes of a parameter in this process."""
+    own = parameter.to_local() if isinstance(parameter, DTensor) else parameter
+    return own.numel() * own.element_size()
 
 
 def _read_peak() -> float:

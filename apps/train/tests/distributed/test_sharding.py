@@ -30,7 +30,7 @@ RUN = (
 )
 SHARDED = (
     "trainer.strategy={_target_:frame_train.optimization.ShardedStrategy,"
-    "parts:[encoder.network.1,decoder.network.0,'*.linear']}"
+    "parts:[encoder.network.1,decoder.network.0.*]}"  # the last layers are in no part
 )
 
 
@@ -55,7 +55,7 @@ def test_a_sharded_training_equals_one_with_complete_copies(commands: Commands, 
 @pytest.mark.slow
 def test_a_stored_run_does_not_show_that_it_was_sharded(sharded: Path, tmp_path: Path) -> None:
     run = load_run(sharded)
-    assert run.model.sample(2).shape == (2, 1, 8, 8)
+    assert run.model.sample((2,)).shape == (2, 1, 8, 8)
     run.export(tmp_path / "vae.safetensors")
     assert (tmp_path / "vae.safetensors").is_file()
 

@@ -60,13 +60,14 @@ class ShardedStrategy(ModelParallelStrategy):
         """
         from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method  # imported only where needed
 
+        kind, methods = type(model), _list_methods(model)  # torch changes the type
         for name, part in self._find_parts(model).items():
             fully_shard(part, mesh=self.device_mesh["data_parallel"])
             part.register_forward_hook(_OutputCheck(name))
         fully_shard(model, mesh=self.device_mesh["data_parallel"])
-        for name in _list_methods(model):
+        for name in methods:
             register_fsdp_forward_method(model, name)
-            getattr(model, name).__func__.__wrapped__ = getattr(type(model), name)  # keeps the signature
+            getattr(model, name).__func__.__wrapped__ = getattr(kind, name)  # keeps the signature
 
     def _find_parts(self, model: nn.Module) -> dict[str, nn.Module]:
         named = {
