@@ -19,6 +19,7 @@ LOGGED = {
     "CVAE": {"ELBO/Validation", "Images/Samples", "Images/Reconstructions"},
     "CategoricalVAE": {"LogLikelihood/Validation", "ELBO/Validation", "Images/Samples"},
     "Classifier": {"Accuracy/Validation", "Accuracy/Train", "Plots/ConfusionMatrix"},
+    "DCGAN": {"Wasserstein/Validation", "Images/Samples", "Train/generator_loss"},
     "DDPM": {"Wasserstein/Validation", "Images/Samples", "Train/loss"},
     "FactorVAE": {"MIG/Validation", "Train/generator_total_correlation", "Train/discriminator_accuracy"},
     "FlowMatching": {"Wasserstein/Validation", "Train/loss"},
@@ -41,7 +42,7 @@ LOGGED = {
 }
 PROMISED = {
     "CorrelatedGaussians": "SMILE",
-    "DIGITS": "CEB CategoricalVAE Classifier DDPM FlowMatching HierarchicalVAE M2 MAF VAE VampPrior",
+    "DIGITS": "CEB CategoricalVAE Classifier DCGAN DDPM FlowMatching HierarchicalVAE M2 MAF VAE VampPrior",
     "FashionMNIST": "Classifier VAE VIB",
     "MNIST": "AE BarlowTwins CVAE Classifier GAN IWAE Joint MIB SimCLR VAE VIB VICReg VQVAE WGAN_GP",
     "Moons": "FlowMatching NSF",

@@ -48,6 +48,8 @@ CONDITIONALS: dict[type[ConditionalDistribution], tuple[dict[str, Any], tuple[in
     mnist.GridDecoder: ({"code_dim": 3, "channels": [5, 4]}, (7, 7, 3), mnist.INPUT_SHAPE),
     mnist.LabelPredictor: ({"z_dim": 3, "layers": [8]}, (3,), ()),
     mnist.LabelClassifier: ({"layers": [8]}, mnist.INPUT_SHAPE, ()),
+    mnist.ConvGenerator: ({"z_dim": 3, "channels": [5, 4]}, (3,), mnist.INPUT_SHAPE),
+    digits.ConvGenerator: ({"z_dim": 3, "channels": [5, 4]}, (3,), digits.INPUT_SHAPE),
     mnist.Generator: ({"z_dim": 3, "layers": [8, 16]}, (3,), mnist.INPUT_SHAPE),
     digits.Encoder: ({"z_dim": 3, "layers": [16, 8]}, digits.INPUT_SHAPE, (3,)),
     digits.Decoder: ({"z_dim": 3, "layers": [8, 16]}, (3,), digits.INPUT_SHAPE),
@@ -86,6 +88,8 @@ SCORES: dict[type[nn.Module], tuple[dict[str, Any], list[tuple[int, ...]]]] = {
     LatentDiscriminator: ({"z_dim": 3, "layers": [8]}, [(3,)]),
     PairCritic: ({"z_dim": 3, "layers": [8]}, [(3,), (3,)]),
     SeparableCritic: ({"z_dim": 3, "layers": [8], "n_features": 5}, [(3,), (3,)]),
+    mnist.ConvDiscriminator: ({"channels": [4, 5], "normalization": "spectral"}, [mnist.INPUT_SHAPE]),
+    digits.ConvDiscriminator: ({"channels": [4, 5], "normalization": "spectral"}, [digits.INPUT_SHAPE]),
     mnist.Discriminator: ({"layers": [8]}, [mnist.INPUT_SHAPE]),
 }
 

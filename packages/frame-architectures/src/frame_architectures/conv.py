@@ -40,7 +40,7 @@ def make_conv_encoder(
             is unknown, or ``scale_offset`` or ``min_scale`` is set for ``Delta``.
     """
     n_channels = check_sizes("channels", channels)
-    small_shape = (n_channels[-1] if n_channels else input_shape[0], *_halve(input_shape[1:], len(n_channels))[-1])
+    small_shape = (n_channels[-1] if n_channels else input_shape[0], *halve(input_shape[1:], len(n_channels))[-1])
     convolutions = _make_convolutions(input_shape, n_channels)
     last = make_posterior(prod(small_shape), z_dim, posterior, scale_offset, min_scale)
     return nn.Sequential(*convolutions, Flatten(small_shape), last)
@@ -73,9 +73,9 @@ def make_conv_decoder(
     n_channels = check_sizes("channels", channels)
     check_scale(check_choice("likelihood", likelihood, LIKELIHOODS), 0.0, min_scale, scale)
     stacked_shape = (count_parameters(likelihood, scale) * output_shape[0], *output_shape[1:])
-    small_shape = (n_channels[0] if n_channels else stacked_shape[0], *_halve(output_shape[1:], len(n_channels))[-1])
+    small_shape = (n_channels[0] if n_channels else stacked_shape[0], *halve(output_shape[1:], len(n_channels))[-1])
     first = nn.Sequential(nn.Linear(check_count("z_dim", z_dim), prod(small_shape)), nn.Unflatten(-1, small_shape))
-    network = nn.Sequential(first, _make_transposed_convolutions(n_channels, stacked_shape))
+    network = nn.Sequential(first, _make_transposed_network(n_channels, stacked_shape))
     return _Images(network, 1, likelihood, scale, min_scale)
 
 
@@ -112,9 +112,7 @@ def make_grid_decoder(code_dim: int, channels: Sequence[int], output_shape: Sequ
     """
     n_channels = check_sizes("channels", channels)
     first = nn.Conv2d(check_count("code_dim", code_dim), [*n_channels, output_shape[0]][0], kernel_size=1)
-    layers = nn.Sequential(
-        _ChannelsFirst(), AnyBatch(first, 3), _make_transposed_convolutions(n_channels, output_shape)
-    )
+    layers = nn.Sequential(_ChannelsFirst(), AnyBatch(first, 3), _make_transposed_network(n_channels, output_shape))
     return _Images(layers, 3)
 
 
@@ -162,7 +160,7 @@ class _ChannelsFirst(nn.Module):
 
 def _make_convolutions(input_shape: Sequence[int], n_channels: Sequence[int]) -> nn.Sequential:
     """Make a network from images (\\*batch, \\*input_shape) to smaller ones with more channels."""
-    _halve(input_shape[1:], len(n_channels))  # checks the size
+    halve(input_shape[1:], len(n_channels))  # checks the size
     layers = [
         layer
         for pair in pairwise([input_shape[0], *n_channels])
@@ -172,17 +170,23 @@ def _make_convolutions(input_shape: Sequence[int], n_channels: Sequence[int]) ->
     return nn.Sequential(check_shape, AnyBatch(nn.Sequential(*layers), 3))
 
 
-def _make_transposed_convolutions(n_channels: Sequence[int], output_shape: Sequence[int]) -> nn.Module:
+def _make_transposed_network(n_channels: Sequence[int], output_shape: Sequence[int]) -> nn.Module:
     """Make a network from small images with many channels to images (\\*batch, \\*output_shape)."""
-    sizes = _halve(output_shape[1:], len(n_channels))[::-1]
-    layers: list[nn.Module] = []
+    convolutions = make_transposed_convolutions(n_channels, output_shape)
+    return AnyBatch(nn.Sequential(*(layer for each in convolutions for layer in (nn.ReLU(), each))), 3)
+
+
+def make_transposed_convolutions(n_channels: Sequence[int], output_shape: Sequence[int]) -> list[nn.Module]:
+    """Make the transposed convolutions from small images with many channels to images of ``output_shape``."""
+    sizes = halve(output_shape[1:], len(n_channels))[::-1]
+    convolutions: list[nn.Module] = []
     for pair, (size, larger) in zip(pairwise([*n_channels, output_shape[0]]), pairwise(sizes)):
         rest = (larger[0] - 2 * size[0], larger[1] - 2 * size[1])  # the remainder of halving
-        layers += [nn.ReLU(), nn.ConvTranspose2d(*pair, KERNEL_SIZE, STRIDE, PADDING, output_padding=rest)]
-    return AnyBatch(nn.Sequential(*layers), 3)
+        convolutions.append(nn.ConvTranspose2d(*pair, KERNEL_SIZE, STRIDE, PADDING, output_padding=rest))
+    return convolutions
 
 
-def _halve(size: Sequence[int], n_times: int) -> list[tuple[int, int]]:
+def halve(size: Sequence[int], n_times: int) -> list[tuple[int, int]]:
     """Return the height and width of an image before the first convolution and after each."""
     height, width = size
     sizes = [(height >> index, width >> index) for index in range(n_times + 1)]

@@ -17,7 +17,7 @@ POSTERIORS = ("Normal", "Laplace", "Delta")
 LIKELIHOODS = ("Bernoulli", "ContinuousBernoulli", "Normal", "Laplace", "DiscretizedLogistic")
 """Distributions of an example: those of `StochasticLinear` for numbers in [0, 1], or for all real numbers."""
 
-_make_leaky_relu = partial(nn.LeakyReLU, 0.2)
+make_leaky_relu = partial(nn.LeakyReLU, 0.2)
 """Activation of adversarial networks. Its gradient is nowhere zero (Radford et al., 2016)."""
 
 
@@ -172,19 +172,27 @@ def make_mlp_generator(z_dim: int, layers: Sequence[int], output_shape: Sequence
 
 
 def _make_normalized_layer(in_features: int, out_features: int) -> tuple[nn.Module, ...]:
-    return nn.Linear(in_features, out_features), _BatchNorm(out_features), _make_leaky_relu()
+    return nn.Linear(in_features, out_features), _BatchNorm(out_features), make_leaky_relu()
 
 
 class _BatchNorm(nn.BatchNorm1d):
     """Batch normalization with a readable error for a batch of one example."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # the name in torch
-        if self.training and len(input) < 2:
-            raise ValueError(
-                f"Batch normalization needs at least 2 examples in train mode, got {len(input)}; "
-                "use a larger `batch_size`."
-            )
+        check_normalized_batch(self, input)
         return super().forward(input)
+
+
+def check_normalized_batch(layer: nn.Module, x: Tensor) -> None:
+    """Check that a batch can be normalized.
+
+    Raises:
+        ValueError: The layer is in train mode, and the batch has one example.
+    """
+    if layer.training and len(x) < 2:
+        raise ValueError(
+            f"Batch normalization needs at least 2 examples in train mode, got {len(x)}; use a larger `batch_size`."
+        )
 
 
 def make_mlp_score(input_shape: Sequence[int], layers: Sequence[int], dropout: float = 0.0) -> nn.Sequential:
@@ -205,5 +213,5 @@ def make_mlp_score(input_shape: Sequence[int], layers: Sequence[int], dropout: f
         raise ValueError(f"`dropout` must be at least 0 and below 1, got {dropout!r}.")
     flatten = Flatten(input_shape)
     sizes = [flatten.event_shape.numel(), *check_sizes("layers", layers)]
-    stack = make_stack(sizes, lambda: nn.Sequential(_make_leaky_relu(), nn.Dropout(dropout)))
+    stack = make_stack(sizes, lambda: nn.Sequential(make_leaky_relu(), nn.Dropout(dropout)))
     return nn.Sequential(flatten, stack, nn.Linear(sizes[-1], 1))

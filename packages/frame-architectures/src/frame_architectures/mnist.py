@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from frame_architectures.conv import make_conv_decoder, make_conv_encoder, make_grid_decoder, make_grid_encoder
+from frame_architectures.dcgan import make_conv_generator, make_conv_score
 from frame_architectures.labels import N_LABELS, LabelEncoder, LabelPredictor, append_label
 from frame_architectures.layers import Flatten
 from frame_architectures.mlp import (
@@ -26,7 +27,9 @@ __all__ = [
     "ConditionalDecoder",
     "ConditionalEncoder",
     "ConvDecoder",
+    "ConvDiscriminator",
     "ConvEncoder",
+    "ConvGenerator",
     "Decoder",
     "Discriminator",
     "Encoder",
@@ -309,6 +312,63 @@ class Discriminator(nn.Module):
     def __init__(self, layers: Sequence[int], dropout: float = 0.0) -> None:
         super().__init__()
         self.network = make_mlp_score(INPUT_SHAPE, layers, dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network(x).squeeze(-1)
+
+
+class ConvGenerator(ConditionalDistribution):
+    """Convolutional network of a DCGAN from (\\*batch, z_dim) to images (1, 28, 28) in [0, 1], without noise.
+
+    It uses batch normalization in its hidden layers. In train mode it needs at least two examples.
+
+    Args:
+        z_dim: Number of dimensions of the latent variable.
+        channels: Number of channels before each transposed convolution, such as [128, 64]. Each transposed convolution
+            doubles the image; at most four are possible.
+
+    Raises:
+        TypeError: A size is not an integer.
+        ValueError: A size is not positive, or ``channels`` is empty or has more than four entries.
+
+    References:
+        Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks
+        (Radford et al., 2016), https://arxiv.org/abs/1511.06434
+    """
+
+    def __init__(self, z_dim: int, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.network = make_conv_generator(z_dim, channels, INPUT_SHAPE)
+
+    def forward(self, z: Tensor) -> Distribution:
+        return Delta(self.network(z), len(INPUT_SHAPE))
+
+
+class ConvDiscriminator(nn.Module):
+    """Convolutional network of a DCGAN from images (\\*batch, 1, 28, 28) to logits of shape (\\*batch,).
+
+    Args:
+        channels: Number of channels after each convolution, such as [64, 128]. Each convolution halves the image; at
+            most four are possible.
+        normalization: ``batch``, as in the paper, or ``spectral``. With ``batch``, a logit depends on the other images
+            of the batch, so the network cannot be a critic.
+
+    Raises:
+        TypeError: A size is not an integer.
+        ValueError: A size is not positive, ``channels`` is empty or has more than four entries, or ``normalization``
+            is unknown.
+
+    References:
+        Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks
+        (Radford et al., 2016), https://arxiv.org/abs/1511.06434
+
+        Spectral Normalization for Generative Adversarial Networks (Miyato et al., 2018),
+        https://arxiv.org/abs/1802.05957
+    """
+
+    def __init__(self, channels: Sequence[int], normalization: str = "batch") -> None:
+        super().__init__()
+        self.network = make_conv_score(INPUT_SHAPE, channels, normalization)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.network(x).squeeze(-1)
