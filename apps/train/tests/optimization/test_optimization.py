@@ -21,7 +21,7 @@ from frame_train.optimization import (
     BatchOptimization,
     OptimizationModule,
 )
-from trainers import ignore_lightning_warnings, make_tiny_split, make_trainer
+from trainers import fit, ignore_lightning_warnings, make_tiny_optimization, make_tiny_split, make_trainer
 
 pytestmark = ignore_lightning_warnings
 SGD = partial(torch.optim.SGD, lr=0.01)
@@ -422,3 +422,12 @@ def test_a_schedule_over_a_training_without_an_end_is_reported_before_training()
         ValueError, match=r"`beta.over` is the length of training, which is unknown\. Set `trainer.max_"
     ):
         make_optimization(model=Warmed("training")).check_trainer(make_trainer(max_epochs=-1))
+
+
+def test_accumulated_batches_take_the_steps_of_their_global_batch() -> None:
+    make = partial(make_tiny_optimization, data={"train": make_tiny_split(48)})
+    whole = fit(partial(make, batch_size=12), max_epochs=2)
+    accumulated = fit(partial(make, batch_size=5, global_batch_size=12), max_epochs=2)
+    assert (accumulated.accumulate_grad_batches, accumulated.global_step) == (3, whole.global_step)
+    for one, other in zip(whole.lightning_module.parameters(), accumulated.lightning_module.parameters()):
+        torch.testing.assert_close(one, other)
