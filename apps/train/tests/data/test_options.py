@@ -25,7 +25,9 @@ def synthesize(target: Callable[..., Any], positional: Sequence[Any], arguments:
 def test_each_split_declares_the_form_of_its_examples(path: Path) -> None:
     register_resolvers()
     with initialize_config_dir(str(config_directory()), **HYDRA_DEFAULTS):
-        config = compose("train", ["+experiment=DIGITS_VAE", f"data={path.stem}", "run.directory=none"])
+        config = compose(
+            "train", ["+experiment=DIGITS_VAE", f"data={path.stem}", "+params.n_labelled=100", "run.directory=none"]
+        )
     data = Composition(synthesize).instantiate(config.data)
     assert list(data) == ["train", "valid", "test"]
     shapes = [get_batch(data_set, torch.arange(2))["x"].shape for data_set in data.values()]

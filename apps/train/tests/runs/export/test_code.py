@@ -157,10 +157,11 @@ def test_the_exported_code_is_what_a_person_would_write(trained: Path, tmp_path:
         "from safetensors.torch import load_model",
         "",
         "encoder = Encoder(z_dim=16, layers=[256, 128])",
-        "decoder = Decoder(z_dim=16, layers=[128, 256])",
+        'decoder = Decoder(z_dim=16, layers=[128, 256], likelihood="Bernoulli", scale=None)',
         "prior = DiagonalNormal(z_dim=16)",
         'beta = LinearWarmup(start=0.0, end=1.0, over="4 epochs")',
-        "model = VariationalAutoencoder(encoder=encoder, decoder=decoder, prior=prior, beta=beta)",
+        "model = VariationalAutoencoder(encoder=encoder, decoder=decoder, prior=prior, beta=beta, "
+        "free_bits=0.0, closed_form=True)",
         f'load_model(model, "{path}")',
         "model.eval()",
     ]
