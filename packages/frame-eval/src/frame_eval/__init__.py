@@ -3,11 +3,13 @@
 from frame_eval.accuracy import AccuracyEvaluation
 from frame_eval.active_units import ActiveUnitsEvaluation
 from frame_eval.calibration import CalibrationEvaluation, ReliabilityDiagramEvaluation
+from frame_eval.class_coverage import ClassCoverageEvaluation
 from frame_eval.confusion_matrix import ConfusionMatrixEvaluation
 from frame_eval.elbo import ELBOEvaluation
 from frame_eval.factor_vae_score import FactorVAEScoreEvaluation
 from frame_eval.frechet_distance import FrechetDistanceEvaluation
 from frame_eval.interpolation import InterpolationEvaluation
+from frame_eval.kernel_distance import KernelDistanceEvaluation
 from frame_eval.latent_space import LatentSpaceEvaluation
 from frame_eval.latent_traversal import LatentTraversalEvaluation
 from frame_eval.linear_probe import LinearProbeEvaluation
@@ -17,6 +19,7 @@ from frame_eval.mutual_information_gap import MutualInformationGapEvaluation
 from frame_eval.nearest_neighbor_probe import NearestNeighborProbeEvaluation
 from frame_eval.part import PartEvaluation
 from frame_eval.points import PointSampleEvaluation
+from frame_eval.precision_recall import PrecisionRecallEvaluation
 from frame_eval.rate_distortion import RateDistortionEvaluation
 from frame_eval.reconstruction import ImageReconstructionEvaluation
 from frame_eval.rejection_curve import RejectionCurveEvaluation
@@ -27,6 +30,7 @@ __all__ = [
     "AccuracyEvaluation",
     "ActiveUnitsEvaluation",
     "CalibrationEvaluation",
+    "ClassCoverageEvaluation",
     "ConfusionMatrixEvaluation",
     "ELBOEvaluation",
     "FactorVAEScoreEvaluation",
@@ -34,6 +38,7 @@ __all__ = [
     "ImageReconstructionEvaluation",
     "ImageSampleEvaluation",
     "InterpolationEvaluation",
+    "KernelDistanceEvaluation",
     "LatentSpaceEvaluation",
     "LatentTraversalEvaluation",
     "LinearProbeEvaluation",
@@ -43,6 +48,7 @@ __all__ = [
     "NearestNeighborProbeEvaluation",
     "PartEvaluation",
     "PointSampleEvaluation",
+    "PrecisionRecallEvaluation",
     "RateDistortionEvaluation",
     "RejectionCurveEvaluation",
     "ReliabilityDiagramEvaluation",

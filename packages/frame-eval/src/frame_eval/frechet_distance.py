@@ -1,15 +1,11 @@
 """Fréchet distance of generated and real examples."""
 
-from collections.abc import Callable, Iterable
-from copy import deepcopy
-
 import torch
 from torch import Tensor, nn
 
-from frame_core import SCALAR_ENTRY, Evaluation, GenerativeModel, LogEntry, Optimization, check_count, get_split
-from frame_eval.batches import BATCH_SIZE, iterate_split
-from frame_eval.conditions import check_generation, read_conditions
-from frame_eval.device import move_to_model
+from frame_core import SCALAR_ENTRY, Evaluation, GenerativeModel, LogEntry, Optimization, check_count
+from frame_eval.conditions import check_generation
+from frame_eval.features import compute_features
 
 
 class FrechetDistanceEvaluation(Evaluation):
@@ -52,30 +48,8 @@ class FrechetDistanceEvaluation(Evaluation):
         Raises:
             ValueError: The features are not vectors, or not finite.
         """
-        sizes = [min(BATCH_SIZE, self.n_samples - start) for start in range(0, self.n_samples, BATCH_SIZE)]
-        real = self._compute(batch["x"] for batch in iterate_split(optimization, self.evaluate_on, BATCH_SIZE))
-        fake = self._compute(self._generate(optimization, size) for size in sizes)
+        real, fake = compute_features(optimization, self.evaluate_on, self.features, self.n_samples)
         return LogEntry(data_type=SCALAR_ENTRY, value=compute_frechet_distance(real, fake).item())
-
-    def _generate(self, optimization: Optimization, n_samples: int) -> Tensor:
-        """Generate examples, given the conditions of random examples if the model is conditional."""
-        assert isinstance(optimization.model, GenerativeModel)  # `requires`
-        sample: Callable[..., Tensor] = optimization.model.sample
-        if not read_conditions(optimization, self.evaluate_on, torch.arange(1)):
-            return sample(torch.Size([n_samples]))
-        indices = torch.randint(len(get_split(optimization.data, self.evaluate_on)), (n_samples,))
-        return sample(torch.Size([]), **read_conditions(optimization, self.evaluate_on, indices))
-
-    def _compute(self, batches: Iterable[Tensor]) -> Tensor:
-        """Compute the features of batches of examples, of shape (n_examples, n_features)."""
-        network = deepcopy(self.features).eval()
-        features = torch.cat([network(move_to_model(x, network)) for x in batches])
-        if features.ndim != 2 or not features.isfinite().all():
-            raise ValueError(
-                "`features` must return finite numbers of shape (n_examples, n_features), got "
-                f"{'numbers' if features.isfinite().all() else 'NaN or infinity'} of shape {tuple(features.shape)}."
-            )
-        return features
 
 
 def compute_frechet_distance(first: Tensor, second: Tensor) -> Tensor:
