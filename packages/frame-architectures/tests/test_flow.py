@@ -1,3 +1,4 @@
+import math
 import subprocess
 import sys
 from typing import Any
@@ -46,6 +47,17 @@ def test_log_density_follows_the_change_of_variables(kind: str) -> None:
         torch.testing.assert_close(log_prob, expected)
 
 
+def test_a_scale_enlarges_the_events() -> None:
+    flow, large = Flow(2, n_transforms=1, layers=[8]), Flow(2, n_transforms=1, layers=[8], scale=3.0)
+    large.load_state_dict(flow.state_dict())
+    z = torch.randn(5, 2)
+    torch.testing.assert_close(large().log_prob(3 * z), flow().log_prob(z) - 2 * math.log(3))
+    torch.manual_seed(0)
+    expected = 3 * flow().sample(torch.Size([4]))
+    torch.manual_seed(0)
+    torch.testing.assert_close(large().sample(torch.Size([4])), expected)
+
+
 def test_a_flow_learns_a_distribution() -> None:
     torch.manual_seed(0)
     flow = Flow(1, n_transforms=1, layers=[16])
@@ -67,6 +79,7 @@ def test_a_flow_learns_a_distribution() -> None:
         ({"z_dim": "3"}, TypeError, "z_dim"),
         ({"z_dim": 3, "n_transforms": 0}, ValueError, "n_transforms"),
         ({"z_dim": 3, "kind": "maf"}, ValueError, "kind` must be one of 'NSF', 'MAF', got 'maf'. Did you mean `MAF"),
+        ({"z_dim": 3, "scale": 0.0}, ValueError, "scale"),
         ({"z_dim": 3, "layers": 5}, TypeError, "layers"),
         ({"z_dim": 3, "layers": [5, 0]}, ValueError, "layers"),
     ],

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from torch.distributions import Distribution
+from torch.distributions import AffineTransform, Distribution, TransformedDistribution
 
 from frame_architectures.priors import DiagonalNormal
-from frame_core import MarginalDistribution, check_choice, check_count, check_sizes
+from frame_core import MarginalDistribution, check_choice, check_count, check_positive, check_sizes
 
 _validate_args = Distribution._validate_args  # pyright: ignore[reportPrivateUsage]
 try:
@@ -22,17 +22,18 @@ class Flow(MarginalDistribution):
     """Autoregressive flow over events of shape (z_dim,), trained with the rest of the model.
 
     Per transform, a density takes one pass and a sample takes ``z_dim`` passes. The distribution has no mean. Neural
-    splines are linear outside of [-5, 5].
+    splines have no effect outside of [-5, 5], so larger events need a scale.
 
     Args:
         z_dim: Number of dimensions.
         n_transforms: Number of autoregressive transforms.
         layers: Number of units in each hidden layer of a transform.
         kind: ``NSF``, a neural spline flow, or ``MAF``, a masked autoregressive flow, whose transforms are affine.
+        scale: Factor on the events of the flow.
 
     Raises:
         TypeError: A size is not an integer.
-        ValueError: A size is not positive, or ``kind`` is unknown.
+        ValueError: A size or ``scale`` is not positive, or ``kind`` is unknown.
 
     References:
         Neural Spline Flows (Durkan et al., 2019), https://arxiv.org/abs/1906.04032
@@ -41,10 +42,16 @@ class Flow(MarginalDistribution):
     """
 
     def __init__(
-        self, z_dim: int, n_transforms: int = 3, layers: Sequence[int] = (128, 128), kind: str = "NSF"
+        self,
+        z_dim: int,
+        n_transforms: int = 3,
+        layers: Sequence[int] = (128, 128),
+        kind: str = "NSF",
+        scale: float = 1.0,
     ) -> None:
         super().__init__()
         self.base = DiagonalNormal(z_dim)
+        self.scale = check_positive("scale", scale)
         flows = {"NSF": zuko.flows.NSF, "MAF": zuko.flows.MAF}
         self.transform = flows[check_choice("kind", kind, flows)](
             features=z_dim,
@@ -53,4 +60,5 @@ class Flow(MarginalDistribution):
         ).transform
 
     def forward(self) -> Distribution:
-        return zuko.distributions.NormalizingFlow(self.transform(None), self.base())
+        flow = zuko.distributions.NormalizingFlow(self.transform(None), self.base())
+        return flow if self.scale == 1 else TransformedDistribution(flow, AffineTransform(0.0, self.scale, event_dim=1))

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import nn
 from torch.distributions import (
     AffineTransform,
     Distribution,
     ReshapeTransform,
     SigmoidTransform,
+    Transform,
     TransformedDistribution,
 )
 
@@ -44,9 +46,9 @@ class LogitDensity(MarginalDistribution):
     def forward(self) -> Distribution:
         base = self.density()
         scale = 1 / (1 - 2 * self.margin)
-        transforms = [
+        transforms: list[Transform] = [
             SigmoidTransform(),
             AffineTransform(-self.margin * scale, scale),
-            ReshapeTransform(base.event_shape, self.x_shape),
+            ReshapeTransform(base.event_shape, torch.Size(self.x_shape)),
         ]
         return TransformedDistribution(base, transforms, validate_args=False)
