@@ -432,7 +432,13 @@ def user_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my" / "experiment" / "nowhere.yaml").write_text("defaults: [DIGITS_VAE]\nparams: {z_dim: 3}\n")
 
 
-@pytest.mark.parametrize(("arguments", "messages"), MISTAKES, ids=NAMES)
+@pytest.mark.parametrize(
+    ("arguments", "messages"),
+    [
+        pytest.param(*mistake, id=name, marks=pytest.mark.slow if index % 2 else [])  # each section has both
+        for index, (mistake, name) in enumerate(zip(MISTAKES, NAMES))
+    ],
+)
 def test_a_mistake_is_reported_in_a_few_lines_and_leaves_no_files(
     train: Train, tmp_path: Path, arguments: list[str], messages: list[str]
 ) -> None:

@@ -324,6 +324,7 @@ def test_every_option_has_a_one_line_description(train: Train, tmp_path: Path) -
     assert re.search(r"^MNIST_VAE\s+A variational autoencoder", result.output, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_compatible_options_are_listed_by_capability(train: Train) -> None:
     result = train("--list", "evaluation", "--compatible-with", "experiment=MNIST_GAN")
     assert result.code == 0
