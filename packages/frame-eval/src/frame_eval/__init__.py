@@ -20,6 +20,7 @@ from frame_eval.nearest_neighbor_probe import NearestNeighborProbeEvaluation
 from frame_eval.part import PartEvaluation
 from frame_eval.points import PointSampleEvaluation
 from frame_eval.precision_recall import PrecisionRecallEvaluation
+from frame_eval.predictions import PredictionEvaluation
 from frame_eval.rate_distortion import RateDistortionEvaluation
 from frame_eval.reconstruction import ImageReconstructionEvaluation
 from frame_eval.rejection_curve import RejectionCurveEvaluation
@@ -49,6 +50,7 @@ __all__ = [
     "PartEvaluation",
     "PointSampleEvaluation",
     "PrecisionRecallEvaluation",
+    "PredictionEvaluation",
     "RateDistortionEvaluation",
     "RejectionCurveEvaluation",
     "ReliabilityDiagramEvaluation",

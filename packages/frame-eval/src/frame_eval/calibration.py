@@ -11,21 +11,17 @@ from torch import Tensor
 from frame_core import (
     PLOT_ENTRY,
     SCALARS_ENTRY,
-    ClassificationModel,
-    Evaluation,
     LogEntry,
-    Optimization,
     check_count,
 )
-from frame_eval.batches import check_n_samples
-from frame_eval.labels import check_labels, check_lowest_label
-from frame_eval.predictions import Predictions, predict_split
+from frame_eval.labels import check_lowest_label
+from frame_eval.predictions import PredictionEvaluation, Predictions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class CalibrationEvaluation(Evaluation):
+class CalibrationEvaluation(PredictionEvaluation):
     """Expected calibration error and negative log-likelihood of a classifier.
 
     The confidence of a prediction is the probability of the predicted label. ``ece`` is the mean over examples of
@@ -33,12 +29,9 @@ class CalibrationEvaluation(Evaluation):
     probability of the true label, in nats.
 
     Args:
-        evaluate_on: Name of the split. Its examples must have labels.
-        n_samples: Number of examples, drawn at random, but the same every time. None, or more than the split has,
-            means all.
-        n_latent_samples: Number of random draws per example, over which a stochastic classifier averages its
-            predicted probabilities.
         n_bins: Number of bins of equal width, from a confidence of 0 to 1.
+
+    The other arguments are those of `PredictionEvaluation`.
 
     Raises:
         TypeError: A number is not an integer.
@@ -48,48 +41,26 @@ class CalibrationEvaluation(Evaluation):
         On Calibration of Modern Neural Networks (Guo et al., 2017), https://arxiv.org/abs/1706.04599
     """
 
-    requires = ClassificationModel
-
     def __init__(
         self, evaluate_on: str, n_samples: int | None = None, n_latent_samples: int = 1, n_bins: int = 15
     ) -> None:
-        self.evaluate_on = evaluate_on
-        self.n_samples = check_n_samples(n_samples)
-        self.n_latent_samples = check_count("n_latent_samples", n_latent_samples)
+        super().__init__(evaluate_on, n_samples, n_latent_samples)
         self.n_bins = check_count("n_bins", n_bins)
 
-    def check(self, optimization: Optimization) -> None:
-        """Check that the examples have labels.
-
-        Raises:
-            ValueError: They have no labels.
-        """
-        check_labels(optimization, self.evaluate_on)
-
-    def evaluate(self, optimization: Optimization) -> LogEntry:
-        """Compute both numbers.
-
-        Raises:
-            TypeError: The model does not return a categorical distribution.
-            ValueError: The split is missing, empty or without labels, or a label is negative.
-        """
-        predictions = predict_split(optimization, self.evaluate_on, self.n_samples, self.n_latent_samples)
+    def summarize(self, predictions: Predictions) -> LogEntry:
         check_lowest_label(int(predictions.true.min()))
         error = compute_calibration_error(count_by_confidence(predictions, self.n_bins))
         nll = -predictions.log_likelihood.mean()
         return LogEntry(data_type=SCALARS_ENTRY, value={"ece": error.item(), "nll": nll.item()})
 
 
-class ReliabilityDiagramEvaluation(Evaluation):
+class ReliabilityDiagramEvaluation(PredictionEvaluation):
     """Reliability diagram: the accuracy of the examples in each bin of confidence, beside their mean confidence.
 
     Args:
-        evaluate_on: Name of the split. Its examples must have labels.
-        n_samples: Number of examples, drawn at random, but the same every time. None, or more than the split has,
-            means all.
-        n_latent_samples: Number of random draws per example, over which a stochastic classifier averages its
-            predicted probabilities.
         n_bins: Number of bins of equal width, from a confidence of 0 to 1.
+
+    The other arguments are those of `PredictionEvaluation`.
 
     Raises:
         TypeError: A number is not an integer.
@@ -99,32 +70,13 @@ class ReliabilityDiagramEvaluation(Evaluation):
         On Calibration of Modern Neural Networks (Guo et al., 2017), https://arxiv.org/abs/1706.04599
     """
 
-    requires = ClassificationModel
-
     def __init__(
         self, evaluate_on: str, n_samples: int | None = None, n_latent_samples: int = 1, n_bins: int = 15
     ) -> None:
-        self.evaluate_on = evaluate_on
-        self.n_samples = check_n_samples(n_samples)
-        self.n_latent_samples = check_count("n_latent_samples", n_latent_samples)
+        super().__init__(evaluate_on, n_samples, n_latent_samples)
         self.n_bins = check_count("n_bins", n_bins)
 
-    def check(self, optimization: Optimization) -> None:
-        """Check that the examples have labels.
-
-        Raises:
-            ValueError: They have no labels.
-        """
-        check_labels(optimization, self.evaluate_on)
-
-    def evaluate(self, optimization: Optimization) -> LogEntry:
-        """Draw the diagram.
-
-        Raises:
-            TypeError: The model does not return a categorical distribution.
-            ValueError: The split is missing, empty or without labels, or a label is negative.
-        """
-        predictions = predict_split(optimization, self.evaluate_on, self.n_samples, self.n_latent_samples)
+    def summarize(self, predictions: Predictions) -> LogEntry:
         check_lowest_label(int(predictions.true.min()))
         return LogEntry(data_type=PLOT_ENTRY, value=_draw(count_by_confidence(predictions, self.n_bins)))
 

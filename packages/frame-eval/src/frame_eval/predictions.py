@@ -1,5 +1,6 @@
-"""Predicted and true labels of a split, and the probabilities of both."""
+"""Predicted and true labels of a split, the probabilities of both, and the base class of their evaluations."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -7,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical
 
-from frame_core import ClassificationModel, Optimization, share
-from frame_eval.batches import get_batch_size, iterate_split
-from frame_eval.labels import find_labels, require_labels
+from frame_core import ClassificationModel, Evaluation, LogEntry, Optimization, check_count, share
+from frame_eval.batches import check_n_samples, get_batch_size, iterate_split
+from frame_eval.labels import check_labels, find_labels, require_labels
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,54 @@ class Predictions:
 
     n_labels: int
     """Number of labels that the model predicts."""
+
+
+class PredictionEvaluation(Evaluation):
+    """Evaluation of the labels that a classifier predicts for a split.
+
+    Args:
+        evaluate_on: Name of the split. Its examples must have labels.
+        n_samples: Number of examples, drawn at random, but the same every time. None, or more than the split has,
+            means all.
+        n_latent_samples: Number of random draws per example, over which a stochastic classifier averages its
+            predicted probabilities.
+
+    Raises:
+        TypeError: A number is not an integer.
+        ValueError: A number is not positive.
+    """
+
+    requires = ClassificationModel
+
+    def __init__(self, evaluate_on: str, n_samples: int | None = None, n_latent_samples: int = 1) -> None:
+        self.evaluate_on = evaluate_on
+        self.n_samples = check_n_samples(n_samples)
+        self.n_latent_samples = check_count("n_latent_samples", n_latent_samples)
+
+    def check(self, optimization: Optimization) -> None:
+        """Check that the examples have labels.
+
+        Raises:
+            ValueError: They have no labels.
+        """
+        check_labels(optimization, self.evaluate_on)
+
+    def evaluate(self, optimization: Optimization) -> LogEntry:
+        """Predict the labels, and summarize them.
+
+        Raises:
+            TypeError: The model does not return a categorical distribution.
+            ValueError: The split is missing, empty or without labels, or a label is negative.
+        """
+        return self.summarize(predict_split(optimization, self.evaluate_on, self.n_samples, self.n_latent_samples))
+
+    @abstractmethod
+    def summarize(self, predictions: Predictions) -> LogEntry:
+        """Return the entry for the predictions.
+
+        Raises:
+            ValueError: A label is negative.
+        """
 
 
 def predict_split(optimization: Optimization, split: str, n_samples: int | None, n_latent_samples: int) -> Predictions:

@@ -7,60 +7,28 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from frame_core import PLOT_ENTRY, ClassificationModel, Evaluation, LogEntry, Optimization, check_count
-from frame_eval.batches import check_n_samples
-from frame_eval.labels import check_labels, check_lowest_label
-from frame_eval.predictions import Predictions, predict_split
+from frame_core import PLOT_ENTRY, LogEntry
+from frame_eval.labels import check_lowest_label
+from frame_eval.predictions import PredictionEvaluation, Predictions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class RejectionCurveEvaluation(Evaluation):
+class RejectionCurveEvaluation(PredictionEvaluation):
     """Rejection curve: the accuracy of the most confident predictions, by the fraction of the others.
 
     The confidence of a prediction is the probability of the predicted label. The curve of a classifier that is least
     confident where it errs rises fast. It is drawn beside that of the best order, which rejects the errors first, and
     of a random order, which is constant.
 
-    Args:
-        evaluate_on: Name of the split. Its examples must have labels.
-        n_samples: Number of examples, drawn at random, but the same every time. None, or more than the split has,
-            means all.
-        n_latent_samples: Number of random draws per example, over which a stochastic classifier averages its
-            predicted probabilities.
-
-    Raises:
-        TypeError: A number is not an integer.
-        ValueError: A number is not positive.
+    The arguments are those of `PredictionEvaluation`.
 
     References:
         Selective Classification for Deep Neural Networks (Geifman & El-Yaniv, 2017), https://arxiv.org/abs/1705.08500
     """
 
-    requires = ClassificationModel
-
-    def __init__(self, evaluate_on: str, n_samples: int | None = None, n_latent_samples: int = 1) -> None:
-        self.evaluate_on = evaluate_on
-        self.n_samples = check_n_samples(n_samples)
-        self.n_latent_samples = check_count("n_latent_samples", n_latent_samples)
-
-    def check(self, optimization: Optimization) -> None:
-        """Check that the examples have labels.
-
-        Raises:
-            ValueError: They have no labels.
-        """
-        check_labels(optimization, self.evaluate_on)
-
-    def evaluate(self, optimization: Optimization) -> LogEntry:
-        """Draw the curve.
-
-        Raises:
-            TypeError: The model does not return a categorical distribution.
-            ValueError: The split is missing, empty or without labels, or a label is negative.
-        """
-        predictions = predict_split(optimization, self.evaluate_on, self.n_samples, self.n_latent_samples)
+    def summarize(self, predictions: Predictions) -> LogEntry:
         check_lowest_label(int(predictions.true.min()))
         return LogEntry(data_type=PLOT_ENTRY, value=_draw(predictions))
 
