@@ -194,7 +194,9 @@ data:
   valid: {_target_: check_blocks.First, data_set: "${data.train}"}
   test: null
 """
-OWN_DATA_NOTE = "note: The data set of `data.train` has no `synthesize`, so nothing that reads it was tried.\n"
+OWN_DATA_NOTE = (
+    "note: The data set of `data.train` has no `synthesize`, so nothing that reads it was tried: see docs/data.md.\n"
+)
 
 
 @pytest.mark.usefixtures("user_blocks")

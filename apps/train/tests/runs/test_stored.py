@@ -115,12 +115,13 @@ def test_everything_that_needs_permission_is_listed_at_once(run: Path) -> None:
     config.architectures.prior._target_ = "own_blocks.OwnPrior"
     config.architectures.encoder._target_ = "own_blocks.OwnEncoder"
     config.data.train = {"_target_": "own_data.Own", "of": {"_target_": "own_blocks.OwnPrior"}}
+    config.data.valid = {"_target_": "torchvision.datasets.ImageFolder", "root": "."}
     OmegaConf.save(config, run / "config.yaml")
-    message = r"`allow=\[own_blocks.OwnEncoder, own_blocks.OwnPrior, own_data.Own\]` allows everything that it names"
+    message = r"`allow=\[own_blocks.OwnEncoder, own_blocks.OwnPrior, own_data.Own, torchvision.datasets.ImageFolder\]`"
     with pytest.raises(CompositionError, match=message):
         load_run(run)
     with pytest.raises(CompositionError) as caught:
-        load_run(run, allow=["own_data", "own_blocks.OwnPrior"])
+        load_run(run, allow=["own_data", "own_blocks.OwnPrior", "torchvision.datasets.ImageFolder"])
     assert "If you trust it, add `allow=[own_blocks.OwnEncoder]`." in str(caught.value)
     assert "allows everything" not in str(caught.value)
     assert not {"own_blocks", "own_data"} & set(sys.modules)

@@ -141,7 +141,7 @@ class BestCheckpoint(Checkpoint):
     Args:
         directory: The folder of the checkpoint.
         monitor: Full name of the metric, such as ``ELBO/Validation``; None for no checkpoint.
-        mode: Whether the best value is the greatest (``max``) or the least (``min``).
+        mode: Whether the best value is the largest (``max``) or the smallest (``min``).
         filename: Name of the file, without ``.ckpt``; two metrics need two names.
 
     Raises:

@@ -64,7 +64,9 @@ def check_config(config: DictConfig) -> Findings:
     notes += _find_twins(composition)
     if data.undeclared:
         keys = ", ".join(f"`{key}`" for key in data.undeclared)
-        notes.append(f"The data set of {keys} has no `synthesize`, so nothing that reads it was tried.")
+        notes.append(
+            f"The data set of {keys} has no `synthesize`, so nothing that reads it was tried: see docs/data.md."
+        )
     return Findings(problems, notes, parts.logged)
 
 

@@ -97,9 +97,8 @@ def _find(directory: Path, weights: str) -> Path:
     if candidates[0].is_dir():
         raise CompositionError(f"`weights` must name a checkpoint, got the folder {str(candidates[0])!r}.")
     names = [path.stem for path in _list(directory)]
-    raise CompositionError(
-        f"`weights`: the run has no checkpoint {weights!r}, only {', '.join(names)}.{suggest(weights, names)}"
-    )
+    advice = " A run keeps the best one if `monitor.metric` is set." if weights == "best" else suggest(weights, names)
+    raise CompositionError(f"`weights`: the run has no checkpoint {weights!r}, only {', '.join(names)}.{advice}")
 
 
 def _read(path: Path) -> Checkpoint:

@@ -203,7 +203,7 @@ class Run:
                 with suppress(OmegaConfBaseException):
                     target = str(component["_target_"])
                     refused |= {} if allowed.has_name(target) else {target: None}
-        return f"\n`allow=[{', '.join(refused)}]` allows everything that it names." if len(refused) > 1 else ""
+        return f"\n`allow=[{', '.join(refused)}]` allows everything that the config names." if len(refused) > 1 else ""
 
     def _build_model(self) -> Model:
         optimization = self.config.get("optimization")

@@ -89,8 +89,11 @@ class AllowList:
 
     def has_name(self, path: str) -> bool:
         """Return whether a target is below an allowed name."""
-        packages = [".".join(name.split(".")[:-2]) for name in self._part.classes]
-        return _is_below(path, (*self._part.packages, *self._part.libraries, *packages, *self._names))
+        is_class = any(
+            path.endswith(f".{name.rpartition('.')[2]}") and _is_below(path, [name.rsplit(".", 2)[0]])
+            for name in self._part.classes
+        )
+        return is_class or _is_below(path, (*self._part.packages, *self._part.libraries, *self._names))
 
     def check_target(self, path: str, target: Callable[..., Any], key: str) -> None:
         """Check the object that a ``_target_`` names.
