@@ -63,6 +63,7 @@ def _ignore_advice() -> None:
     warnings.filterwarnings("ignore", message=".*Skipping val loop.*")  # a notice reports it before training
     warnings.filterwarnings("ignore", message=".*already saved during checkpointing.*")  # checkpoints leave it out
     warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # frozen parts are
+    warnings.filterwarnings("ignore", message=".*overrides the configure_model.*")  # sharding refuses averaged weights
     warnings.filterwarnings("ignore", module=r"pytorch_lightning\.utilities\._pytree", category=FutureWarning)
 
 
