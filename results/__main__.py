@@ -1,4 +1,4 @@
-"""`python -m results` verifies the rows of the table, lists them, or writes its pages."""
+"""`python -m results` verifies the rows of the table, lists them, writes its pages, or trains small classifiers."""
 
 import argparse
 import os
@@ -10,6 +10,7 @@ from pathlib import Path
 from frame_core.checks import suggest
 from frame_train.console import print_error
 from frame_train.errors import TrainingError
+from results.classifiers import ROWS, write_classifier
 from results.measuring import measure
 from results.pages import ROOT, format_estimate, format_result, get_picture, write_pages
 from results.table import Row, read_measurements, read_rows, write_measurements
@@ -25,13 +26,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verify = commands.add_parser("verify", help="train rows, compare them with what is expected, and write the pages")
     verify.add_argument("rows", nargs="*", metavar="ROW", help="name of a row; without one, all rows")
     verify.add_argument("--quick", action="store_true", help="only rows whose runs take under two minutes")
-    verify.add_argument("--runs", type=Path, default=ROOT / "runs" / "results", help="folder of the run directories")
-    verify.add_argument(
-        "--data-root",
-        type=Path,
-        default=os.environ.get("FRAME_DATA_ROOT"),
-        help="folder of the data sets, by default FRAME_DATA_ROOT; without either, that of the device",
+    classifier = commands.add_parser(
+        "classifier", help="train a small classifier, and write its weights for frame-eval"
     )
+    classifier.add_argument("name", choices=ROWS, help="name of the data set")
+    for command in (verify, classifier):
+        command.add_argument(
+            "--runs", type=Path, default=ROOT / "runs" / "results", help="folder of the run directories"
+        )
+        command.add_argument(
+            "--data-root",
+            type=Path,
+            default=os.environ.get("FRAME_DATA_ROOT"),
+            help="folder of the data sets, by default FRAME_DATA_ROOT; without either, that of the device",
+        )
     options = parser.parse_args(arguments)
     if options.command == "list":
         sys.stdout.write("\n".join(rows) + "\n")
@@ -39,11 +47,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "write":
         write_pages(rows, read_measurements())
         return 0
+    if options.data_root is not None and not options.data_root.is_dir():
+        parser.error(f"--data-root must be a folder, got {str(options.data_root)!r}")
+    if options.command == "classifier":
+        name_of_weights = write_classifier(options.name, rows[ROWS[options.name]], options.runs, options.data_root)
+        sys.stdout.write(f"{options.name}: {name_of_weights}\n")
+        return 0
     for name in options.rows:
         if name not in rows:
             parser.error(f"ROW must be one of {', '.join(rows)}, got {name!r}.{suggest(name, rows)}")
-    if options.data_root is not None and not options.data_root.is_dir():
-        parser.error(f"--data-root must be a folder, got {str(options.data_root)!r}")
     chosen = [name for name in options.rows or rows if rows[name].is_quick or not options.quick]
     is_verified = [_verify(name, rows, options.runs, options.data_root) for name in chosen]
     return 0 if all(is_verified) else 1

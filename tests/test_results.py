@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from frame_core import EvaluationView, run_evaluation
 from frame_eval import LinearProbeEvaluation, LossEvaluation
+from frame_eval.small_classifier import compute_hash
 from frame_train.composition.compose import compose_config
 from frame_train.composition.settings import config_directory
 from frame_train.data import CorrelatedGaussians, Digits
@@ -111,6 +112,11 @@ def test_a_name_may_stand_in_one_file_only(tmp_path: Path) -> None:
         (tmp_path / name).write_text("A: {experiment: X, metric: Y, seeds: 3, minutes: 1}")
     with pytest.raises(ValueError, match="got A twice"):
         read_rows(tmp_path)
+
+
+def test_the_metrics_on_a_small_classifier_are_named_after_its_weights() -> None:
+    option = yaml.safe_load((config_directory() / "evaluation" / "digits_features.yaml").read_text())
+    assert all(f"-{compute_hash('Digits')}/" in node["name"] for node in option.values())
 
 
 # Measurements

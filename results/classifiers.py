@@ -1,0 +1,36 @@
+"""Weights of the small classifiers of frame-eval."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from frame_eval.small_classifier import FOLDER, compute_hash
+from frame_train import load_run
+from results.runs import train
+from results.table import Row
+
+ROWS = {"Digits": "DIGITS_Classifier"}
+"""The row whose run with the seed 0 is the classifier of a data set."""
+
+
+def write_classifier(name: str, row: Row, runs: Path, data_root: Path | None) -> str:
+    """Train the classifier of a data set, unless that is done, and write its weights for frame-eval.
+
+    Args:
+        name: Name of the data set.
+        row: The row of the classifier.
+        runs: Folder of the run directories.
+        data_root: Folder of the data sets; None for that of the device config.
+
+    Returns:
+        The hash of the weights.
+
+    Raises:
+        TrainingError: The training failed.
+    """
+    model = load_run(train(row, 0, runs, data_root).directory).model
+    layers = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    FOLDER.mkdir(exist_ok=True)
+    torch.save([[layer.weight.detach(), layer.bias.detach()] for layer in layers], FOLDER / f"{name}.pt")
+    return compute_hash(name)
