@@ -30,6 +30,7 @@ ignore_lightning_warnings = pytest.mark.filterwarnings(
     "ignore:.*does not have many workers",
     "ignore:.*smaller than the logging interval",
     "ignore:.*your dataloader is not resumable",
+    "ignore:.*overrides the configure_model",
     "ignore:.*LeafSpec.*:FutureWarning",
     "ignore::FutureWarning:pytorch_lightning",
 )
