@@ -85,6 +85,15 @@ def test_one_process_continues_a_sharded_run(commands: Commands, sharded: Path) 
     assert "1 processes continue the run of 2, with 128 examples" in command.output
 
 
+@pytest.mark.slow
+def test_a_part_that_returns_a_distribution_is_reported_in_a_sentence(commands: Commands, tmp_path: Path) -> None:
+    strategy = "trainer.strategy={_target_:frame_train.optimization.ShardedStrategy,parts:[encoder]}"
+    command = commands.run(*RUN, strategy, f"device.experiments_root={tmp_path}")
+    assert command.code == 1, command.output
+    assert "'encoder' returns a `Independent`, and a part must return tensors" in command.output
+    assert "Traceback" not in command.output
+
+
 def make_sharded_trainer(parts: list[str], *callbacks: Any) -> Trainer:
     return make_trainer(*callbacks, devices=2, strategy=ShardedStrategy(parts))
 

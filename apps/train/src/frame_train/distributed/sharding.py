@@ -11,7 +11,7 @@ from pytorch_lightning.strategies import ModelParallelStrategy
 from torch import nn
 from torch.utils._pytree import tree_leaves
 
-from frame_train.errors import suggest
+from frame_train.errors import TrainingError, suggest
 
 
 class ShardedStrategy(ModelParallelStrategy):
@@ -94,9 +94,9 @@ class _OutputCheck:
     def __call__(self, part: nn.Module, inputs: Any, output: Any) -> None:
         other = next((leaf for leaf in tree_leaves(output) if not isinstance(leaf, torch.Tensor)), None)
         if other is not None:
-            raise ValueError(
-                f"`parts`: {self._name!r} returns a `{type(other).__name__}`, and a part must return tensors. Name the "
-                "layers in it."
+            raise TrainingError(
+                f"`trainer.strategy.parts`: {self._name!r} returns a `{type(other).__name__}`, and a part must return "
+                "tensors. Name the layers in it."
             )
 
 
