@@ -180,7 +180,7 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     (["+experiment=DIGITS_VAE,DIGITS_Classifier"], ["has several values. Add `-m` to run a grid.\n"]),
     (["+experiments=MNIST_VAE"], ["There is no group `experiments`", "`+experiment=MNIST_VAE`?"]),
     (["experiment=mnist_vae"], ["has no option `mnist_vae`", "Did you mean `MNIST_VAE`?"]),
-    (["++experiment=nope"], ["`experiment` has no option `nope`", "MNIST_VAE"]),
+    (["++experiment=nope"], ["`experiment` has no option `nope`", "MNIST_VAE", "`--config-dir FOLDER` adds your own."]),
     ([DIGITS, "callbacks/checkpoint@callbacks=[last,bst]"], ["has no option `bst`; it has best, last, periodic"]),
     ([DIGITS, "~evaluation"], ["`~evaluation`: several options", "`~evaluation.reconstructions`"]),
     ([DIGITS, "~callbacks"], ["`~callbacks`: several options", "`~callbacks.progress_bar`"]),

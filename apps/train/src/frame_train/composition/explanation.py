@@ -120,7 +120,10 @@ def _explain_missing_option(option: str, message: str, arguments: Sequence[str])
             )
     options = read_options(group, folders)
     origin = " (from the variable DEVICE_NAME, or from `device=`)" if group == "device" else ""
-    return f"`{group}` has no option `{name}`{origin}; it has {', '.join(options)}.{suggest(name, options)}{where}"
+    hint = suggest(name, options)
+    if not hint and folders == [config_directory()]:
+        hint = " `--config-dir FOLDER` adds your own."
+    return f"`{group}` has no option `{name}`{origin}; it has {', '.join(options)}.{hint}{where}"
 
 
 def _holds(folder: Path, option: str) -> bool:
