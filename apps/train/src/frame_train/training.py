@@ -149,6 +149,8 @@ def train_as_worker(directory: Path) -> None:
     experiment = build_experiment(config)
     newest, _ = find_newest(directory / "checkpoints")
     checkpoint = None if newest is None else newest.path
+    if checkpoint is not None:
+        _share_batches(experiment, read_training_state(checkpoint))
     with experiment.stop.listening():
         experiment.trainer.fit(experiment.optimization, ckpt_path=checkpoint, weights_only=True)
 

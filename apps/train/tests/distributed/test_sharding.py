@@ -86,6 +86,37 @@ def test_one_process_continues_a_sharded_run(commands: Commands, sharded: Path) 
 
 
 @pytest.mark.slow
+def test_a_run_continues_sharded_and_unsharded_with_parameter_groups_and_a_schedule(
+    commands: Commands, tmp_path: Path
+) -> None:
+    options = (*RUN, "optimization=AdamW_cosine", "trainer.max_epochs=4")
+    whole, parted = tmp_path / "whole", tmp_path / "parted"
+    assert commands.run(*options, f"device.experiments_root={whole}").code == 0
+    started = commands.start(*options, f"device.experiments_root={parted}")
+    started.wait_until(lambda: has_saved(parted, 8))
+    started.send(signal.SIGTERM)
+    started.wait()
+    directory = find_run(parted)
+    resumed = commands.start(f"resume={directory}", f"+{SHARDED}")
+    resumed.wait_until(lambda: has_saved(parted, 24))
+    resumed.send(signal.SIGTERM)
+    resumed.wait()
+    last = commands.run(f"resume={directory}", "trainer.strategy=auto")
+    assert last.code == 0, last.output
+    torch.testing.assert_close(read_weights(directory), read_weights(find_run(whole)), rtol=0, atol=0)
+
+
+@pytest.mark.slow
+def test_two_sharded_ranks_share_the_batches_of_one_process_with_a_schedule(commands: Commands, tmp_path: Path) -> None:
+    one = ("optimization=AdamW_cosine", "trainer.devices=1", "trainer.max_epochs=2")
+    started = commands.run(*RUN, *one, f"device.experiments_root={tmp_path}")
+    assert started.code == 0, started.output
+    resumed = commands.run(f"resume={find_run(tmp_path)}", "trainer.devices=2", f"+{SHARDED}", "trainer.max_epochs=3")
+    assert resumed.code == 0, resumed.output
+    assert "2 processes continue the run of 1, with 32 examples" in resumed.output
+
+
+@pytest.mark.slow
 def test_a_part_that_returns_a_distribution_is_reported_in_a_sentence(commands: Commands, tmp_path: Path) -> None:
     strategy = "trainer.strategy={_target_:frame_train.optimization.ShardedStrategy,parts:[encoder]}"
     command = commands.run(*RUN, strategy, f"device.experiments_root={tmp_path}")

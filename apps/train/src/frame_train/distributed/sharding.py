@@ -1,7 +1,8 @@
 """Sharding of a model over the processes of a training."""
 
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -9,6 +10,7 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import WeightAveraging
 from pytorch_lightning.strategies import ModelParallelStrategy
 from torch import nn
+from torch.optim import Optimizer
 from torch.utils._pytree import tree_leaves
 
 from frame_train.errors import TrainingError, suggest
@@ -69,6 +71,34 @@ class ShardedStrategy(ModelParallelStrategy):
             register_fsdp_forward_method(model, name)
             getattr(model, name).__func__.__wrapped__ = getattr(kind, name)  # keeps the signature
 
+    def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
+        """Return the state of an optimizer in the format of an unsharded training, on rank 0.
+
+        Lightning numbers the parameters in the order of the model, which is not that of parameter groups.
+        """
+        from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict
+
+        options = _make_options(cpu_offload=True)
+        state = cast(dict[str, Any], get_optimizer_state_dict(cast(nn.Module, self.model), optimizer, options=options))
+        groups = state.get("param_groups", [])
+        names = [name for group in groups for name in group["params"]]
+        return _rename(state, {name: number for number, name in enumerate(names)}) if state else {}
+
+    def load_checkpoint(self, checkpoint_path: str | Path, weights_only: bool | None = None) -> dict[str, Any]:
+        from torch.distributed.checkpoint.state_dict import set_optimizer_state_dict
+
+        optimizers, self.optimizers = self.optimizers, []  # Lightning would number their parameters as above
+        try:
+            checkpoint = super().load_checkpoint(checkpoint_path, weights_only)
+        finally:
+            self.optimizers = optimizers
+        model, options = cast(nn.Module, self.model), _make_options(broadcast_from_rank0=True)
+        names = {id(parameter): name for name, parameter in model.named_parameters()}
+        for optimizer, state in zip(optimizers, checkpoint["optimizer_states"]):
+            own = [names[id(parameter)] for group in optimizer.param_groups for parameter in group["params"]]
+            set_optimizer_state_dict(model, optimizer, _rename(state, dict(enumerate(own))), options=options)
+        return checkpoint
+
     def _find_parts(self, model: nn.Module) -> dict[str, nn.Module]:
         named = {
             name: part for name, part in model.named_modules() if name and next(part.parameters(), None) is not None
@@ -83,6 +113,22 @@ class ShardedStrategy(ModelParallelStrategy):
                 )
             found.update(matching)
         return dict(sorted(found.items(), key=lambda item: -item[0].count(".")))  # inner parts first
+
+
+def _make_options(**options: Any) -> Any:
+    from torch.distributed.checkpoint.state_dict import StateDictOptions
+
+    return StateDictOptions(full_state_dict=True, **options)
+
+
+def _rename(state: dict[str, Any], names: Mapping[Any, Any]) -> dict[str, Any]:
+    """Rename the parameters in the state of an optimizer."""
+    return {
+        "state": {names[name]: values for name, values in state["state"].items()},
+        "param_groups": [
+            {**group, "params": [names[name] for name in group["params"]]} for group in state["param_groups"]
+        ],
+    }
 
 
 class _OutputCheck:
