@@ -156,15 +156,16 @@ def train_as_worker(directory: Path) -> None:
 
 
 def _share_batches(experiment: Experiment, state: TrainingState) -> list[str]:
-    """Share the batches of a run among another number of processes than before, and describe that.
+    """Share the batches of a run as before, and describe it if the number of processes is another one.
 
     Raises:
         CompositionError: The processes can't share them.
     """
     module, n_processes = experiment.optimization, experiment.trainer.world_size
-    if state.n_processes == n_processes:
-        return []
+    is_same = state.n_processes == n_processes
     if not isinstance(module, OptimizationModule):
+        if is_same:
+            return []
         raise CompositionError(
             f"`trainer.devices`: a run of your own `LightningModule` keeps its number of processes, expected "
             f"{state.n_processes}, got {n_processes}.",
@@ -174,9 +175,7 @@ def _share_batches(experiment: Experiment, state: TrainingState) -> list[str]:
         batch_size = module.share_batches(experiment.trainer, state.n_planned or state.n_processes)
     except ValueError as error:
         raise CompositionError(f"`trainer.devices`: {error}", "trainer.devices") from error
-    return [
-        f"{n_processes} processes continue the run of {state.n_processes}, with {batch_size} examples in each batch"
-    ]
+    return [] if is_same else [f"processes: {state.n_processes} → {n_processes}, {batch_size} examples in each batch"]
 
 
 def _check_length(trainer: Trainer, state: TrainingState) -> None:

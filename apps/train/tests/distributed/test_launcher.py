@@ -248,7 +248,7 @@ def test_one_process_continues_the_run_of_two_with_their_batches(
     copied = shutil.copytree(pair[0], tmp_path / "copied")
     result = train(f"resume={copied}", "~callbacks.witness", "trainer.max_epochs=4", "trainer.devices=1")
     assert result.code == 0, result
-    assert "1 processes continue the run of 2, with 32 examples in each batch" in result.errors
+    assert "processes: 2 → 1, 32 examples in each batch" in result.errors
     assert train(*RUN, *ONE, "trainer.max_epochs=4", f"device.experiments_root={tmp_path}/one").code == 0
     assert_close_weights(copied, find_run(tmp_path / "one"))
 
@@ -264,10 +264,10 @@ def test_more_processes_continue_a_run_with_its_batches(
     directory = find_run(tmp_path / "run")
     resumed = commands.run(f"resume={directory}", "trainer.max_epochs=2", f"trainer.devices={after}")
     assert resumed.code == 0, resumed.output
-    assert f"{after} processes continue the run of {before}, with {32 // after} examples" in resumed.output
+    assert f"processes: {before} → {after}, {32 // after} examples" in resumed.output
     again = commands.run(f"resume={directory}", "trainer.max_epochs=3", "trainer.devices=1")
     assert again.code == 0, again.output
-    assert f"1 processes continue the run of {after}, with 32 examples" in again.output
+    assert f"processes: {after} → 1, 32 examples" in again.output
     one = commands.run(*RUN, *ONE, f"device.experiments_root={tmp_path}/one")
     assert one.code == 0, one.output
     assert_close_weights(directory, find_run(tmp_path / "one"))
@@ -295,6 +295,8 @@ def test_a_global_batch_is_shared_and_accumulated() -> None:
     assert (trainer.accumulate_grad_batches, optimization.share_batches(trainer)) == (2, 4)
     with pytest.raises(ValueError, match=r"`trainer.accumulate_grad_batches` must be 1 with `global_batch_size`"):
         optimization.check_trainer(trainer)
+    with pytest.raises(ValueError, match="`global_batch_size` must be positive, got 0"):
+        make_tiny_optimization(global_batch_size=0)
     odd = make_tiny_optimization(data=data, batch_size=5, global_batch_size=15)
     with pytest.raises(
         ValueError, match="`global_batch_size` must be a multiple of 2, the number of processes, got 15"

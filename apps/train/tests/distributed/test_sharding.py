@@ -9,6 +9,7 @@ import pytest
 import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import EMAWeightAveraging
+from torch import nn
 
 from frame_core.testing import TinyModel
 from frame_train import load_run
@@ -82,7 +83,7 @@ def test_one_process_continues_a_sharded_run(commands: Commands, sharded: Path) 
     changes = ("trainer.devices=1", "trainer.strategy=auto", "trainer.max_epochs=4")
     command = commands.run(f"resume={sharded}", *changes)
     assert command.code == 0, command.output
-    assert "1 processes continue the run of 2, with 128 examples" in command.output
+    assert "processes: 2 → 1, 128 examples" in command.output
 
 
 @pytest.mark.slow
@@ -111,9 +112,20 @@ def test_two_sharded_ranks_share_the_batches_of_one_process_with_a_schedule(comm
     one = ("optimization=AdamW_cosine", "trainer.devices=1", "trainer.max_epochs=2")
     started = commands.run(*RUN, *one, f"device.experiments_root={tmp_path}")
     assert started.code == 0, started.output
-    resumed = commands.run(f"resume={find_run(tmp_path)}", "trainer.devices=2", f"+{SHARDED}", "trainer.max_epochs=3")
+    directory = find_run(tmp_path)
+    resumed = commands.run(f"resume={directory}", "trainer.devices=2", f"+{SHARDED}", "trainer.max_epochs=3")
     assert resumed.code == 0, resumed.output
-    assert "2 processes continue the run of 1, with 32 examples" in resumed.output
+    again = commands.run(f"resume={directory}", "trainer.max_epochs=4")  # the share is that of a batch of one process
+    assert again.code == 0, again.output
+    assert "processes: 1 → 2, 32 examples" in resumed.output
+
+
+@pytest.mark.slow
+def test_a_sharded_run_resumes_with_an_optimizer_without_a_state(commands: Commands, tmp_path: Path) -> None:
+    plain = ("optimization=batch", "optimization.optimizer._target_=torch.optim.SGD", "trainer.max_epochs=1")
+    assert commands.run(*RUN, *plain, SHARDED, f"device.experiments_root={tmp_path}").code == 0
+    resumed = commands.run(f"resume={find_run(tmp_path)}", "trainer.max_epochs=2")
+    assert resumed.code == 0, resumed.output
 
 
 @pytest.mark.slow
@@ -133,6 +145,15 @@ def test_a_pattern_without_a_part_is_refused() -> None:
     optimization = make_tiny_optimization(TinyModel())
     with pytest.raises(ValueError, match=r"`parts`: 'decodr' matches no part with parameters of `TinyModel`"):
         optimization.check_trainer(make_sharded_trainer(["decodr"]))
+
+
+def test_a_pattern_matches_level_by_level_and_no_container() -> None:
+    model = TinyModel()
+    model.layers = nn.ModuleList([nn.Sequential(nn.Linear(2, 2)), nn.Linear(2, 2)])
+    strategy = ShardedStrategy(["layers.*", "classifier"])
+    assert sorted(strategy._find_parts(model)) == ["classifier", "layers.0", "layers.1"]
+    with pytest.raises(ValueError, match="`parts`: 'layers' matches no part"):
+        ShardedStrategy(["layers"])._find_parts(model)
 
 
 def test_averaged_weights_of_a_sharded_model_are_refused() -> None:

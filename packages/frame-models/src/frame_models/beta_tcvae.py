@@ -63,7 +63,7 @@ def compute_total_correlation(q_z: Distribution, z: Tensor) -> Tensor:
 
     This is the estimator by minibatch-weighted sampling of Chen et al. For a data set of N examples, theirs has another
     term (z_dim - 1) log N. It is left out, because it is a constant. The value is that of the aggregate posterior of
-    the batch, which exceeds that of the data set.
+    the batch, not of the data set: for a batch of one example, it is 0.
 
     Args:
         q_z: Posterior of batch shape (batch,), with independent dimensions.

@@ -24,10 +24,11 @@ class ShardedStrategy(ModelParallelStrategy):
     Rank 0 assembles checkpoints in its main memory, in the format of an unsharded training. So any number of processes
     resumes them, and nothing else has to know of the sharding.
 
-    In a config: ``trainer.strategy: {_target_: frame_train.optimization.ShardedStrategy, parts: ["*.linear"]}``.
+    In a config, it is ``trainer.strategy``, with ``parts: [encoder.network.*.*]``.
 
     Args:
-        parts: Patterns of the names that modules have in the model. Each part must have parameters and return tensors.
+        parts: Patterns of the names that modules have in the model; ``*`` matches one level of a dotted name. Each part
+            must have parameters and return tensors.
 
     References:
         PyTorch FSDP (Zhao et al., 2023), https://arxiv.org/abs/2304.11277
@@ -95,17 +96,18 @@ class ShardedStrategy(ModelParallelStrategy):
         model, options = cast(nn.Module, self.model), _make_options(broadcast_from_rank0=True)
         names = {id(parameter): name for name, parameter in model.named_parameters()}
         for optimizer, state in zip(optimizers, checkpoint["optimizer_states"]):
+            if not state["state"]:  # torch can't distribute a state without tensors, such as that of SGD
+                optimizer.load_state_dict(state)
+                continue
             own = [names[id(parameter)] for group in optimizer.param_groups for parameter in group["params"]]
             set_optimizer_state_dict(model, optimizer, _rename(state, dict(enumerate(own))), options=options)
         return checkpoint
 
     def _find_parts(self, model: nn.Module) -> dict[str, nn.Module]:
-        named = {
-            name: part for name, part in model.named_modules() if name and next(part.parameters(), None) is not None
-        }
+        named = {name: part for name, part in model.named_modules() if name and _can_be_part(part)}
         found: dict[str, nn.Module] = {}
         for pattern in self._parts:
-            matching = {name: part for name, part in named.items() if fnmatch.fnmatchcase(name, pattern)}
+            matching = {name: part for name, part in named.items() if _matches(name, pattern)}
             if not matching:
                 raise ValueError(
                     f"`parts`: {pattern!r} matches no part with parameters of `{type(model).__name__}`."
@@ -113,6 +115,17 @@ class ShardedStrategy(ModelParallelStrategy):
                 )
             found.update(matching)
         return dict(sorted(found.items(), key=lambda item: -item[0].count(".")))  # inner parts first
+
+
+def _can_be_part(module: nn.Module) -> bool:
+    """Return whether a module has parameters, and is more than a container of other modules."""
+    return next(module.parameters(), None) is not None and not isinstance(module, nn.ModuleList | nn.ModuleDict)
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """Return whether each level of a dotted name matches that of a pattern."""
+    levels, patterns = name.split("."), pattern.split(".")
+    return len(levels) == len(patterns) and all(map(fnmatch.fnmatchcase, levels, patterns))
 
 
 def _make_options(**options: Any) -> Any:

@@ -85,7 +85,8 @@ class BatchOptimization(OptimizationModule):
     def _compute_quantities(self, batch: Mapping[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
         quantities = self._loss(batch, batch_idx)
         if self._watches_loss:
-            self._watch(quantities["loss"].detach().clone(), len(next(iter(batch.values()))), batch_idx)
+            n_examples = len(next(iter(batch.values()))) * self.trainer.world_size
+            self._watch(quantities["loss"].detach().clone(), n_examples, batch_idx)
         return quantities
 
     def _watch(self, loss: Tensor, n_examples: int, batch_idx: int) -> None:

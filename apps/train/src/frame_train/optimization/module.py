@@ -88,7 +88,9 @@ class OptimizationModule(LightningModule, ABC):
         """The quantity that a schedule of the learning rate watches. It is saved in checkpoints."""
         self._pin_memory = pin_memory
         self._batch_size = check_count("batch_size", batch_size)
-        self._global_batch_size = global_batch_size and check_count("global_batch_size", global_batch_size)
+        if global_batch_size is not None:
+            check_count("global_batch_size", global_batch_size)
+        self._global_batch_size = global_batch_size
         self._is_sharded = False
         self._n_planned: int | None = None  # the number of processes for which the batch sizes are meant
         self._sampler = ShuffledBatches(len(train), batch_size, torch.initial_seed())
