@@ -30,8 +30,8 @@ class RateDistortionEvaluation(Evaluation):
     ``distortion`` is -E_q[log p(x | z)], ``rate`` is KL(q(z | x) || p(z)), both averaged over the examples. The lower
     bound is minus their sum. The rate is itself a sum of two terms: ``mutual_information`` between the index of an
     example and z, which is at most the logarithm of the number of examples, and ``marginal_divergence``
-    KL(q(z) || p(z)). The aggregate posterior q(z) is the average of q(z | x) over the examples. The rate of a model with
-    several latent variables is that of all of them, and ``marginal_divergence`` then only an upper bound.
+    KL(q(z) || p(z)). The aggregate posterior q(z) is the average of q(z | x) over the examples. The rate of a model
+    with several latent variables is that of all of them, and ``marginal_divergence`` then only an upper bound.
 
     Args:
         evaluate_on: Name of the split.
