@@ -316,11 +316,11 @@ def test_a_quick_try_runs_each_evaluation_once_after_five_batches_and_logs_to_no
 
 
 def test_overfitting_takes_one_step_in_each_epoch_and_its_loss_falls(train: Train, tmp_path: Path) -> None:
-    line = ("+experiment=DIGITS_VAE", "debug=overfit", "trainer.max_epochs=200")
+    line = ("+experiment=DIGITS_VAE", "debug=overfit", "trainer.max_epochs=300")
     assert train(*line).code == 0
-    first, last = read_entries(find_run(tmp_path))
-    assert (first["trainer/global_step"], last["trainer/global_step"]) == (100, 200)
-    assert last["Train/loss"] < first["Train/loss"] - 2
+    first, _, last = read_entries(find_run(tmp_path))
+    assert (first["trainer/global_step"], last["trainer/global_step"]) == (100, 300)
+    assert last["Train/loss"] < first["Train/loss"] - 3
     result = train(*line, "trainer.overfit_batches=0.5")
     assert result.code == 2
     assert "`trainer.overfit_batches`: `overfit_batches` must be an integer, got 0.5" in result.errors
