@@ -210,7 +210,7 @@ def test_an_evaluation_that_raises_stops_both_ranks(commands: Commands, tmp_path
     due_at_once = "evaluation.accuracy_validation.evaluate_every=10 iterations"  # together with a best checkpoint
     command = commands.run(*RUN, *TWO, due_at_once, evaluation, f"device.experiments_root={tmp_path}")
     assert command.code == 1, command.output
-    assert command.output.count("nothing to see") == 1
+    assert command.output.count("failed at step 10: nothing to see") == 1
     assert not read_description(find_run(tmp_path))["complete"]
 
 
