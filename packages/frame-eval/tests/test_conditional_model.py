@@ -15,7 +15,7 @@ from frame_eval import (
     LinearProbeEvaluation,
     LogLikelihoodEvaluation,
 )
-from frame_eval.images import make_grid_entry
+from frame_eval.pictures.images import make_grid_entry
 
 DATA = make_tiny_data(7)
 BATCH = get_batch(DATA, torch.arange(7))

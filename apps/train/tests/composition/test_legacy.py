@@ -26,7 +26,13 @@ def test_old_trainer_keys_are_replaced_and_reported(old: dict, new: dict) -> Non
         assert all(name in line for name in new)
 
 
-@pytest.mark.parametrize(("old", "new"), MOVED_TARGETS.items())
+FORMER_MODULES = {
+    "frame_models.vae.VariationalAutoencoder": "frame_models.VariationalAutoencoder",
+    "frame_eval.elbo.ELBOEvaluation": "frame_eval.ELBOEvaluation",
+}
+
+
+@pytest.mark.parametrize(("old", "new"), (MOVED_TARGETS | FORMER_MODULES).items())
 def test_the_old_path_of_a_moved_class_is_replaced_anywhere_in_a_config(old: str, new: str) -> None:
     config = OmegaConf.create(
         {"a": [{"part": {"_target_": old}}, "${b}"], "b": {"_target_": old}, "missing": "???", "other": "${nowhere}"}
@@ -34,6 +40,14 @@ def test_the_old_path_of_a_moved_class_is_replaced_anywhere_in_a_config(old: str
     assert rename_old_words(config) == [f"`{old}` is an old name: it is now `{new}`."]
     assert config.a[0].part["_target_"] == config.b["_target_"] == new
     assert get_class(new)
+
+
+@pytest.mark.parametrize(
+    "target", ["frame_models.solvers.Heun", "frame_models.autoencoders.vae.VariationalAutoencoder"]
+)
+def test_a_present_path_of_a_class_stays(target: str) -> None:
+    assert rename_old_words(OmegaConf.create({"part": {"_target_": target}})) == []
+    assert get_class(target)
 
 
 def test_an_old_key_is_renamed_with_its_value() -> None:

@@ -19,6 +19,9 @@ MOVED_TARGETS = {
 }
 """The present path of each public class that has moved."""
 
+_FORMER_MODULE = re.compile(r"^(frame_models|frame_eval)\.(?!couplings|solvers)[a-z_]+\.([A-Z]\w*)$")
+"""A class of these packages by the path of its module, before their modules were sorted into folders."""
+
 RENAMED_KEYS = {
     "device.runs_root": "device.experiments_root",
     "optimization.steps_per_trip": "optimization.steps_per_execution",
@@ -70,9 +73,10 @@ def rename_old_words(config: DictConfig, run_format: int | None = None) -> list[
 def _rename_targets(config: DictConfig) -> list[str]:
     lines: dict[str, None] = {}
     for node, target in iterate_targets(config):
-        if target in MOVED_TARGETS:
-            node["_target_"] = MOVED_TARGETS[target]
-            lines[f"`{target}` is an old name: it is now `{MOVED_TARGETS[target]}`."] = None
+        name = MOVED_TARGETS.get(target) or _FORMER_MODULE.sub(r"\1.\2", target)
+        if name != target:
+            node["_target_"] = name
+            lines[f"`{target}` is an old name: it is now `{name}`."] = None
     return list(lines)
 
 

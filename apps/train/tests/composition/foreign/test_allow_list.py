@@ -33,7 +33,7 @@ NETWORKS = (
     "frame_architectures.digits.Encoder",
     "frame_core.LinearWarmup",
     "torch.nn.Sequential",
-    "frame_models.vae.VariationalAutoencoder",
+    "frame_models.autoencoders.vae.VariationalAutoencoder",
     "frame_architectures.mnist.Encoder",
     "frame_architectures.make_stack",
     "torchvision.transforms.ToTensor",

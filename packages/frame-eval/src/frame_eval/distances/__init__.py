@@ -1,0 +1,1 @@
+"""Distances of samples to data."""

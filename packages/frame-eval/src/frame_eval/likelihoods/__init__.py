@@ -1,0 +1,1 @@
+"""Losses, likelihoods and their bounds."""

@@ -1,0 +1,1 @@
+"""Pictures of samples, of reconstructions and of the latent space."""

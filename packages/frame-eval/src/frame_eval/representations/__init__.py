@@ -1,0 +1,1 @@
+"""Probes of representations, and measures of their disentanglement."""

@@ -1,0 +1,1 @@
+"""Autoencoders with discrete latents, and a prior over their codes."""

@@ -1,0 +1,1 @@
+"""Normalizing flows, flow matching and diffusion."""

@@ -1,0 +1,1 @@
+"""Models of two views of each example."""

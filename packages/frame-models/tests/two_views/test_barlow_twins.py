@@ -1,0 +1,94 @@
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from frame_core import Delta
+from frame_models import BarlowTwins
+from frame_models.two_views.barlow_twins import compute_cross_correlation
+
+
+class Encoder(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Distribution:
+        return Delta(self.linear(x), 1)
+
+
+def test_the_cross_correlation_is_that_of_numpy() -> None:
+    torch.manual_seed(0)
+    z_1, z_2 = 5 * torch.randn(2, 9, 3, dtype=torch.float64) + 2
+    expected = np.corrcoef(z_1.T.numpy(), z_2.T.numpy())[:3, 3:]  # rows: features of the first view
+    # the model adds 1e-5 to variances of about 25
+    torch.testing.assert_close(compute_cross_correlation(z_1, z_2).numpy(), expected, atol=2e-6, rtol=0)
+
+
+def test_the_loss_is_that_of_the_paper_in_loops() -> None:
+    torch.manual_seed(0)
+    projector = nn.Linear(3, 2)
+    model = BarlowTwins(Encoder(), projector, redundancy_weight=0.1)
+    v_1, v_2 = torch.randn(2, 6, 4)
+    quantities = model.compute_loss({"v1": v_1, "v2": v_2}, 0)
+    z_1, z_2 = (projector(model.encode(v).mean).detach().double() for v in (v_1, v_2))
+    invariance = redundancy = 0.0
+    for i in range(2):
+        for j in range(2):
+            a, b = z_1[:, i] - z_1[:, i].mean(), z_2[:, j] - z_2[:, j].mean()
+            correlation = float((a * b).sum() / ((a**2).sum() * (b**2).sum()).sqrt())  # equation 2
+            if i == j:
+                invariance += (1 - correlation) ** 2
+            else:
+                redundancy += correlation**2
+    # the model adds 1e-5 to variances of about 0.1
+    assert quantities["invariance"].item() == pytest.approx(invariance, rel=1e-3)
+    assert quantities["redundancy"].item() == pytest.approx(redundancy, rel=1e-3)
+    assert quantities["loss"].item() == pytest.approx(invariance + 0.1 * redundancy, rel=1e-3)
+
+
+def test_the_loss_does_not_depend_on_the_scale_and_the_location_of_the_embeddings() -> None:
+    torch.manual_seed(0)
+    z_1, z_2 = torch.randn(2, 50, 3, dtype=torch.float64)
+    scaled = compute_cross_correlation(100 * z_1 - 3, 100 * z_2 + 7)
+    torch.testing.assert_close(compute_cross_correlation(z_1, z_2), scaled, atol=1e-4, rtol=0)
+
+
+def test_equal_views_with_uncorrelated_features_have_no_loss() -> None:
+    z = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
+    torch.testing.assert_close(compute_cross_correlation(z, z), torch.eye(2), atol=2e-5, rtol=0)
+
+
+def test_a_constant_feature_has_a_finite_gradient() -> None:
+    z = torch.zeros(4, 2, requires_grad=True)
+    compute_cross_correlation(z, z).square().sum().backward()
+    assert z.grad is not None
+    assert z.grad.isfinite().all()
+
+
+def test_training_keeps_what_two_views_share() -> None:
+    torch.manual_seed(0)
+    model = BarlowTwins(encoder := Encoder(), nn.Identity(), redundancy_weight=0.05)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    for step in range(150):
+        shared, noise_1, noise_2 = torch.randn(3, 64, 2)
+        optimizer.zero_grad()
+        views = {"v1": torch.cat([shared, noise_1], 1), "v2": torch.cat([shared, noise_2], 1)}
+        model.compute_loss(views, step)["loss"].backward()
+        optimizer.step()
+    weight = encoder.linear.weight
+    assert weight[:, 2:].norm() < 0.2 * weight[:, :2].norm()
+
+
+def test_a_batch_of_one_example_is_refused() -> None:
+    with pytest.raises(ValueError, match="The batch needs at least 2 examples"):
+        BarlowTwins(Encoder(), nn.Identity()).compute_loss({"v1": torch.rand(1, 4), "v2": torch.rand(1, 4)}, 0)
+
+
+@pytest.mark.parametrize(("weight", "error"), [(0.0, ValueError), (-1.0, ValueError), ("0.5", TypeError)])
+def test_a_bad_weight_is_refused(weight: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match="`redundancy_weight` must be"):
+        BarlowTwins(Encoder(), nn.Identity(), weight)
