@@ -42,6 +42,15 @@ def test_without_a_metric_there_is_no_best_checkpoint(tmp_path: Any) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_metric_that_nothing_logs_is_reported_with_the_logged_numbers(
+    tmp_path: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    evaluation = EvaluationCallback("A/B", "1 epoch", SequenceEvaluation(2.0))
+    fit_tiny(evaluation, BestCheckpoint(str(tmp_path), "A/B/y"), max_epochs=1)
+    expected = "best.ckpt was not saved: no number was logged as 'A/B/y', only 'A/B/x'. Did you mean `A/B/x`?"
+    assert expected in caplog.messages
+
+
 def test_a_periodic_checkpoint_keeps_all_or_only_the_last(tmp_path: Any) -> None:
     every = PeriodicCheckpoint(str(tmp_path), "2 iterations", keep_all=True)
     fit_tiny(every, PeriodicCheckpoint(str(tmp_path), "3 iterations"), max_epochs=1)

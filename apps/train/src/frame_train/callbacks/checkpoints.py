@@ -14,7 +14,7 @@ from frame_train.callbacks.clocked import ClockedCallback
 from frame_train.callbacks.ending.finiteness import is_finite
 from frame_train.callbacks.ending.stopping import is_stopped
 from frame_train.data.loaders import BatchError
-from frame_train.errors import TrainingError
+from frame_train.errors import TrainingError, suggest
 from frame_train.optimization.lightning_internals import count_batches, read_position
 from frame_train.optimization.progress import begins_anywhere
 from frame_train.runs.checkpoint_files import write_checkpoint
@@ -176,6 +176,7 @@ class BestCheckpoint(Checkpoint):
         self._best = float("-inf")
         self._is_due = False
         self._was_logged = False
+        self._names: dict[str, None] = {}  # of logged numbers
 
     @property
     def state_key(self) -> str:
@@ -198,6 +199,7 @@ class BestCheckpoint(Checkpoint):
     def on_log_entry(self, name: str, entry: LogEntry) -> None:
         """Remember a new best value. The checkpoint is saved once all callbacks have seen the step."""
         values = name_numbers(name, entry)
+        self._names |= dict.fromkeys(values)
         self._was_logged |= self.monitor in values
         if self.monitor in values and self._sign * values[self.monitor] > self._best:
             self._best = self._sign * values[self.monitor]
@@ -211,7 +213,8 @@ class BestCheckpoint(Checkpoint):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._save_last(trainer)
         if self.monitor is not None and not self._was_logged and not is_stopped(trainer):
-            _log.warning("%s was not saved: no number was logged as %r.", self._path.name, self.monitor)
+            message = f"no number was logged as {self.monitor!r}, only {', '.join(map(repr, self._names)) or 'none'}."
+            _log.warning("%s was not saved: %s%s", self._path.name, message, suggest(self.monitor, self._names))
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         if trainer.world_size == 1:  # all ranks save a checkpoint together, and some may be lost
