@@ -65,7 +65,7 @@ def _verify(name: str, rows: dict[str, Row], runs: Path, data_root: Path | None)
     """Train and measure a row, keep the measurement, and return whether it is as expected."""
     row = rows[name]
     try:
-        measurement, picture = measure(name, rows, runs, data_root)
+        measurement, picture = measure(row, runs, data_root)
     except (TrainingError, ValueError) as error:
         print_error(f"{name}: {error}")
         return False

@@ -10,7 +10,7 @@ from frame_train import load_run
 from results.runs import train
 from results.table import Row
 
-ROWS = {"Digits": "DIGITS_Classifier"}
+ROWS = {"Digits": "DIGITS_Classifier", "MNIST": "MNIST_Classifier_conv"}
 """The row whose run with the seed 0 is the classifier of a data set."""
 
 
@@ -29,8 +29,12 @@ def write_classifier(name: str, row: Row, runs: Path, data_root: Path | None) ->
     Raises:
         TrainingError: The training failed.
     """
-    model = load_run(train(row, 0, runs, data_root).directory).model
-    layers = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    save_weights(name, load_run(train(row, 0, runs, data_root).directory).model)
+    return compute_hash(name)
+
+
+def save_weights(name: str, model: nn.Module) -> None:
+    """Save the weight and the bias of each layer of a classifier, in order, where frame-eval loads them."""
+    layers = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
     FOLDER.mkdir(exist_ok=True)
     torch.save([[layer.weight.detach(), layer.bias.detach()] for layer in layers], FOLDER / f"{name}.pt")
-    return compute_hash(name)

@@ -1,14 +1,9 @@
 """Measurement of a row: its trained runs, and the number of each."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import mean
-
-from torch import nn
 
 from benchmarks.report import describe_machine
 from frame_core import EvaluationView, Model, name_numbers, run_evaluation
-from frame_eval import FrechetDistanceEvaluation
 from frame_train import Run, load_run
 from frame_train.runs.record import Record
 from results.baselines import Pixels, TrainingExamples, Truth
@@ -16,12 +11,11 @@ from results.runs import train
 from results.table import Measurement, Row, is_of
 
 
-def measure(name: str, rows: Mapping[str, Row], runs: Path, data_root: Path | None) -> tuple[Measurement, Path | None]:
+def measure(row: Row, runs: Path, data_root: Path | None) -> tuple[Measurement, Path | None]:
     """Train a row with all its seeds, except where that is done, and measure it.
 
     Args:
-        name: Name of the row.
-        rows: All rows, among them the judges.
+        row: The row.
         runs: Folder of the run directories.
         data_root: Folder of the data sets; None for that of the device config.
 
@@ -32,22 +26,16 @@ def measure(name: str, rows: Mapping[str, Row], runs: Path, data_root: Path | No
         TrainingError: A training failed.
         ValueError: The runs do not log the metric or the picture.
     """
-    row = rows[name]
     records = [train(row, seed, runs, data_root) for seed in range(row.seeds)]
-    judges = [train(rows[row.judge], seed, runs, data_root) for seed in range(row.seeds)] if row.judge else []
-    if row.judge:
-        values = [_judge(load_run(record.directory), judge) for record, judge in zip(records, judges)]
-    else:
-        values = [_read_last(record, row.metric) for record in records]
     machine = describe_machine()
     measurement = Measurement(
         arguments=row.arguments,
-        values=values,
-        commits=sorted({_read_commit(record) for record in [*records, *judges]}),
+        values=[_read_last(record, row.metric) for record in records],
+        commits=sorted({_read_commit(record) for record in records}),
         date=max(record.description["ended"][:10] for record in records),
         machine=f"{machine['processor']}, {machine['cores']} cores",
         torch=records[0].description["versions"]["torch"],
-        baseline=_measure_baseline(row, records, judges),
+        baseline=_measure_baseline(row, records[0]),
     )
     return measurement, _find_picture(records[0], row.picture)
 
@@ -58,23 +46,13 @@ def _read_last(record: Record, metric: str) -> float:
     return record.metrics[metric][-1].value
 
 
-def _judge(run: Run, judge: Record, model: Model | None = None) -> float:
-    """Compute the Fréchet distance of the samples of a model to the validation images, on the judge's features."""
-    classifier = load_run(judge.directory).model
-    *layers, _ = classifier.get_submodule("predictor.network").children()
-    features = nn.Sequential(*layers)
-    return run_evaluation(FrechetDistanceEvaluation("valid", features), _view(run, model or run.model)).value
-
-
-def _measure_baseline(row: Row, records: Sequence[Record], judges: Sequence[Record]) -> float | None:
-    run = load_run(records[0].directory) if row.baseline else None
-    if run is None:
+def _measure_baseline(row: Row, record: Record) -> float | None:
+    if row.baseline is None:
         return None
-    model = _make_baseline(row, run)
-    if judges:
-        return mean(_judge(run, judge, model) for judge in judges)
+    run = load_run(record.directory)
     key, name = next((key, node.name) for key, node in run.config.evaluation.items() if is_of(row.metric, node.name))
-    entry = run_evaluation(run.instantiate(f"evaluation.{key}.evaluator"), _view(run, model))
+    view = EvaluationView(_make_baseline(row, run), run.data, run.counters)
+    entry = run_evaluation(run.instantiate(f"evaluation.{key}.evaluator"), view)
     return name_numbers(name, entry)[row.metric]
 
 
@@ -82,10 +60,6 @@ def _make_baseline(row: Row, run: Run) -> Model:
     if row.baseline == "pixels":
         return Pixels()
     return Truth(run.data["valid"]) if row.baseline == "truth" else TrainingExamples(run.data["train"])
-
-
-def _view(run: Run, model: Model) -> EvaluationView:
-    return EvaluationView(model, run.data, run.counters)
 
 
 def _find_picture(record: Record, name: str | None) -> Path | None:

@@ -13,9 +13,6 @@ from pydantic.dataclasses import dataclass
 
 from frame_loggers.files import replace_text
 
-FRECHET_DISTANCE = "FrechetDistance/Validation"
-"""The metric of a row with a judge: of generated images to the validation images."""
-
 _FOLDER = Path(__file__).parent
 _STRICT = ConfigDict(extra="forbid")
 
@@ -53,14 +50,13 @@ class Row:
 
     Args:
         experiment: Name of the experiment.
-        metric: Name of a logged number, whose last value is used; or `FRECHET_DISTANCE`.
+        metric: Name of a logged number, whose last value is used.
         seeds: Number of runs, which have the seeds 0, 1, 2, ….
         minutes: CPU minutes of one run, roughly.
         overrides: The overrides of the command line.
         unit: Unit of the metric. Percentages are logged as fractions.
         expected: The mean over seeds, and its standard error; None if the row was never measured.
         tolerance: How far a measured mean may be from the expected one, in standard errors of the difference.
-        judge: Row of classifiers; the Fréchet distance of a seed is on the features of the classifier of that seed.
         baseline: The baseline: ``pixels`` as the representation, ``training examples`` as the samples, or the ``truth``
             about a synthetic data set.
         picture: Name of a logged image. The page shows the last one of seed 0.
@@ -77,7 +73,6 @@ class Row:
     unit: Literal["nats", "%", ""] = ""
     expected: Estimate | None = None
     tolerance: float = 4.0
-    judge: str | None = None
     baseline: Literal["pixels", "training examples", "truth"] | None = None
     picture: str | None = None
     paper: Published | None = None

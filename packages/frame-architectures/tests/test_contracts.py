@@ -48,6 +48,7 @@ CONDITIONALS: dict[type[ConditionalDistribution], tuple[dict[str, Any], tuple[in
     mnist.GridDecoder: ({"code_dim": 3, "channels": [5, 4]}, (7, 7, 3), mnist.INPUT_SHAPE),
     mnist.LabelPredictor: ({"z_dim": 3, "layers": [8]}, (3,), ()),
     mnist.LabelClassifier: ({"layers": [8]}, mnist.INPUT_SHAPE, ()),
+    mnist.ConvLabelClassifier: ({"channels": [4, 5], "layers": [8]}, mnist.INPUT_SHAPE, ()),
     mnist.ConvGenerator: ({"z_dim": 3, "channels": [5, 4]}, (3,), mnist.INPUT_SHAPE),
     digits.ConvGenerator: ({"z_dim": 3, "channels": [5, 4]}, (3,), digits.INPUT_SHAPE),
     mnist.Generator: ({"z_dim": 3, "layers": [8, 16]}, (3,), mnist.INPUT_SHAPE),

@@ -24,6 +24,7 @@ def test_signatures_match_the_configs() -> None:
         mnist.GridDecoder: ["code_dim", "channels"],
         mnist.LabelPredictor: ["z_dim", "layers"],
         mnist.LabelClassifier: ["layers"],
+        mnist.ConvLabelClassifier: ["channels", "layers"],
         mnist.Generator: ["z_dim", "layers"],
         mnist.Discriminator: ["layers", "dropout"],
     }
@@ -56,6 +57,9 @@ def test_there_are_at_most_four_convolutions() -> None:
             ValueError, match=r"`channels` has 5 entries, but an image of 28 × 28 cannot be halved 5 times"
         ):
             network(3, [4, 4, 4, 4, 4])
+    assert mnist.ConvLabelClassifier([4, 4, 4, 4], [])(x).probs.shape == (2, 10)
+    with pytest.raises(ValueError, match=r"`channels` has 5 entries"):
+        mnist.ConvLabelClassifier([4, 4, 4, 4, 4], [])
 
 
 def test_there_are_ten_labels() -> None:

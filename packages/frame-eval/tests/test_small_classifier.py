@@ -14,9 +14,10 @@ def test_the_classifier_of_the_digits_recognizes_digits_that_it_was_not_trained_
     assert (load_classifier("Digits")(x).argmax(1) == y).float().mean() > 0.9
 
 
-def test_features_are_the_layers_before_the_last() -> None:
-    x = torch.rand(5, 1, 8, 8)
-    classifier, features = load_classifier("Digits"), load_features("Digits")
+@pytest.mark.parametrize(("name", "size"), [("Digits", 8), ("MNIST", 28)])
+def test_features_are_the_layers_before_the_last(name: str, size: int) -> None:
+    x = torch.rand(5, 1, size, size)
+    classifier, features = load_classifier(name), load_features(name)
     last = classifier[-1]
     assert isinstance(last, nn.Linear)
     torch.testing.assert_close(last(features(x)), classifier(x))
@@ -31,5 +32,7 @@ def test_weights_take_less_than_a_megabyte(name: str) -> None:
 
 
 def test_an_unknown_classifier_is_refused_and_the_others_are_listed() -> None:
-    with pytest.raises(ValueError, match=r"`name` must be one of 'Digits'.*got 'digits'. Did you mean `Digits`"):
+    with pytest.raises(
+        ValueError, match=r"`name` must be one of 'Digits', 'MNIST'.*got 'digits'. Did you mean `Digits`"
+    ):
         load_features("digits")

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from frame_architectures.layers import AnyBatch, Flatten
-from frame_architectures.mlp import LIKELIHOODS, make_posterior
+from frame_architectures.mlp import LIKELIHOODS, make_mlp_predictor, make_posterior
 from frame_architectures.stochastic import MIN_SCALE, check_scale, count_parameters, make_distribution
 from frame_core import ConditionalDistribution, Delta, check_choice, check_count, check_sizes
 
@@ -77,6 +77,28 @@ def make_conv_decoder(
     first = nn.Sequential(nn.Linear(check_count("z_dim", z_dim), prod(small_shape)), nn.Unflatten(-1, small_shape))
     network = nn.Sequential(first, _make_transposed_network(n_channels, stacked_shape))
     return _Images(network, 1, likelihood, scale, min_scale)
+
+
+def make_conv_predictor(
+    input_shape: Sequence[int], channels: Sequence[int], layers: Sequence[int], n_labels: int
+) -> nn.Sequential:
+    """Make a network from images (\\*batch, \\*input_shape) to a categorical distribution over labels.
+
+    Args:
+        input_shape: Shape of one image: channels, height and width.
+        channels: Number of channels after each convolution. Each convolution halves the image.
+        layers: Number of units in each hidden layer after the convolutions.
+        n_labels: Number of labels.
+
+    Raises:
+        TypeError: A size is not an integer.
+        ValueError: A size is not positive, or the image is too small for the number of convolutions.
+    """
+    n_channels = check_sizes("channels", channels)
+    small_shape = ([input_shape[0], *n_channels][-1], *halve(input_shape[1:], len(n_channels))[-1])
+    return nn.Sequential(
+        *_make_convolutions(input_shape, n_channels), make_mlp_predictor(small_shape, layers, n_labels)
+    )
 
 
 def make_grid_encoder(input_shape: Sequence[int], code_dim: int, channels: Sequence[int]) -> ConditionalDistribution:

@@ -6,7 +6,13 @@ from math import prod
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from frame_architectures.conv import make_conv_decoder, make_conv_encoder, make_grid_decoder, make_grid_encoder
+from frame_architectures.conv import (
+    make_conv_decoder,
+    make_conv_encoder,
+    make_conv_predictor,
+    make_grid_decoder,
+    make_grid_encoder,
+)
 from frame_architectures.dcgan import make_conv_generator, make_conv_score
 from frame_architectures.labels import N_LABELS, LabelEncoder, LabelPredictor, append_label
 from frame_architectures.layers import Flatten
@@ -30,6 +36,7 @@ __all__ = [
     "ConvDiscriminator",
     "ConvEncoder",
     "ConvGenerator",
+    "ConvLabelClassifier",
     "Decoder",
     "Discriminator",
     "Encoder",
@@ -267,6 +274,27 @@ class LabelClassifier(ConditionalDistribution):
     def __init__(self, layers: Sequence[int]) -> None:
         super().__init__()
         self.network = make_mlp_predictor(INPUT_SHAPE, layers, N_LABELS)
+
+    def forward(self, x: Tensor) -> Distribution:
+        return self.network(x)
+
+
+class ConvLabelClassifier(ConditionalDistribution):
+    """Convolutional network from images (\\*batch, 1, 28, 28) to a categorical distribution over labels.
+
+    Args:
+        channels: Number of channels after each convolution, such as [16, 32]. Each convolution halves the image;
+            at most four are possible.
+        layers: Number of units in each hidden layer after the convolutions, such as [64].
+
+    Raises:
+        TypeError: A size is not an integer.
+        ValueError: A size is not positive, or ``channels`` has more than four entries.
+    """
+
+    def __init__(self, channels: Sequence[int], layers: Sequence[int]) -> None:
+        super().__init__()
+        self.network = make_conv_predictor(INPUT_SHAPE, channels, layers, N_LABELS)
 
     def forward(self, x: Tensor) -> Distribution:
         return self.network(x)

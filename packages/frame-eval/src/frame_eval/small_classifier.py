@@ -1,10 +1,10 @@
 """Small classifiers that come with this package, whose features compare generated with real examples.
 
-`python -m results classifier Digits` trains one and writes its weights.
+`python -m results classifier MNIST` trains one and writes its weights.
 """
 
+from collections.abc import Sequence
 from hashlib import sha256
-from itertools import chain
 from pathlib import Path
 
 import torch
@@ -17,7 +17,9 @@ FOLDER = Path(__file__).parent / "weights"
 
 
 def load_classifier(name: str) -> nn.Sequential:
-    """Load a multilayer perceptron from examples (batch, \\*x_shape) to logits (batch, n_labels).
+    """Load a classifier from examples (batch, \\*x_shape) to logits (batch, n_labels).
+
+    Each convolution halves an image. Linear layers follow. Every layer except the last has a ReLU.
 
     Args:
         name: Name of the data set, such as ``Digits``.
@@ -25,8 +27,10 @@ def load_classifier(name: str) -> nn.Sequential:
     Raises:
         ValueError: There is no classifier of that name.
     """
-    layers = [_make_linear(weight, bias) for weight, bias in torch.load(_get_path(name), weights_only=True)]
-    return nn.Sequential(nn.Flatten(), *chain.from_iterable((layer, nn.ReLU()) for layer in layers[:-1]), layers[-1])
+    layers = [_make_layer(weight, bias) for weight, bias in torch.load(_get_path(name), weights_only=True)]
+    n_convolutions = sum(isinstance(layer, nn.Conv2d) for layer in layers)
+    *hidden, last = layers[n_convolutions:]
+    return nn.Sequential(*_activate(layers[:n_convolutions]), nn.Flatten(), *_activate(hidden), last)
 
 
 def load_features(name: str) -> nn.Sequential:
@@ -55,7 +59,13 @@ def _get_path(name: str) -> Path:
     return FOLDER / f"{check_choice('name', name, names)}.pt"
 
 
-def _make_linear(weight: Tensor, bias: Tensor) -> nn.Linear:
-    layer = nn.Linear(weight.shape[1], weight.shape[0])
+def _make_layer(weight: Tensor, bias: Tensor) -> nn.Conv2d | nn.Linear:
+    """Make a convolution of a weight with four dimensions, and a linear layer of another."""
+    sizes = (weight.shape[1], weight.shape[0])
+    layer = nn.Conv2d(*sizes, weight.shape[2], stride=2, padding=1) if weight.ndim == 4 else nn.Linear(*sizes)
     layer.load_state_dict({"weight": weight, "bias": bias})
     return layer.requires_grad_(False)
+
+
+def _activate(layers: Sequence[nn.Module]) -> list[nn.Module]:
+    return [module for layer in layers for module in (layer, nn.ReLU())]
