@@ -115,14 +115,14 @@ def test_the_metrics_on_a_small_classifier_are_named_after_its_weights(option: s
 
 
 @pytest.mark.parametrize("network", [digits.LabelClassifier([6, 5]), mnist.ConvLabelClassifier([3, 4], [6, 5])])
-def test_a_small_classifier_has_the_logits_of_the_model_whose_weights_were_saved(
+def test_a_small_classifier_predicts_as_the_model_whose_weights_were_saved(
     network: digits.LabelClassifier | mnist.ConvLabelClassifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (classifiers, small_classifier):
         monkeypatch.setattr(module, "FOLDER", tmp_path / "weights")
     classifiers.save_weights("Test", Classifier(network))
     x = torch.rand(5, *(digits if isinstance(network, digits.LabelClassifier) else mnist).INPUT_SHAPE)
-    torch.testing.assert_close(small_classifier.load_classifier("Test")(x).log_softmax(1), network(x).logits)
+    torch.testing.assert_close(small_classifier.load_classifier("Test")(x).softmax(1), network(x).probs)
 
 
 # Measurements

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from frame_eval.small_classifier import compute_hash
 from frame_train.composition.settings import config_directory
 
 EXPERIMENTS = sorted(path.stem for path in (config_directory() / "experiment").glob("*.yaml"))
+FEATURES = ("frechet_distance", "kernel_distance", "precision_recall", "class_coverage")
 LOGGED = {
     "AE": {"LinearProbe/Validation", "Images/Interpolation", "Images/Reconstructions", "Plots/LatentSpace"},
     "BarlowTwins": {"LinearProbe/Validation", "NearestNeighborProbe/Validation", "Train/redundancy"},
@@ -23,7 +25,7 @@ LOGGED = {
     "DDPM": {"Wasserstein/Validation", "Images/Samples", "Train/loss"},
     "FactorVAE": {"MIG/Validation", "Train/generator_total_correlation", "Train/discriminator_accuracy"},
     "FlowMatching": {"Wasserstein/Validation", "Train/loss"},
-    "GAN": {"Images/Samples", "Train/generator_loss", "Train/discriminator_loss"},
+    "GAN": {f"FrechetDistance-{compute_hash('MNIST')}/Validation", "Images/Samples", "Train/generator_loss"},
     "HierarchicalVAE": {"LogLikelihood/Validation", "ELBO/Validation", "Images/Samples"},
     "IWAE": {"LogLikelihood/Test", "ELBO/Validation", "Images/Samples", "Train/elbo"},
     "Joint": {"ELBO/Validation", "Accuracy/Validation", "Images/Reconstructions", "Train/vib_loss"},
@@ -38,7 +40,7 @@ LOGGED = {
     "VICReg": {"LinearProbe/Validation", "NearestNeighborProbe/Validation", "Train/covariance"},
     "VampPrior": {"LogLikelihood/Validation", "ELBO/Validation", "Images/Samples"},
     "VQVAE": {"ELBO/Validation", "Images/Reconstructions", "Train/perplexity"},
-    "WGAN_GP": {"Images/Samples", "Train/discriminator_loss"},
+    "WGAN_GP": {f"FrechetDistance-{compute_hash('MNIST')}/Validation", "Train/discriminator_loss"},
 }
 PROMISED = {
     "CorrelatedGaussians": "SMILE",
@@ -98,6 +100,8 @@ def test_an_experiment_trains_two_steps_and_runs_all_its_evaluations(
     arguments = [f"+experiment={experiment}", "logging=none", "trainer.max_epochs=1", "trainer.limit_train_batches=2"]
     if data not in ("CorrelatedGaussians", "DIGITS", "Moons", "Shapes"):
         arguments += ["--config-dir", "few", f"data={few_examples(data)}"]
+    if experiment in ("MNIST_GAN", "MNIST_WGAN_GP"):
+        arguments += [f"evaluation.{name}.evaluator.n_samples=300" for name in FEATURES]
     result = train(*arguments)
     assert result.code == 0, result
     assert result.errors == ""
