@@ -16,10 +16,15 @@ from torch.utils.data import DataLoader, default_collate
 from frame_architectures import DiagonalNormal, digits
 from frame_core import LinearWarmup, Model
 from frame_core.testing import TinyModel, make_tiny_data
-from frame_models import VariationalAutoencoder
+from frame_models import GenerativeAdversarialNetwork, VariationalAutoencoder
 from frame_train.callbacks.plain_module import PlainModuleSupport
 from frame_train.data import Digits, InMemoryDataset, make_shuffled_loader
-from frame_train.optimization import AdamBatchOptimization, BatchOptimization, OptimizationModule
+from frame_train.optimization import (
+    AdamBatchOptimization,
+    AdversarialOptimization,
+    BatchOptimization,
+    OptimizationModule,
+)
 
 DIGITS = {"train": Digits("train")}
 BATCH_SIZE = 300
@@ -47,6 +52,13 @@ def make_adam(over: str = "12 iterations", **options: Any) -> AdamBatchOptimizat
 
 def make_batch(scheduler: Any = None, optimizer: Any = Adam, **options: Any) -> BatchOptimization:
     return BatchOptimization(make_vae(), DIGITS, 0, BATCH_SIZE, optimizer, scheduler, **options)
+
+
+def make_adversarial(n_critic: int = 2, **options: Any) -> AdversarialOptimization:
+    """Build the optimization of a GAN on digits, with a generator that takes every second step by default."""
+    discriminator = nn.Sequential(nn.Flatten(), nn.Dropout(0.2), nn.Linear(64, 1), nn.Flatten(0))
+    gan = GenerativeAdversarialNetwork(digits.Decoder(2, [8]), discriminator, DiagonalNormal(2))
+    return AdversarialOptimization(gan, DIGITS, 0, BATCH_SIZE, Adam, Adam, n_critic, **options)
 
 
 class Plain(LightningModule):
@@ -102,7 +114,7 @@ def fit(
 
 
 class Losses(Callback):
-    """Records the loss of each step, and the global step and the iteration after each step group."""
+    """Records the loss of each step (of the discriminator), and both counts of steps after each step group."""
 
     call_every = 0
 
@@ -114,7 +126,7 @@ class Losses(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self.losses += outputs["loss"].flatten().tolist()
+        self.losses += outputs["loss" if "loss" in outputs else "discriminator_loss"].flatten().tolist()
         self.steps.append(trainer.global_step)
         self.iterations.append(pl_module.counters["iteration"])
 

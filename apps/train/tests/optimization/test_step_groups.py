@@ -33,6 +33,7 @@ from trainers import (
     fit,
     ignore_lightning_warnings,
     make_adam,
+    make_adversarial,
     make_batch,
     make_vae,
 )
@@ -50,6 +51,7 @@ MAKERS: dict[str, Any] = {
     "epoch": partial(make_batch, StepLR),
     "plateau of steps": partial(make_batch, Plateau, scheduler_interval="step"),
     "plateau of epochs": partial(make_batch, Plateau),
+    "adversarial": make_adversarial,
 }
 
 
@@ -85,8 +87,8 @@ def assert_equal(optimization: OptimizationModule, expected: OptimizationModule)
     assert optimization.counters == expected.counters
     state, other = optimization.state_dict(), expected.state_dict()
     assert all(torch.equal(state[name], other[name]) for name in state)
-    (optimizer,), (reference,) = optimization.trainer.optimizers, expected.trainer.optimizers
-    assert optimizer.param_groups[0]["lr"] == reference.param_groups[0]["lr"]
+    for optimizer, reference in zip(optimization.trainer.optimizers, expected.trainer.optimizers, strict=True):
+        assert optimizer.param_groups[0]["lr"] == reference.param_groups[0]["lr"]
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -102,10 +104,11 @@ def test_weights_and_losses_equal_those_of_single_steps(name: str, n: int, steps
     (optimization, losses), (expected, singles) = fit_groups(MAKERS[name], n=n), fit_singly(MAKERS[name])
     assert_equal(optimization, expected)
     assert losses.losses == singles.losses
-    assert losses.steps == losses.iterations
-    assert losses.steps == steps
+    assert losses.iterations == steps
+    assert losses.steps == [singles.steps[n_done - 1] for n_done in steps]
 
 
+@pytest.mark.parametrize("make", [make_adam, make_adversarial])
 @pytest.mark.parametrize(
     "options",
     [
@@ -118,11 +121,10 @@ def test_weights_and_losses_equal_those_of_single_steps(name: str, n: int, steps
     ],
     ids=str,
 )
-def test_limits_and_precision_of_the_trainer_are_respected(options: dict[str, Any]) -> None:
-    (optimization, losses), (expected, singles) = (
-        fit_groups(make_adam, n=2, **options),
-        fit_groups(make_adam, **options),
-    )
+def test_limits_and_precision_of_the_trainer_are_respected(
+    options: dict[str, Any], make: Callable[..., OptimizationModule]
+) -> None:
+    (optimization, losses), (expected, singles) = fit_groups(make, n=2, **options), fit_groups(make, **options)
     assert optimization.trainer.global_step == expected.trainer.global_step
     assert optimization.trainer.current_epoch == expected.trainer.current_epoch
     assert losses.losses == singles.losses
@@ -133,6 +135,7 @@ _RESUMED = {(1, 2, 2), (4, 3, 3), (5, 3, 1), (7, 1, 3), (14, 2, 3)}
 """Each number of steps and each pair of group sizes once. All combinations are slow."""
 
 
+@pytest.mark.parametrize("make", [make_adam, make_adversarial])
 @pytest.mark.parametrize(
     ("n_steps", "n", "n_after"),
     [
@@ -141,13 +144,15 @@ _RESUMED = {(1, 2, 2), (4, 3, 3), (5, 3, 1), (7, 1, 3), (14, 2, 3)}
         for pair in ((2, 2), (3, 3), (3, 1), (1, 3), (2, 3))
     ],
 )
-def test_a_training_resumes_at_any_step_with_any_group_size(n_steps: int, n: int, n_after: int, tmp_path: Path) -> None:
-    optimization, losses = fit_groups(make_adam, n=n, max_steps=n_steps)
+def test_a_training_resumes_at_any_step_with_any_group_size(
+    n_steps: int, n: int, n_after: int, make: Callable[..., OptimizationModule], tmp_path: Path
+) -> None:
+    optimization, losses = fit_groups(make, n=n, max_steps=n_steps)
     optimization.trainer.save_checkpoint(tmp_path / "a.ckpt")
-    resumed, others = fit_groups(make_adam, n=n_after, resume_from=tmp_path / "a.ckpt")
-    expected, singles = fit_singly(make_adam)
+    resumed, others = fit_groups(make, n=n_after, resume_from=tmp_path / "a.ckpt")
+    expected, singles = fit_singly(make)
     assert losses.losses + others.losses == singles.losses
-    assert resumed.trainer.global_step == 3 * N_BATCHES
+    assert resumed.trainer.global_step == expected.trainer.global_step
     assert_equal(resumed, expected)
 
 
@@ -227,6 +232,12 @@ def test_whatever_acts_on_every_step_makes_groups_of_one_step(options: dict[str,
     assert_equal(optimization, expected)
 
 
+def test_an_interval_in_global_steps_makes_groups_of_one_step_if_a_batch_takes_several() -> None:
+    callbacks = CumulativeLogCallback("3 global_steps"), CumulativeLogCallback("4 iterations")
+    assert fit_groups(make_adversarial, *callbacks, n=4)[1].iterations == list(range(1, 3 * N_BATCHES + 1))
+    assert fit_groups(make_adversarial, callbacks[1], n=4)[1].iterations == [4, 5, 8, 10, 12, 15]
+
+
 def test_max_steps_holds_after_a_resume_with_shorter_epochs(tmp_path: Path) -> None:
     optimization, _ = fit_groups(make_adam, n=4, max_steps=7)
     optimization.trainer.save_checkpoint(tmp_path / "a.ckpt")
@@ -247,17 +258,25 @@ def test_an_optimizer_that_computes_the_loss_several_times_takes_its_steps_in_gr
 
 
 @pytest.mark.parametrize(
-    ("step", "stopped_at"),
-    [(2, 2), (7, 7), (9, 10), (14, 15)],  # after a signal in its last group, an epoch is completed
+    ("make", "step", "stopped_at"),
+    [
+        (make_adam, 2, 2),
+        (make_adam, 7, 7),
+        (make_adam, 9, 10),  # after a signal in its last group, an epoch is completed
+        (make_adam, 14, 15),
+        (make_adversarial, 2, 3),  # the generator steps after the second step of the discriminator
+    ],
 )
-def test_a_signal_ends_a_group_after_the_current_step(step: int, stopped_at: int, tmp_path: Path) -> None:
+def test_a_signal_ends_a_group_after_the_current_step(
+    make: Callable[..., OptimizationModule], step: int, stopped_at: int, tmp_path: Path
+) -> None:
     stop = StopOnSignal()
     with stop.listening():
-        optimization, losses = fit_groups(make_adam, stop, Interrupted(step), n=4, min_epochs=3)
+        optimization, losses = fit_groups(make, stop, Interrupted(step), n=4, min_epochs=3)
     assert optimization.trainer.global_step == stopped_at
     optimization.trainer.save_checkpoint(tmp_path / "a.ckpt")
-    resumed, others = fit_groups(make_adam, n=4, resume_from=tmp_path / "a.ckpt")
-    expected, singles = fit_singly(make_adam)
+    resumed, others = fit_groups(make, n=4, resume_from=tmp_path / "a.ckpt")
+    expected, singles = fit_singly(make)
     assert losses.losses + others.losses == singles.losses
     assert_equal(resumed, expected)
 

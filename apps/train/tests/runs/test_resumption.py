@@ -20,14 +20,12 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from chaos import run_chaos
-from frame_architectures import DiagonalNormal, digits
 from frame_core import SCALAR_ENTRY, Evaluation, LinearWarmup, LogEntry, Optimization
 from frame_loggers import FileLogger
-from frame_models import GenerativeAdversarialNetwork
 from frame_train.callbacks import (
     BestCheckpoint,
     CumulativeLogCallback,
@@ -39,7 +37,7 @@ from frame_train.callbacks import (
 from frame_train.data.augmentation import RandomShift
 from frame_train.data.loaders import make_train_loader
 from frame_train.data.sampling import ShuffledBatches, StepGroups
-from frame_train.optimization import AdamBatchOptimization, AdversarialOptimization, warmup_cosine
+from frame_train.optimization import AdamBatchOptimization, warmup_cosine
 from frame_train.optimization.logs import truncate_logs
 from frame_train.runs.checkpoint import read_training_state
 from frame_train.runs.checkpoint_files import find_newest, restore, write_checkpoint
@@ -49,15 +47,14 @@ from old_runs import make_format_1
 from processes import Commands, ForkServer
 from runs import SMALL_VAE, assert_equal_runs, find_run, has_saved, read_description, read_entries, read_saved_step
 from trainers import (
-    BATCH_SIZE,
     DIGITS,
     N_BATCHES,
-    Adam,
     Plain,
     PlainWithOurLoader,
     fit,
     ignore_lightning_warnings,
     make_adam,
+    make_adversarial,
     make_batch,
     make_vae,
 )
@@ -86,15 +83,6 @@ class Noise(Evaluation):
         return LogEntry(SCALAR_ENTRY, (weights + torch.rand(())).item())
 
 
-def make_gan() -> GenerativeAdversarialNetwork:
-    discriminator = nn.Sequential(nn.Flatten(), nn.Dropout(0.2), nn.Linear(64, 1), nn.Flatten(0))
-    return GenerativeAdversarialNetwork(digits.Decoder(2, [8]), discriminator, DiagonalNormal(2))
-
-
-def make_adversarial() -> AdversarialOptimization:
-    return AdversarialOptimization(make_gan(), DIGITS, 0, BATCH_SIZE, Adam, Adam, n_critic=2)
-
-
 class Kind(NamedTuple):
     """A kind of training: its optimization, options of the Trainer and further callbacks."""
 
@@ -110,7 +98,7 @@ KINDS = {
     "plateau": Kind(
         lambda: make_batch(partial(torch.optim.lr_scheduler.ReduceLROnPlateau, patience=0, threshold=10.0))
     ),
-    "adversarial": Kind(make_adversarial),
+    "adversarial": Kind(lambda: make_adversarial(steps_per_execution=2)),
     "accumulation": Kind(make_batch, {"accumulate_grad_batches": 2, "min_epochs": N_EPOCHS}),
     "workers": Kind(lambda: AdamBatchOptimization(make_vae(), {"train": NoisyDigits()}, 2, 20, 1e-3)),
     "warmup_cosine": Kind(

@@ -29,6 +29,11 @@ class ClockedCallback(Callback):
             self._clock = Clock(Interval.parse(interval, allow_end))
 
     @property
+    def unit(self) -> str:
+        """Unit of the interval."""
+        return self._clock.interval.unit
+
+    @property
     def call_every(self) -> int:
         """Number of steps after which the callback must be called; 0 if it is enough to call it after each epoch."""
         interval = self._clock.interval

@@ -1,6 +1,7 @@
 """Minimization of two losses with two optimizers in turn."""
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -15,7 +16,7 @@ class AdversarialOptimization(OptimizationModule):
     """Updates of the discriminator on every batch of ``data["train"]``, and of the generator on every ``n_critic``-th.
 
     The counters are ``iteration``, ``discriminator_step`` and ``generator_step``. The Trainer's global step is the sum
-    of the last two.
+    of the last two. A step group has several batches.
 
     Args:
         model: The model.
@@ -42,10 +43,11 @@ class AdversarialOptimization(OptimizationModule):
         n_critic: int = 1,
         pin_memory: bool = True,
         augmentation: Augmentation | None = None,
+        steps_per_execution: int | None = 1,
     ) -> None:
         if not isinstance(model, AdversarialModel):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"`model` must be an `AdversarialModel`, got a `{type(model).__name__}`.")
-        super().__init__(model, data, num_workers, batch_size, pin_memory, augmentation)
+        super().__init__(model, data, num_workers, batch_size, pin_memory, augmentation, steps_per_execution)
         self.automatic_optimization = False
         self.counters.update(discriminator_step=0, generator_step=0)
         self._make_generator_optimizer = generator_optimizer
@@ -61,7 +63,11 @@ class AdversarialOptimization(OptimizationModule):
         others = [parameter for parameter in list_trainable(self.model) if id(parameter) not in known]
         return [self._make_generator_optimizer(others), self._make_discriminator_optimizer(of_discriminator)]
 
-    def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
+    def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
+        return self.take_steps(self._take_turns, batch, batch_idx)
+
+    def _take_turns(self, batch: Mapping[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
+        """Step the discriminator and, after `n_critic` of its steps, the generator."""
         quantities = self._step("discriminator", self.model.compute_discriminator_loss(batch, batch_idx))
         if self.counters["discriminator_step"] % self._n_critic == 0:
             quantities |= self._step("generator", self.model.compute_generator_loss(batch, batch_idx))
@@ -75,4 +81,4 @@ class AdversarialOptimization(OptimizationModule):
         self.manual_backward(quantities["loss"])
         optimizer.step()
         self.counters[f"{part}_step"] += 1
-        return {f"{part}_{name}": value.detach() for name, value in quantities.items()}
+        return {f"{part}_{name}": value for name, value in quantities.items()}

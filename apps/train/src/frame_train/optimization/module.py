@@ -1,7 +1,8 @@
 """The base class of optimization modules."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from math import gcd
 from typing import Any, cast
 
@@ -25,7 +26,7 @@ from frame_train.optimization.lightning_internals import (
     write_global_step,
     write_position,
 )
-from frame_train.optimization.progress import get_call_interval, is_stop_requested
+from frame_train.optimization.progress import counts_global_steps, get_call_interval, is_stop_requested
 from frame_train.optimization.schedules import ModelSchedules
 from frame_train.optimization.training_state import Position, TrainingState
 
@@ -47,8 +48,8 @@ class OptimizationModule(LightningModule, ABC):
         augmentation: Function that changes the images ``x`` of a training batch, on the model's device; None for none.
         steps_per_execution: Maximum number of optimizer steps per call of the Trainer's loop, which makes short steps
             faster. The weights are bit-identical for any number. A group is smaller if a callback or the Trainer needs
-            it. A subclass with several steps uses `minimize`. None means ten steps on in-memory data, and one step on
-            other data, because all batches of a group are in memory at once.
+            it. A subclass with several steps uses `minimize` or `take_steps`. None means ten steps on in-memory data,
+            and one step on other data, because all batches of a group are in memory at once.
         global_batch_size: Number of examples in an optimizer step, of all processes together. Then ``batch_size`` is
             the largest batch of each process, and as few batches as possible are accumulated. None means ``batch_size``
             examples of each process.
@@ -256,11 +257,33 @@ class OptimizationModule(LightningModule, ABC):
         """
         if self._groups.n_steps == 1:
             return as_tensors(compute_loss(batch, batch_idx))
+        return self.take_steps(partial(self._take_step, compute_loss), batch, batch_idx)
+
+    def take_steps(
+        self, take_step: Callable[[Any, int], Mapping[str, Tensor]], batch: Any, batch_idx: int
+    ) -> dict[str, Tensor]:
+        """Take the step of a batch, or the steps of a step group, by manual optimization.
+
+        Args:
+            take_step: Function that steps the optimizers on a batch, given its position in the epoch, and returns the
+                quantities. A quantity may be missing in some steps.
+            batch: The batch, or the batches of a step group.
+            batch_idx: Position in the epoch of the batch, or of the step group.
+
+        Returns:
+            The detached quantities. For a step group, they are vectors with an element for each step that has them.
+        """
+        if self._groups.n_steps == 1:
+            return {name: value.detach() for name, value in take_step(batch, batch_idx).items()}
         is_last = batch_idx + 1 == len(self._groups)
-        n_left = None if self.trainer.max_steps == -1 else self.trainer.max_steps - self.trainer.global_step
         taken: list[dict[str, Tensor]] = []
-        for of_step in batch[:n_left]:
-            taken.append(self._take_step(compute_loss, of_step, self._n_done))
+        for of_step in batch:
+            self._begin_step(self._n_done)
+            quantities = take_step(of_step, self._n_done)
+            taken.append({name: value.detach().clone() for name, value in quantities.items()})
+            self._n_done = self.n_begun
+            if -1 < self.trainer.max_steps <= self.trainer.global_step:
+                break
             if not is_last and is_stop_requested(self.trainer):  # the last group of an epoch is completed
                 break
         names = dict.fromkeys(name for quantities in taken for name in quantities)
@@ -294,16 +317,18 @@ class OptimizationModule(LightningModule, ABC):
     def _choose_group_size(self, trainer: Trainer) -> int:
         """Choose the largest group size that keeps every callback on schedule."""
         limit = trainer.limit_train_batches
+        callbacks: list[Any] = cast(Any, trainer).callbacks
+        n_optimizers = len(trainer.optimizers)
         needs_single_steps = (
             trainer.accumulate_grad_batches != 1
             or trainer.gradient_clip_val is not None
             or trainer.world_size > 1
-            or len(trainer.optimizers) != 1
+            or n_optimizers == 0
+            or (n_optimizers > 1 and any(map(counts_global_steps, callbacks)))  # a batch takes several of them
             or any(schedule.reduce_on_plateau or schedule.frequency != 1 for schedule in trainer.lr_scheduler_configs)
             or (isinstance(limit, float) and limit < 1)  # the Trainer would take a fraction of the groups
         )
-        intervals = map(get_call_interval, cast(Any, trainer).callbacks)
-        return 1 if needs_single_steps else gcd(self._steps_per_execution, *intervals)
+        return 1 if needs_single_steps else gcd(self._steps_per_execution, *map(get_call_interval, callbacks))
 
     def _begin_step(self, batch_idx: int) -> None:
         """Seed the noise of a step, advance the schedules, and count the step.
@@ -316,7 +341,7 @@ class OptimizationModule(LightningModule, ABC):
         self.counters["iteration"] += 1
 
     def _take_step(self, compute_loss: Loss, batch: Mapping[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
-        """Take a step as Lightning's automatic optimization does, and return the detached quantities."""
+        """Take a step as Lightning's automatic optimization does, and return the quantities."""
         optimizer = cast(LightningOptimizer, self.optimizers())
         quantities: dict[str, Tensor] = {}
 
@@ -326,13 +351,11 @@ class OptimizationModule(LightningModule, ABC):
             self.manual_backward(quantities["loss"])
             return quantities["loss"]
 
-        self._begin_step(batch_idx)
         optimizer.step(compute)
         for schedule in self.trainer.lr_scheduler_configs:
             if schedule.interval == "step" or self.n_begun == self.n_batches:
                 self.lr_scheduler_step(schedule.scheduler, None)
-        self._n_done = self.n_begun
-        return {name: value.detach().clone() for name, value in quantities.items()}
+        return quantities
 
     def _seed(self, what: str, batch_idx: int) -> None:
         """Seed the generators for one source of randomness at a batch."""

@@ -39,6 +39,11 @@ def get_call_interval(callback: Any) -> int:
     return getattr(callback, "call_every", 1)
 
 
+def counts_global_steps(callback: Any) -> bool:
+    """Return whether the interval of a callback is a number of global steps."""
+    return getattr(callback, "unit", None) == "global_steps"
+
+
 def is_stop_requested(trainer: Trainer) -> bool:
     """Check whether a callback asks to stop before the current step group is complete."""
     callbacks: list[Any] = cast(Any, trainer).callbacks
