@@ -16,7 +16,13 @@ FEATURES = ("frechet_distance", "kernel_distance", "precision_recall", "class_co
 LOGGED = {
     "AE": {"LinearProbe/Validation", "Images/Interpolation", "Images/Reconstructions", "Plots/LatentSpace"},
     "BarlowTwins": {"LinearProbe/Validation", "NearestNeighborProbe/Validation", "Train/redundancy"},
-    "BetaTCVAE": {"MIG/Validation", "FactorVAEScore/Validation", "Train/total_correlation"},
+    "BetaTCVAE": {
+        "MIG/Validation",
+        "FactorVAEScore/Validation",
+        "DCI/Validation/completeness",
+        "SAP/Validation",
+        "Train/total_correlation",
+    },
     "CEB": {"Accuracy/Validation", "Calibration/Validation/ece", "Plots/Reliability", "Plots/Rejection"},
     "CVAE": {"ELBO/Validation", "Images/Samples", "Images/Reconstructions"},
     "CategoricalVAE": {"LogLikelihood/Validation", "ELBO/Validation", "Images/Samples"},

@@ -17,6 +17,7 @@ from frame_eval import (
     CalibrationEvaluation,
     ClassCoverageEvaluation,
     ConfusionMatrixEvaluation,
+    DCIEvaluation,
     ELBOEvaluation,
     FactorVAEScoreEvaluation,
     FrechetDistanceEvaluation,
@@ -37,6 +38,7 @@ from frame_eval import (
     RateDistortionEvaluation,
     RejectionCurveEvaluation,
     ReliabilityDiagramEvaluation,
+    SAPEvaluation,
     WassersteinDistanceEvaluation,
 )
 
@@ -49,6 +51,7 @@ EVALUATIONS: dict[str, Evaluation] = {
     "KernelDistanceEvaluation": KernelDistanceEvaluation("valid", nn.Flatten(), n_samples=8),
     "PrecisionRecallEvaluation": PrecisionRecallEvaluation("valid", nn.Flatten(), n_samples=8),
     "ConfusionMatrixEvaluation": ConfusionMatrixEvaluation("valid", n_samples=5, n_latent_samples=2),
+    "DCIEvaluation": DCIEvaluation("valid"),
     "ELBOEvaluation": ELBOEvaluation("valid", n_samples=5, n_latent_samples=2),
     "FactorVAEScoreEvaluation": FactorVAEScoreEvaluation("valid", n_votes=6, group_size=3),
     "FrechetDistanceEvaluation": FrechetDistanceEvaluation("valid", nn.Flatten(), n_samples=8),
@@ -68,6 +71,7 @@ EVALUATIONS: dict[str, Evaluation] = {
     "PointSampleEvaluation": PointSampleEvaluation("valid", n_points=5),
     "RejectionCurveEvaluation": RejectionCurveEvaluation("valid", n_samples=5, n_latent_samples=2),
     "ReliabilityDiagramEvaluation": ReliabilityDiagramEvaluation("valid", n_samples=5, n_latent_samples=2),
+    "SAPEvaluation": SAPEvaluation("valid"),
     "WassersteinDistanceEvaluation": WassersteinDistanceEvaluation("valid", n_samples=5),
 }
 
@@ -83,8 +87,8 @@ def test_evaluation_satisfies_the_contract(name: str) -> None:
         optimization = TinyOptimization(TinyModel((2,)), {"valid": make_tiny_data(7, (2,))})
     elif evaluation.requires is JointModel:
         optimization = TinyOptimization(JointModel({"one": TinyModel(), "two": TinyModel()}))
-    elif name in ("FactorVAEScoreEvaluation", "MutualInformationGapEvaluation"):
-        data = [{**example, "factors": torch.tensor([i % 2, i % 3])} for i, example in enumerate(make_tiny_data(7))]
+    elif name in ("DCIEvaluation", "FactorVAEScoreEvaluation", "MutualInformationGapEvaluation", "SAPEvaluation"):
+        data = [{**example, "factors": torch.tensor([i % 2, i % 3])} for i, example in enumerate(make_tiny_data(60))]
         optimization = TinyOptimization(data={"valid": data})
     else:
         optimization = TinyOptimization()

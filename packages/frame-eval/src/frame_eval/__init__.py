@@ -22,10 +22,12 @@ from frame_eval.predictions.base import PredictionEvaluation
 from frame_eval.predictions.calibration import CalibrationEvaluation, ReliabilityDiagramEvaluation
 from frame_eval.predictions.confusion_matrix import ConfusionMatrixEvaluation
 from frame_eval.predictions.rejection_curve import RejectionCurveEvaluation
+from frame_eval.representations.dci import DCIEvaluation
 from frame_eval.representations.factor_vae_score import FactorVAEScoreEvaluation
 from frame_eval.representations.linear_probe import LinearProbeEvaluation
 from frame_eval.representations.mutual_information_gap import MutualInformationGapEvaluation
 from frame_eval.representations.nearest_neighbor_probe import NearestNeighborProbeEvaluation
+from frame_eval.representations.sap import SAPEvaluation
 
 __all__ = [
     "AccuracyEvaluation",
@@ -33,6 +35,7 @@ __all__ = [
     "CalibrationEvaluation",
     "ClassCoverageEvaluation",
     "ConfusionMatrixEvaluation",
+    "DCIEvaluation",
     "ELBOEvaluation",
     "FactorVAEScoreEvaluation",
     "FrechetDistanceEvaluation",
@@ -54,5 +57,6 @@ __all__ = [
     "RateDistortionEvaluation",
     "RejectionCurveEvaluation",
     "ReliabilityDiagramEvaluation",
+    "SAPEvaluation",
     "WassersteinDistanceEvaluation",
 ]

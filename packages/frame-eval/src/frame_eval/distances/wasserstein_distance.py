@@ -6,6 +6,7 @@ from torch import Tensor
 from frame_core import SCALAR_ENTRY, Evaluation, GenerativeModel, LogEntry, Optimization, check_count
 from frame_eval.batches import BATCH_SIZE, iterate_split
 from frame_eval.conditions import check_generation, sample_like
+from frame_eval.extras import import_extra
 
 
 class WassersteinDistanceEvaluation(Evaluation):
@@ -63,12 +64,6 @@ def compute_wasserstein_distance(first: Tensor, second: Tensor) -> float:
         first: Sample of shape (n_samples, \\*x_shape).
         second: Sample of the same shape.
     """
-    try:
-        from scipy.optimize import linear_sum_assignment
-    except ModuleNotFoundError as error:
-        if error.name != "scipy":
-            raise
-        message = "`WassersteinDistanceEvaluation` needs scipy: `pip install frame-eval[scipy]`."
-        raise ModuleNotFoundError(message, name=error.name) from None
+    pair = import_extra("scipy.optimize", "scipy", "WassersteinDistanceEvaluation").linear_sum_assignment
     costs = torch.cdist(first.flatten(1).double(), second.flatten(1).double()).square().cpu().numpy()
-    return costs[linear_sum_assignment(costs)].mean().item()
+    return costs[pair(costs)].mean().item()

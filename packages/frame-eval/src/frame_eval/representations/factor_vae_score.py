@@ -11,11 +11,8 @@ from frame_core import (
     Optimization,
     RepresentationLearningModel,
     check_count,
-    encode_batch,
-    get_mean,
 )
-from frame_eval.batches import BATCH_SIZE, iterate_split
-from frame_eval.representations.factors import check_factors, check_variation, get_factors
+from frame_eval.representations.factors import check_factors, encode_with_factors
 
 _MIN_VARIANCE = 0.05  # of an active dimension, as in disentanglement_lib
 
@@ -66,14 +63,9 @@ class FactorVAEScoreEvaluation(Evaluation):
 
         Raises:
             TypeError: The representation has no mean.
-            ValueError: A factor has one value.
+            ValueError: A factor has one value, or a representation is not finite.
         """
-        model = optimization.model
-        assert isinstance(model, RepresentationLearningModel)  # `requires`
-        batches = list(iterate_split(optimization, self.evaluate_on, BATCH_SIZE))
-        factors = torch.cat([get_factors(batch, self.evaluate_on) for batch in batches])
-        check_variation(factors, self.evaluate_on)
-        z = torch.cat([get_mean(encode_batch(model, batch), "encode") for batch in batches]).flatten(1)
+        z, factors = encode_with_factors(optimization, self.evaluate_on)
         variance = z.var(0)
         z = (z / variance.sqrt())[:, variance >= _MIN_VARIANCE]
         if z.shape[1] == 0:

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from frame_core import Optimization, get_batch, get_split, get_tensor
+from frame_eval.batches import BATCH_SIZE, iterate_split
+from frame_eval.representations.encoding import encode_split
 
 
 def check_factors(optimization: Optimization, split: str) -> None:
@@ -48,5 +50,32 @@ def check_variation(factors: Tensor, split: str) -> None:
     if constant:
         raise ValueError(
             f"Each of the `factors` of split {split!r} must have two values or more; those at {constant} have one. "
-            "Leave them out, or raise `n_samples`."
+            "Leave them out, or evaluate more examples."
         )
+
+
+def encode_with_factors(optimization: Optimization, split: str) -> tuple[Tensor, Tensor]:
+    """Return the mean representations and the factors of all examples of a split.
+
+    Returns:
+        Tensors of shape (n_examples, z_dim) and (n_examples, n_factors), on the device of the model.
+
+    Raises:
+        TypeError: The representation has no mean.
+        ValueError: A batch has no factors, a factor has one value, or a representation is not finite.
+    """
+    batches = iterate_split(optimization, split, BATCH_SIZE)
+    factors = torch.cat([get_factors(batch, split) for batch in batches])
+    check_variation(factors, split)
+    return encode_split(optimization, split)[0], factors
+
+
+def split_in_half(z: Tensor, factors: Tensor, split: str) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Divide representations and their factors at random into examples to fit and examples to test.
+
+    Raises:
+        ValueError: A factor has one value among the examples to fit.
+    """
+    fit, test = torch.randperm(len(z)).to(z.device).tensor_split(2)
+    check_variation(factors[fit], split)
+    return (z[fit], factors[fit]), (z[test], factors[test])
