@@ -3,9 +3,11 @@
 import json
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,7 @@ class Table:
     rows: Mapping[str, Mapping[str, Cell]]
 
 
-def report(tables: Sequence[Table], as_json: bool) -> None:
+def report(tables: Sequence[Table], as_json: bool, as_markdown: bool = False) -> None:
     """Print tables and a description of the machine."""
     machine = describe_machine()
     if as_json:
@@ -40,13 +42,18 @@ def report(tables: Sequence[Table], as_json: bool) -> None:
         return
     console = Console(width=None if sys.stdout.isatty() else 160)
     for table in tables:
-        console.print(_draw(table))
+        if as_markdown:
+            console.print(format_markdown(table), soft_wrap=True, markup=False, highlight=False)
+        else:
+            console.print(_draw(table))
     console.print(", ".join(f"{name} {value}" for name, value in machine.items()), soft_wrap=True)
 
 
 def describe_machine() -> dict[str, Any]:
-    """Describe the machine and the versions that the numbers depend on."""
+    """Describe the machine, the commit, and the versions that the numbers depend on."""
     return {
+        "commit": _read_commit(),
+        "date": date.today().isoformat(),
         "processor": _name_processor(),
         "cores": os.cpu_count(),
         "threads": os.environ.get("OMP_NUM_THREADS", "as many as cores"),
@@ -54,6 +61,26 @@ def describe_machine() -> dict[str, Any]:
         "python": platform.python_version(),
         **{name: version(name) for name in ("torch", "pytorch-lightning")},
     }
+
+
+def format_markdown(table: Table) -> str:
+    """Format a table in Markdown, with a line for each row."""
+    columns = list(next(iter(table.rows.values())))
+    lines = [["", *columns], ["---"] * (len(columns) + 1)]
+    lines += [[name, *(_show(row[column]) for column in columns)] for name, row in table.rows.items()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _read_commit() -> str:
+    """Return the present commit, with a ``+`` if there are uncommitted changes."""
+    described = subprocess.run(
+        ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return described.stdout.strip() or "unknown"
 
 
 def _name_processor() -> str:

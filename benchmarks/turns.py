@@ -105,8 +105,7 @@ class _Meter:
         if self._n_left == 0:
             _wait_for_gpu()
             cpu, wall = time.process_time() - self._cpu, time.perf_counter() - self._wall
-            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            self._pipe.send((cpu / self._n_ticks, wall / self._n_ticks, memory))
+            self._pipe.send((cpu / self._n_ticks, wall / self._n_ticks, _read_peak()))
             self._wait()
 
     def _wait(self) -> None:
@@ -124,6 +123,18 @@ def _wait_for_gpu() -> None:
 
     if torch.cuda.is_initialized():
         torch.cuda.synchronize()
+
+
+def _read_peak() -> float:
+    """Return the greatest resident memory of this process so far, in MiB.
+
+    The number of `getrusage` starts with that of the parent process, so Linux's own count is preferred.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 class _Terminal(io.StringIO):

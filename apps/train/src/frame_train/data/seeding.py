@@ -3,6 +3,7 @@
 A resumed run draws the same numbers, because there is no state of a generator to restore.
 """
 
+import functools
 import hashlib
 import os
 import random
@@ -30,8 +31,14 @@ def seed_generators(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.default_generator.manual_seed(seed)
-    if torch.accelerator.is_available():
+    if _has_accelerator():
         torch.get_device_module().manual_seed(seed)
+
+
+@functools.cache
+def _has_accelerator() -> bool:
+    """Return whether torch finds an accelerator. The search takes longer than the seeding."""
+    return torch.accelerator.is_available()
 
 
 def get_run_seed() -> int:

@@ -1,0 +1,1 @@
+"""Training loops written by hand in plain torch, one for each shipped method."""
