@@ -1,6 +1,7 @@
 import inspect
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -8,7 +9,10 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
 
 import frame_train
-from frame_train.optimization import lightning_internals
+from frame_core.testing import TinyModel
+from frame_train.optimization import AdamBatchOptimization, lightning_internals
+from frame_train.optimization.lightning_internals import DefinedHooks
+from trainers import fit, ignore_lightning_warnings, make_tiny_split
 
 SOURCE = Path(frame_train.__file__).parent
 USERS = [
@@ -50,3 +54,53 @@ def test_no_other_file_uses_internals_of_lightning(path: Path) -> None:
     assert (
         re.findall(r"^ *(?:from|import) \S*lightning\S*\._.*|^ *from \S*lightning\S* import .*\b_.*", text, re.M) == []
     )
+
+
+class Hooks(Callback):
+    """Records the hooks around backward and the optimizer's step, and logs in each."""
+
+    call_every = 0
+
+    def __init__(self, calls: list[str]) -> None:
+        self.calls = calls
+
+    def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Any) -> None:
+        self.calls.append(f"callback before backward {loss.item()}")
+        pl_module.log("before_backward", loss)
+
+    def on_after_backward(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.calls.append("callback after backward")
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
+        self.calls.append(f"callback before {type(optimizer).__name__}")
+
+
+class Idle(Callback):
+    call_every = 0
+
+
+class WithHooks(AdamBatchOptimization):
+    calls: list[str]
+
+    def on_after_backward(self) -> None:
+        self.calls.append("module after backward")
+
+
+@ignore_lightning_warnings
+@pytest.mark.parametrize("steps_per_execution", [1, 2])
+def test_the_hooks_that_are_defined_are_called_as_lightning_calls_them(steps_per_execution: int) -> None:
+    def record(**plugins: Any) -> list[str]:
+        calls: list[str] = []
+
+        def make() -> AdamBatchOptimization:
+            data = {"train": make_tiny_split(48)}
+            optimization = WithHooks(TinyModel(), data, 0, 10, 0.01, steps_per_execution=steps_per_execution)
+            optimization.calls = calls
+            return optimization
+
+        trainer = fit(make, Idle(), Hooks(calls), max_epochs=1, **plugins)
+        return [*calls, f"{float(trainer.callback_metrics['before_backward'])}"]
+
+    expected = record()
+    assert len(expected) == 5 * 4 + 1
+    assert record(plugins=[DefinedHooks()]) == expected

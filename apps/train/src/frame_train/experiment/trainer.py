@@ -13,7 +13,7 @@ from frame_train.composition.objects import construct_target
 from frame_train.errors import CompositionError, raise_any, suggest
 from frame_train.experiment.compatibility import run_check
 from frame_train.experiment.parts import Parts
-from frame_train.optimization.lightning_internals import NoProfiler
+from frame_train.optimization.lightning_internals import NoProfiler, skip_empty_hooks
 from frame_train.optimization.module import OptimizationModule
 
 _OPTIONAL_CALLBACKS = {"enable_checkpointing": Checkpoint, "enable_progress_bar": ProgressBar}
@@ -84,6 +84,7 @@ def build_trainer(parts: Parts, **others: Any) -> Trainer:
             raise
         message = f"`trainer.accelerator`: {given['accelerator']!r} is not available on this machine: {error.__cause__}"
         raise CompositionError(f"{message} `device=default` runs on any machine.", "trainer.accelerator") from error
+    skip_empty_hooks(trainer)
     if given.get("sync_batchnorm") and trainer.world_size > 1 and trainer.strategy.root_device.type == "cpu":
         raise CompositionError(
             "`trainer.sync_batchnorm` needs GPUs, because torch can't synchronize batch normalization on CPUs.",
