@@ -1,6 +1,5 @@
 """Real data, commands in this process and in others, and one trained run."""
 
-import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -33,14 +32,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the files that start commands in other processes first, because they take longest."""
     long_files = {item.path for item in items if "fork_server" in getattr(item, "fixturenames", [])}
     items.sort(key=lambda item: item.path not in long_files)
-
-
-def pytest_collection_finish() -> None:
-    gc.freeze()  # collections during the tests skip everything imported so far
-
-
-def pytest_sessionfinish() -> None:
-    gc.unfreeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -1,5 +1,6 @@
 import inspect
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,14 @@ def iterate_targets(node: Any, key: str = "") -> Iterator[tuple[str, DictConfig]
                 yield from iterate_targets(node[name], f"{key}.{name}")
 
 
-@pytest.mark.parametrize("logging", options("logging"))
-@pytest.mark.parametrize("experiment", options("experiment"))
+def list_pairs() -> Iterator[Any]:
+    """List each experiment with each kind of logging. An experiment without W&B is slow, except the VAE of digits."""
+    for pair in product(options("experiment"), options("logging")):
+        is_fast = "wandb" in pair or "DIGITS_VAE" in pair
+        yield pytest.param(*pair, marks=[] if is_fast else pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("experiment", "logging"), list_pairs())
 def test_every_target_binds_to_its_signature(experiment: str, logging: str) -> None:
     config = compose_train(f"+experiment={experiment}", f"logging={logging}", "run.directory=somewhere")
     targets = list(iterate_targets(config))

@@ -12,7 +12,6 @@ from frame_eval.small_classifier import compute_hash
 from frame_train.composition.settings import config_directory
 
 EXPERIMENTS = sorted(path.stem for path in (config_directory() / "experiment").glob("*.yaml"))
-FEATURES = ("frechet_distance", "kernel_distance", "precision_recall", "class_coverage")
 LOGGED = {
     "AE": {"LinearProbe/Validation", "Images/Interpolation", "Images/Reconstructions", "Plots/LatentSpace"},
     "BarlowTwins": {"LinearProbe/Validation", "NearestNeighborProbe/Validation", "Train/redundancy"},
@@ -56,6 +55,25 @@ PROMISED = {
     "Moons": "FlowMatching NSF",
     "Shapes": "BetaTCVAE FactorVAE VAE",
 }
+_FEATURES = [
+    f"evaluation.{name}.evaluator.n_samples=300"
+    for name in ("frechet_distance", "kernel_distance", "precision_recall", "class_coverage")
+]
+_FACTORS = [
+    "data.train.split=test",
+    "evaluation.mig.evaluator.n_samples=300",
+    "evaluation.factor_vae_score.evaluator.n_votes=100",
+]
+SHORTER = {
+    "DIGITS_DDPM": ["params.n_steps=20"],
+    "MNIST_GAN": _FEATURES,
+    "MNIST_WGAN_GP": _FEATURES,
+    "Shapes_BetaTCVAE": _FACTORS,
+    "Shapes_FactorVAE": _FACTORS,
+    "Shapes_VAE": _FACTORS,
+}
+"""Settings that shorten the evaluations."""
+
 BLOCKS = """
 import torch
 from frame_train.data import InMemoryDataset, TwoViews
@@ -106,9 +124,7 @@ def test_an_experiment_trains_two_steps_and_runs_all_its_evaluations(
     arguments = [f"+experiment={experiment}", "logging=none", "trainer.max_epochs=1", "trainer.limit_train_batches=2"]
     if data not in ("CorrelatedGaussians", "DIGITS", "Moons", "Shapes"):
         arguments += ["--config-dir", "few", f"data={few_examples(data)}"]
-    if experiment in ("MNIST_GAN", "MNIST_WGAN_GP"):
-        arguments += [f"evaluation.{name}.evaluator.n_samples=300" for name in FEATURES]
-    result = train(*arguments)
+    result = train(*arguments, *SHORTER.get(experiment, ()))
     assert result.code == 0, result
     assert result.errors == ""
     (metrics,) = tmp_path.rglob("metrics.jsonl")

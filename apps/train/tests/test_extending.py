@@ -70,7 +70,7 @@ def test_mistakes_in_a_user_experiment_are_reported_with_the_options_of_the_user
     assert "Did you mean `params.lr`?" in result.errors
 
 
-@pytest.mark.parametrize("name", ["MNIST", "FashionMNIST"])
+@pytest.mark.parametrize("name", ["MNIST", pytest.param("FashionMNIST", marks=pytest.mark.slow)])
 def test_a_data_set_of_torchvision_works_without_a_wrapper(
     name: str, train: Callable[..., Any], tmp_path: Path, data_root: Path
 ) -> None:

@@ -34,12 +34,16 @@ LIBRARIES = {
 }
 OF_TRAINING = {"torch", "pytorch_lightning"}
 SCRIPT = """
-import atexit, json, os, pathlib, sys
+import atexit, gc, json, os, pathlib, sys
 import frame_train.composition.compose
 from frame_train.commands.train import main
 
 def run(path, arguments):
-    atexit.register(lambda: path.write_text(" ".join(sys.modules)))
+    def write():
+        assert gc.get_freeze_count(), "the collection before the exit is not skipped"
+        path.write_text(" ".join(sys.modules))
+
+    atexit.register(write)
     sys.argv[1:] = arguments
     main()
 

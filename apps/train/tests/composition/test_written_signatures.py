@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from omegaconf import OmegaConf
+from yaml import CSafeLoader, load
 
 from frame_train.composition import written_signatures
 from frame_train.composition.objects import find_target
@@ -29,9 +29,7 @@ def list_targets(node: Any) -> list[str]:
     return [target for part in node for target in list_targets(part)] if isinstance(node, list) else []
 
 
-TARGETS = sorted(
-    {target for file in FILES for target in list_targets(OmegaConf.to_container(OmegaConf.load(file), resolve=False))}
-)
+TARGETS = sorted({target for file in FILES for target in list_targets(load(file.read_text(), CSafeLoader))})
 MODULES = (
     "frame_architectures",
     "frame_core",

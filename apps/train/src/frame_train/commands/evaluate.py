@@ -1,5 +1,6 @@
 """The command `evaluate`."""
 
+import atexit
 import os
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from frame_train.api import evaluate, evaluate_config
-from frame_train.commands.exit_codes import exiting_on_signals, run_reported, shows_traceback
+from frame_train.commands.exit_codes import exiting_on_signals, run_reported, shows_traceback, skip_last_collection
 from frame_train.commands.listing import list_options
 from frame_train.commands.output import forgiving_output, print_versions
 from frame_train.commands.startup import defer_packages
@@ -45,6 +46,7 @@ def main() -> None:
     is 1. ``--traceback`` shows where an error was raised.
     """
     defer_packages()
+    atexit.register(skip_last_collection)
     if os.path.lexists("matplotlibrc"):  # in the current folder, which may be a foreign run
         with without_local_settings():
             import_module("matplotlib")

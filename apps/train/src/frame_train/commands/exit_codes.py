@@ -1,6 +1,7 @@
-"""Exit codes of the commands."""
+"""Exit codes and the exit of the commands."""
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -17,6 +18,12 @@ from frame_train.signals import list_stopping
 def shows_traceback() -> bool:
     """Return whether the user wants the traceback of an error."""
     return "--traceback" in sys.argv or os.environ.get("HYDRA_FULL_ERROR") == "1"
+
+
+def skip_last_collection() -> None:
+    """Make Python skip the garbage collection of everything imported that precedes its exit and takes a second."""
+    if "triton" not in sys.modules:  # its bindings print a warning about each object that is not collected
+        gc.freeze()
 
 
 def run_reported(run: Callable[[], int], show_traceback: bool) -> int:

@@ -1,5 +1,6 @@
 """The command `train`."""
 
+import atexit
 import os
 import sys
 from collections.abc import Sequence
@@ -7,7 +8,13 @@ from pathlib import Path
 
 from frame_train.api import train
 from frame_train.commands.copying import copy_experiment
-from frame_train.commands.exit_codes import exiting_on_signals, get_exit_code, run_reported, shows_traceback
+from frame_train.commands.exit_codes import (
+    exiting_on_signals,
+    get_exit_code,
+    run_reported,
+    shows_traceback,
+    skip_last_collection,
+)
 from frame_train.commands.listing import list_options, print_help, print_schema
 from frame_train.commands.output import forgiving_output, print_versions
 from frame_train.commands.startup import defer_packages
@@ -26,6 +33,7 @@ def main() -> None:
     """
     sys.path.append(os.getcwd())  # for the user's own classes, after the installed packages
     defer_packages()
+    atexit.register(skip_last_collection)
     if is_worker():
         sys.exit(_run_worker())
     arguments, show_traceback = sys.argv[1:], shows_traceback()

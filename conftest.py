@@ -1,0 +1,25 @@
+"""Collection of the tests of all packages."""
+
+import atexit
+import gc
+from pathlib import Path
+
+import pytest
+
+gc.disable()  # the imports of a collection leave little garbage, and a full collection takes long
+
+
+def pytest_collection_finish() -> None:
+    """Make collections during the tests skip everything imported so far."""
+    gc.freeze()
+    gc.enable()
+    atexit.register(gc.unfreeze)  # the bindings of triton print a warning about each object that is not collected
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file(file_path: Path) -> object:
+    """Look for doctests only in files that have some, because that imports a file and reads each of its docstrings."""
+    collectors = yield
+    if file_path.suffix == ".py" and ">>>" not in file_path.read_text(encoding="utf-8"):
+        return [collector for collector in collectors if type(collector) is pytest.Module]
+    return collectors
