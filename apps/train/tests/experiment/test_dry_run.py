@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from frame_core import EvaluationView, Model
-from frame_train.experiment.dry_run import find_gradient_problems, find_loss_problems
+from frame_core import SCALAR_ENTRY, Evaluation, EvaluationView, LogEntry, Model, Optimization
+from frame_train.callbacks import EvaluationCallback
+from frame_train.experiment.dry_run import find_evaluation_problems, find_gradient_problems, find_loss_problems
 from frame_train.experiment.parts import Parts
 from trainers import make_tiny_split
 
@@ -56,6 +57,28 @@ def test_numbers_beside_the_loss_are_accepted(find: Any) -> None:
     assert find(make_parts(lambda loss: {"loss": loss, "nll": loss.item(), "n": 3, "kl": loss.detach()})) == []
 
 
+class Generated(Evaluation):
+    """Records how many examples it would generate; it needs at least three."""
+
+    def __init__(self) -> None:
+        self.n_samples = 10_000
+        self.seen: list[int] = []
+
+    def evaluate(self, optimization: Optimization) -> LogEntry:
+        self.seen.append(self.n_samples)
+        if self.n_samples < 3:
+            raise ValueError("too few")
+        return LogEntry(SCALAR_ENTRY, 0.0)
+
+
+def test_an_evaluation_generates_few_examples_and_keeps_its_setting() -> None:
+    evaluation = Generated()
+    parts = make_parts(lambda loss: {"loss": loss})
+    parts.callbacks = {"evaluation.mine": EvaluationCallback("Mine", "1 epoch", evaluation)}
+    assert list(find_evaluation_problems(parts)) == []
+    assert (evaluation.seen, evaluation.n_samples) == ([2, 100], 10_000)
+
+
 OWN = """
 from frame_models import VariationalAutoencoder
 
@@ -92,6 +115,7 @@ IMAGES = (
     "~data",
     "+data.train={_target_: torchvision.datasets.FakeData, size: 4, image_size: [1, 28, 28]}",
     "+data.train.transform={_target_: torchvision.transforms.ToTensor}",
+    "+data.valid=${data.train}",
 )
 
 

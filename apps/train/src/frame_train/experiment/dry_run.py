@@ -4,6 +4,7 @@ import numbers
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from typing import Any, cast
 
 import torch
@@ -12,6 +13,7 @@ from pytorch_lightning.utilities.types import LRSchedulerConfig
 from torch import Tensor, nn
 
 from frame_core import (
+    Evaluation,
     EvaluationView,
     LogEntry,
     Optimization,
@@ -233,14 +235,19 @@ def _recorded_calls(networks: Mapping[nn.Module, str], calls: list[tuple[str, st
 def _evaluate(callback: EvaluationCallback, optimization: Optimization) -> LogEntry:
     """Run an evaluation on two examples, or on a hundred if it fails, because it may need more."""
     try:
-        return run_evaluation(callback.evaluator, _take_first(2, optimization))
+        return _evaluate_first(2, callback.evaluator, optimization)
     except Exception:
-        return run_evaluation(callback.evaluator, _take_first(100, optimization))
+        return _evaluate_first(100, callback.evaluator, optimization)
 
 
-def _take_first(n_examples: int, optimization: Optimization) -> EvaluationView:
+def _evaluate_first(n_examples: int, evaluator: Evaluation, optimization: Optimization) -> LogEntry:
+    """Run an evaluation on the first examples of each split, and on as many generated ones."""
     data = {name: _FirstExamples(data_set, n_examples) for name, data_set in optimization.data.items()}
-    return EvaluationView(optimization.model, data, optimization.counters)
+    n_samples = getattr(evaluator, "n_samples", None)
+    if isinstance(n_samples, int):
+        evaluator = copy(evaluator)
+        vars(evaluator)["n_samples"] = min(n_samples, n_examples)
+    return run_evaluation(evaluator, EvaluationView(optimization.model, data, optimization.counters))
 
 
 class _FirstExamples:
