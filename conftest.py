@@ -12,6 +12,7 @@ gc.disable()  # the imports of a collection leave little garbage, and a full col
 def pytest_collection_finish() -> None:
     """Make collections during the tests skip everything imported so far."""
     gc.freeze()
+    gc.set_threshold(20_000, 5, 5)  # a composition makes many containers and little garbage
     gc.enable()
     atexit.register(gc.unfreeze)  # the bindings of triton print a warning about each object that is not collected
 

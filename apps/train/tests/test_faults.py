@@ -99,7 +99,7 @@ def test_checking_for_finite_losses_does_not_make_each_step_wait_for_the_device(
         callback.on_train_batch_end(trainer, optimization, outputs, None, 4)
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+@pytest.mark.parametrize("number", [errno.ENOSPC, pytest.param(errno.EROFS, marks=pytest.mark.slow)])
 def test_a_disk_that_cannot_be_written_ends_the_run_and_keeps_the_last_checkpoint(
     train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
@@ -201,7 +201,7 @@ def test_a_dead_data_worker_is_an_error_and_the_run_resumes_from_its_last_step(t
     torch.testing.assert_close(state, expected, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("jump", [-3600, 3600])
+@pytest.mark.parametrize("jump", [-3600, pytest.param(3600, marks=pytest.mark.slow)])
 def test_a_system_clock_that_jumps_changes_nothing(
     train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jump: int
 ) -> None:

@@ -22,7 +22,7 @@ from mutations import Mutation, Watch
 SECRET = "do-not-show-this"
 MEMORY = 2**32  # bytes beyond what the process has
 TIMEOUT = 120  # seconds of wall time, on a busy machine
-N_FAST, N_SLOW = 20, 620
+N_FAST, N_SLOW = 8, 632
 
 
 @pytest.fixture(scope="module")

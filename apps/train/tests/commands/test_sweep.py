@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 import yaml
+from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 from wandb.sdk.lib.config_util import save_config_file_from_dict
 
 from frame_train.composition.command_line.overrides import normalize_overrides
-from frame_train.composition.settings import workspace
+from frame_train.composition.settings import HYDRA_DEFAULTS, workspace
 from runs import TWO_STEPS, compose_train
 from wandb_server import WandbServer
 
@@ -144,8 +145,11 @@ def prepare_run(values: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_pat
 def test_a_swept_value_reaches_the_config_unchanged(
     value: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    arguments = ["+experiment=DIGITS_VAE", *prepare_run({"params.beta": value}, monkeypatch, tmp_path)]
-    params = OmegaConf.to_container(compose_train(*normalize_overrides(arguments)).params, resolve=False)
+    (tmp_path / "small.yaml").write_text("params: {beta: 0.1, z_dim: 2}")  # it is composed faster than an experiment
+    arguments = prepare_run({"params.beta": value}, monkeypatch, tmp_path)
+    with initialize_config_dir(str(tmp_path), **HYDRA_DEFAULTS):
+        config = compose("small", normalize_overrides(arguments))
+    params = OmegaConf.to_container(config.params, resolve=False)
     assert isinstance(params, dict)
     assert params["beta"] == value
     assert type(params["beta"]) is type(value)

@@ -2,13 +2,15 @@
 
 import functools
 import os
-import pickle
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import omegaconf.base
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult, ConfigSource
+from omegaconf import OmegaConf
 
 from frame_train.composition.compose import compose_config
 from frame_train.composition.settings import config_directory
@@ -26,21 +28,36 @@ def take_shortcuts() -> None:
         if source.scheme() in ("file", "pkg"):
             source.load_config = _cache(source.load_config)
     omegaconf.base.parse = functools.cache(omegaconf.base.parse)
+    OmegaConf.load = staticmethod(_cache_files(OmegaConf.load))
     os.fsync = _skip
     compose_config(["+experiment=DIGITS_VAE"])
 
 
 def _cache(load: Load) -> Load:
     """Cache the config files of Hydra and of ours. Those of a test may change."""
-    parsed: dict[tuple[str, str], bytes] = {}  # reading a pickle is faster than a deep copy
+    parsed: dict[tuple[str, str], ConfigResult] = {}
 
     def load_cached(source: ConfigSource, config_path: str) -> ConfigResult:
         if source.scheme() == "file" and Path(source.path) != config_directory():
             return load(source, config_path)
         key = (source.path, config_path)
         if key not in parsed:
-            parsed[key] = pickle.dumps(load(source, config_path))
-        return pickle.loads(parsed[key])
+            parsed[key] = load(source, config_path)
+        return deepcopy(parsed[key])
+
+    return load_cached
+
+
+def _cache_files(load: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Cache the files of our config folder."""
+    parsed: dict[Path, Any] = {}
+
+    def load_cached(file: Any) -> Any:
+        if not isinstance(file, Path) or not file.is_relative_to(config_directory()):
+            return load(file)
+        if file not in parsed:
+            parsed[file] = load(file)
+        return deepcopy(parsed[file])
 
     return load_cached
 
