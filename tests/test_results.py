@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from math import inf, log, sqrt
 from pathlib import Path
 
@@ -68,14 +69,20 @@ def test_a_row_has_three_seeds_or_five_if_a_run_takes_less_than_a_minute(name: s
     assert ROWS[name].seeds >= (5 if ROWS[name].minutes < 1 else 3)
 
 
+@cache
+def list_logged(arguments: tuple[str, ...]) -> set[str]:
+    """Return the names of the evaluations of a row; several rows have the same arguments."""
+    try:
+        config = compose_config(arguments)
+    finally:
+        GlobalHydra.instance().clear()
+    return {str(OmegaConf.select(node, "name")) for node in config.evaluation.values()}
+
+
 @each_row
 def test_the_metric_and_the_picture_of_a_row_are_logged(name: str) -> None:
     row = ROWS[name]
-    try:
-        config = compose_config(row.arguments)
-    finally:
-        GlobalHydra.instance().clear()
-    logged = {str(OmegaConf.select(node, "name")) for node in config.evaluation.values()}
+    logged = list_logged(tuple(row.arguments))
     assert row.picture is None or row.picture in logged
     assert any(is_of(row.metric, name) for name in logged)
 
