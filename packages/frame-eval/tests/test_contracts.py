@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from inspect import isabstract
+from inspect import isabstract, isclass
 
 import pytest
 import torch
@@ -76,7 +76,11 @@ EVALUATIONS: dict[str, Evaluation] = {
 }
 
 
-CONCRETE = [name for name in frame_eval.__all__ if not isabstract(getattr(frame_eval, name))]
+CONCRETE = [
+    name
+    for name in frame_eval.__all__
+    if isclass(getattr(frame_eval, name)) and not isabstract(getattr(frame_eval, name))
+]
 
 
 @pytest.mark.parametrize("name", CONCRETE)

@@ -1,5 +1,6 @@
 """Evaluations of models during and after training."""
 
+from frame_eval import small_classifier
 from frame_eval.distances.class_coverage import ClassCoverageEvaluation
 from frame_eval.distances.frechet_distance import FrechetDistanceEvaluation
 from frame_eval.distances.kernel_distance import KernelDistanceEvaluation
@@ -59,4 +60,5 @@ __all__ = [
     "ReliabilityDiagramEvaluation",
     "SAPEvaluation",
     "WassersteinDistanceEvaluation",
+    "small_classifier",
 ]

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from frame_core import check_choice
 
+__all__ = ["compute_hash", "load_classifier", "load_features"]
+
 FOLDER = Path(__file__).parent / "weights"
 """Folder of the weights, one file for each data set: a list of the weight and the bias of each layer."""
 

@@ -1,15 +1,18 @@
 import functools
 import inspect
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from omegaconf import OmegaConf
 from torchvision import datasets
 
 from frame_train.composition.foreign.allow_list import AllowList, NotAllowedError
 from frame_train.composition.objects import Composition
+from frame_train.composition.settings import config_directory
 from frame_train.errors import CompositionError
 
 MODEL, DATA, EVALUATION, LOGGER = "optimization.model", "optimization.data", "evaluation", "logger.files"
@@ -60,6 +63,24 @@ LOGGERS = ("frame_loggers.TensorBoardLogger", "frame_loggers.WandbLogger")
 )
 def test_each_part_builds_what_it_needs(part: str, target: str) -> None:
     build(target, part=part)
+
+
+def find_targets(node: Any) -> Iterator[str]:
+    """Find every ``_target_`` in a config."""
+    if isinstance(node, dict):
+        yield from [node["_target_"]] if "_target_" in node else []
+        for value in node.values():
+            yield from find_targets(value)
+
+
+@pytest.mark.parametrize(
+    "option", sorted((config_directory() / "evaluation").glob("*.yaml")), ids=lambda path: path.stem
+)
+def test_a_stored_run_builds_every_shipped_evaluation(option: Path) -> None:
+    targets = list(find_targets(yaml.safe_load(option.read_text())))
+    assert targets
+    for target in targets:
+        build(target, part=EVALUATION)
 
 
 @pytest.mark.parametrize(
