@@ -19,7 +19,7 @@ from frame_train.composition.foreign.interpolations import escape
 from frame_train.composition.settings import resolve_without_environment
 from frame_train.console import print_notice
 from frame_train.distributed.environment import set_process_counts
-from frame_train.distributed.launcher import end_with_parent, running_workers
+from frame_train.distributed.launcher import ending_with_parent, running_workers
 from frame_train.distributed.slurm import is_requeue, requeue
 from frame_train.errors import CompositionError, EvaluationError, TrainingError, suggest
 from frame_train.experiment.build import Experiment, build_experiment
@@ -143,16 +143,16 @@ def train_as_worker(directory: Path) -> None:
         TrainingError: Training can't continue.
     """
     silence_notices()
-    end_with_parent()
-    config = read_config(directory, allow=None)
-    config.logger = {}
-    experiment = build_experiment(config)
-    newest, _ = find_newest(directory / "checkpoints")
-    checkpoint = None if newest is None else newest.path
-    if checkpoint is not None:
-        _share_batches(experiment, read_training_state(checkpoint))
-    with experiment.stop.listening():
-        experiment.trainer.fit(experiment.optimization, ckpt_path=checkpoint, weights_only=True)
+    with ending_with_parent():
+        config = read_config(directory, allow=None)
+        config.logger = {}
+        experiment = build_experiment(config)
+        newest, _ = find_newest(directory / "checkpoints")
+        checkpoint = None if newest is None else newest.path
+        if checkpoint is not None:
+            _share_batches(experiment, read_training_state(checkpoint))
+        with experiment.stop.listening():
+            experiment.trainer.fit(experiment.optimization, ckpt_path=checkpoint, weights_only=True)
 
 
 def _share_batches(experiment: Experiment, state: TrainingState) -> list[str]:

@@ -1,6 +1,6 @@
 import os
 from collections.abc import Callable, Mapping
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,10 +12,13 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import ConcatDataset, DataLoader, Subset, TensorDataset
 
 from frame_core import SizedDataset, read_batches
-from frame_train.data import Collated, Fold, InMemoryDataset, TwoViews
+from frame_train.data import Binarized, Collated, Fold, InMemoryDataset, TwoViews
+from frame_train.data.augmentation import RandomShift, augment
 from frame_train.data.loaders import DataWithWorkers, make_train_loader
 from frame_train.data.sampling import ShuffledBatches, StepGroups
+from frame_train.data.seeding import seed_generators
 from frame_train.errors import TrainingError
+from trainers import DIGITS
 
 
 class CountingDataset(InMemoryDataset):
@@ -98,6 +101,36 @@ def test_a_loader_of_step_groups_returns_the_same_batches_together(num_workers: 
     groups = list(make_loader(data_set, 3, n_steps=2, num_workers=num_workers))
     assert [len(group) for group in groups] == [2, 1]  # the last batch has more than one example
     assert [batch["x"].tolist() for group in groups for batch in group] == alone
+
+
+@pytest.mark.parametrize("wrap", [TwoViews, Binarized])
+@pytest.mark.parametrize("n_processes", [2, 4])
+def test_any_number_of_processes_sees_the_same_random_examples(wrap: Callable[[Any], Any], n_processes: int) -> None:
+    data_set, shift = wrap(DIGITS["train"]), RandomShift(2)
+
+    def read(process: int, n_processes: int) -> list[dict[str, Tensor]]:
+        batches = ShuffledBatches(len(data_set), 32 // n_processes, seed=3)
+        batches.share(n_processes, process)
+        read = list(islice(make_train_loader(data_set, StepGroups(batches)), 5))
+        for index, batch in enumerate(read):
+            seed_generators(index)
+            images = {"x": batch["x"]}
+            augment(images, shift, batches.own)
+            batch["shifted"] = images["x"]
+        return read
+
+    shares = [read(process, n_processes) for process in range(n_processes)]
+    for one, *parts in zip(read(0, 1), *shares, strict=True):
+        for name, value in one.items():
+            assert torch.equal(value, torch.stack([part[name] for part in parts], dim=1).flatten(0, 1))
+
+
+def test_each_process_reads_only_its_share_of_data_that_are_not_in_memory() -> None:
+    batches = ShuffledBatches(40, 4, seed=3)
+    batches.share(2, 1)
+    data_set = CountingDataset(make_arrays(40))
+    next(iter(make_train_loader(OneByOne(data_set), StepGroups(batches))))
+    assert data_set.n_single == 4
 
 
 def test_an_in_memory_data_set_is_read_in_batches_by_this_process() -> None:

@@ -16,14 +16,15 @@ from omegaconf import OmegaConf
 
 from frame_train.distributed.launcher import check_processes
 from frame_train.errors import CompositionError
-from processes import ENVIRONMENT, Commands
+from processes import ENVIRONMENT, Commands, find_children, is_alive
 from runs import find_run, has_saved, read_description, read_entries, read_saved_step, read_weights
 from trainers import make_tiny_optimization, make_tiny_split, make_trainer
 
 Train = Callable[..., Any]
 N_STEPS = 3 * 12
 RUN = (
-    "+experiment=DIGITS_Classifier",  # only the order of its data is random
+    "+experiment=DIGITS_Classifier",  # only its data are random
+    "optimization.augmentation={_target_:frame_train.data.RandomShift,n_pixels:1}",
     "logging=none",
     "trainer.accelerator=cpu",
     "trainer.max_epochs=3",
@@ -48,7 +49,7 @@ from pytorch_lightning import Callback
 class Witness(Callback):
     seeds = ()
 
-    def on_train_batch_start(self, trainer, *others):
+    def on_train_batch_end(self, trainer, *others):
         self.seeds += (torch.initial_seed(),)
 
     def on_train_end(self, trainer, module):
@@ -99,15 +100,6 @@ def assert_close_weights(directory: Path, expected: Path) -> None:
     torch.testing.assert_close(read_weights(directory), read_weights(expected), rtol=1e-4, atol=1e-5)
 
 
-def find_children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def is_alive(pid: int) -> bool:
-    status = Path(f"/proc/{pid}/status")
-    return status.exists() and "zombie" not in status.read_text()
-
-
 def test_two_ranks_have_the_losses_of_one_with_twice_the_batch_size(
     commands: Commands, pair: tuple[Path, str], tmp_path: Path
 ) -> None:
@@ -129,7 +121,7 @@ def test_two_ranks_write_one_run_directory_and_print_each_line_once(pair: tuple[
 
 
 def assert_same_weights(directory: Path) -> None:
-    """Check that both ranks had equal weights at the end, and different seeds in every step."""
+    """Check that both ranks had equal weights at the end, and different seeds of the model's noise in every step."""
     first, second = (torch.load(directory / f"seen-{rank}.pt", weights_only=True) for rank in (0, 1))
     torch.testing.assert_close(first["parameters"], second["parameters"], rtol=0, atol=0)
     assert len({*first["seeds"], *second["seeds"]}) == 2 * len(first["seeds"]) > 0
@@ -235,7 +227,8 @@ def test_restarts_on_several_machines_are_refused(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.slow
 def test_a_rank_whose_parent_exited_before_it_started_exits() -> None:
     script = (
-        "import time; from frame_train.distributed.launcher import end_with_parent; end_with_parent(); time.sleep(60)"
+        "import time\nfrom frame_train.distributed.launcher import ending_with_parent\n"
+        "with ending_with_parent(): time.sleep(60)"
     )
     other = str(os.getppid())  # not the parent of the started process
     environment = {**os.environ, "FRAME_FIRST_PROCESS": other}

@@ -2,8 +2,9 @@
 
 import os
 import signal
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -14,7 +15,8 @@ from torch import nn
 from frame_core.testing import TinyModel
 from frame_train import load_run
 from frame_train.optimization import ShardedStrategy
-from processes import Commands
+from frame_train.runs.checkpoint_files import find_newest
+from processes import Commands, find_children, is_alive
 from runs import find_run, has_saved, read_description, read_entries, read_weights
 from trainers import make_tiny_optimization, make_trainer
 
@@ -33,6 +35,40 @@ SHARDED = (
     "trainer.strategy={_target_:frame_train.optimization.ShardedStrategy,"
     "parts:[encoder.network.1,decoder.network.0.*]}"  # the last layers are in no part
 )
+
+SABOTAGE = """
+import os
+import signal
+from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
+from pytorch_lightning import Callback
+
+def die_at(step):
+    if step == 8 and "SABOTAGED" in os.environ:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+class Writing(TorchCheckpointIO):
+    def save_checkpoint(self, checkpoint, path, storage_options=None):
+        super().save_checkpoint(checkpoint, path, storage_options)
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 2])
+        die_at(checkpoint["global_step"])
+        path.write_bytes(content)
+
+class Sending(Callback):
+    call_every = 0
+
+    def on_train_start(self, trainer, module):
+        self.trainer = trainer
+
+    def state_dict(self):
+        if self.trainer.global_rank == 1:
+            die_at(self.trainer.global_step)
+        return {}
+"""
+SABOTEURS = {
+    "rank 0 while it writes the file": "+trainer.plugins=[{_target_:sabotage.Writing}]",
+    "rank 1 before it sends the states of the optimizer": "+callbacks.sending._target_=sabotage.Sending",
+}
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +112,54 @@ def test_a_sharded_run_that_lost_a_rank_resumes_to_the_same_result(
     resumed = commands.run(f"resume={directory}")
     assert resumed.code == 0, resumed.output
     torch.testing.assert_close(read_weights(directory), read_weights(sharded), rtol=0, atol=0)
+
+
+class Killed(NamedTuple):
+    """The directory and the output of a run in which a rank was killed, and that rank."""
+
+    directory: Path
+    output: str
+    rank: int
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=pytest.mark.slow if "1" in name else ()) for name in SABOTEURS]
+)
+def killed(commands: Commands, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Killed:
+    """Return a sharded run in which a rank was killed in the middle of saving the second checkpoint."""
+    (commands.folder / "sabotage.py").write_text(SABOTAGE)
+    root = tmp_path_factory.mktemp("killed")
+    saboteur = SABOTEURS[request.param]
+    command = commands.start(*RUN, SHARDED, saboteur, f"device.experiments_root={root}", SABOTAGED="yes")
+    command.wait_until(lambda: has_saved(root, 4))
+    (worker,) = find_children(command.pid)
+    command.wait()
+    while is_alive(worker):
+        time.sleep(0.05)
+    return Killed(find_run(root), command.output, int("rank 1" in request.param))
+
+
+def test_a_sharded_run_whose_rank_was_killed_in_the_middle_of_a_save_keeps_the_checkpoint_before(
+    killed: Killed,
+) -> None:
+    lost = ("Rank 0 was lost.", "Rank 1 of 2 exited with code -9.")[killed.rank]
+    assert killed.output.count(lost) == 1, killed.output
+    assert f"`train resume={killed.directory}` continues from" in killed.output
+    assert "Traceback" not in killed.output
+    checkpoint, skipped = find_newest(killed.directory / "checkpoints")
+    assert checkpoint is not None
+    assert (checkpoint.path.name, checkpoint.global_step, skipped) == ("last.ckpt", 4, [])
+
+
+@pytest.mark.slow
+def test_a_sharded_run_whose_rank_was_killed_in_the_middle_of_a_save_resumes_to_the_same_result(
+    commands: Commands, sharded: Path, killed: Killed
+) -> None:
+    resumed = commands.run(f"resume={killed.directory}")
+    assert resumed.code == 0, resumed.output
+    torch.testing.assert_close(read_weights(killed.directory), read_weights(sharded), rtol=0, atol=0)
+    names = {path.name for path in (killed.directory / "checkpoints").iterdir()}
+    assert names == {path.name for path in (sharded / "checkpoints").iterdir()}
 
 
 @pytest.mark.slow

@@ -131,6 +131,17 @@ class Command:
             os.kill(self.pid, number)
 
 
+def find_children(pid: int) -> list[int]:
+    """Return the process ids of the children of a process."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_alive(pid: int) -> bool:
+    """Return whether a process runs."""
+    status = Path(f"/proc/{pid}/status")
+    return status.exists() and "zombie" not in status.read_text()
+
+
 def _serve() -> None:
     defer_packages()  # as every command does
     for name in _IMPORTED:

@@ -16,8 +16,15 @@ It draws from torch's global generators, which are seeded before each batch.
 """
 
 
-def augment(batch: dict[str, Any], augmentation: Augmentation) -> None:
+def augment(batch: dict[str, Any], augmentation: Augmentation, own: slice | None = None) -> None:
     """Replace the images ``x`` of a batch by augmented ones.
+
+    Args:
+        batch: The batch; it is changed.
+        augmentation: The augmentation.
+        own: The part of the batch of all processes that ``batch`` is, a slice with their number as its step. The
+            augmentation draws for the batch of all, so that the draws do not depend on their number. None for a single
+            process.
 
     Raises:
         ValueError: The batch has no ``x``, it has views of ``x``, or the augmentation returns another number of images.
@@ -30,7 +37,9 @@ def augment(batch: dict[str, Any], augmentation: Augmentation) -> None:
             f"`augmentation` changes only `x`, but the data also have {', '.join(map(repr, others))} of its shape. "
             "Augment in the data set, or remove `augmentation`."
         )
-    augmented: Any = augmentation(x)
+    augmented: Any = augmentation(x if own is None else x.repeat_interleave(own.step, 0))
+    if own is not None and isinstance(augmented, Tensor):
+        augmented = augmented[own]
     if not isinstance(augmented, Tensor) or len(augmented) != len(x):
         found = tuple(augmented.shape) if isinstance(augmented, Tensor) else type(augmented).__name__
         raise ValueError(f"`augmentation` must return as many images as it receives, {tuple(x.shape)}, got {found}.")

@@ -55,9 +55,15 @@ class _Batches(Dataset[Any]):
     def _read(self, batch: Batch) -> dict[str, Any]:
         seed_generators(batch.seed)
         try:
-            return get_batch(self.data_set, batch.indices)
+            read = get_batch(self.data_set, batch.indices)
         except Exception as error:
             raise BatchError(f"{_UNREADABLE}{describe_error(error)}") from error
+        return read if batch.own is None else {name: _select(value, batch.own) for name, value in read.items()}
+
+
+def _select(value: Any, own: slice) -> Any:
+    """Select examples from a tensor or a list."""
+    return value[own].contiguous() if isinstance(value, Tensor) else value[own]
 
 
 class TrainLoader:
@@ -129,6 +135,9 @@ def make_train_loader(
 
     This process reads an in-memory data set itself, by tensor slices. Workers read every other data set.
 
+    If there are several processes, each reads the batch of all of them from an in-memory data set, and keeps its share.
+    So draws of the data set, such as random views, do not depend on the number of processes.
+
     Args:
         data_set: The data set.
         groups: The step groups; groups of one step come as plain batches.
@@ -140,6 +149,7 @@ def make_train_loader(
     placed = place(data_set, device, read_free_memory(device))
     if placed is not data_set:
         groups.batches.device = device
+    groups.batches.is_joint = is_in_memory(placed)
     n_workers = 0 if is_in_memory(placed) else num_workers
     loader = DataLoader[Any](
         _Batches(placed),

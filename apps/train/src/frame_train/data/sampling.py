@@ -13,10 +13,14 @@ from frame_train.data.seeding import derive_seed
 
 
 class Batch(NamedTuple):
-    """The indices of the examples in a batch, and the seed for reading them, for example for random views."""
+    """The indices of the examples in a batch, and the seed for reading them, for example for random views.
+
+    If it is a batch of several processes, ``own`` is the part that this process trains on.
+    """
 
     indices: Tensor
     seed: int
+    own: slice | None = None
 
 
 class ShuffledBatches(Sampler[Batch]):
@@ -44,6 +48,7 @@ class ShuffledBatches(Sampler[Batch]):
         self.batch_size = check_count("batch_size", batch_size)
         self.seed = seed
         self.device = torch.device("cpu")  # of the indices; the permutation does not depend on the device
+        self.is_joint = False  # whether a batch is that of all processes, so that all of them draw the same views
         self.epoch = 0
         self.first_batch = 0
         self._n_processes = 1
@@ -68,15 +73,24 @@ class ShuffledBatches(Sampler[Batch]):
     def __iter__(self) -> Iterator[Batch]:
         generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", self.epoch))
         order = torch.randperm(self.n_examples, generator=generator).to(self.device)
-        own = order[: self._n_own * self._n_processes][self._process :: self._n_processes]
-        batches = list(own.split(self.batch_size))
+        batches = list(order[: self._n_own * self._n_processes].split(self.batch_size * self._n_processes))
         if self._leaves_one:
             batches[-2:] = [torch.cat(batches[-2:])]
-        seeds = (derive_seed(self.seed, "data", self._process, self.epoch, index) for index in range(len(batches)))
-        return islice(map(Batch, batches, seeds), self.first_batch, None)
+        return islice((self._share(index, batch) for index, batch in enumerate(batches)), self.first_batch, None)
 
     def __len__(self) -> int:
         return -(-self._n_own // self.batch_size) - self._leaves_one
+
+    @property
+    def own(self) -> slice | None:
+        """The part of the batch of all processes that this process trains on; None for a single process."""
+        return None if self._n_processes == 1 else slice(self._process, None, self._n_processes)
+
+    def _share(self, index: int, batch: Tensor) -> Batch:
+        """Return the batch of all processes with the part of this one, or else only that part."""
+        if self.is_joint or self.own is None:
+            return Batch(batch, derive_seed(self.seed, "data", 0, self.epoch, index), self.own)
+        return Batch(batch[self.own], derive_seed(self.seed, "data", self._process, self.epoch, index))
 
     @property
     def _n_own(self) -> int:

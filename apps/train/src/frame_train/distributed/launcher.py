@@ -113,15 +113,25 @@ def running_workers(trainer: Trainer, directory: Path, on_loss: Callable[[], Non
         os.environ.update(before)
 
 
-def end_with_parent() -> None:
-    """Exit when the process that started this one has ended."""
+@contextlib.contextmanager
+def ending_with_parent() -> Generator[None]:
+    """Exit when the process that started this one has ended. The first worker rank reports it."""
     parent = int(os.environ.get(_PARENT, os.getppid()))  # it may have ended already
-    threading.Thread(target=_wait_for_another_parent, args=(parent,), daemon=True).start()
+    watch = threading.Thread(target=_exit_after, args=(parent,), daemon=True)
+    watch.start()
+    try:
+        yield
+    except RuntimeError:
+        watch.join(0.5)  # a collective fails a moment before the parent has ended
+        raise
 
 
-def _wait_for_another_parent(parent: int) -> None:
+def _exit_after(parent: int) -> None:
     while os.getppid() == parent:
-        time.sleep(1)
+        time.sleep(0.1)
+    if os.environ.get("LOCAL_RANK") == "1":
+        resume = f"train resume={os.environ[DIRECTORY]}"
+        print_error(f"Rank 0 was lost. `{resume}` continues from the last checkpoint.")
     os._exit(1)
 
 

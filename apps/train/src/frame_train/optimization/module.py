@@ -239,8 +239,8 @@ class OptimizationModule(LightningModule, ABC):
         is_group = self._groups.n_steps > 1
         if self.augmentation is not None:
             for index, of_step in enumerate(batch if is_group else [batch], self.n_done):
-                self._seed("augmentation", index)
-                augment(of_step, self.augmentation)
+                self._seed("augmentation", 0, index)
+                augment(of_step, self.augmentation, self._sampler.own)
         if not is_group:
             self._begin_step(batch_idx)
 
@@ -336,7 +336,7 @@ class OptimizationModule(LightningModule, ABC):
         The step is counted here, because an optimizer may compute the loss of a batch several times.
         """
         self.n_begun = batch_idx + 1
-        self._seed("noise", batch_idx)
+        self._seed("noise", self.global_rank, batch_idx)
         self._schedules.advance(self.trainer, batch_idx / self.n_batches)
         self.counters["iteration"] += 1
 
@@ -357,6 +357,6 @@ class OptimizationModule(LightningModule, ABC):
                 self.lr_scheduler_step(schedule.scheduler, None)
         return quantities
 
-    def _seed(self, what: str, batch_idx: int) -> None:
+    def _seed(self, what: str, rank: int, batch_idx: int) -> None:
         """Seed the generators for one source of randomness at a batch."""
-        seed_generators(derive_seed(self._sampler.seed, what, self.global_rank, self.current_epoch, batch_idx))
+        seed_generators(derive_seed(self._sampler.seed, what, rank, self.current_epoch, batch_idx))
