@@ -33,6 +33,8 @@ RUN = (
     "callbacks.last_checkpoint.save_every=4 iterations",
     "callbacks.training_log.log_every=5 iterations",
     "evaluation.accuracy_validation.evaluate_every=7 iterations",
+    "+evaluation.calibration={_target_:frame_train.callbacks.EvaluationCallback,name:Calibration,"  # several numbers
+    "evaluate_every:9 iterations,evaluator:{_target_:frame_eval.CalibrationEvaluation,evaluate_on:valid}}",
     "+evaluation.often={_target_:frame_train.callbacks.EvaluationCallback,name:Often,max_fraction:0.5,"
     "evaluate_every:0.02 seconds,evaluator:{_target_:frame_eval.AccuracyEvaluation,evaluate_on:train}}",
 )

@@ -10,6 +10,7 @@ from typing import Any, Literal, cast
 from pytorch_lightning import LightningModule, Trainer
 
 from frame_core import (
+    SCALAR_ENTRY,
     TEXT_ENTRY,
     Evaluation,
     EvaluationView,
@@ -184,14 +185,13 @@ class EvaluationCallback(ClockedCallback):
 
     def _evaluate(self, trainer: Trainer, step: Hashable) -> None:
         self._last_step = trainer.global_step
-        logged: list[tuple[str, LogEntry]] = []
+        numbers: dict[str, float] = {}
 
         def log(name: str, entry: LogEntry) -> None:
             if not trainer.is_global_zero:
                 return
             log_entry(name, entry, trainer)
-            if name_numbers(name, entry):
-                logged.append((name, entry))
+            numbers.update(name_numbers(name, entry))
 
         collectives = get_collectives(trainer)
         start = collectives.read_clock()
@@ -200,9 +200,9 @@ class EvaluationCallback(ClockedCallback):
             view = make_view(get_optimization(trainer), num_workers, self._cache.get(step))
             with averaged_weights(trainer):
                 self.evaluate(view, trainer.global_step, log)
-        for name, entry in collectives.broadcast(logged):
+        for name, number in collectives.broadcast(numbers).items():
             if not trainer.is_global_zero:
-                log_entry(name, entry, trainer)
+                log_entry(name, LogEntry(SCALAR_ENTRY, number), trainer)
         if self.max_fraction is not None:
             end = collectives.read_clock()
             self._not_before = end + (end - start) * (1 / self.max_fraction - 1)
