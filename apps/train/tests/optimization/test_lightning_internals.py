@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import LambdaCallback
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
 
@@ -98,9 +99,11 @@ def test_the_hooks_that_are_defined_are_called_as_lightning_calls_them(steps_per
             optimization.calls = calls
             return optimization
 
-        trainer = fit(make, Idle(), Hooks(calls), max_epochs=1, **plugins)
+        set_on_it = LambdaCallback(on_before_optimizer_step=lambda *_: calls.append("function before the step"))
+        set_on_it.call_every = 0
+        trainer = fit(make, Idle(), Hooks(calls), set_on_it, max_epochs=1, **plugins)
         return [*calls, f"{float(trainer.callback_metrics['before_backward'])}"]
 
     expected = record()
-    assert len(expected) == 5 * 4 + 1
+    assert len(expected) == 5 * 5 + 1
     assert record(plugins=[DefinedHooks()]) == expected

@@ -79,14 +79,19 @@ def _call_defined(name: str, module: Any, *arguments: Any) -> None:
     calls = [
         partial(getattr(callback, name), trainer, module)
         for callback in trainer.callbacks
-        if getattr(type(callback), name) is not getattr(Callback, name)
+        if _defines(callback, name, Callback)
     ]
-    if getattr(type(module), name) is not getattr(LightningModule, name):
+    if _defines(module, name, LightningModule):
         calls.append(getattr(module, name))
     for call in calls:
         module._current_fx_name = name  # which `self.log` reads
         call(*arguments)
         module._current_fx_name = previous
+
+
+def _defines(owner: Any, name: str, base: type) -> bool:
+    """Return whether an object has another hook than its base class, such as one that `LambdaCallback` sets on it."""
+    return getattr(getattr(owner, name), "__func__", None) is not getattr(base, name)
 
 
 def get_cluster_environment(trainer: Trainer) -> ClusterEnvironment:
