@@ -330,7 +330,8 @@ def test_every_option_has_a_one_line_description(train: Train, tmp_path: Path) -
 def test_compatible_options_are_listed_by_capability(train: Train) -> None:
     result = train("--list", "evaluation", "--compatible-with", "experiment=MNIST_GAN")
     assert result.code == 0
-    assert [line.split()[0] for line in result.output.splitlines()] == ["loss", "samples", "wasserstein"]
+    names = [line.split()[0] for line in result.output.splitlines()]
+    assert names == ["digits_features", "loss", "mnist_features", "samples", "wasserstein"]
     assert "not elbo: `evaluation.elbo_validation`: `ELBOEvaluation` needs a `VariationalModel`" in result.errors
 
 
