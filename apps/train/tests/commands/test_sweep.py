@@ -47,7 +47,9 @@ def wandb(server: Any, tmp_path: Path) -> Callable[..., str]:
     return run
 
 
-@pytest.mark.parametrize("folder", [workspace(), APP], ids=["root", "app"])
+@pytest.mark.parametrize(
+    "folder", [pytest.param(workspace(), id="root"), pytest.param(APP, id="app", marks=pytest.mark.slow)]
+)
 def test_wandb_creates_the_sweep_that_the_file_describes(server: Any, wandb: Callable[..., str], folder: Path) -> None:
     path = APP / "sweeps" / "MNIST_VAE.yaml"
     output = wandb("sweep", str(path.relative_to(folder)), cwd=folder)

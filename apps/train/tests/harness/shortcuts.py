@@ -18,6 +18,7 @@ from frame_train.composition.settings import config_directory
 Load = Callable[[ConfigSource, str], ConfigResult]
 
 
+@functools.cache  # once for all tests of a process
 def take_shortcuts() -> None:
     """Parse config files and interpolations once in this process, and do not wait for the disk.
 
