@@ -23,18 +23,18 @@ _MNIST_VAE = "+experiment=MNIST_VAE"
 _STEPS_ALONE = ("logging=none", "~callbacks.last_checkpoint", "~callbacks.best_checkpoint")
 
 
-def train(data_root: Path, directory: Path, tick: Callable[[], None], *overrides: str) -> None:
-    """Train MNIST_VAE forever without evaluations, and tick after each step."""
+def train(data_root: Path, directory: Path, tick: Callable[[int], None], *overrides: str) -> None:
+    """Train MNIST_VAE forever without evaluations, and tick after each step or step group."""
     _train(data_root, directory, tick, (_MNIST_VAE, *overrides), evaluate=False)
 
 
-def train_and_evaluate(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
-    """Train MNIST_VAE forever with every evaluation at its shipped interval, and tick after each step."""
+def train_and_evaluate(data_root: Path, directory: Path, tick: Callable[[int], None]) -> None:
+    """Train MNIST_VAE forever with every evaluation at its shipped interval, and tick after each step or step group."""
     _train(data_root, directory, tick, (_MNIST_VAE,), evaluate=True)
 
 
-def train_alone(data_root: Path, directory: Path, tick: Callable[[], None], *arguments: str) -> None:
-    """Train an experiment forever without evaluations, checkpoints and loggers, and tick after each step."""
+def train_alone(data_root: Path, directory: Path, tick: Callable[[int], None], *arguments: str) -> None:
+    """Train an experiment forever without evaluations, checkpoints and loggers, and tick after each step group."""
     _train(data_root, directory, tick, (*arguments, *_STEPS_ALONE), evaluate=False)
 
 
@@ -58,7 +58,7 @@ def load(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
 
 @quiet_libraries()
 def _train(
-    data_root: Path, directory: Path, tick: Callable[[], None], arguments: Sequence[str], evaluate: bool
+    data_root: Path, directory: Path, tick: Callable[[int], None], arguments: Sequence[str], evaluate: bool
 ) -> None:
     from benchmarks.ticker import Ticker  # here, because the command also imports Lightning after frame_train
 

@@ -7,15 +7,16 @@ from pytorch_lightning import Callback, Trainer
 
 
 class Ticker(Callback):
-    """Callback that ticks after each call of the Trainer's loop, once per optimizer step."""
+    """Callback that reports, after each call of the Trainer's loop, the number of optimizer steps that it took."""
 
     call_every = 0
 
-    def __init__(self, tick: Callable[[], None]) -> None:
+    def __init__(self, tick: Callable[[int], None]) -> None:
         self.tick = tick
         self.n_ticks = 0
 
     def on_train_batch_end(self, trainer: Trainer, *arguments: Any) -> None:
-        while self.n_ticks < trainer.global_step:
-            self.n_ticks += 1
-            self.tick()
+        n_new = trainer.global_step - self.n_ticks
+        if n_new > 0:
+            self.n_ticks += n_new
+            self.tick(n_new)

@@ -52,7 +52,7 @@ def take_turns(
         data_root: The folder of the data.
         directory: The output folder, with a subfolder for each contender.
         n_rounds: Number of turns of each contender.
-        n_ticks: Number of ticks in a turn.
+        n_ticks: Number of ticks in a turn, which ends at the first that completes them: a step group is not divided.
     """
     turns: dict[str, list[Turn]] = {name: [] for name in contenders}
     started = {name: _Process(contender, data_root, directory / name) for name, contender in contenders.items()}
@@ -93,27 +93,28 @@ class _Process:
         self._process.wait()
 
 
-class _Meter:
+class Meter:
     """Meter of turns: it waits for each turn, and reports its cost afterwards."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
         self._wait()
 
-    def tick(self) -> None:
-        self._n_left -= 1
-        if self._n_left == 0:
+    def tick(self, n_new: int = 1) -> None:
+        """Count ticks, and report the mean cost of one at the end of a turn."""
+        self._n_done += n_new
+        if self._n_done >= self._n_ticks:
             _wait_for_gpu()
             cpu, wall = time.process_time() - self._cpu, time.perf_counter() - self._wall
-            self._pipe.send((cpu / self._n_ticks, wall / self._n_ticks, _read_peak()))
+            self._pipe.send((cpu / self._n_done, wall / self._n_done, _read_peak()))
             self._wait()
 
     def _wait(self) -> None:
         try:
-            n_ticks = self._pipe.recv()
+            self._n_ticks = self._pipe.recv()
         except EOFError:  # there are no more turns
             sys.exit()
-        self._n_ticks = self._n_left = n_ticks
+        self._n_done = 0
         self._cpu, self._wall = time.process_time(), time.perf_counter()
 
 
@@ -157,7 +158,7 @@ def main() -> None:
     with Connection(int(descriptor)) as pipe:
         sys.stdout = _Terminal()
         module, _, name = target.rpartition(".")
-        getattr(import_module(module), name)(Path(data_root), Path(directory), _Meter(pipe).tick, *options)
+        getattr(import_module(module), name)(Path(data_root), Path(directory), Meter(pipe).tick, *options)
 
 
 if __name__ == "__main__":

@@ -35,12 +35,12 @@ class Module(LightningModule):
         return torch.optim.Adam(self.parameters(), lr=LEARNING_RATE)
 
 
-def train(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
+def train(data_root: Path, directory: Path, tick: Callable[[int], None]) -> None:
     """Train forever, and tick after each step."""
     _train(data_root, directory, tick, "cpu")
 
 
-def train_on_gpu(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
+def train_on_gpu(data_root: Path, directory: Path, tick: Callable[[int], None]) -> None:
     """Train forever on a GPU, and tick after each step."""
     _train(data_root, directory, tick, "gpu")
 
@@ -53,7 +53,7 @@ def load(data_root: Path, directory: Path, tick: Callable[[], None]) -> None:
             tick()
 
 
-def _train(data_root: Path, directory: Path, tick: Callable[[], None], accelerator: str) -> None:
+def _train(data_root: Path, directory: Path, tick: Callable[[int], None], accelerator: str) -> None:
     torch.manual_seed(0)
     trainer = Trainer(accelerator=accelerator, max_epochs=-1, default_root_dir=directory, callbacks=[Ticker(tick)])
     trainer.fit(Module(), make_loader(data_root))

@@ -1,6 +1,8 @@
 """The losses written by hand, with which the benchmark of the methods compares each model."""
 
 from collections.abc import Callable, Iterator
+from itertools import count
+from multiprocessing import Pipe
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from benchmarks.loops.comparison import compare_losses
 from benchmarks.loops.method import Batch
 from benchmarks.loops.table import METHODS
 from benchmarks.ours import compose
+from benchmarks.turns import Meter
 from frame_train.composition.objects import Composition
 from frame_train.composition.settings import config_directory
 from frame_train.data import Binarized, InMemoryDataset, TwoViews
@@ -70,3 +73,17 @@ def test_another_loss_is_found() -> None:
     model = Composition().instantiate(config.model)
     with pytest.raises(AssertionError, match="not close"):
         compare_losses(model, METHODS["NWJ"], read_settings(config, 1000), [make_batch(SHAPES["CorrelatedGaussians"])])
+
+
+def test_a_turn_ends_with_a_whole_step_group_whose_steps_it_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = count(0, 90)  # a turn of 84 steps takes nine groups of ten, of one second for each step
+    monkeypatch.setattr("benchmarks.turns.time.process_time", lambda: next(seconds))
+    pipe, other = Pipe()
+    for _ in range(2):
+        pipe.send(84)
+    meter = Meter(other)
+    for _ in range(9):
+        assert not pipe.poll()
+        meter.tick(10)
+    cpu, _, _ = pipe.recv()
+    assert cpu == 1
