@@ -35,8 +35,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.get_closest_marker("gpu") is not None and not torch.cuda.is_available():
-        pytest.skip("needs a GPU")
+    marker = item.get_closest_marker("gpu")
+    n_needed = 0 if marker is None else marker.kwargs.get("n", 1)
+    if torch.cuda.device_count() < n_needed:
+        pytest.skip(f"needs {n_needed} GPUs" if n_needed > 1 else "needs a GPU")
 
 
 @pytest.fixture(scope="session")

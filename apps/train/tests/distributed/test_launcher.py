@@ -17,7 +17,15 @@ from omegaconf import OmegaConf
 from frame_train.distributed.launcher import check_processes
 from frame_train.errors import CompositionError
 from processes import ENVIRONMENT, Commands, find_children, is_alive
-from runs import find_run, has_saved, read_description, read_entries, read_saved_step, read_weights
+from runs import (
+    ON_TWO_DEVICES,
+    find_run,
+    has_saved,
+    read_description,
+    read_entries,
+    read_saved_step,
+    read_weights,
+)
 from trainers import make_tiny_optimization, make_tiny_split, make_trainer
 
 Train = Callable[..., Any]
@@ -55,7 +63,8 @@ class Witness(Callback):
         self.seeds += (torch.initial_seed(),)
 
     def on_train_end(self, trainer, module):
-        seen = {"seeds": list(self.seeds), "parameters": dict(module.named_parameters())}
+        parts = {"parameters": dict(module.named_parameters()), "buffers": dict(module.named_buffers())}
+        seen = {"seeds": list(self.seeds), **parts}
         torch.save(seen, f"{trainer.default_root_dir}/seen-{trainer.global_rank}.pt")
 
 class Long(Evaluation):
@@ -122,9 +131,14 @@ def test_two_ranks_write_one_run_directory_and_print_each_line_once(pair: tuple[
     assert sum('"Often' in line for line in lines) > 3  # by the clock of rank zero
 
 
+def read_seen(directory: Path) -> list[dict[str, Any]]:
+    """Read what both ranks had at the end."""
+    return [torch.load(directory / f"seen-{rank}.pt", map_location="cpu", weights_only=True) for rank in (0, 1)]
+
+
 def assert_same_weights(directory: Path) -> None:
     """Check that both ranks had equal weights at the end, and different seeds of the model's noise in every step."""
-    first, second = (torch.load(directory / f"seen-{rank}.pt", weights_only=True) for rank in (0, 1))
+    first, second = read_seen(directory)
     torch.testing.assert_close(first["parameters"], second["parameters"], rtol=0, atol=0)
     assert len({*first["seeds"], *second["seeds"]}) == 2 * len(first["seeds"]) > 0
 
@@ -233,7 +247,7 @@ def test_a_rank_whose_parent_exited_before_it_started_exits() -> None:
         "with ending_with_parent(): time.sleep(60)"
     )
     other = str(os.getppid())  # not the parent of the started process
-    environment = {**os.environ, "FRAME_FIRST_PROCESS": other}
+    environment = {**os.environ, "FRAME_FIRST_PROCESS": other, "LOCAL_RANK": "1"}
     assert subprocess.run([sys.executable, "-c", script], env=environment, timeout=50).returncode == 1
 
 
@@ -300,13 +314,16 @@ def test_a_global_batch_is_shared_and_accumulated() -> None:
 
 
 @pytest.mark.slow
-def test_adversarial_training_has_equal_weights_in_both_ranks(
-    commands: Commands, data_root: Path, tmp_path: Path
+@ON_TWO_DEVICES
+def test_adversarial_training_has_equal_weights_in_both_ranks_and_synchronizes_batch_normalization_on_gpus(
+    commands: Commands, data_root: Path, tmp_path: Path, accelerator: str
 ) -> None:
+    is_synchronized = accelerator == "gpu"
     command = commands.run(
         "+experiment=MNIST_GAN",
         "logging=none",
-        "trainer.accelerator=cpu",
+        f"trainer.accelerator={accelerator}",
+        f"trainer.sync_batchnorm={str(is_synchronized).lower()}",
         "trainer.devices=2",
         "trainer.max_epochs=1",
         "trainer.limit_train_batches=7",
@@ -320,6 +337,8 @@ def test_adversarial_training_has_equal_weights_in_both_ranks(
     assert command.code == 0, command.output
     directory = find_run(tmp_path)
     assert_same_weights(directory)
+    first, second = (seen["buffers"] for seen in read_seen(directory))
+    assert all(torch.equal(first[name], second[name]) for name in first) == is_synchronized
     assert read_saved_step(directory) == 10
 
 

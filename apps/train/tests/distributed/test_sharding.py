@@ -1,5 +1,6 @@
 """Training of a model that is sharded over two ranks."""
 
+import json
 import os
 import signal
 import time
@@ -17,7 +18,7 @@ from frame_train import load_run
 from frame_train.optimization import ShardedStrategy
 from frame_train.runs.checkpoint_files import find_newest
 from processes import Commands, find_children, is_alive
-from runs import find_run, has_saved, read_description, read_entries, read_weights
+from runs import ON_TWO_DEVICES, find_run, has_saved, read_description, read_entries, read_weights
 from trainers import make_tiny_optimization, make_trainer
 
 RUN = (
@@ -87,6 +88,49 @@ def test_a_sharded_training_equals_one_with_complete_copies(commands: Commands, 
     assert command.code == 0, command.output
     assert read_entries(sharded) == read_entries(find_run(tmp_path))
     torch.testing.assert_close(read_weights(sharded), read_weights(find_run(tmp_path)), rtol=0, atol=0)
+
+
+MEMORY = """
+import json
+import torch
+from pathlib import Path
+from pytorch_lightning import Callback
+from torch.distributed.tensor import DTensor
+
+class Memory(Callback):
+    def on_train_end(self, trainer, module):
+        own = [part.to_local() if isinstance(part, DTensor) else part for part in module.parameters()]
+        counts = {"parameters": sum(part.numel() for part in own)}
+        if torch.cuda.is_available():
+            counts["bytes of the GPU"] = torch.cuda.memory_allocated()
+        Path(trainer.default_root_dir, f"memory-{trainer.global_rank}.json").write_text(json.dumps(counts))
+"""
+
+
+@pytest.mark.slow
+@ON_TWO_DEVICES
+@pytest.mark.parametrize("option", ["trainer.precision=bf16-mixed", "optimization.compile=true"])
+def test_a_sharded_training_in_mixed_precision_or_compiled_equals_one_with_complete_copies_and_needs_less_memory(
+    commands: Commands, tmp_path: Path, accelerator: str, option: str
+) -> None:
+    (commands.folder / "memory.py").write_text(MEMORY)
+    size = ("params.encoder_layers=[256,256]", "params.decoder_layers=[256,256]")
+    options = (*size, option, "trainer.max_epochs=1", "+callbacks.memory._target_=memory.Memory")
+    directories: list[Path] = []
+    for name, strategy in (("ddp", "trainer.strategy=ddp"), ("sharded", SHARDED)):
+        root = f"device.experiments_root={tmp_path / name}"
+        command = commands.run(*RUN, f"trainer.accelerator={accelerator}", *options, strategy, root)
+        assert command.code == 0, command.output
+        directories.append(find_run(tmp_path / name))
+    entries, expected = (read_entries(directory) for directory in reversed(directories))
+    assert len(entries) >= 2
+    for entry, other in zip(entries, expected, strict=True):
+        numbers = {name: value for name, value in entry.items() if isinstance(value, float)}
+        assert numbers == pytest.approx({name: other[name] for name in numbers}, rel=0.01)  # over eleven steps
+    for rank in (0, 1):
+        complete, sharded = (json.loads((place / f"memory-{rank}.json").read_text()) for place in directories)
+        assert sharded["parameters"] < 0.6 * complete["parameters"]
+        assert all(sharded[name] < complete[name] for name in complete)
 
 
 @pytest.mark.slow

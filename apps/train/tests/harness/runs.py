@@ -4,12 +4,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from torch.utils._pytree import keystr, tree_leaves_with_path
 
 from frame_train.composition.settings import HYDRA_DEFAULTS, config_directory, register_resolvers
+
+ON_TWO_DEVICES = pytest.mark.parametrize("accelerator", ["cpu", pytest.param("gpu", marks=pytest.mark.gpu(n=2))])
+"""Runs a test on CPUs (gloo), and on two GPUs (NCCL) if they are there."""
 
 TWO_STEPS = ("trainer.max_epochs=1", "trainer.limit_train_batches=2")
 SMALL_VAE = ("+experiment=DIGITS_VAE", "params.encoder_layers=[8]", "params.decoder_layers=[8]")

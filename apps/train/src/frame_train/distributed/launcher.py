@@ -129,7 +129,7 @@ def ending_with_parent() -> Generator[None]:
 def _exit_after(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(0.1)
-    if os.environ.get("LOCAL_RANK") == "1":
+    if DIRECTORY in os.environ and os.environ.get("LOCAL_RANK") == "1":  # rank 0 has started it
         resume = f"train resume={os.environ[DIRECTORY]}"
         print_error(f"Rank 0 was lost. `{resume}` continues from the last checkpoint.")
     os._exit(1)
