@@ -89,6 +89,8 @@ class Commands:
         """
         self._n_started += 1
         output = terminal or str(self.folder / f"output-{self._n_started}.txt")
+        if not terminal:
+            Path(output).touch()  # it can be read before the command has opened it
         environment = {**self._environment, **variables}
         pid = self._server.ask(start=[program, list(arguments), str(self.folder), output, environment])
         return Command(self._server, pid, Path(output))
