@@ -238,6 +238,37 @@ def test_an_interval_in_global_steps_makes_groups_of_one_step_if_a_batch_takes_s
     assert fit_groups(make_adversarial, callbacks[1], n=4)[1].iterations == [4, 5, 8, 10, 12, 15]
 
 
+class OwnSteps(AdamBatchOptimization):
+    """Manual optimization of a user, which returns a number beside the loss."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(make_vae(), DIGITS, 0, BATCH_SIZE, 1e-3, **options)
+        self.automatic_optimization = False
+
+    def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
+        return self.take_steps(self._step_on, batch, batch_idx)
+
+    def _step_on(self, batch: Any, batch_idx: int) -> dict[str, Tensor | float]:
+        optimizer: Any = self.optimizers()
+        loss = self.model.compute_loss(batch, batch_idx)["loss"]
+        assert isinstance(loss, Tensor)
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        optimizer.step()
+        return {"loss": loss, "squared": loss.item() ** 2}
+
+
+def test_steps_of_a_manual_optimization_may_return_numbers(tmp_path: Path) -> None:
+    trained: dict[int, Any] = {}
+    for n in (1, 4):
+        callbacks, logger = (CumulativeLogCallback("4 iterations"),), FileLogger(tmp_path / str(n))
+        trained[n], _ = fit_groups(OwnSteps, *callbacks, n=n, max_epochs=1, logger=logger)
+    assert_equal(trained[4], trained[1])
+    entries = read_entries(tmp_path / "4")
+    assert entries == read_entries(tmp_path / "1")
+    assert "Train/squared" in str(entries)
+
+
 def test_max_steps_holds_after_a_resume_with_shorter_epochs(tmp_path: Path) -> None:
     optimization, _ = fit_groups(make_adam, n=4, max_steps=7)
     optimization.trainer.save_checkpoint(tmp_path / "a.ckpt")

@@ -260,7 +260,7 @@ class OptimizationModule(LightningModule, ABC):
         return self.take_steps(partial(self._take_step, compute_loss), batch, batch_idx)
 
     def take_steps(
-        self, take_step: Callable[[Any, int], Mapping[str, Tensor]], batch: Any, batch_idx: int
+        self, take_step: Callable[[Any, int], Mapping[str, Tensor | float]], batch: Any, batch_idx: int
     ) -> dict[str, Tensor]:
         """Take the step of a batch, or the steps of a step group, by manual optimization.
 
@@ -274,12 +274,12 @@ class OptimizationModule(LightningModule, ABC):
             The detached quantities. For a step group, they are vectors with an element for each step that has them.
         """
         if self._groups.n_steps == 1:
-            return {name: value.detach() for name, value in take_step(batch, batch_idx).items()}
+            return {name: value.detach() for name, value in as_tensors(take_step(batch, batch_idx)).items()}
         is_last = batch_idx + 1 == len(self._groups)
         taken: list[dict[str, Tensor]] = []
         for of_step in batch:
             self._begin_step(self._n_done)
-            quantities = take_step(of_step, self._n_done)
+            quantities = as_tensors(take_step(of_step, self._n_done))
             taken.append({name: value.detach().clone() for name, value in quantities.items()})
             self._n_done = self.n_begun
             if -1 < self.trainer.max_steps <= self.trainer.global_step:
