@@ -15,7 +15,7 @@ from benchmarks.comparison import compare
 from benchmarks.loops.comparison import compare_losses
 from benchmarks.loops.method import Method
 from benchmarks.loops.table import METHODS
-from benchmarks.options import make_parser
+from benchmarks.options import make_parser, read_count
 from benchmarks.report import Cell, Table, report
 from benchmarks.turns import Contender, take_turns
 
@@ -27,7 +27,7 @@ def main() -> None:
     """Measure and print a table in Markdown."""
     parser = make_parser(__doc__, n_rounds=8)
     parser.add_argument("methods", nargs="*", type=_read_name, metavar="METHOD", help="options of model; default: all")
-    parser.add_argument("--steps", type=int, default=84, help="training steps in a turn, by default 84")
+    parser.add_argument("--steps", type=read_count, default=84, help="training steps in a turn, by default 84")
     options = parser.parse_args()
     _use_one_core()
     data_root = options.data_root.resolve()

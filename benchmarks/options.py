@@ -26,6 +26,17 @@ def _read_rounds(text: str) -> int:
     return int(text)
 
 
+def read_count(text: str) -> int:
+    """Return a positive number of an option.
+
+    Raises:
+        ArgumentTypeError: The text is not one.
+    """
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"must be a positive number, got {text!r}")
+    return int(text)
+
+
 def _read_folder(text: str) -> Path:
     if not (Path(text) / "MNIST" / "raw").is_dir():
         raise argparse.ArgumentTypeError(f"there is no MNIST/raw in {text!r}")

@@ -11,7 +11,7 @@ from statistics import median
 import torch
 
 from benchmarks.comparison import compare
-from benchmarks.options import make_parser
+from benchmarks.options import make_parser, read_count
 from benchmarks.report import Cell, Table, report
 from benchmarks.turns import Contender, Turn, take_turns
 
@@ -42,7 +42,7 @@ PYTHAE = Contender(
 def main() -> None:
     """Measure and print a table."""
     parser = make_parser(__doc__, n_rounds=20)
-    parser.add_argument("--steps", type=int, default=100, help="training steps in a turn, by default 100")
+    parser.add_argument("--steps", type=read_count, default=100, help="training steps in a turn, by default 100")
     parser.add_argument("--device", choices=CONTENDERS, default="cpu", help="what is trained on, by default cpu")
     parser.add_argument("--pythae", action="store_true", help="also measure pythae, in its own environment")
     options = parser.parse_args()

@@ -11,14 +11,16 @@ from hydra.core.global_hydra import GlobalHydra
 from torch import Tensor
 
 from benchmarks.by_hand import read_settings
+from benchmarks.comparison import Ratio
 from benchmarks.loops.batches import binarize, draw_views
 from benchmarks.loops.comparison import compare_losses
 from benchmarks.loops.method import Batch
 from benchmarks.loops.table import METHODS
 from benchmarks.ours import compose
+from benchmarks.report import Table, format_markdown
 from benchmarks.turns import Meter
 from frame_train.composition.objects import Composition
-from frame_train.composition.settings import config_directory
+from frame_train.composition.settings import config_directory, workspace
 from frame_train.data import Binarized, InMemoryDataset, TwoViews
 from shortcuts import take_shortcuts
 
@@ -41,8 +43,11 @@ def make_batch(shape: tuple[int, ...]) -> dict[str, Tensor]:
     return {"x": x, "y": torch.randint(10, (N_EXAMPLES,)), "v1": v_1, "v2": v_2}
 
 
-def test_every_shipped_model_has_a_loop() -> None:
-    assert set(METHODS) == {path.stem for path in (config_directory() / "model").glob("*.yaml")}
+def test_every_shipped_model_has_a_loop_and_a_measured_row() -> None:
+    models = {path.stem for path in (config_directory() / "model").glob("*.yaml")}
+    page = (workspace() / "docs" / "performance.md").read_text(encoding="utf-8")
+    assert set(METHODS) == models
+    assert [name for name in models if f"\n| {name} | `" not in page] == []
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -87,3 +92,12 @@ def test_a_turn_ends_with_a_whole_step_group_whose_steps_it_counts(monkeypatch: 
         meter.tick(10)
     cpu, _, _ = pipe.recv()
     assert cpu == 1
+
+
+def test_a_table_in_markdown_has_a_line_for_each_row() -> None:
+    table = Table("Steps", {"VAE": {"examples/s": 1234.0, "time / by hand": Ratio(1.1, 1.0, 1.25)}})
+    assert format_markdown(table).splitlines() == [
+        "|  | examples/s | time / by hand |",
+        "| --- | --- | --- |",
+        "| VAE | 1,234 | 1.10 (1.00 to 1.25) |",
+    ]

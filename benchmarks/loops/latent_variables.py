@@ -172,7 +172,8 @@ def make_vqvae(model: Any, settings: SimpleNamespace) -> list[Loss]:
     def compute_loss(batch: Batch, epoch: float) -> Tensor:
         z = encoder(batch["x"]).movedim(1, 3)
         z_q = quantize(z.detach().flatten(0, 2)).view(z.shape)
-        reconstruction = compute_cross_entropy(decoder((z + (z_q - z).detach()).movedim(3, 1)), batch["x"])
+        grid = (z + (z_q - z).detach()).movedim(3, 1).contiguous()  # convolutions of other layouts are slower
+        reconstruction = compute_cross_entropy(decoder(grid), batch["x"])
         return reconstruction + settings.commitment * (z - z_q).square().sum() / len(z)
 
     return [compute_loss]
