@@ -75,8 +75,9 @@ def _minimize(
 ) -> None:
     ((optimizer, scheduler),) = updates
     for epoch, batch in batches:
-        optimizer.zero_grad()
-        compute_loss(batch, epoch).backward()
+        loss = compute_loss(batch, epoch)
+        optimizer.zero_grad()  # here, so that the new gradients take the memory of the old ones
+        loss.backward()
         optimizer.step()
         if scheduler is not None:
             scheduler.step()
@@ -94,7 +95,8 @@ def _alternate(
     for index, (epoch, batch) in enumerate(batches, 1):
         for part in (0, 1) if index % n_critic == 0 else (0,):
             optimizer, _ = updates[part]
+            loss = losses[part](batch, epoch)
             optimizer.zero_grad()
-            losses[part](batch, epoch).backward(inputs=parameters[part])
+            loss.backward(inputs=parameters[part])
             optimizer.step()
             tick()
