@@ -19,7 +19,7 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collect_file(file_path: Path) -> object:
-    """Look for doctests only in files that have some, because that imports a file and reads each of its docstrings."""
+    """Look for doctests only in files with a prompt, because the search imports a file and reads all its docstrings."""
     collectors = yield
     if file_path.suffix == ".py" and ">>>" not in file_path.read_text(encoding="utf-8"):
         return [collector for collector in collectors if type(collector) is pytest.Module]

@@ -1,7 +1,7 @@
 """Pages of the site for files of the repository outside `docs/`.
 
 The sources link to each other by relative paths, as GitHub shows them. On the site, a link to a file outside `docs/`
-leads to a page with the content of that file.
+leads to a page with the content of that file. A link whose text is the path of a document shows its title.
 """
 
 import logging
@@ -29,6 +29,7 @@ INCLUDED = {
 
 _CODE = re.compile(r"(^ *```.*?^ *```$)", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"""(?<=\]\()[^)\s"]+|(?<=<img src=")[^"]+""")
+_PATH_AS_TEXT = re.compile(r"\[([\w./-]+)\](?=\(([^)\s#]+))")
 _LANGUAGES = {".py": "python", ".yaml": "yaml", ".yml": "yaml", ".md": "markdown", ".sbatch": "bash"}
 _UNSEARCHED = "---\nsearch:\n  exclude: true\n---\n\n"
 _log = logging.getLogger("mkdocs.hooks.links")
@@ -72,7 +73,27 @@ def rewrite_links(text: str, name: str, uri: str) -> str:
             return link
         return relpath(target, dirname(uri) or ".") + (f"#{anchor}" if anchor else "")
 
-    return _map_links(text, rewrite)
+    return _map_links(_map_text(text, lambda part: _show_titles(part, name)), rewrite)
+
+
+def _show_titles(text: str, name: str) -> str:
+    """Replace the text of a link that is the path of a document by the title of the document."""
+
+    def replace(match: re.Match[str]) -> str:
+        path = normpath(join(dirname(name), match[2]))
+        title = read_title(path) if match[1] in (path, match[2]) else ""
+        return f"[{title}]" if title else match[0]
+
+    return _PATH_AS_TEXT.sub(replace, text)
+
+
+def read_title(path: str) -> str:
+    """Return the title of a document of the repository; empty for other paths."""
+    if path == "docs/methods":
+        return "Methods"
+    if not path.endswith(".md") or not (ROOT / path).is_file():
+        return ""
+    return (ROOT / path).read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
 
 
 def find_page(path: str) -> str | None:
@@ -135,5 +156,9 @@ def _map_links(text: str, function: Callable[[str], str]) -> str:
     def replace(match: re.Match[str]) -> str:
         return match[0] if match[0].startswith("#") or "://" in match[0] else function(match[0])
 
-    parts = _CODE.split(text)
-    return "".join(part if index % 2 else _LINK.sub(replace, part) for index, part in enumerate(parts))
+    return _map_text(text, lambda part: _LINK.sub(replace, part))
+
+
+def _map_text(text: str, function: Callable[[str], str]) -> str:
+    """Apply a function to each part of a text outside code blocks."""
+    return "".join(part if index % 2 else function(part) for index, part in enumerate(_CODE.split(text)))

@@ -30,6 +30,21 @@ def test_a_link_of_the_repository_leads_to_a_page_of_the_site(name: str, uri: st
     assert rewrite_links(f"See [this]({link}).", name, uri) == f"See [this]({rewritten})."
 
 
+@pytest.mark.parametrize(
+    ("name", "link", "text"),
+    [
+        ("README.md", "[docs/scale.md](docs/scale.md)", "Several GPUs and machines"),
+        ("README.md", "[docs/methods](docs/methods)", "Methods"),
+        ("docs/tour.md", "[scale.md](scale.md#one-gpu)", "Several GPUs and machines"),
+        ("apps/train/README.md", "[docs/scale.md](../../docs/scale.md)", "Several GPUs and machines"),
+        ("README.md", "[scale](docs/scale.md)", "scale"),
+        ("README.md", "[config/device](config/device)", "config/device"),
+    ],
+)
+def test_a_link_whose_text_is_the_path_of_a_document_shows_its_title(name: str, link: str, text: str) -> None:
+    assert rewrite_links(link, name, "index.md").startswith(f"[{text}](")
+
+
 def test_the_images_of_the_readme_are_found_on_the_site() -> None:
     text = '<img src="docs/images/report.png" alt="A report">'
     assert rewrite_links(text, "README.md", "index.md") == '<img src="images/report.png" alt="A report">'

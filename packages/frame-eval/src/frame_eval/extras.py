@@ -9,7 +9,7 @@ def import_extra(module: str, package: str, evaluation: str) -> Any:
 
     Args:
         module: Name of the module, such as ``sklearn.svm``.
-        package: Name of its package, which is that of the extra, too.
+        package: Name of its package, and of the extra.
         evaluation: Name of the evaluation that needs it.
 
     Raises:

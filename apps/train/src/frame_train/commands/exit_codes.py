@@ -21,7 +21,7 @@ def shows_traceback() -> bool:
 
 
 def skip_last_collection() -> None:
-    """Make Python skip the garbage collection of everything imported that precedes its exit and takes a second."""
+    """Skip the garbage collection at exit, which takes a second because of the imported modules."""
     if "triton" not in sys.modules:  # its bindings print a warning about each object that is not collected
         gc.freeze()
 

@@ -14,7 +14,7 @@ from frame_train.terminal import make_cell, make_wide_console
 def print_settings(settings: Sequence[Setting]) -> None:
     """Print a table of the settings of a grid: their values, and the mean ± standard error of each final metric.
 
-    The monitored metrics come first. If the terminal is too narrow for all metrics, a notice counts the others.
+    The monitored metrics come first. If the terminal is too narrow for all metrics, a notice counts those left out.
     """
     console = make_wide_console()
     names = list_metrics(settings)
@@ -23,7 +23,7 @@ def print_settings(settings: Sequence[Setting]) -> None:
         n_shown -= 1
     console.print(_make_table(settings, names[:n_shown], console.width))
     if n_shown < len(names):
-        print_notice(f"{len(names) - n_shown} more metrics are in `results.csv` and in `report.html`")
+        print_notice(f"Metrics without room: {len(names) - n_shown}. `results.csv` and `report.html` have all of them.")
 
 
 def _make_table(settings: Sequence[Setting], names: Sequence[str], width: int) -> Table:

@@ -22,8 +22,8 @@ def augment(batch: dict[str, Any], augmentation: Augmentation, own: slice | None
     Args:
         batch: The batch; it is changed.
         augmentation: The augmentation.
-        own: The part of the batch of all processes that ``batch`` is, a slice with their number as its step. The
-            augmentation draws for the batch of all, so that the draws do not depend on their number. None for a single
+        own: Slice that selects ``batch`` from the batch of all processes; its step is the number of processes. The
+            augmentation draws for the batch of all, so that the draws do not depend on this number. None for a single
             process.
 
     Raises:

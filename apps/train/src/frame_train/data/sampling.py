@@ -48,7 +48,7 @@ class ShuffledBatches(Sampler[Batch]):
         self.batch_size = check_count("batch_size", batch_size)
         self.seed = seed
         self.device = torch.device("cpu")  # of the indices; the permutation does not depend on the device
-        self.is_joint = False  # whether a batch is that of all processes, so that all of them draw the same views
+        self.is_joint = False  # whether each process reads the batch of all, so that their views are the same
         self.epoch = 0
         self.first_batch = 0
         self._n_processes = 1
@@ -87,7 +87,7 @@ class ShuffledBatches(Sampler[Batch]):
         return None if self._n_processes == 1 else slice(self._process, None, self._n_processes)
 
     def _share(self, index: int, batch: Tensor) -> Batch:
-        """Return the batch of all processes with the part of this one, or else only that part."""
+        """Return the batch of all processes with the slice of this one if `is_joint`, else only its examples."""
         if self.is_joint or self.own is None:
             return Batch(batch, derive_seed(self.seed, "data", 0, self.epoch, index), self.own)
         return Batch(batch[self.own], derive_seed(self.seed, "data", self._process, self.epoch, index))

@@ -50,7 +50,7 @@ class NoProfiler(PassThroughProfiler):
 class DefinedHooks(Precision):
     """32-bit precision that calls the hooks around backward and the optimizer's step only where they are defined.
 
-    Lightning's calls the empty hook of each callback, which takes longer than the step of a small network.
+    Lightning's own class calls the empty hooks of every callback, which takes longer than the step of a small network.
     """
 
     def pre_backward(self, tensor: Tensor, module: LightningModule) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -74,7 +74,7 @@ def skip_empty_hooks(trainer: Trainer) -> None:
 
 
 def _call_defined(name: str, module: Any, *arguments: Any) -> None:
-    """Call a hook of the callbacks and of the module that define it, as Lightning calls that of all of them."""
+    """Call a hook of each callback that defines it, then that of the module, as Lightning does."""
     trainer, previous = module.trainer, module._current_fx_name
     calls = [
         partial(getattr(callback, name), trainer, module)

@@ -12,12 +12,12 @@ UNKNOWN = -1
 class PartlyLabelled(InMemoryDataset):
     """A data set in which only some examples keep their label, equally many of each. The label of the others is -1.
 
-    They are drawn at random, but the same every time for a seed. The data set is read into memory.
+    The labelled examples are drawn at random; a seed always draws the same ones. The data set is read into memory.
 
     Args:
         data_set: A data set with labels ``y``, which are integers.
         n_labelled: Number of examples that keep their label.
-        seed: Seed of the choice of these examples.
+        seed: Seed of the draw of these examples.
         keep_unlabelled: Whether the data set keeps the other examples. Without them, a classifier can be trained on the
             same labels alone.
 
