@@ -140,10 +140,11 @@ def _link(text: str) -> str:
 
 
 def read_description(text: str) -> str:
-    """Return the comment at the top of a config file."""
+    """Return the comment at the top of a config file. A command at the end of a line is code."""
     lines = [line for line in text.splitlines() if not re.match(r"# (@package|yaml-language-server)", line)]
     comment = re.match(r"(?:#.*\n?)*", "\n".join(lines))
-    return " ".join(line.removeprefix("#").strip() for line in comment[0].splitlines()) if comment else ""
+    written = "\n".join(line.removeprefix("#").strip() for line in comment[0].splitlines()) if comment else ""
+    return re.sub(r"(?<=: )(uv run .+)\n", r"`\1`. ", written).replace("\n", " ")
 
 
 def read_keys(text: str) -> list[Key]:

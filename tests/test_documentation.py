@@ -100,6 +100,11 @@ def test_the_keys_of_a_config_file_are_read_with_their_values_and_comments() -> 
     ]
 
 
+def test_a_command_at_the_end_of_a_line_of_a_description_is_code() -> None:
+    text = "# Digits: uv run train +experiment=A\n# model=B is another.\ndefaults: []\n"
+    assert read_description(text) == "Digits: `uv run train +experiment=A`. model=B is another."
+
+
 def test_a_key_without_a_comment_has_the_text_of_the_docstring() -> None:
     page = format_page("model", [CONFIG / "model" / "VAE.yaml"], Docstrings())
     assert "</code> | Posterior q(z &#124; x), from (batch, \\*x_shape) to" in page
