@@ -71,9 +71,12 @@ def test_a_shift_of_the_examples_is_the_distance_of_their_features(n_samples: in
     [
         (nn.Unflatten(1, (1, -1)), r"got numbers of shape \(7, 1, 1, 4, 4\)"),
         (nn.Threshold(100.0, math.nan), "got NaN or inf"),
+        (nn.Conv2d(3, 2, 1), r"`features` must be a network for examples of shape \(1, 4, 4\); this one raised: Given"),
     ],
 )
-def test_features_that_are_not_finite_vectors_are_refused(features: nn.Module, message: str) -> None:
+def test_networks_of_other_examples_and_features_that_are_not_vectors_are_refused(
+    features: nn.Module, message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         run_evaluation(FrechetDistanceEvaluation("valid", features, 8), TinyOptimization())
 

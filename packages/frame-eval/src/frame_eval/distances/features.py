@@ -29,7 +29,7 @@ def compute_features(
         Tensors of shape (n_real, n_features) and (n_samples, n_features).
 
     Raises:
-        ValueError: The features are not vectors, or not finite.
+        ValueError: The network can't take examples of this shape, or the features are not vectors, or not finite.
     """
     network = deepcopy(features).eval()
     sizes = [min(BATCH_SIZE, n_samples - start) for start in range(0, n_samples, BATCH_SIZE)]
@@ -48,10 +48,21 @@ def _generate(optimization: Optimization, split: str, n_samples: int) -> Tensor:
 
 
 def _compute(network: nn.Module, batches: Iterable[Tensor]) -> Tensor:
-    features = torch.cat([network(move_to_model(x, network)) for x in batches])
+    features = torch.cat([_apply(network, x) for x in batches])
     if features.ndim != 2 or not features.isfinite().all():
         raise ValueError(
             "`features` must return finite numbers of shape (n_examples, n_features), got "
             f"{'numbers' if features.isfinite().all() else 'NaN or infinity'} of shape {tuple(features.shape)}."
         )
     return features
+
+
+def _apply(network: nn.Module, x: Tensor) -> Tensor:
+    try:
+        return network(move_to_model(x, network))
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        raise ValueError(
+            f"`features` must be a network for examples of shape {tuple(x.shape[1:])}; this one raised: {error}"
+        ) from error
