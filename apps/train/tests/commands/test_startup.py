@@ -111,6 +111,21 @@ else:
 step()
 assert optimizer.state[weight]["step"] == 2
 """,
+    "several processes": """
+import torch.distributed as distributed
+store = distributed.HashStore()
+distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 1))
+optimizer = torch.optim.Adam(model.parameters())
+model(torch.ones(3, 2)).sum().backward()
+optimizer.step()
+assert "sympy" not in sys.modules
+from torch._dynamo import trace_rules, utils
+assert trace_rules.lookup
+assert utils.counters is not None and torch._dynamo.utils.get_optimize_ddp_mode() == "ddp_optimizer"
+assert torch.compile(model, backend="eager")(torch.ones(3, 2)).shape == (3, 1)
+distributed.destroy_process_group()
+""",
     "launch": """
 import wandb
 assert "wandb.sdk.launch.agent" not in sys.modules

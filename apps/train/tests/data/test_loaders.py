@@ -2,6 +2,7 @@ import os
 from collections.abc import Callable, Mapping
 from itertools import chain, islice
 from pathlib import Path
+from traceback import clear_frames
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,12 +12,11 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import ConcatDataset, DataLoader, Subset, TensorDataset
 
-from frame_core import SizedDataset, read_batches
+from frame_core import SizedDataset, read_batches, seed_generators
 from frame_train.data import Binarized, Collated, Fold, InMemoryDataset, TwoViews
 from frame_train.data.augmentation import RandomShift, augment
 from frame_train.data.loaders import DataWithWorkers, make_train_loader
 from frame_train.data.sampling import ShuffledBatches, StepGroups
-from frame_train.data.seeding import seed_generators
 from frame_train.errors import TrainingError
 from trainers import DIGITS
 
@@ -225,6 +225,7 @@ def test_unpadded_data_are_reported_as_a_problem_of_the_data(num_workers: int) -
         list(make_loader(data_set, 4, num_workers=num_workers))
     assert str(error.value).startswith("A batch of the data can't be read: `x` must have one shape in all examples")
     assert "\n" not in str(error.value)
+    clear_frames(error.tb)  # ends the workers; the garbage collector would wait for them
 
 
 class Readers(TensorDataset):

@@ -166,9 +166,7 @@ class Killed(NamedTuple):
     rank: int
 
 
-@pytest.fixture(
-    scope="module", params=[pytest.param(name, marks=pytest.mark.slow if "1" in name else ()) for name in SABOTEURS]
-)
+@pytest.fixture(scope="module", params=SABOTEURS)
 def killed(commands: Commands, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Killed:
     """Return a sharded run in which a rank was killed in the middle of saving the second checkpoint."""
     (commands.folder / "sabotage.py").write_text(SABOTAGE)
@@ -183,6 +181,7 @@ def killed(commands: Commands, tmp_path_factory: pytest.TempPathFactory, request
     return Killed(find_run(root), command.output, int("rank 1" in request.param))
 
 
+@pytest.mark.slow
 def test_a_sharded_run_whose_rank_was_killed_in_the_middle_of_a_save_keeps_the_checkpoint_before(
     killed: Killed,
 ) -> None:

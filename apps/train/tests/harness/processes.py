@@ -21,7 +21,6 @@ _IMPORTED = (  # not wandb: a process that ends deletes the files that its impor
     "jinja2",
     "pydantic.type_adapter",
     "pydantic.types",
-    "sklearn.datasets",
     "PIL.GifImagePlugin",
     "PIL.JpegImagePlugin",
     "PIL.PngImagePlugin",

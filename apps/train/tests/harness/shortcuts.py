@@ -2,8 +2,8 @@
 
 import functools
 import os
+import pickle
 from collections.abc import Callable
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -36,29 +36,29 @@ def take_shortcuts() -> None:
 
 def _cache(load: Load) -> Load:
     """Cache the config files of Hydra and of ours. Those of a test may change."""
-    parsed: dict[tuple[str, str], ConfigResult] = {}
+    parsed: dict[tuple[str, str], bytes] = {}
 
     def load_cached(source: ConfigSource, config_path: str) -> ConfigResult:
         if source.scheme() == "file" and Path(source.path) != config_directory():
             return load(source, config_path)
         key = (source.path, config_path)
         if key not in parsed:
-            parsed[key] = load(source, config_path)
-        return deepcopy(parsed[key])
+            parsed[key] = pickle.dumps(load(source, config_path))
+        return pickle.loads(parsed[key])
 
     return load_cached
 
 
 def _cache_files(load: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Cache the files of our config folder."""
-    parsed: dict[Path, Any] = {}
+    parsed: dict[Path, bytes] = {}
 
     def load_cached(file: Any) -> Any:
         if not isinstance(file, Path) or not file.is_relative_to(config_directory()):
             return load(file)
         if file not in parsed:
-            parsed[file] = load(file)
-        return deepcopy(parsed[file])
+            parsed[file] = pickle.dumps(load(file))
+        return pickle.loads(parsed[file])
 
     return load_cached
 

@@ -10,11 +10,20 @@ from pytorch_lightning import Callback
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
-from frame_core import AdversarialModel, JointModel, LinearWarmup, Model, Optimization, SizedDataset, check_requirements
+from frame_core import (
+    AdversarialModel,
+    JointModel,
+    LinearWarmup,
+    Model,
+    Optimization,
+    SizedDataset,
+    check_requirements,
+    seed_generators,
+)
 from frame_core.testing import TinyModel, check_evaluation, check_model, make_tiny_data
 from frame_eval import ELBOEvaluation, ImageSampleEvaluation, LinearProbeEvaluation, PartEvaluation
 from frame_train.callbacks import ProgressBar
-from frame_train.data.seeding import derive_seed, seed_generators
+from frame_train.data.seeding import derive_seed
 from frame_train.optimization import (
     AdamBatchOptimization,
     AdversarialOptimization,

@@ -38,7 +38,7 @@ from frame_core.distributions import (
     sample_or_mean,
 )
 from frame_core.entry_logger import CheckpointLogger, EntryLogger, ResumableLog
-from frame_core.evaluation import Evaluation, check_requirements, run_evaluation, seeded, undisturbed
+from frame_core.evaluation import Evaluation, check_requirements, run_evaluation, undisturbed
 from frame_core.evaluation_view import EvaluationView, share
 from frame_core.freezing import freeze
 from frame_core.interval import Clock, Interval
@@ -81,6 +81,7 @@ from frame_core.schedules import (
     check_non_negative,
     get_value,
 )
+from frame_core.seeding import seed_generators, seeded
 
 __all__ = [
     "HISTOGRAM_ENTRY",
@@ -160,6 +161,7 @@ __all__ = [
     "reparametrize",
     "run_evaluation",
     "sample_or_mean",
+    "seed_generators",
     "seeded",
     "select_conditions",
     "share",

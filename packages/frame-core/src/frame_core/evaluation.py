@@ -1,7 +1,5 @@
 """Evaluations of an optimization, which leave the training unchanged."""
 
-import random
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -14,6 +12,7 @@ from frame_core.data import get_split
 from frame_core.log_entry import LogEntry
 from frame_core.models import Model, find_missing_methods
 from frame_core.optimization import Optimization
+from frame_core.seeding import seeded
 
 
 class Evaluation(ABC):
@@ -97,32 +96,3 @@ def undisturbed(model: nn.Module) -> Generator[None]:
         finally:
             for module, mode in training.items():
                 module.training = mode
-
-
-@contextmanager
-def seeded(seed: int) -> Generator[None]:
-    """Seed the generators of Python, NumPy and torch (CPU and every accelerator), and restore their states on exit.
-
-    Args:
-        seed: The seed, a non-negative number of at most 64 bits.
-    """
-    numpy = sys.modules.get("numpy")  # core does not depend on NumPy; if it is not imported, nothing draws from it
-    python_state = random.getstate()
-    numpy_state = numpy.random.get_state() if numpy else None
-    try:
-        with torch.random.fork_rng(range(torch.accelerator.device_count()), device_type=_get_accelerator_type()):
-            torch.manual_seed(seed)
-            random.seed(seed)
-            if numpy:
-                numpy.random.seed(seed % 2**32)
-            yield
-    finally:
-        random.setstate(python_state)
-        if numpy:
-            numpy.random.set_state(numpy_state)
-
-
-def _get_accelerator_type() -> str:
-    """Return the type of the accelerator; without one, ``cuda``, which `fork_rng` accepts for zero devices."""
-    accelerator = torch.accelerator.current_accelerator()
-    return accelerator.type if accelerator else "cuda"

@@ -6,8 +6,9 @@ from typing import Any, cast
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from frame_core import seed_generators
 from frame_train.console import print_notice
-from frame_train.data.seeding import derive_seed, get_run_seed, seed_generators
+from frame_train.data.seeding import derive_seed, get_run_seed
 from frame_train.optimization.learning_rate import check_restored_lengths
 from frame_train.optimization.lightning_internals import count_all_batches, read_position, write_position
 from frame_train.optimization.progress import as_optimization, begins_anywhere

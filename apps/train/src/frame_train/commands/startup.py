@@ -137,6 +137,23 @@ class _StandIn:
         return getattr(sys.modules[self._module], self._name)
 
 
+class _StandInModule:
+    """Stand-in for a module of a deferred package. A name that is not known executes the package.
+
+    Args:
+        name: Full name of the module.
+        known: Functions that several processes call before anything is compiled.
+    """
+
+    def __init__(self, name: str, **known: Callable[[], Any]) -> None:
+        self._name = name
+        self.__dict__.update(known)
+
+    def __getattr__(self, name: str) -> Any:
+        _execute(self._name.rpartition(".")[0])
+        return getattr(sys.modules[self._name], name)
+
+
 def _disable(function: Any = None, *arguments: Any, **options: Any) -> Any:
     """Stand in for ``torch._dynamo.disable``. As long as nothing is compiled, a function is called directly."""
     disable = functools.cache(lambda: _StandIn(_COMPILER, "disable")(function, *arguments, **options))
@@ -179,5 +196,7 @@ _STAND_INS: dict[str, Callable[[str], Any]] = {
         "disable": _disable,
         "graph_break": lambda **options: None,  # pyright: ignore[reportUnknownLambdaType]
         "OptimizedModule": _StandIn(_COMPILER, "OptimizedModule"),
+        "trace_rules": _StandInModule(f"{_COMPILER}.trace_rules", clear_lru_cache=lambda: None),
+        "utils": _StandInModule(f"{_COMPILER}.utils", get_optimize_ddp_mode=lambda: "ddp_optimizer"),  # the default
     }.__getitem__,
 }

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, distributed
 from torch.utils.data import DataLoader, Dataset
 
-from frame_core import Optimization, SizedDataset, find_collate_fn, get_batch, is_in_memory, seeded
+from frame_core import Optimization, SizedDataset, find_collate_fn, get_batch, is_in_memory, seed_generators, seeded
 from frame_train.data.placement import place, read_free_memory
 from frame_train.data.sampling import Batch, ShuffledBatches, StepGroups
-from frame_train.data.seeding import derive_seed, get_run_seed, seed_generators
+from frame_train.data.seeding import derive_seed, get_run_seed
 from frame_train.errors import TrainingError, describe_error
 
 _CHUNK = 64  # examples that a worker reads at a time for an evaluation

@@ -3,12 +3,9 @@
 A resumed run draws the same numbers, because there is no state of a generator to restore.
 """
 
-import functools
 import hashlib
 import os
-import random
 
-import numpy as np
 import torch
 
 
@@ -24,21 +21,6 @@ def derive_seed(seed: int, *position: int | str) -> int:
     """
     digest = hashlib.blake2b(repr((seed, *position)).encode(), digest_size=8).digest()
     return int.from_bytes(digest) >> 1
-
-
-def seed_generators(seed: int) -> None:
-    """Seed the global generators of Python, NumPy and torch, on the CPU and on an accelerator."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.default_generator.manual_seed(seed)
-    if _has_accelerator():
-        torch.get_device_module().manual_seed(seed)
-
-
-@functools.cache
-def _has_accelerator() -> bool:
-    """Return whether torch finds an accelerator. The search takes longer than the seeding."""
-    return torch.accelerator.is_available()
 
 
 def get_run_seed() -> int:

@@ -11,11 +11,11 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
-from frame_core import Model, SizedDataset, as_tensors, check_count, get_split, is_in_memory
+from frame_core import Model, SizedDataset, as_tensors, check_count, get_split, is_in_memory, seed_generators
 from frame_train.data.augmentation import Augmentation, augment
 from frame_train.data.loaders import TrainLoader, make_train_loader
 from frame_train.data.sampling import ShuffledBatches, StepGroups, count_accumulated
-from frame_train.data.seeding import derive_seed, seed_generators
+from frame_train.data.seeding import derive_seed
 from frame_train.distributed.sharding import ShardedStrategy
 from frame_train.optimization.compilation import Loss
 from frame_train.optimization.learning_rate import check_restored_lengths
