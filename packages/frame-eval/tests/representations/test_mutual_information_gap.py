@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
 
-from frame_core import Delta, Model, check_requirements, run_evaluation
+from frame_core import Delta, Model, run_evaluation
 from frame_core.testing import TinyOptimization
 from frame_eval import MutualInformationGapEvaluation
 from frame_eval.representations.mutual_information_gap import compute_mutual_information
@@ -82,23 +82,6 @@ def test_the_information_of_a_noisy_channel_is_that_of_numerical_integration() -
     assert information.shape == (1, 1)
     # log q(z | v) - log q(z) has a standard deviation below 0.6
     assert information.item() == pytest.approx(expected.item(), abs=4 * 0.6 / 4000**0.5)
-
-
-def test_a_split_without_factors_is_refused_before_the_training() -> None:
-    for batch in ({"x": torch.zeros(2)}, {"x": torch.zeros(2), "factors": torch.zeros(2)}):
-        optimization = TinyOptimization(Encoder(), {"valid": [batch]})
-        with pytest.raises(ValueError, match="Split 'valid' of `data` has no factors: each example needs `factors`"):
-            check_requirements(MutualInformationGapEvaluation("valid"), optimization)
-
-
-def test_a_factor_with_one_value_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"those at \[1\] have one"):
-        compute_gap(torch.randn(4, 2), torch.tensor([[0, 3], [1, 3], [0, 3], [1, 3]]))
-
-
-def test_a_representation_of_one_dimension_is_refused() -> None:
-    with pytest.raises(ValueError, match="needs a representation of two dimensions or more, got one"):
-        compute_gap(torch.randn(1500, 1), make_factors())
 
 
 class Correlated(Encoder):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from frame_core import Delta, Model, check_requirements, run_evaluation
+from frame_core import Delta, Model, run_evaluation
 from frame_core.testing import TinyOptimization
 from frame_eval import SAPEvaluation
 
@@ -51,27 +51,3 @@ def test_noise_separates_nothing() -> None:
     factors = make_factors(2, 3, n_examples=2000)
     noise = torch.randn(2000, 3, generator=torch.Generator().manual_seed(1))
     assert compute_sap(noise, factors) == pytest.approx(0, abs=4 * sqrt(2 * 1 / 4 / 1000))
-
-
-def test_a_split_without_factors_is_refused_before_the_training() -> None:
-    optimization = TinyOptimization(Identity(), {"valid": [{"x": torch.zeros(2)}]})
-    with pytest.raises(ValueError, match="Split 'valid' of `data` has no factors"):
-        check_requirements(SAPEvaluation("valid"), optimization)
-
-
-@pytest.mark.parametrize(
-    ("x", "factors", "message"),
-    [
-        (
-            torch.randn(60, 1),
-            make_factors(2, 3, n_examples=60),
-            "needs a representation of two dimensions or more, got one",
-        ),
-        (torch.randn(4, 2), torch.tensor([[3, 0], [3, 1], [3, 0], [3, 1]]), r"those at \[0\] have one"),
-        (torch.randn(2, 2), torch.tensor([[0, 0], [1, 1]]), r"those at \[0, 1\] have one"),  # of the half to fit
-        (torch.full((60, 2), torch.nan), make_factors(2, 3, n_examples=60), "must return finite representations"),
-    ],
-)
-def test_what_can_not_be_evaluated_is_refused(x: Tensor, factors: Tensor, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        compute_sap(x, factors)

@@ -5,17 +5,17 @@ from math import log
 import torch
 from torch import Tensor
 
-from frame_core import SCALARS_ENTRY, Evaluation, LogEntry, Optimization, RepresentationLearningModel
+from frame_core import SCALARS_ENTRY, LogEntry, Optimization
 from frame_eval.extras import import_extra
-from frame_eval.representations.factors import check_factors, encode_with_factors, split_in_half
+from frame_eval.representations.factors import FactorEvaluation, encode_with_factors, split_in_half
 
 
-class DCIEvaluation(Evaluation):
+class DCIEvaluation(FactorEvaluation):
     """Disentanglement, completeness and informativeness (DCI) of a representation. It requires scikit-learn.
 
     A random forest for each known factor predicts the factor from the mean of q(z | x). It is fitted to a random half
-    of the examples and tested on the other half. The importance of a latent dimension for a factor is the impurity that
-    the dimension removes.
+    of the examples of each value and tested on the others. The importance of a latent dimension for a factor is the
+    impurity that the dimension removes.
 
     - ``disentanglement``: 1 if each dimension is important for one factor, 0 if it is for all factors equally
     - ``completeness``: 1 if one dimension is important for each factor, 0 if all dimensions are, equally
@@ -33,36 +33,20 @@ class DCIEvaluation(Evaluation):
         https://openreview.net/forum?id=By-7dz-AZ
     """
 
-    requires = RepresentationLearningModel
-
-    def __init__(self, evaluate_on: str) -> None:
-        self.evaluate_on = evaluate_on
-
-    def check(self, optimization: Optimization) -> None:
-        """Check that the split has factors.
-
-        Raises:
-            ValueError: The split is missing, empty or without factors.
-        """
-        check_factors(optimization, self.evaluate_on)
-
     def evaluate(self, optimization: Optimization) -> LogEntry:
         """Compute the three numbers.
 
         Raises:
             ModuleNotFoundError: scikit-learn is not installed.
             TypeError: The representation has no mean.
-            ValueError: There is one factor or one latent dimension, a factor has one value, or a representation is not
-                finite.
+            ValueError: There is one factor or one latent dimension, a factor has one value, or another one for each
+                example, or a representation is not finite.
         """
         z, factors = encode_with_factors(optimization, self.evaluate_on)
-        if z.shape[1] < 2 or factors.shape[1] < 2:
-            raise ValueError(
-                "`DCIEvaluation` needs two latent dimensions and two factors or more, got "
-                f"{z.shape[1]} and {factors.shape[1]}."
-            )
-        fit, test = split_in_half(z, factors, self.evaluate_on)
-        importances, accuracy = fit_forests(fit, test)
+        self.check_dimensions(z.shape[1])
+        if factors.shape[1] < 2:
+            raise ValueError(f"`DCIEvaluation` needs `factors` of two elements or more, got {factors.shape[1]}.")
+        importances, accuracy = fit_forests(z, factors)
         value = {
             "disentanglement": compute_concentration(importances),
             "completeness": compute_concentration(importances.T),
@@ -71,26 +55,27 @@ class DCIEvaluation(Evaluation):
         return LogEntry(data_type=SCALARS_ENTRY, value=value)
 
 
-def fit_forests(fit: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]) -> tuple[Tensor, float]:
-    """Predict each factor from a representation.
+def fit_forests(z: Tensor, factors: Tensor) -> tuple[Tensor, float]:
+    """Predict each factor from a representation, with half of the examples to fit and half to test.
 
     Args:
-        fit: Representations (n_fit, z_dim) and factors (n_fit, n_factors) that the forests are fitted to.
-        test: Others that they are tested on.
+        z: Representations of shape (n_examples, z_dim).
+        factors: Integer tensor of shape (n_examples, n_factors).
 
     Returns:
         The importances, of shape (z_dim, n_factors), and the mean accuracy of the test. The importances for a factor
         sum to one, or to zero if no dimension has any.
     """
     make_forest = import_extra("sklearn.ensemble", "scikit-learn", "DCIEvaluation").RandomForestClassifier
-    (z_fit, factors_fit), (z_test, factors_test) = ([part.cpu().numpy() for part in half] for half in (fit, test))
+    z, factors = z.cpu(), factors.cpu()
     importances: list[Tensor] = []
     accuracies: list[float] = []
-    for factor_fit, factor_test in zip(factors_fit.T, factors_test.T):
+    for factor in factors.unbind(1):
+        fit, test = split_in_half(factor)
         forest = make_forest(n_estimators=50, min_samples_leaf=10, max_features=None, random_state=0)
-        forest.fit(z_fit, factor_fit)
+        forest.fit(z[fit].numpy(), factor[fit].numpy())
         importances.append(torch.from_numpy(forest.feature_importances_))
-        accuracies.append(float(forest.score(z_test, factor_test)))
+        accuracies.append(float(forest.score(z[test].numpy(), factor[test].numpy())))
     return torch.stack(importances, 1), sum(accuracies) / len(accuracies)
 
 

@@ -4,20 +4,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from frame_core import (
-    SCALAR_ENTRY,
-    Evaluation,
-    LogEntry,
-    Optimization,
-    RepresentationLearningModel,
-    check_count,
-)
-from frame_eval.representations.factors import check_factors, encode_with_factors
+from frame_core import SCALAR_ENTRY, LogEntry, Optimization, check_count
+from frame_eval.representations.factors import FactorEvaluation, encode_with_factors
 
 _MIN_VARIANCE = 0.05  # of an active dimension, as in disentanglement_lib
 
 
-class FactorVAEScoreEvaluation(Evaluation):
+class FactorVAEScoreEvaluation(FactorEvaluation):
     """Accuracy with which the latent dimension that varies least tells which factor is fixed.
 
     A vote draws a group of examples that share the value of one factor. The standardized mean of q(z | x) is
@@ -43,27 +36,17 @@ class FactorVAEScoreEvaluation(Evaluation):
         (Locatello et al., 2019), https://arxiv.org/abs/1811.12359
     """
 
-    requires = RepresentationLearningModel
-
     def __init__(self, evaluate_on: str, n_votes: int = 1000, group_size: int = 64) -> None:
-        self.evaluate_on = evaluate_on
+        super().__init__(evaluate_on)
         self.n_votes = check_count("n_votes", n_votes, minimum=2)
         self.group_size = check_count("group_size", group_size, minimum=2)
-
-    def check(self, optimization: Optimization) -> None:
-        """Check that the split has factors.
-
-        Raises:
-            ValueError: The split is missing, empty or without factors.
-        """
-        check_factors(optimization, self.evaluate_on)
 
     def evaluate(self, optimization: Optimization) -> LogEntry:
         """Compute the accuracy. Without an active dimension it is 0.
 
         Raises:
             TypeError: The representation has no mean.
-            ValueError: A factor has one value, or a representation is not finite.
+            ValueError: A factor has one value, or another one for each example, or a representation is not finite.
         """
         z, factors = encode_with_factors(optimization, self.evaluate_on)
         variance = z.var(0)

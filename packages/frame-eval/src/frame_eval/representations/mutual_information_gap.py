@@ -7,7 +7,6 @@ from torch.nn.functional import one_hot
 
 from frame_core import (
     SCALAR_ENTRY,
-    Evaluation,
     LogEntry,
     Optimization,
     RepresentationLearningModel,
@@ -15,12 +14,12 @@ from frame_core import (
     get_elementwise,
 )
 from frame_eval.batches import check_n_samples, iterate_split
-from frame_eval.representations.factors import check_factors, check_variation, get_factors
+from frame_eval.representations.factors import FactorEvaluation, collect_factors
 
 _BATCH_SIZE = 100  # every sample is compared with every posterior of a batch at a time
 
 
-class MutualInformationGapEvaluation(Evaluation):
+class MutualInformationGapEvaluation(FactorEvaluation):
     """Mutual information gap (MIG): how much more of a factor is in one latent dimension than in any other.
 
     For each known factor v, it is the difference of the two largest mutual informations I(z_d; v), in fractions of the
@@ -44,38 +43,25 @@ class MutualInformationGapEvaluation(Evaluation):
         https://arxiv.org/abs/1802.04942
     """
 
-    requires = RepresentationLearningModel
-
     def __init__(self, evaluate_on: str, n_samples: int | None = None) -> None:
-        self.evaluate_on = evaluate_on
+        super().__init__(evaluate_on)
         self.n_samples = check_n_samples(n_samples)
-
-    def check(self, optimization: Optimization) -> None:
-        """Check that the split has factors.
-
-        Raises:
-            ValueError: The split is missing, empty or without factors.
-        """
-        check_factors(optimization, self.evaluate_on)
 
     def evaluate(self, optimization: Optimization) -> LogEntry:
         """Compute the gap.
 
         Raises:
             TypeError: The latent dimensions are not independent given x, or have no density.
-            ValueError: A factor has one value, or the representation one dimension.
+            ValueError: A factor has one value, or another one for each example, or the representation has one
+                dimension.
         """
         model = optimization.model
         assert isinstance(model, RepresentationLearningModel)  # `requires`
         batches = list(iterate_split(optimization, self.evaluate_on, _BATCH_SIZE, self.n_samples))
         posteriors = [get_elementwise(encode_batch(model, batch), "encode") for batch in batches]
-        factors = torch.cat([get_factors(batch, self.evaluate_on) for batch in batches])
-        check_variation(factors, self.evaluate_on)
+        factors = collect_factors(batches, self.evaluate_on)
         information = compute_mutual_information(posteriors, factors)
-        if information.shape[1] < 2:
-            raise ValueError(
-                "`MutualInformationGapEvaluation` needs a representation of two dimensions or more, got one."
-            )
+        self.check_dimensions(information.shape[1])
         entropies = torch.stack([_compute_entropy(factor) for factor in factors.unbind(1)])
         largest = information.topk(2).values
         return LogEntry(data_type=SCALAR_ENTRY, value=((largest[:, 0] - largest[:, 1]) / entropies).mean())

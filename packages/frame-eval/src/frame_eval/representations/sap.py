@@ -3,17 +3,17 @@
 import torch
 from torch import Tensor
 
-from frame_core import SCALAR_ENTRY, Evaluation, LogEntry, Optimization, RepresentationLearningModel
+from frame_core import SCALAR_ENTRY, LogEntry, Optimization
 from frame_eval.extras import import_extra
-from frame_eval.representations.factors import check_factors, encode_with_factors, split_in_half
+from frame_eval.representations.factors import FactorEvaluation, encode_with_factors, split_in_half
 
 
-class SAPEvaluation(Evaluation):
+class SAPEvaluation(FactorEvaluation):
     """Separated attribute predictability (SAP): how much better one latent dimension predicts a factor than any other.
 
     It requires scikit-learn. A linear support vector machine predicts each known factor from the mean of each latent
-    dimension. It is fitted to a random half of the examples, and its accuracy is that on the other half. The score of a
-    factor is the difference of the two largest accuracies. The result is the mean over the factors.
+    dimension. It is fitted to a random half of the examples of each value, and its accuracy is that on the others. The
+    score of a factor is the difference of the two largest accuracies. The result is the mean over the factors.
 
     It is 0 if each factor is in two dimensions equally, or in none. The largest value is below 1, because a dimension
     without information has the accuracy of chance: it is 1/2 for binary factors. A linear classifier of one dimension
@@ -33,52 +33,38 @@ class SAPEvaluation(Evaluation):
         (Locatello et al., 2019), https://arxiv.org/abs/1811.12359
     """
 
-    requires = RepresentationLearningModel
-
-    def __init__(self, evaluate_on: str) -> None:
-        self.evaluate_on = evaluate_on
-
-    def check(self, optimization: Optimization) -> None:
-        """Check that the split has factors.
-
-        Raises:
-            ValueError: The split is missing, empty or without factors.
-        """
-        check_factors(optimization, self.evaluate_on)
-
     def evaluate(self, optimization: Optimization) -> LogEntry:
         """Compute the score.
 
         Raises:
             ModuleNotFoundError: scikit-learn is not installed.
             TypeError: The representation has no mean.
-            ValueError: There is one latent dimension, a factor has one value, or a representation is not finite.
+            ValueError: There is one latent dimension, a factor has one value, or another one for each example, or a
+                representation is not finite.
         """
         z, factors = encode_with_factors(optimization, self.evaluate_on)
-        if z.shape[1] < 2:
-            raise ValueError("`SAPEvaluation` needs a representation of two dimensions or more, got one.")
-        fit, test = split_in_half(z, factors, self.evaluate_on)
-        largest = compute_accuracies(fit, test).topk(2).values
+        self.check_dimensions(z.shape[1])
+        largest = compute_accuracies(z, factors).topk(2).values
         return LogEntry(data_type=SCALAR_ENTRY, value=(largest[:, 0] - largest[:, 1]).mean())
 
 
-def compute_accuracies(fit: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]) -> Tensor:
+def compute_accuracies(z: Tensor, factors: Tensor) -> Tensor:
     """Compute the accuracy of a linear classifier of each factor from each latent dimension.
 
     Args:
-        fit: Representations (n_fit, z_dim) and factors (n_fit, n_factors) that the classifiers are fitted to.
-        test: Others that they are tested on.
+        z: Representations of shape (n_examples, z_dim).
+        factors: Integer tensor of shape (n_examples, n_factors).
 
     Returns:
         Tensor of shape (n_factors, z_dim).
     """
     make_classifier = import_extra("sklearn.svm", "scikit-learn", "SAPEvaluation").LinearSVC
-    (z_fit, factors_fit), (z_test, factors_test) = ([part.cpu().numpy() for part in half] for half in (fit, test))
-    accuracies = [
-        [
-            float(make_classifier(C=0.01, class_weight="balanced").fit(x_fit, factor_fit).score(x_test, factor_test))
-            for x_fit, x_test in zip(z_fit.T[:, :, None], z_test.T[:, :, None])
-        ]
-        for factor_fit, factor_test in zip(factors_fit.T, factors_test.T)
-    ]
+    z, factors = z.cpu(), factors.cpu()
+    accuracies: list[list[float]] = []
+    for factor in factors.unbind(1):
+        fit, test = split_in_half(factor)
+        accuracies.append([])
+        for x in z.split(1, dim=1):
+            classifier = make_classifier(C=0.01, class_weight="balanced").fit(x[fit].numpy(), factor[fit].numpy())
+            accuracies[-1].append(float(classifier.score(x[test].numpy(), factor[test].numpy())))
     return torch.tensor(accuracies)
