@@ -10,7 +10,11 @@ from frame_train import load_run
 from results.runs import train
 from results.table import Row
 
-ROWS = {"Digits": "DIGITS_Classifier", "MNIST": "MNIST_Classifier_conv"}
+ROWS = {
+    "Digits": "DIGITS_Classifier",
+    "FashionMNIST": "FashionMNIST_Classifier_conv",
+    "MNIST": "MNIST_Classifier_conv",
+}
 """The row whose run with the seed 0 is the classifier of a data set."""
 
 
