@@ -13,7 +13,10 @@ from frame_train.errors import TrainingError
 from results.classifiers import ROWS, write_classifier
 from results.measuring import measure
 from results.pages import ROOT, format_estimate, format_result, get_picture, write_pages
-from results.table import Row, read_measurements, read_rows, write_measurements
+from results.table import Measurement, Row, read_measurements, read_rows, write_measurements
+
+Measured = dict[str, tuple[Measurement, Path | None]]
+"""Measurement of each row, and the file of its picture."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,22 +60,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if name not in rows:
             parser.error(f"ROW must be one of {', '.join(rows)}, got {name!r}.{suggest(name, rows)}")
     chosen = [name for name in options.rows or rows if rows[name].is_quick or not options.quick]
-    is_verified = [_verify(name, rows, options.runs, options.data_root) for name in chosen]
+    measured: Measured = {}
+    try:
+        is_verified = [_verify(name, rows[name], options.runs, options.data_root, measured) for name in chosen]
+    finally:
+        if measured:
+            _write(rows, measured)
     return 0 if all(is_verified) else 1
 
 
-def _verify(name: str, rows: dict[str, Row], runs: Path, data_root: Path | None) -> bool:
-    """Train and measure a row, keep the measurement, and return whether it is as expected."""
-    row = rows[name]
+def _verify(name: str, row: Row, runs: Path, data_root: Path | None, measured: Measured) -> bool:
+    """Train and measure a row, add it to those that were measured, and return whether it is as expected."""
     try:
         measurement, picture = measure(row, runs, data_root)
     except (TrainingError, ValueError) as error:
         print_error(f"{name}: {error}")
         return False
-    if picture is not None:
-        shutil.copyfile(picture, get_picture(name))
-    write_measurements({**read_measurements(), name: measurement})
-    write_pages(rows, read_measurements())
+    measured[name] = measurement, picture
     estimate = measurement.estimate
     sys.stdout.write(f"{name}: {row.metric} {format_result(row, measurement)}\n")
     if row.expected is None:
@@ -85,6 +89,15 @@ def _verify(name: str, rows: dict[str, Row], runs: Path, data_root: Path | None)
         f"difference, got {distance:.1f}\n"
     )
     return row.expects(estimate)
+
+
+def _write(rows: dict[str, Row], measured: Measured) -> None:
+    """Write the measurements, pictures and pages after the last run, because each records changes of the repository."""
+    for name, (_, picture) in measured.items():
+        if picture is not None:
+            shutil.copyfile(picture, get_picture(name))
+    write_measurements({**read_measurements(), **{name: measurement for name, (measurement, _) in measured.items()}})
+    write_pages(rows, read_measurements())
 
 
 if __name__ == "__main__":
