@@ -2,11 +2,16 @@
 
 import atexit
 import gc
+import os
 from pathlib import Path
 
 import pytest
 
 gc.disable()  # the imports of a collection leave little garbage, and a full collection takes long
+if "PYTEST_XDIST_WORKER" in os.environ:
+    atexit.register(os._exit, 0)  # registered first, it runs last, and spares a worker the deletion of all objects
+else:
+    atexit.register(gc.unfreeze)  # the bindings of triton print a warning about each object that is not collected
 
 
 def pytest_collection_finish() -> None:
@@ -14,7 +19,6 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     gc.set_threshold(20_000, 5, 5)  # a composition makes many containers and little garbage
     gc.enable()
-    atexit.register(gc.unfreeze)  # the bindings of triton print a warning about each object that is not collected
 
 
 @pytest.hookimpl(wrapper=True)
