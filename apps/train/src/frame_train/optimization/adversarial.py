@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 from frame_core import AdversarialModel, SizedDataset, as_tensors, check_count
 from frame_train.data.augmentation import Augmentation
 from frame_train.optimization.module import OptimizationModule
-from frame_train.optimization.optimizers import list_trainable
+from frame_train.optimization.optimizers import clear_gradients, list_trainable
 
 
 class AdversarialOptimization(OptimizationModule):
@@ -77,7 +77,7 @@ class AdversarialOptimization(OptimizationModule):
         """Step one optimizer on one loss, and return the quantities to log under the name of the part."""
         optimizer = self.optimizers()[("generator", "discriminator").index(part)]  # pyright: ignore[reportIndexIssue]
         quantities = as_tensors(computed)
-        optimizer.zero_grad()
+        clear_gradients(optimizer)
         self.manual_backward(quantities["loss"])
         optimizer.step()
         self.counters[f"{part}_step"] += 1

@@ -26,6 +26,7 @@ from frame_train.optimization.lightning_internals import (
     write_global_step,
     write_position,
 )
+from frame_train.optimization.optimizers import clear_gradients
 from frame_train.optimization.progress import counts_global_steps, get_call_interval, is_stop_requested
 from frame_train.optimization.schedules import ModelSchedules
 from frame_train.optimization.training_state import Position, TrainingState
@@ -227,6 +228,10 @@ class OptimizationModule(LightningModule, ABC):
         """Number of batches of the current epoch whose steps are complete."""
         return count_batches(self.trainer)[1] if self._groups.n_steps == 1 else self._n_done
 
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Move a batch to the device, unless that is the CPU, where every batch is read."""
+        return batch if device.type == "cpu" else super().transfer_batch_to_device(batch, device, dataloader_idx)
+
     def on_train_start(self) -> None:
         self.trainer.callback_metrics.update(self._metrics)
         self._schedules.exclude_from_averages(self.trainer)
@@ -347,7 +352,7 @@ class OptimizationModule(LightningModule, ABC):
 
         def compute() -> Tensor:
             quantities.update(as_tensors(compute_loss(batch, batch_idx)))
-            optimizer.zero_grad()
+            clear_gradients(optimizer)
             self.manual_backward(quantities["loss"])
             return quantities["loss"]
 

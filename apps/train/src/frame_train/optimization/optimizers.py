@@ -24,6 +24,16 @@ def list_trainable(module: nn.Module) -> list[nn.Parameter]:
     return [parameter for parameter in module.parameters() if parameter.requires_grad]
 
 
+def clear_gradients(optimizer: Optimizer) -> None:
+    """Set the gradients of the parameters of an optimizer to None.
+
+    Torch's `zero_grad` does the same and records it for a profiler, which takes ten times as long for a small network.
+    """
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = None
+
+
 def make_optimizer(make: Callable[[Iterable[Any]], Optimizer], model: nn.Module, groups: Groups) -> Optimizer:
     """Make the optimizer of the trainable parameters of a model, with its own options for groups of them.
 
