@@ -53,8 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.data_root is not None and not options.data_root.is_dir():
         parser.error(f"--data-root must be a folder, got {str(options.data_root)!r}")
     if options.command == "classifier":
-        name_of_weights = write_classifier(options.name, rows[ROWS[options.name]], options.runs, options.data_root)
-        sys.stdout.write(f"{options.name}: {name_of_weights}\n")
+        sys.stdout.write(
+            write_classifier(options.name, rows[ROWS[options.name]], options.runs, options.data_root) + "\n"
+        )
         return 0
     for name in options.rows:
         if name not in rows:

@@ -1,10 +1,10 @@
 """Small classifiers that come with this package, whose features compare generated with real examples.
 
-`python -m results classifier MNIST` trains one and writes its weights.
+A name has the data set and the first eight digits of the SHA-256 of the weights. So a stored run is evaluated with
+the same weights, or refused. `python -m results classifier MNIST` trains a classifier and writes its weights.
 """
 
 from collections.abc import Sequence
-from hashlib import sha256
 from pathlib import Path
 
 import torch
@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from frame_core import check_choice
 
-__all__ = ["compute_hash", "load_classifier", "load_features"]
+__all__ = ["load_classifier", "load_features"]
 
 FOLDER = Path(__file__).parent / "weights"
-"""Folder of the weights, one file for each data set: a list of the weight and the bias of each layer."""
+"""Folder of the weights, one file for each classifier: a list of the weight and the bias of each layer."""
 
 
 def load_classifier(name: str) -> nn.Sequential:
@@ -24,7 +24,7 @@ def load_classifier(name: str) -> nn.Sequential:
     Each convolution halves an image. Linear layers follow. Every layer except the last has a ReLU.
 
     Args:
-        name: Name of the data set, such as ``Digits``.
+        name: Name of the classifier, such as ``Digits-549ff581``.
 
     Raises:
         ValueError: There is no classifier of that name.
@@ -39,21 +39,12 @@ def load_features(name: str) -> nn.Sequential:
     """Load all layers of a classifier except the last, from examples (batch, \\*x_shape) to features.
 
     Args:
-        name: Name of the data set, such as ``Digits``.
+        name: Name of the classifier, such as ``Digits-549ff581``.
 
     Raises:
         ValueError: There is no classifier of that name.
     """
     return load_classifier(name)[:-1]
-
-
-def compute_hash(name: str) -> str:
-    """Return the first eight digits of the SHA-256 of the weights, which names of metrics contain.
-
-    Raises:
-        ValueError: There is no classifier of that name.
-    """
-    return sha256(_get_path(name).read_bytes()).hexdigest()[:8]
 
 
 def _get_path(name: str) -> Path:
