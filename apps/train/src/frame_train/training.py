@@ -118,10 +118,10 @@ def resume(config: DictConfig, resumption: Resumption, callbacks: Sequence[Callb
         checkpoint = restore(resumption.checkpoint)
         continued = deepcopy(config)
         continue_wandb_runs(continued, directory)
-        experiment = build_experiment(continued, callbacks)
         state = read_training_state(checkpoint.path)
+        experiment = build_experiment(continued, callbacks, state.n_planned)
         _check_length(experiment.trainer, state)
-        shared = _share_batches(experiment, state)
+        shared = _describe_sharing(experiment, state)
         check_weights(experiment.optimization, checkpoint.path)
         print_config(config, _describe_training(experiment))
         for line in (*resumption.skipped, *resumption.changes, *shared):
@@ -146,36 +146,31 @@ def train_as_worker(directory: Path) -> None:
     with ending_with_parent():
         config = read_config(directory, allow=None)
         config.logger = {}
-        experiment = build_experiment(config)
         newest, _ = find_newest(directory / "checkpoints")
         checkpoint = None if newest is None else newest.path
-        if checkpoint is not None:
-            _share_batches(experiment, read_training_state(checkpoint))
+        state = None if checkpoint is None else read_training_state(checkpoint)
+        experiment = build_experiment(config, n_planned=None if state is None else state.n_planned)
         with experiment.stop.listening():
             experiment.trainer.fit(experiment.optimization, ckpt_path=checkpoint, weights_only=True)
 
 
-def _share_batches(experiment: Experiment, state: TrainingState) -> list[str]:
-    """Share the batches of a run as before, and describe it if the number of processes is another one.
+def _describe_sharing(experiment: Experiment, state: TrainingState) -> list[str]:
+    """Describe how the processes share the batches of a run, if the number of processes is another one.
 
     Raises:
-        CompositionError: The processes can't share them.
+        CompositionError: The number of processes can't change.
     """
     module, n_processes = experiment.optimization, experiment.trainer.world_size
-    is_same = state.n_processes == n_processes
+    if state.n_processes == n_processes:
+        return []
     if not isinstance(module, OptimizationModule):
-        if is_same:
-            return []
         raise CompositionError(
             f"`trainer.devices`: a run of your own `LightningModule` keeps its number of processes, expected "
             f"{state.n_processes}, got {n_processes}.",
             "trainer.devices",
         )
-    try:
-        batch_size = module.share_batches(experiment.trainer, state.n_planned or state.n_processes)
-    except ValueError as error:
-        raise CompositionError(f"`trainer.devices`: {error}", "trainer.devices") from error
-    return [] if is_same else [f"processes: {state.n_processes} → {n_processes}, {batch_size} examples in each batch"]
+    batch_size = module.share_batches(experiment.trainer)
+    return [f"processes: {state.n_processes} → {n_processes}, {batch_size} examples in each batch"]
 
 
 def _check_length(trainer: Trainer, state: TrainingState) -> None:

@@ -267,6 +267,13 @@ def test_trainer_options_that_do_not_fit_adversarial_training_are_reported(train
     assert "`trainer.accumulate_grad_batches` must be 1" in result.errors
 
 
+def test_a_global_batch_is_checked_for_the_number_of_processes_in_the_config(train: Train) -> None:
+    gan = ("--check", "+experiment=DIGITS_DCGAN", "params.batch_size=16", "optimization.global_batch_size=32")
+    assert train(*gan, "trainer.devices=2").code == 0
+    assert "`global_batch_size` must be at most 16 for manual optimization, which" in train(*gan).errors
+    assert "`global_batch_size` must be a multiple of 3, the number" in train(*gan, "trainer.devices=3").errors
+
+
 def test_a_monitored_metric_that_is_not_a_number_is_reported(train: Train) -> None:
     result = train("--check", "+experiment=DIGITS_VAE", "monitor.metric=Images/Samples")
     assert result.code == 2

@@ -26,7 +26,7 @@ from runs import (
     read_saved_step,
     read_weights,
 )
-from trainers import make_tiny_optimization, make_tiny_split, make_trainer
+from trainers import BATCH_SIZE, make_adversarial, make_tiny_optimization, make_tiny_split, make_trainer
 
 Train = Callable[..., Any]
 N_STEPS = 3 * 12
@@ -58,13 +58,15 @@ from pytorch_lightning import Callback
 
 class Witness(Callback):
     seeds = ()
+    sizes = ()
 
-    def on_train_batch_end(self, trainer, *others):
+    def on_train_batch_end(self, trainer, module, outputs, batch, *others):
         self.seeds += (torch.initial_seed(),)
+        self.sizes += (len(batch["x"]),)
 
     def on_train_end(self, trainer, module):
         parts = {"parameters": dict(module.named_parameters()), "buffers": dict(module.named_buffers())}
-        seen = {"seeds": list(self.seeds), **parts}
+        seen = {"seeds": list(self.seeds), "sizes": list(self.sizes), **parts}
         torch.save(seen, f"{trainer.default_root_dir}/seen-{trainer.global_rank}.pt")
 
 class Long(Evaluation):
@@ -285,10 +287,12 @@ def test_more_processes_continue_a_run_with_its_batches(
 def test_processes_that_cannot_share_the_batches_of_a_run_are_refused() -> None:
     optimization = make_tiny_optimization(batch_size=4)
     trainer = make_trainer(devices=2, strategy="ddp")
+    optimization.n_planned = 1
+    assert optimization.share_batches(trainer) == 2
+    single = make_tiny_optimization(batch_size=1)
+    single.n_planned = 1
     with pytest.raises(ValueError, match="2 processes can't share a batch of 1 examples evenly"):
-        make_tiny_optimization(batch_size=1).share_batches(trainer, n_planned=1)
-    assert optimization.share_batches(trainer, n_planned=1) == 2
-    assert optimization.share_batches(trainer) == 2  # the number of processes with which training began stays
+        single.share_batches(trainer)
 
 
 def test_synchronized_batch_normalization_is_refused_on_cpus(train: Train) -> None:
@@ -313,6 +317,17 @@ def test_a_global_batch_is_shared_and_accumulated() -> None:
         odd.check_trainer(make_trainer(devices=2, strategy="ddp"))
 
 
+def test_a_global_batch_of_adversarial_training_is_shared_and_not_accumulated() -> None:
+    trainer = make_trainer(devices=2, strategy="ddp")
+    optimization = make_adversarial(global_batch_size=100)
+    optimization.check_trainer(trainer)
+    assert (trainer.accumulate_grad_batches, optimization.share_batches(trainer)) == (1, 50)
+    with pytest.raises(
+        ValueError, match=f"`global_batch_size` must be at most {2 * BATCH_SIZE} for manual optimization, .* got 602"
+    ):
+        make_adversarial(global_batch_size=2 * BATCH_SIZE + 2).check_trainer(trainer)
+
+
 @pytest.mark.slow
 @ON_TWO_DEVICES
 def test_adversarial_training_has_equal_weights_in_both_ranks_and_synchronizes_batch_normalization_on_gpus(
@@ -330,6 +345,8 @@ def test_adversarial_training_has_equal_weights_in_both_ranks_and_synchronizes_b
         "params.generator_layers=[8]",
         "params.discriminator_layers=[8]",
         "params.n_critic=2",
+        "params.batch_size=32",
+        "optimization.global_batch_size=64",
         WITNESSED,
         f"device.data_root={data_root}",
         f"device.experiments_root={tmp_path}",
@@ -337,9 +354,14 @@ def test_adversarial_training_has_equal_weights_in_both_ranks_and_synchronizes_b
     assert command.code == 0, command.output
     directory = find_run(tmp_path)
     assert_same_weights(directory)
+    assert [seen["sizes"] for seen in read_seen(directory)] == [[32] * 7] * 2
     first, second = (seen["buffers"] for seen in read_seen(directory))
     assert all(torch.equal(first[name], second[name]) for name in first) == is_synchronized
     assert read_saved_step(directory) == 10
+    resumed = commands.run(f"resume={directory}", "~callbacks.witness", "trainer.max_epochs=2", "trainer.devices=1")
+    assert resumed.code == 0, resumed.output
+    assert "processes: 2 → 1, 64 examples in each batch" in resumed.output
+    assert read_saved_step(directory) == 21
 
 
 @pytest.mark.slow

@@ -113,6 +113,12 @@ def test_a_schedule_that_ends_before_the_training_is_reported(module: Any, total
     assert all("must be at least 10, its number of steps in training, got 9" in str(problem) for problem in problems)
 
 
+def test_a_schedule_of_a_run_that_continues_with_fewer_processes_is_as_long_as_before() -> None:
+    module = make_batch(partial(OneCycleLR, max_lr=0.1, total_steps=2 * 3), scheduler_interval="step")
+    module.n_planned = 2
+    assert find_optimizer_problems(make_parts(module)) == []
+
+
 class TwoOptimizers(OptimizationModule):
     """Steps one optimizer for the encoder and another one for the decoder, with clipped gradients."""
 

@@ -13,6 +13,7 @@ STATE = TrainingState(
     counters={"iteration": 7},
     position=Position(epoch=1, batch=2),
     n_processes=2,
+    n_planned=4,
     logs={"FileLogger": {"bytes": 10}},
     metrics={"ELBO": torch.tensor(1.5)},
     schedules={"beta": {"elapsed": 0.5}},
@@ -39,6 +40,8 @@ def test_the_keys_of_a_checkpoint_are_those_of_earlier_versions() -> None:
     assert {"counters", "schedules", "logs", "n_processes", "metrics", "watched"} <= content.keys()
     del content["watched"]  # only one kind of optimization wrote it
     assert TrainingState.read(content).watched == {}
+    del content["n_planned"]  # the number of processes could not change
+    assert TrainingState.read(content).n_planned == STATE.n_processes
 
 
 @pytest.mark.parametrize(
@@ -53,6 +56,7 @@ def test_the_keys_of_a_checkpoint_are_those_of_earlier_versions() -> None:
         {"position": {"epoch": "1", "batch": 2}},
         {"position": 3},
         {"n_processes": True},
+        {"n_planned": None},
         {"logs": None},
         {"metrics": []},
         {"schedules": 1},

@@ -19,6 +19,7 @@ from frame_train.experiment.parts import Check, build_parts, find_unbuilt, run_c
 from frame_train.experiment.static_checks import find_static_problems
 from frame_train.experiment.trainer import build_trainer
 from frame_train.optimization.lightning_internals import disable_nvml_probe, find_unused_parameters
+from frame_train.optimization.module import OptimizationModule
 from frame_train.runs.transfer.pretrained import find_misplaced
 
 _CHECKS: tuple[Check, ...] = (
@@ -41,12 +42,15 @@ class Experiment:
     notices: Sequence[str]
 
 
-def build_experiment(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Experiment:
+def build_experiment(
+    config: DictConfig, callbacks: Sequence[Callback] = (), n_planned: int | None = None
+) -> Experiment:
     """Build the optimization, the evaluations, callbacks, loggers and the trainer of a config.
 
     Args:
         config: The composed config, with the directory of the run.
         callbacks: Callbacks of this process, in addition to those of the config.
+        n_planned: The number of processes with which training began; None for a new run.
 
     Raises:
         CompositionError: Something can't be built, or does not work with the rest. The message names its key.
@@ -56,6 +60,8 @@ def build_experiment(config: DictConfig, callbacks: Sequence[Callback] = ()) -> 
     notices = list(find_unregistered(parts))  # before the dry run, in which a model may keep tensors
     raise_any(run_checks(_CHECKS, parts))
     assert parts.module is not None  # else there would be a mistake
+    if isinstance(parts.module, OptimizationModule):
+        parts.module.n_planned = n_planned
     file_logger = FileLogger(parts.directory)
     stop = StopOnSignal()
     parts.loggers = {"file": file_logger, **parts.loggers}

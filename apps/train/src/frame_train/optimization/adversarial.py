@@ -44,10 +44,13 @@ class AdversarialOptimization(OptimizationModule):
         pin_memory: bool = True,
         augmentation: Augmentation | None = None,
         steps_per_execution: int | None = 1,
+        global_batch_size: int | None = None,
     ) -> None:
         if not isinstance(model, AdversarialModel):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"`model` must be an `AdversarialModel`, got a `{type(model).__name__}`.")
-        super().__init__(model, data, num_workers, batch_size, pin_memory, augmentation, steps_per_execution)
+        super().__init__(
+            model, data, num_workers, batch_size, pin_memory, augmentation, steps_per_execution, global_batch_size
+        )
         self.automatic_optimization = False
         self.counters.update(discriminator_step=0, generator_step=0)
         self._make_generator_optimizer = generator_optimizer

@@ -52,8 +52,8 @@ class OptimizationModule(LightningModule, ABC):
             it. A subclass with several steps uses `minimize` or `take_steps`. None means ten steps on in-memory data,
             and one step on other data, because all batches of a group are in memory at once.
         global_batch_size: Number of examples in an optimizer step, of all processes together. Then ``batch_size`` is
-            the largest batch of each process, and as few batches as possible are accumulated. None means ``batch_size``
-            examples of each process.
+            the largest batch of each process, and as few batches as possible are accumulated; manual optimization
+            accumulates none. None means ``batch_size`` examples of each process.
 
     Raises:
         TypeError: ``augmentation`` is not callable, or a number is not an integer.
@@ -88,13 +88,14 @@ class OptimizationModule(LightningModule, ABC):
         self.counters = {"iteration": 0}
         self.watched: dict[str, Any] = {}
         """The quantity that a schedule of the learning rate watches. It is saved in checkpoints."""
+        self.n_planned: int | None = None
+        """The number of processes with which training began; None for the present number."""
         self._pin_memory = pin_memory
         self._batch_size = check_count("batch_size", batch_size)
         if global_batch_size is not None:
             check_count("global_batch_size", global_batch_size)
         self._global_batch_size = global_batch_size
         self._is_sharded = False
-        self._n_planned: int | None = None  # the number of processes for which the batch sizes are meant
         self._sampler = ShuffledBatches(len(train), batch_size, torch.initial_seed())
         self._groups = StepGroups(self._sampler)
         self._steps_per_execution = check_count("steps_per_execution", steps_per_execution)
@@ -153,25 +154,26 @@ class OptimizationModule(LightningModule, ABC):
             strategy.shard(cast(nn.Module, self.model))
             self._is_sharded = True
 
-    def share_batches(self, trainer: Trainer, n_planned: int | None = None) -> int:
+    def share_batches(self, trainer: Trainer) -> int:
         """Choose the batch size of each process, and the number of accumulated batches if there is a global batch size.
 
-        Args:
-            trainer: The trainer.
-            n_planned: The number of processes with which training began; None for the present number. A resumed run
-                with another number of processes keeps its batches: each process has another share of them.
+        A resumed run with another number of processes keeps its batches: each process has another share of them.
 
         Returns:
             The batch size of each process.
 
         Raises:
-            ValueError: The processes can't share a batch evenly.
+            ValueError: The processes can't share a batch evenly, or manual optimization would have to accumulate some.
         """
-        self._n_planned = n_planned or self._n_planned
-        n_planned, n_processes = self._n_planned or trainer.world_size, trainer.world_size
+        n_planned, n_processes = self.n_planned or trainer.world_size, trainer.world_size
         total = self._batch_size * n_planned
         if self._global_batch_size is not None:
             n_accumulated = count_accumulated(self._global_batch_size, self._batch_size, n_planned)
+            if n_accumulated > 1 and not self.automatic_optimization:
+                raise ValueError(
+                    f"`global_batch_size` must be at most {total} for manual optimization, which accumulates no "
+                    f"gradients, got {self._global_batch_size}. Use a larger `batch_size`."
+                )
             trainer.accumulate_grad_batches = n_accumulated
             total = self._global_batch_size // n_accumulated
         if total % n_processes != 0:
@@ -301,7 +303,7 @@ class OptimizationModule(LightningModule, ABC):
         counters = {**self.counters, "iteration": self.counters["iteration"] - n_incomplete}
         schedules = self._schedules.state_dict()
         state = TrainingState.take(
-            self.trainer, counters, Position(epoch, batch), schedules, self.watched, self._n_planned
+            self.trainer, counters, Position(epoch, batch), schedules, self.watched, self.n_planned
         )
         state.write(checkpoint)
         write_position(checkpoint, epoch, self._groups.find(batch))
@@ -317,7 +319,7 @@ class OptimizationModule(LightningModule, ABC):
         self.n_begun = self._n_done = batch
         self._sampler.start_at(self._epoch, batch)
         self._loaded = checkpoint
-        self._n_planned = state.n_planned or state.n_processes
+        self.n_planned = state.n_planned
 
     def _choose_group_size(self, trainer: Trainer) -> int:
         """Choose the largest group size that keeps every callback on schedule."""

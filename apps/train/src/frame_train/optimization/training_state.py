@@ -38,11 +38,11 @@ class TrainingState:
     counters: Mapping[str, int]
     position: Position
     n_processes: int
+    n_planned: int
     logs: Mapping[str, Any]
     metrics: Mapping[str, Tensor]
     schedules: Mapping[str, Any]
     watched: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    n_planned: int | None = None
 
     @classmethod
     def take(
@@ -60,11 +60,11 @@ class TrainingState:
             counters=counters,
             position=position,
             n_processes=trainer.world_size,
+            n_planned=n_planned or trainer.world_size,
             logs={key: log.get_position() for key, log in list_logs(trainer.loggers).items()},
             metrics=dict(trainer.callback_metrics),
             schedules=schedules,
             watched=watched or {},
-            n_planned=n_planned or trainer.world_size,
         )
 
     def write(self, content: dict[str, Any]) -> None:
@@ -90,9 +90,10 @@ class TrainingState:
         values: dict[str, Any] = {part.name: content[part.name] for part in fields(cls) if part.name in content}
         try:
             values["position"] = Position(**values["position"])
+            values.setdefault("n_planned", values["n_processes"])  # older checkpoints lack it
             state = cls(**values)
             mappings = (state.counters, state.logs, state.metrics, state.schedules, state.watched)
-            processes = (state.n_processes, state.n_processes if state.n_planned is None else state.n_planned)
+            processes = (state.n_processes, state.n_planned)
             numbers = (state.global_step, *processes, *state.counters.values(), *vars(state.position).values())
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"The training state is incomplete: {error}.") from error
