@@ -16,7 +16,9 @@ def test_the_classifier_of_the_digits_recognizes_digits_that_it_was_not_trained_
     assert (load_classifier("Digits-549ff581")(x).argmax(1) == y).float().mean() > 0.9
 
 
-@pytest.mark.parametrize(("name", "size"), [("Digits-549ff581", 8), ("MNIST-9e6e0735", 28)])
+@pytest.mark.parametrize(
+    ("name", "size"), [("Digits-549ff581", 8), ("FashionMNIST-1c111725", 28), ("MNIST-9e6e0735", 28)]
+)
 def test_features_are_the_layers_before_the_last(name: str, size: int) -> None:
     x = torch.rand(5, 1, size, size)
     classifier, features = load_classifier(name), load_features(name)

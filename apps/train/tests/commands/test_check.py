@@ -338,7 +338,7 @@ def test_compatible_options_are_listed_by_capability(train: Train) -> None:
     result = train("--list", "evaluation", "--compatible-with", "experiment=MNIST_GAN")
     assert result.code == 0
     names = [line.split()[0] for line in result.output.splitlines()]
-    assert names == ["digits_features", "loss", "mnist_features", "samples", "wasserstein"]
+    assert names == ["digits_features", "fashion_mnist_features", "loss", "mnist_features", "samples", "wasserstein"]
     assert "not elbo: `evaluation.elbo_validation`: `ELBOEvaluation` needs a `VariationalModel`" in result.errors
 
 
