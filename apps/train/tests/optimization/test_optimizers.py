@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 import torch
 from pytorch_lightning import LightningModule
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import nn, optim
 
 from frame_train.errors import CompositionError
-from frame_train.optimization.optimizers import check_optimizers, make_optimizer
+from frame_train.optimization.optimizers import check_optimizers, clear_gradients, make_optimizer
 from trainers import make_trainer
 
 AdamW = partial(optim.AdamW, lr=1e-3, weight_decay=0.1)
@@ -81,3 +82,19 @@ def test_an_optimizer_that_does_not_fit_the_trainer_is_refused(
     with pytest.raises(CompositionError, match=message):
         check_optimizers([optimizer], LightningModule(), make_trainer(**options))
     check_optimizers([optimizer], LightningModule(), make_trainer())
+
+
+class HalfSGD(optim.SGD):
+    """Keeps half of each gradient."""
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        for parameter in self.param_groups[0]["params"]:
+            parameter.grad *= 0.5
+
+
+@pytest.mark.parametrize(("make", "expected"), [(optim.SGD, None), (HalfSGD, 0.5)])
+def test_gradients_are_cleared_as_the_optimizer_clears_them(make: Any, expected: float | None) -> None:
+    weight = nn.Parameter(torch.ones(()))
+    weight.sum().backward()
+    clear_gradients(LightningOptimizer(make([weight], lr=0.1)))  # pyright: ignore[reportArgumentType]  # acts as one
+    assert (None if weight.grad is None else weight.grad.item()) == expected
