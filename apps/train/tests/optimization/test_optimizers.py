@@ -96,5 +96,5 @@ class HalfSGD(optim.SGD):
 def test_gradients_are_cleared_as_the_optimizer_clears_them(make: Any, expected: float | None) -> None:
     weight = nn.Parameter(torch.ones(()))
     weight.sum().backward()
-    clear_gradients(LightningOptimizer(make([weight], lr=0.1)))  # pyright: ignore[reportArgumentType]  # acts as one
+    clear_gradients(LightningOptimizer(make([weight], lr=0.1)))
     assert (None if weight.grad is None else weight.grad.item()) == expected

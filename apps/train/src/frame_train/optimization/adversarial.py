@@ -1,8 +1,9 @@
 """Minimization of two losses with two optimizers in turn."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -78,7 +79,8 @@ class AdversarialOptimization(OptimizationModule):
 
     def _step(self, part: str, computed: Mapping[str, Tensor | float]) -> dict[str, Tensor]:
         """Step one optimizer on one loss, and return the quantities to log under the name of the part."""
-        optimizer = self.optimizers()[("generator", "discriminator").index(part)]  # pyright: ignore[reportIndexIssue]
+        optimizers = cast(list[LightningOptimizer], self.optimizers())
+        optimizer = optimizers[("generator", "discriminator").index(part)]
         quantities = as_tensors(computed)
         clear_gradients(optimizer)
         self.manual_backward(quantities["loss"])

@@ -7,6 +7,7 @@ from typing import Any
 
 from lightning_fabric.utilities.types import Optimizable
 from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from pytorch_lightning.plugins import MixedPrecision
 from torch import nn
 from torch.optim import LBFGS, Optimizer
@@ -24,16 +25,17 @@ def list_trainable(module: nn.Module) -> list[nn.Parameter]:
     return [parameter for parameter in module.parameters() if parameter.requires_grad]
 
 
-def clear_gradients(optimizer: Optimizer) -> None:
+def clear_gradients(optimizer: LightningOptimizer) -> None:
     """Set the gradients of the parameters of an optimizer to None.
 
     Torch's `zero_grad` does the same and records it for a profiler, which takes ten times as long for a small network.
     An optimizer with a method of its own keeps it.
     """
-    if type(optimizer).zero_grad is not Optimizer.zero_grad:
-        optimizer.zero_grad()
+    inner = optimizer.optimizer
+    if type(inner).zero_grad is not Optimizer.zero_grad:
+        inner.zero_grad()
         return
-    for group in optimizer.param_groups:
+    for group in inner.param_groups:
         for parameter in group["params"]:
             parameter.grad = None
 
