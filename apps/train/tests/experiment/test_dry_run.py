@@ -1,4 +1,5 @@
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,12 @@ def make_parts(make: Callable[[torch.Tensor], Any]) -> Parts:
     return Parts(subject=EvaluationView(model, {"train": make_tiny_split(4)}, {}), networks={model: "model"})
 
 
+def make_evaluated_parts(evaluation: Evaluation) -> Parts:
+    parts = make_parts(lambda loss: {"loss": loss})
+    parts.callbacks = {"evaluation.mine": EvaluationCallback("Mine", "1 epoch", evaluation)}
+    return parts
+
+
 @pytest.mark.parametrize("find", [find_loss_problems, find_gradient_problems])
 @pytest.mark.parametrize(("make", "message"), RETURNED.values(), ids=RETURNED)
 def test_a_loss_that_breaks_the_contract_is_one_sentence_before_the_first_step(
@@ -57,12 +64,12 @@ def test_numbers_beside_the_loss_are_accepted(find: Any) -> None:
     assert find(make_parts(lambda loss: {"loss": loss, "nll": loss.item(), "n": 3, "kl": loss.detach()})) == []
 
 
+@dataclass
 class Generated(Evaluation):
     """Records how many examples it would generate; it needs at least three."""
 
-    def __init__(self) -> None:
-        self.n_samples = 10_000
-        self.seen: list[int] = []
+    n_samples: int = 10_000
+    seen: list[int] = field(default_factory=list)
 
     def evaluate(self, optimization: Optimization) -> LogEntry:
         self.seen.append(self.n_samples)
@@ -71,12 +78,33 @@ class Generated(Evaluation):
         return LogEntry(SCALAR_ENTRY, 0.0)
 
 
-def test_an_evaluation_generates_few_examples_and_keeps_its_setting() -> None:
-    evaluation = Generated()
-    parts = make_parts(lambda loss: {"loss": loss})
-    parts.callbacks = {"evaluation.mine": EvaluationCallback("Mine", "1 epoch", evaluation)}
-    assert list(find_evaluation_problems(parts)) == []
+@dataclass(frozen=True, slots=True)
+class Immutable(Evaluation):
+    n_samples: int = 10_000
+    seen: list[int] = field(default_factory=list)
+    evaluate = Generated.evaluate
+
+
+@pytest.mark.parametrize("make", [Generated, Immutable])
+def test_an_evaluation_generates_few_examples_and_keeps_its_setting(make: type[Generated | Immutable]) -> None:
+    evaluation = make()
+    assert list(find_evaluation_problems(make_evaluated_parts(evaluation))) == []
     assert (evaluation.seen, evaluation.n_samples) == ([2, 100], 10_000)
+
+
+class Computed(Generated):
+    @property
+    def n_samples(self) -> int:
+        return 10_000
+
+    def __init__(self) -> None:
+        self.seen = []
+
+
+def test_an_evaluation_that_computes_how_many_examples_it_generates_is_run_as_it_is() -> None:
+    evaluation = Computed()
+    assert list(find_evaluation_problems(make_evaluated_parts(evaluation))) == []
+    assert evaluation.seen == [10_000]
 
 
 OWN = """

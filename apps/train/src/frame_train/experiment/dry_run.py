@@ -3,7 +3,7 @@
 import numbers
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 from typing import Any, cast
 
@@ -246,7 +246,8 @@ def _evaluate_first(n_examples: int, evaluator: Evaluation, optimization: Optimi
     n_samples = getattr(evaluator, "n_samples", None)
     if isinstance(n_samples, int):
         evaluator = copy(evaluator)
-        vars(evaluator)["n_samples"] = min(n_samples, n_examples)
+        with suppress(AttributeError):  # a property without a setter
+            object.__setattr__(evaluator, "n_samples", min(n_samples, n_examples))  # it may be a frozen dataclass
     return run_evaluation(evaluator, EvaluationView(optimization.model, data, optimization.counters))
 
 
