@@ -1,15 +1,58 @@
-"""Features of real and of generated examples."""
+"""Features of real and of generated examples, and the base class of evaluations that compare them."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
 
-from frame_core import GenerativeModel, Optimization, get_split
+from frame_core import Evaluation, GenerativeModel, LogEntry, Optimization, check_count, get_split
 from frame_eval.batches import BATCH_SIZE, iterate_split
-from frame_eval.conditions import read_conditions
+from frame_eval.conditions import check_generation, read_conditions
 from frame_eval.device import move_to_model
+
+
+class FeatureEvaluation(Evaluation):
+    """Comparison of the features of generated examples with those of a split.
+
+    A conditional model generates each example given the conditions of a random example of the split, such as its label.
+
+    Args:
+        evaluate_on: Name of the split, using all its examples.
+        features: Network from examples (batch, \\*x_shape) to features (batch, n_features).
+        n_samples: Number of generated examples.
+
+    Raises:
+        TypeError: ``n_samples`` is not an integer.
+        ValueError: ``n_samples`` is less than two.
+    """
+
+    requires = GenerativeModel
+
+    def __init__(self, evaluate_on: str, features: nn.Module, n_samples: int = 10_000) -> None:
+        self.evaluate_on = evaluate_on
+        self.features = features
+        self.n_samples = check_count("n_samples", n_samples, minimum=2)
+
+    def check(self, optimization: Optimization) -> None:
+        check_generation(optimization, self.evaluate_on)
+
+    def evaluate(self, optimization: Optimization) -> LogEntry:
+        """Compute the features, and compare them.
+
+        Raises:
+            ValueError: The split has too few examples, or the features are not vectors, or not finite.
+        """
+        return self.compare(*compute_features(optimization, self.evaluate_on, self.features, self.n_samples))
+
+    @abstractmethod
+    def compare(self, real: Tensor, fake: Tensor) -> LogEntry:
+        """Compare features of real examples, of shape (n_real, n_features), with those of generated ones.
+
+        Raises:
+            ValueError: There are too few real examples.
+        """
 
 
 def compute_features(

@@ -1,14 +1,13 @@
 """Fréchet distance of generated and real examples."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from frame_core import SCALAR_ENTRY, Evaluation, GenerativeModel, LogEntry, Optimization, check_count
-from frame_eval.conditions import check_generation
-from frame_eval.distances.features import compute_features
+from frame_core import SCALAR_ENTRY, LogEntry
+from frame_eval.distances.features import FeatureEvaluation
 
 
-class FrechetDistanceEvaluation(Evaluation):
+class FrechetDistanceEvaluation(FeatureEvaluation):
     """Squared Fréchet distance of the features of generated examples to those of a split.
 
     Both sets of features are treated as normal distributions: |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). With the
@@ -32,23 +31,7 @@ class FrechetDistanceEvaluation(Evaluation):
         https://arxiv.org/abs/1706.08500
     """
 
-    requires = GenerativeModel
-
-    def __init__(self, evaluate_on: str, features: nn.Module, n_samples: int = 10_000) -> None:
-        self.evaluate_on = evaluate_on
-        self.features = features
-        self.n_samples = check_count("n_samples", n_samples, minimum=2)
-
-    def check(self, optimization: Optimization) -> None:
-        check_generation(optimization, self.evaluate_on)
-
-    def evaluate(self, optimization: Optimization) -> LogEntry:
-        """Compute the distance.
-
-        Raises:
-            ValueError: The features are not vectors, or not finite.
-        """
-        real, fake = compute_features(optimization, self.evaluate_on, self.features, self.n_samples)
+    def compare(self, real: Tensor, fake: Tensor) -> LogEntry:
         return LogEntry(data_type=SCALAR_ENTRY, value=compute_frechet_distance(real, fake).item())
 
 

@@ -1,15 +1,14 @@
 """Kernel distance of generated and real examples."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from frame_core import SCALAR_ENTRY, Evaluation, GenerativeModel, LogEntry, Optimization, check_count
+from frame_core import SCALAR_ENTRY, LogEntry
 from frame_eval.batches import BATCH_SIZE
-from frame_eval.conditions import check_generation
-from frame_eval.distances.features import compute_features
+from frame_eval.distances.features import FeatureEvaluation
 
 
-class KernelDistanceEvaluation(Evaluation):
+class KernelDistanceEvaluation(FeatureEvaluation):
     """Kernel distance of the features of generated examples to those of a split.
 
     It is the unbiased estimate of the squared maximum mean discrepancy with the kernel (x · y / n_features + 1)^3. With
@@ -32,23 +31,7 @@ class KernelDistanceEvaluation(Evaluation):
         Demystifying MMD GANs (Bińkowski et al., 2018), https://arxiv.org/abs/1801.01401
     """
 
-    requires = GenerativeModel
-
-    def __init__(self, evaluate_on: str, features: nn.Module, n_samples: int = 10_000) -> None:
-        self.evaluate_on = evaluate_on
-        self.features = features
-        self.n_samples = check_count("n_samples", n_samples, minimum=2)
-
-    def check(self, optimization: Optimization) -> None:
-        check_generation(optimization, self.evaluate_on)
-
-    def evaluate(self, optimization: Optimization) -> LogEntry:
-        """Compute the distance.
-
-        Raises:
-            ValueError: The split has fewer than two examples, or the features are not vectors, or not finite.
-        """
-        real, fake = compute_features(optimization, self.evaluate_on, self.features, self.n_samples)
+    def compare(self, real: Tensor, fake: Tensor) -> LogEntry:
         if len(real) < 2:
             raise ValueError(f"Split {self.evaluate_on!r} of `data` needs at least 2 examples, got {len(real)}.")
         return LogEntry(data_type=SCALAR_ENTRY, value=compute_kernel_distance(real, fake).item())

@@ -3,13 +3,12 @@
 import torch
 from torch import Tensor, nn
 
-from frame_core import SCALARS_ENTRY, Evaluation, GenerativeModel, LogEntry, Optimization, check_count
+from frame_core import SCALARS_ENTRY, LogEntry, check_count
 from frame_eval.batches import BATCH_SIZE
-from frame_eval.conditions import check_generation
-from frame_eval.distances.features import compute_features
+from frame_eval.distances.features import FeatureEvaluation
 
 
-class PrecisionRecallEvaluation(Evaluation):
+class PrecisionRecallEvaluation(FeatureEvaluation):
     """Fraction of generated examples that are like real ones, and of real examples that are like generated ones.
 
     Each example of a set covers a ball of features, up to its ``n_neighbors``-th nearest neighbor in the set.
@@ -34,24 +33,11 @@ class PrecisionRecallEvaluation(Evaluation):
         https://arxiv.org/abs/1904.06991
     """
 
-    requires = GenerativeModel
-
     def __init__(self, evaluate_on: str, features: nn.Module, n_samples: int = 10_000, n_neighbors: int = 3) -> None:
-        self.evaluate_on = evaluate_on
-        self.features = features
         self.n_neighbors = check_count("n_neighbors", n_neighbors)
-        self.n_samples = check_count("n_samples", n_samples, minimum=n_neighbors + 1)
+        super().__init__(evaluate_on, features, check_count("n_samples", n_samples, minimum=n_neighbors + 1))
 
-    def check(self, optimization: Optimization) -> None:
-        check_generation(optimization, self.evaluate_on)
-
-    def evaluate(self, optimization: Optimization) -> LogEntry:
-        """Compute both fractions.
-
-        Raises:
-            ValueError: The split has too few examples, or the features are not vectors, or not finite.
-        """
-        real, fake = compute_features(optimization, self.evaluate_on, self.features, self.n_samples)
+    def compare(self, real: Tensor, fake: Tensor) -> LogEntry:
         if len(real) <= self.n_neighbors:
             raise ValueError(
                 f"Split {self.evaluate_on!r} of `data` needs more examples than `n_neighbors`, {self.n_neighbors}, got "

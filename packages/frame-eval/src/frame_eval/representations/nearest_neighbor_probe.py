@@ -4,21 +4,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from frame_core import (
-    SCALAR_ENTRY,
-    Evaluation,
-    LogEntry,
-    Optimization,
-    RepresentationLearningModel,
-    check_count,
-    check_positive,
-)
+from frame_core import check_count, check_positive
 from frame_eval.batches import BATCH_SIZE
-from frame_eval.predictions.labels import check_labels, require_labels
-from frame_eval.representations.encoding import encode_split
+from frame_eval.representations.probe import ProbeEvaluation
 
 
-class NearestNeighborProbeEvaluation(Evaluation):
+class NearestNeighborProbeEvaluation(ProbeEvaluation):
     """Accuracy of a weighted nearest-neighbor classifier of the representation, which is not trained.
 
     The representation of an example is the mean of q(z | x). Its ``n_neighbors`` training examples of greatest cosine
@@ -40,8 +31,6 @@ class NearestNeighborProbeEvaluation(Evaluation):
         https://arxiv.org/abs/1805.01978
     """
 
-    requires = RepresentationLearningModel
-
     def __init__(
         self,
         evaluate_on: str,
@@ -50,35 +39,12 @@ class NearestNeighborProbeEvaluation(Evaluation):
         n_neighbors: int = 200,
         temperature: float = 0.07,
     ) -> None:
-        self.evaluate_on = evaluate_on
-        self.train_on = train_on
-        self.n_train = check_count("n_train", n_train)
+        super().__init__(evaluate_on, train_on, n_train)
         self.n_neighbors = check_count("n_neighbors", n_neighbors)
         self.temperature = check_positive("temperature", temperature)
 
-    def check(self, optimization: Optimization) -> None:
-        """Check that both splits have labels.
-
-        Raises:
-            ValueError: A split is missing, empty or without labels.
-        """
-        for split in (self.train_on, self.evaluate_on):
-            check_labels(optimization, split)
-
-    def evaluate(self, optimization: Optimization) -> LogEntry:
-        """Classify the examples.
-
-        Raises:
-            TypeError: The representation has no mean.
-            ValueError: A split is missing, empty or without labels, or a representation is not finite.
-        """
-        z_train, y_train = encode_split(optimization, self.train_on, self.n_train)
-        z, y = encode_split(optimization, self.evaluate_on)
-        predicted = classify_by_neighbors(
-            z, z_train, require_labels(y_train, self.train_on), self.n_neighbors, self.temperature
-        )
-        n_correct = (predicted == require_labels(y, self.evaluate_on)).sum()
-        return LogEntry(data_type=SCALAR_ENTRY, value=int(n_correct) / len(z))
+    def predict(self, z: Tensor, z_train: Tensor, y_train: Tensor) -> Tensor:
+        return classify_by_neighbors(z, z_train, y_train, self.n_neighbors, self.temperature)
 
 
 def classify_by_neighbors(
