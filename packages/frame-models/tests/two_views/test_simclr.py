@@ -1,5 +1,4 @@
 from math import exp, log
-from typing import Any
 
 import pytest
 import torch
@@ -70,38 +69,3 @@ def test_the_model_embeds_both_views_in_one_pass() -> None:
     expected = compute_nt_xent(projector(encoder.linear(v_1)), projector(encoder.linear(v_2)), 0.2)
     torch.testing.assert_close(loss, expected)
     torch.testing.assert_close(model.encode(v_1).mean, encoder.linear(v_1))  # without the projector
-
-
-def test_training_keeps_what_two_views_share() -> None:
-    torch.manual_seed(0)
-    encoder = Encoder()
-    model = SimCLR(encoder, nn.Identity())
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
-    for step in range(150):
-        shared, noise_1, noise_2 = torch.randn(3, 64, 2)
-        optimizer.zero_grad()
-        views = {"v1": torch.cat([shared, noise_1], 1), "v2": torch.cat([shared, noise_2], 1)}
-        model.compute_loss(views, step)["loss"].backward()
-        optimizer.step()
-    weight = encoder.linear.weight
-    assert weight[:, 2:].norm() < 0.2 * weight[:, :2].norm()
-
-
-@pytest.mark.parametrize(
-    ("batch", "projector", "message"),
-    [
-        ({"v1": torch.rand(1, 4), "v2": torch.rand(1, 4)}, nn.Identity(), "The batch needs at least 2 examples"),
-        ({"v1": torch.rand(5, 4), "v2": torch.rand(5, 3)}, nn.Identity(), r"same shape, got \(5, 4\) and \(5, 3\)"),
-        ({"v1": torch.rand(5, 4), "v2": torch.rand(5, 4)}, nn.Flatten(0), r"`projector` must .* got \(30,\)"),
-        ({"x": torch.rand(5, 4)}, nn.Identity(), "The batch has no `v1`; it has `x`"),
-    ],
-)
-def test_a_wrong_batch_or_projector_is_refused(batch: dict[str, Tensor], projector: nn.Module, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        SimCLR(Encoder(), projector).compute_loss(batch, 0)
-
-
-@pytest.mark.parametrize(("temperature", "error"), [(0.0, ValueError), (-1.0, ValueError), ("0.5", TypeError)])
-def test_a_bad_temperature_is_refused(temperature: Any, error: type[Exception]) -> None:
-    with pytest.raises(error, match="`temperature` must be"):
-        SimCLR(Encoder(), nn.Identity(), temperature)

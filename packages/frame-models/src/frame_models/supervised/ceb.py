@@ -1,24 +1,14 @@
 """Conditional entropy bottleneck (CEB)."""
 
-from collections.abc import Mapping
-
+import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from frame_core import (
-    ClassificationModel,
-    RepresentationLearningModel,
-    Schedule,
-    check_count,
-    check_non_negative,
-    check_shapes,
-    get_tensor,
-    get_value,
-)
-from frame_models.supervised.bottleneck import average_predictions, compute_bottleneck_terms
+from frame_core import Schedule, check_shapes
+from frame_models.supervised.bottleneck import BottleneckModel
 
 
-class ConditionalEntropyBottleneck(RepresentationLearningModel, ClassificationModel):
+class ConditionalEntropyBottleneck(BottleneckModel):
     """Representation that predicts the label of an example, and keeps little information that the label lacks.
 
     The loss is E[-log q(y | z)] + beta * KL(q(z | x) || b(z | y)). Up to a constant, it is an upper bound on
@@ -49,35 +39,10 @@ class ConditionalEntropyBottleneck(RepresentationLearningModel, ClassificationMo
         beta: float | Schedule,
         n_samples: int = 1,
     ) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.predictor = predictor
+        super().__init__(encoder, predictor, beta, n_samples)
         self.backward_encoder = backward_encoder
-        self.beta = check_non_negative("beta", beta)
-        self.n_samples = check_count("n_samples", n_samples)
 
-    def compute_loss(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Tensor]:
-        """Compute the loss ``prediction + beta * regularization`` of a batch with ``x`` and labels ``y``.
-
-        Raises:
-            TypeError: The encoder's distribution cannot be reparameterized.
-            ValueError: The batch has no ``x`` or ``y``, or the shapes of the distributions do not match each other or
-                the data.
-        """
-        x, y = get_tensor(data, "x"), get_tensor(data, "y")
-        q_z, b_z = self.encode(x), self.backward_encoder(y)
-        check_shapes("encoder", q_z, x.shape[:1], q_z.event_shape)
-        check_shapes("backward_encoder", b_z, y.shape, q_z.event_shape)
-        prediction, regularization = compute_bottleneck_terms(y, q_z, b_z, self.predictor, self.n_samples)
-        return {
-            "loss": prediction + get_value(self.beta) * regularization,
-            "prediction": prediction.detach(),
-            "regularization": regularization.detach(),
-        }
-
-    def encode(self, x: Tensor) -> Distribution:
-        return self.encoder(x)
-
-    def classify(self, data: Mapping[str, Tensor], n_samples: int = 1) -> Distribution:
-        """Return the mean of q(y | z) over samples of z. The encoder runs once."""
-        return average_predictions(self.encode(get_tensor(data, "x")), self.predictor, n_samples)
+    def compute_reference(self, y: Tensor, z_shape: torch.Size) -> Distribution:
+        b_z = self.backward_encoder(y)
+        check_shapes("backward_encoder", b_z, y.shape, z_shape)
+        return b_z
