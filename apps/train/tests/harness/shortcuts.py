@@ -1,12 +1,9 @@
 """Shortcuts that make short commands faster and change none of their results."""
 
 import functools
-import io
 import os
-import pickle
-import sys
 from collections.abc import Callable
-from operator import attrgetter
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -37,38 +34,31 @@ def take_shortcuts() -> None:
     compose_config(["+experiment=DIGITS_VAE"])
 
 
-class _Unpickler(pickle.Unpickler):
-    """Unpickles what this process has pickled, without the audit event by which tests find executions."""
-
-    def find_class(self, module_name: str, global_name: str) -> Any:
-        return attrgetter(global_name)(sys.modules[module_name])
-
-
 def _cache(load: Load) -> Load:
     """Cache the config files of Hydra and of ours. Those of a test may change."""
-    parsed: dict[tuple[str, str], bytes] = {}
+    parsed: dict[tuple[str, str], ConfigResult] = {}
 
     def load_cached(source: ConfigSource, config_path: str) -> ConfigResult:
         if source.scheme() == "file" and Path(source.path) != config_directory():
             return load(source, config_path)
         key = (source.path, config_path)
         if key not in parsed:
-            parsed[key] = pickle.dumps(load(source, config_path))
-        return _Unpickler(io.BytesIO(parsed[key])).load()
+            parsed[key] = load(source, config_path)
+        return deepcopy(parsed[key])
 
     return load_cached
 
 
 def _cache_files(load: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Cache the files of our config folder."""
-    parsed: dict[Path, bytes] = {}
+    parsed: dict[Path, Any] = {}
 
     def load_cached(file: Any) -> Any:
         if not isinstance(file, Path) or not file.is_relative_to(config_directory()):
             return load(file)
         if file not in parsed:
-            parsed[file] = pickle.dumps(load(file))
-        return _Unpickler(io.BytesIO(parsed[file])).load()
+            parsed[file] = load(file)
+        return deepcopy(parsed[file])
 
     return load_cached
 
