@@ -84,7 +84,10 @@ class TrainLoader:
         self._loader = loader
 
     def __iter__(self) -> Iterator[Any]:
-        yield from self._loader
+        if self.num_workers > 0 or self.pin_memory:
+            yield from self._loader
+        else:  # a `DataLoader` would record each read for torch's profiler, which takes longer than a small read
+            yield from map(self.dataset.__getitem__, self.sampler)
 
     def __len__(self) -> int:
         return len(self._loader)

@@ -6,7 +6,7 @@ Internals are private names, the loops below ``trainer.fit_loop``, and the layou
 import os
 import re
 import warnings
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any, cast
@@ -51,20 +51,37 @@ class DefinedHooks(Precision):
     """32-bit precision that calls the hooks around backward and the optimizer's step only where they are defined.
 
     Lightning's own class calls the empty hooks of every callback, which takes longer than the step of a small network.
+    The defined hooks are looked up at the first call, and again in the next training.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._defined: dict[str, list[Callable[..., Any]]] = {}
+
     def pre_backward(self, tensor: Tensor, module: LightningModule) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        _call_defined("on_before_backward", module, tensor)
+        self._call_defined("on_before_backward", module, tensor)
         return tensor
 
     def post_backward(self, tensor: Tensor, module: LightningModule) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        _call_defined("on_after_backward", module)
+        self._call_defined("on_after_backward", module)
         return tensor.detach()
 
     def _after_closure(self, model: LightningModule, optimizer: Any) -> None:
-        _call_defined("on_before_optimizer_step", model, optimizer)
+        self._call_defined("on_before_optimizer_step", model, optimizer)
         trainer = model.trainer
         self._clip_gradients(model, optimizer, trainer.gradient_clip_val, trainer.gradient_clip_algorithm)
+
+    def teardown(self) -> None:
+        self._defined.clear()
+
+    def _call_defined(self, name: str, module: Any, *arguments: Any) -> None:
+        """Call a hook of each callback that defines it, then that of the module, as Lightning does."""
+        if name not in self._defined:
+            self._defined[name] = _list_defined(name, module)
+        for call in self._defined[name]:
+            previous, module._current_fx_name = module._current_fx_name, name  # which `self.log` reads
+            call(*arguments)
+            module._current_fx_name = previous
 
 
 def skip_empty_hooks(trainer: Trainer) -> None:
@@ -73,20 +90,15 @@ def skip_empty_hooks(trainer: Trainer) -> None:
         trainer.strategy.precision_plugin = DefinedHooks()
 
 
-def _call_defined(name: str, module: Any, *arguments: Any) -> None:
-    """Call a hook of each callback that defines it, then that of the module, as Lightning does."""
-    trainer, previous = module.trainer, module._current_fx_name
-    calls = [
-        partial(getattr(callback, name), trainer, module)
-        for callback in trainer.callbacks
+def _list_defined(name: str, module: LightningModule) -> list[Callable[..., Any]]:
+    """List a hook of each callback that defines it, then that of the module if it defines it."""
+    callbacks = cast(list[Any], cast(Any, module.trainer).callbacks)
+    of_callbacks = [
+        partial(getattr(callback, name), module.trainer, module)
+        for callback in callbacks
         if _defines(callback, name, Callback)
     ]
-    if _defines(module, name, LightningModule):
-        calls.append(getattr(module, name))
-    for call in calls:
-        module._current_fx_name = name  # which `self.log` reads
-        call(*arguments)
-        module._current_fx_name = previous
+    return [*of_callbacks, getattr(module, name)] if _defines(module, name, LightningModule) else of_callbacks
 
 
 def _defines(owner: Any, name: str, base: type) -> bool:
