@@ -4,10 +4,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Categorical, Distribution, Independent, MixtureSameFamily, Normal
+from torch.distributions import Distribution, Independent, MixtureSameFamily
 from torch.nn.functional import softplus
 
-from frame_architectures.stochastic import MIN_SCALE, UncheckedOneHotCategorical, as_shape
+from frame_architectures.categorical import Categorical, UncheckedOneHotCategorical
+from frame_architectures.normal import Normal
+from frame_architectures.stochastic import MIN_SCALE, as_shape
 from frame_core import MarginalDistribution, check_count, check_positive, check_sizes
 
 
@@ -84,7 +86,7 @@ class RingOfGaussians(MarginalDistribution):
 
     def forward(self) -> Distribution:
         return MixtureSameFamily(
-            Categorical(logits=self.logits, validate_args=False),
+            Categorical(self.logits),
             Independent(Normal(self.loc, self.scale, validate_args=False), 1, validate_args=False),
             validate_args=False,
         )
@@ -114,7 +116,7 @@ class MixtureOfGaussians(MarginalDistribution):
     def forward(self) -> Distribution:
         components = Normal(self.loc, softplus(self.raw_scale) + MIN_SCALE, validate_args=False)
         return MixtureSameFamily(
-            Categorical(logits=self.logits, validate_args=False),
+            Categorical(self.logits),
             Independent(components, 1, validate_args=False),
             validate_args=False,
         )
@@ -149,4 +151,4 @@ class VampPrior(MarginalDistribution):
     def forward(self) -> Distribution:
         posteriors = self.encoder(self.pseudo_inputs.clamp(0, 1))
         weights = torch.zeros(len(self.pseudo_inputs), device=self.pseudo_inputs.device)
-        return MixtureSameFamily(Categorical(logits=weights, validate_args=False), posteriors, validate_args=False)
+        return MixtureSameFamily(Categorical(weights), posteriors, validate_args=False)

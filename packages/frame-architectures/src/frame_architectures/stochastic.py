@@ -5,19 +5,13 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import (
-    Bernoulli,
-    Categorical,
-    Distribution,
-    Independent,
-    Laplace,
-    Normal,
-    OneHotCategorical,
-)
+from torch.distributions import Bernoulli, Distribution, Independent, Laplace
 from torch.nn.functional import softplus
 
+from frame_architectures.categorical import Categorical, UncheckedOneHotCategorical
 from frame_architectures.continuous_bernoulli import ContinuousBernoulli
 from frame_architectures.discretized_logistic import DiscretizedLogistic
+from frame_architectures.normal import Normal
 from frame_core import ConditionalDistribution, Delta, check_choice, check_count, check_positive, check_sizes
 
 MIN_SCALE = 1e-3
@@ -84,10 +78,11 @@ class StochasticLinear(ConditionalDistribution):
         self.linear = nn.Linear(self.in_features, self.n_parameters * self.out_shape.numel())
 
     def forward(self, condition: Tensor) -> Distribution:
+        output = self.linear(condition)
+        parameters = output.chunk(self.n_parameters, -1) if self.n_parameters > 1 else [output]
+        if len(self.out_shape) > 1:
+            parameters = [parameter.unflatten(-1, self.out_shape) for parameter in parameters]
         n_batch_dims = condition.ndim - 1
-        output = self.linear(condition).unflatten(-1, (self.n_parameters, *self.out_shape))
-        # `squeeze` is a view, whose gradient is free; the gradient of `unbind` is a copy
-        parameters = output.unbind(n_batch_dims) if self.n_parameters > 1 else [output.squeeze(n_batch_dims)]
         return make_distribution(
             self.distribution, parameters, n_batch_dims, self.scale_offset, self.min_scale, self.scale
         )
@@ -168,18 +163,6 @@ def make_distribution(
     return Independent(distribution, n_event_dims, validate_args=False) if n_event_dims else distribution
 
 
-class UncheckedOneHotCategorical(OneHotCategorical):
-    """`OneHotCategorical` that does not check its logits. Torch checks them always, and waits for the GPU.
-
-    Args:
-        logits: Tensor of shape (\\*batch, n_categories).
-    """
-
-    def __init__(self, logits: Tensor) -> None:
-        self._categorical = Categorical(logits=logits, validate_args=False)
-        Distribution.__init__(self, logits.shape[:-1], logits.shape[-1:], validate_args=False)
-
-
 class _Family(NamedTuple):
     parameters: tuple[str, ...]
     build: Callable[..., Distribution]
@@ -206,7 +189,7 @@ def _build_continuous_bernoulli(logits: Tensor) -> Distribution:
 
 
 def _build_categorical(logits: Tensor) -> Distribution:
-    return Categorical(logits=logits, validate_args=False)
+    return Categorical(logits)
 
 
 def _build_one_hot_categorical(logits: Tensor) -> Distribution:
