@@ -82,7 +82,7 @@ class BatchOptimization(OptimizationModule):
         elif self._scheduler_interval == "step" or self.n_begun == self.n_batches:
             scheduler.step(self.watched["sum"] / self.watched["n_data"])
 
-    def _compute_quantities(self, batch: Mapping[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
+    def _compute_quantities(self, batch: Mapping[str, Tensor], batch_idx: int) -> Mapping[str, Tensor]:
         quantities = self._loss(batch, batch_idx)
         if self._watches_loss:
             n_examples = len(next(iter(batch.values()))) * self.trainer.world_size

@@ -35,7 +35,7 @@ class CompilableLoss:
         self._loss: Loss | None = None
         self._mode = check_mode(compile)
 
-    def __call__(self, data: Mapping[str, Tensor], data_idx: int) -> dict[str, Any]:
+    def __call__(self, data: Mapping[str, Tensor], data_idx: int) -> Mapping[str, Any]:
         """Compute the quantities of a batch.
 
         Raises:
@@ -44,7 +44,7 @@ class CompilableLoss:
         if self._loss is None:
             loss = self._model.compute_loss
             self._loss = loss if self._mode is None else compile_loss(loss, self._mode)
-        return as_tensors(self._loss(data, data_idx))
+        return self._loss(data, data_idx)
 
 
 def check_mode(compile_mode: Any) -> str | None:

@@ -76,4 +76,4 @@ def compute_log_weights(
 
 
 def _repeat(value: Tensor, n_times: int) -> Tensor:
-    return value.repeat(n_times, *[1] * (value.ndim - 1))
+    return value.expand(n_times, *value.shape).flatten(0, 1)

@@ -128,5 +128,5 @@ class HierarchicalVariationalAutoencoder(
         check_shapes("upper_decoder", p_z, flat_z.shape[:1], z.shape[2:])
         check_shapes("decoder", p_x, flat_z.shape[:1], x.shape[1:])
         log_upper = q_u.log_prob(u) - p_u.log_prob(u) - p_z.log_prob(flat_z)
-        log_likelihood = p_x.log_prob(x.repeat(n_samples, *[1] * (x.ndim - 1)))
+        log_likelihood = p_x.log_prob(x.expand(n_samples, *x.shape).flatten(0, 1))
         return log_likelihood.view(shape), q_z.log_prob(z) + log_upper.view(shape)
