@@ -255,6 +255,19 @@ def test_a_wrapper_without_get_batch_is_not_in_memory() -> None:
     assert not is_in_memory(Wrapper(Slices(5)))  # its own `__getitem__` may take long
 
 
+def test_a_wrapper_that_passes_on_unknown_names_returns_its_own_examples() -> None:
+    class Increased(Wrapper):
+        def __getitem__(self, index: int) -> Any:
+            return {"x": self.data_set.get_batch(torch.tensor([index]))["x"][0] + 100}
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.data_set, name)
+
+    data_set = Increased(Slices(5))
+    assert get_batch(data_set, torch.tensor([4, 0]))["x"].tolist() == [104, 100]
+    assert not is_in_memory(data_set)
+
+
 @given(lengths=st.lists(st.integers(1, 6), min_size=1, max_size=4), data=st.data())
 def test_several_batched_data_sets_in_a_row_are_read_as_one(lengths: list[int], data: st.DataObject) -> None:
     parts = [Slices(length) for length in lengths]

@@ -24,10 +24,10 @@ def place(data_set: SizedDataset, device: torch.device, n_free: int) -> SizedDat
 
 def count_bytes(data_set: SizedDataset) -> int | None:
     """Return the size of a copy of a data set, in bytes; None if it can't be moved to a device."""
-    if isinstance(data_set, MovableDataset):
-        return data_set.n_bytes
     if not is_in_memory(data_set):
         return None
+    if isinstance(data_set, MovableDataset):
+        return data_set.n_bytes
     if isinstance(data_set, Subset):
         return count_bytes(cast(Any, data_set).dataset)
     if isinstance(data_set, ConcatDataset):
