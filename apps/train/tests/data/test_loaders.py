@@ -6,6 +6,7 @@ from traceback import clear_frames
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -179,6 +180,18 @@ class Padded:
         x = pad_sequence([example["x"] for example in examples], batch_first=True, padding_value=-1)
         others = {name: [example[name] for example in examples] for name in ("y", "path")}
         return {"x": x, "y": torch.tensor(others["y"]), "path": others["path"], "process": [os.getpid()]}
+
+
+class Lengths(Padded):
+    def collate_fn(self, examples: Any) -> Any:
+        return {"length": np.array([len(example["x"]) for example in examples])}
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_arrays_of_a_collate_fn_become_tensors(num_workers: int) -> None:
+    (batch,) = make_loader(Lengths(4), 4, num_workers=num_workers)
+    assert sorted(batch["length"].tolist()) == [0, 1, 2, 3]
+    assert isinstance(batch["length"], Tensor)
 
 
 WRAPPERS: dict[str, Callable[[Any], Any]] = {

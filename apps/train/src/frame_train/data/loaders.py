@@ -87,7 +87,7 @@ class TrainLoader:
         if self.num_workers > 0 or self.pin_memory:
             yield from self._loader
         else:  # a `DataLoader` would record each read for torch's profiler, which takes longer than a small read
-            yield from map(self.dataset.__getitem__, self.sampler)
+            yield from (self._loader.collate_fn(self.dataset[wanted]) for wanted in self.sampler)
 
     def __len__(self) -> int:
         return len(self._loader)
