@@ -107,3 +107,29 @@ def test_the_hooks_that_are_defined_are_called_as_lightning_calls_them(steps_per
     expected = record()
     assert len(expected) == 5 * 5 + 1
     assert record(plugins=[DefinedHooks()]) == expected
+
+
+class Late(Callback):
+    """Adds a callback after the first batch."""
+
+    call_every = 0
+
+    def __init__(self, callback: Callback) -> None:
+        self.callback = callback
+
+    def on_train_batch_end(self, trainer: Trainer, *others: Any) -> None:
+        if self.callback not in trainer.callbacks:
+            trainer.callbacks.append(self.callback)
+
+
+@ignore_lightning_warnings
+def test_the_hooks_of_a_callback_that_is_added_during_the_training_are_called() -> None:
+    def record(**plugins: Any) -> list[str]:
+        calls: list[str] = []
+        data = {"train": make_tiny_split(48)}
+        fit(lambda: AdamBatchOptimization(TinyModel(), data, 0, 10, 0.01), Late(Hooks(calls)), max_epochs=1, **plugins)
+        return calls
+
+    expected = record()
+    assert len(expected) == 4 * 3
+    assert record(plugins=[DefinedHooks()]) == expected

@@ -51,11 +51,13 @@ class DefinedHooks(Precision):
     """32-bit precision that calls the hooks around backward and the optimizer's step only where they are defined.
 
     Lightning's own class calls the empty hooks of every callback, which takes longer than the step of a small network.
-    The defined hooks are looked up at the first call, and again in the next training.
+    The defined hooks are looked up at the first call, and again if the callbacks or the module are others: Lightning's
+    search for a learning rate takes its first steps without the callbacks.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self._owners: list[Any] = []
         self._defined: dict[str, list[Callable[..., Any]]] = {}
 
     def pre_backward(self, tensor: Tensor, module: LightningModule) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -71,11 +73,12 @@ class DefinedHooks(Precision):
         trainer = model.trainer
         self._clip_gradients(model, optimizer, trainer.gradient_clip_val, trainer.gradient_clip_algorithm)
 
-    def teardown(self) -> None:
-        self._defined.clear()
-
     def _call_defined(self, name: str, module: Any, *arguments: Any) -> None:
         """Call a hook of each callback that defines it, then that of the module, as Lightning does."""
+        owners = [*module.trainer.callbacks, module]
+        if owners != self._owners:
+            self._owners = owners
+            self._defined.clear()
         if name not in self._defined:
             self._defined[name] = _list_defined(name, module)
         for call in self._defined[name]:
