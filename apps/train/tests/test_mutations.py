@@ -8,6 +8,7 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ N_FAST, N_SLOW = 8, 632
 @pytest.fixture(scope="module")
 def light(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with two evaluations that take little time."""
+    for name in ("torchvision.datasets", "matplotlib"):  # their first import makes a folder for a cache
+        import_module(name)
     run = Path(shutil.copytree(trained, tmp_path_factory.mktemp("light") / "run"))
     config = OmegaConf.load(run / "config.yaml")
     config.evaluation = {name: config.evaluation[name] for name in ("samples", "elbo_validation")}
