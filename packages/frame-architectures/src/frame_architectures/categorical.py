@@ -1,7 +1,4 @@
-"""Categorical distributions that are not checked."""
-
-from collections.abc import Sequence
-from typing import Any
+"""Categorical distributions without checks."""
 
 import torch
 from torch import Tensor
@@ -9,28 +6,16 @@ from torch.distributions import Distribution, OneHotCategorical
 
 
 class Categorical(torch.distributions.Categorical):
-    """Categorical distribution that takes fewer operations than torch's, which matters for small networks.
+    """Categorical distribution whose log probabilities take fewer operations than torch's.
 
-    Logits and values are not checked.
+    Values are not checked.
 
-    Args:
-        logits: Tensor of shape (\\*batch, n_categories).
-
-    >>> Categorical(torch.zeros(4)).log_prob(torch.tensor(3))  # -log(4)
+    >>> Categorical(logits=torch.zeros(4)).log_prob(torch.tensor(3))  # -log(4)
     tensor(-1.3863)
     """
 
-    def __init__(self, logits: Tensor) -> None:
-        self._param = logits.log_softmax(-1)
-        self.logits = self._param  # pyright: ignore[reportAttributeAccessIssue]  # torch computes it at the first use
-        self._num_events = logits.shape[-1]
-        Distribution.__init__(self, logits.shape[:-1], validate_args=False)
-
-    def expand(self, batch_shape: Sequence[int], _instance: Any = None) -> Any:
-        return super().expand(torch.Size(batch_shape), _instance or self.__new__(type(self)))
-
     def log_prob(self, value: Tensor) -> Tensor:
-        if value.shape != self.batch_shape:
+        if value.shape != self.batch_shape:  # torch broadcasts the logits
             return super().log_prob(value)
         return self.logits.gather(-1, value.long().unsqueeze(-1)).squeeze(-1)
 
@@ -43,5 +28,5 @@ class UncheckedOneHotCategorical(OneHotCategorical):
     """
 
     def __init__(self, logits: Tensor) -> None:
-        self._categorical = Categorical(logits)
+        self._categorical = Categorical(logits=logits, validate_args=False)
         Distribution.__init__(self, logits.shape[:-1], logits.shape[-1:], validate_args=False)

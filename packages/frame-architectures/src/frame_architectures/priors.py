@@ -86,7 +86,7 @@ class RingOfGaussians(MarginalDistribution):
 
     def forward(self) -> Distribution:
         return MixtureSameFamily(
-            Categorical(self.logits),
+            Categorical(logits=self.logits, validate_args=False),
             Independent(Normal(self.loc, self.scale, validate_args=False), 1, validate_args=False),
             validate_args=False,
         )
@@ -116,7 +116,7 @@ class MixtureOfGaussians(MarginalDistribution):
     def forward(self) -> Distribution:
         components = Normal(self.loc, softplus(self.raw_scale) + MIN_SCALE, validate_args=False)
         return MixtureSameFamily(
-            Categorical(self.logits),
+            Categorical(logits=self.logits, validate_args=False),
             Independent(components, 1, validate_args=False),
             validate_args=False,
         )
@@ -151,4 +151,4 @@ class VampPrior(MarginalDistribution):
     def forward(self) -> Distribution:
         posteriors = self.encoder(self.pseudo_inputs.clamp(0, 1))
         weights = torch.zeros(len(self.pseudo_inputs), device=self.pseudo_inputs.device)
-        return MixtureSameFamily(Categorical(weights), posteriors, validate_args=False)
+        return MixtureSameFamily(Categorical(logits=weights, validate_args=False), posteriors, validate_args=False)

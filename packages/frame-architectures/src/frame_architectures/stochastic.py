@@ -189,7 +189,7 @@ def _build_continuous_bernoulli(logits: Tensor) -> Distribution:
 
 
 def _build_categorical(logits: Tensor) -> Distribution:
-    return Categorical(logits)
+    return Categorical(logits=logits, validate_args=False)
 
 
 def _build_one_hot_categorical(logits: Tensor) -> Distribution:
