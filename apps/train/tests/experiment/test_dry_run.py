@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from frame_core import SCALAR_ENTRY, Evaluation, EvaluationView, LogEntry, Model, Optimization
+from frame_core import SCALAR_ENTRY, Evaluation, EvaluationView, LogEntry, Model, Optimization, get_batch
+from frame_core.testing import TinyModel
 from frame_train.callbacks import EvaluationCallback
+from frame_train.data import InMemoryDataset
 from frame_train.experiment.dry_run import find_evaluation_problems, find_gradient_problems, find_loss_problems
 from frame_train.experiment.parts import Parts
 from trainers import make_tiny_split
@@ -90,6 +92,25 @@ def test_an_evaluation_generates_few_examples_and_keeps_its_setting(make: type[G
     evaluation = make()
     assert list(find_evaluation_problems(make_evaluated_parts(evaluation))) == []
     assert (evaluation.seen, evaluation.n_samples) == ([2, 100], 10_000)
+
+
+@dataclass
+class Separated(Evaluation):
+    """Needs examples of two labels."""
+
+    def evaluate(self, optimization: Optimization) -> LogEntry:
+        split = optimization.data["train"]
+        labels = get_batch(split, torch.arange(len(split)))["y"]
+        if labels.unique().tolist() != [0, 1]:
+            raise ValueError("there is one label")
+        return LogEntry(SCALAR_ENTRY, 0.0)
+
+
+def test_an_evaluation_that_needs_two_labels_is_run_on_sorted_data() -> None:
+    parts = make_evaluated_parts(Separated())
+    data = InMemoryDataset({"x": torch.rand(1000, 1), "y": torch.arange(1000) // 500})
+    parts.subject = EvaluationView(TinyModel(), {"train": data}, {})
+    assert list(find_evaluation_problems(parts)) == []
 
 
 class Computed(Generated):

@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from copy import copy
+from functools import cached_property
+from random import Random
 from typing import Any, cast
 
 import torch
@@ -235,14 +237,14 @@ def _recorded_calls(networks: Mapping[nn.Module, str], calls: list[tuple[str, st
 def _evaluate(callback: EvaluationCallback, optimization: Optimization) -> LogEntry:
     """Run an evaluation on two examples, or on a hundred if it fails, because it may need more."""
     try:
-        return _evaluate_first(2, callback.evaluator, optimization)
+        return _evaluate_few(2, callback.evaluator, optimization)
     except Exception:
-        return _evaluate_first(100, callback.evaluator, optimization)
+        return _evaluate_few(100, callback.evaluator, optimization)
 
 
-def _evaluate_first(n_examples: int, evaluator: Evaluation, optimization: Optimization) -> LogEntry:
-    """Run an evaluation on the first examples of each split, and on as many generated ones."""
-    data = {name: _FirstExamples(data_set, n_examples) for name, data_set in optimization.data.items()}
+def _evaluate_few(n_examples: int, evaluator: Evaluation, optimization: Optimization) -> LogEntry:
+    """Run an evaluation on a few examples of each split, and on as many generated ones."""
+    data = {name: _FewExamples(data_set, n_examples) for name, data_set in optimization.data.items()}
     n_samples = getattr(evaluator, "n_samples", None)
     if isinstance(n_samples, int):
         evaluator = copy(evaluator)
@@ -251,21 +253,26 @@ def _evaluate_first(n_examples: int, evaluator: Evaluation, optimization: Optimi
     return run_evaluation(evaluator, EvaluationView(optimization.model, data, optimization.counters))
 
 
-class _FirstExamples:
-    """The first examples of a data set."""
+class _FewExamples:
+    """Random examples of a data set, the same every time. The first ones of a sorted data set have one label."""
 
     def __init__(self, data_set: SizedDataset, n_examples: int) -> None:
         self._data_set = data_set
         self._n_examples = n_examples
 
+    @cached_property
+    def _indices(self) -> Tensor:  # a split that no evaluation reads may be null
+        n_all = len(self._data_set)
+        return torch.tensor(Random(0).sample(range(n_all), min(self._n_examples, n_all)), dtype=torch.long)
+
     def __len__(self) -> int:
-        return min(self._n_examples, len(self._data_set))
+        return len(self._indices)
 
     def __getitem__(self, index: int) -> Any:
-        return self._data_set[index]
+        return self._data_set[int(self._indices[index])]
 
     def get_batch(self, indices: Tensor) -> dict[str, Tensor]:
-        return get_batch(self._data_set, indices)
+        return get_batch(self._data_set, self._indices[indices])
 
 
 @contextmanager
