@@ -93,7 +93,10 @@ def _verify(name: str, row: Row, runs: Path, data_root: Path | None, measured: M
 
 
 def _write(rows: dict[str, Row], measured: Measured) -> None:
-    """Write the measurements, pictures and pages after the last run, because each records changes of the repository."""
+    """Write the measurements, pictures and pages.
+
+    They change the repository, and a measurement records whether the repository was changed. So this runs last.
+    """
     for name, (_, picture) in measured.items():
         if picture is not None:
             shutil.copyfile(picture, get_picture(name))

@@ -20,9 +20,10 @@ def seeded(seed: int) -> Generator[None]:
     python_state = random.getstate()
     numpy_state = numpy.random.get_state() if numpy else None
     accelerator = _find_accelerator()
+    device_type = accelerator or "cuda"  # any type will do for no device
     n_devices = torch.accelerator.device_count() if accelerator else 0
     try:
-        with torch.random.fork_rng(range(n_devices), device_type=accelerator or "cuda"):  # which it needs for no device
+        with torch.random.fork_rng(range(n_devices), device_type=device_type):
             seed_generators(seed)
             yield
     finally:
@@ -34,7 +35,7 @@ def seeded(seed: int) -> Generator[None]:
 def seed_generators(seed: int) -> None:
     """Seed the global generators of Python, NumPy and torch (CPU and every device of the accelerator).
 
-    `torch.manual_seed` does so too, but on a machine without an accelerator it keeps a stack trace of each call.
+    `torch.manual_seed` does so too, but on a machine without an accelerator it takes a stack trace at each call.
 
     Args:
         seed: The seed, a non-negative number of at most 64 bits.

@@ -51,8 +51,8 @@ class DefinedHooks(Precision):
     """32-bit precision that calls the hooks around backward and the optimizer's step only where they are defined.
 
     Lightning's own class calls the empty hooks of every callback, which takes longer than the step of a small network.
-    The defined hooks are looked up at the first call, and again if the callbacks or the module are others: Lightning's
-    search for a learning rate takes its first steps without the callbacks.
+    The defined hooks are looked up at the first call, and again if the callbacks or the module change. Lightning's
+    search for a learning rate, for example, takes its first steps without the callbacks.
     """
 
     def __init__(self) -> None:

@@ -47,7 +47,7 @@ class BottleneckModel(RepresentationLearningModel, ClassificationModel):
 
     @abstractmethod
     def compute_reference(self, y: Tensor, z_shape: torch.Size) -> Distribution:
-        """Compute the distribution that the posterior shall be near, of batch shape () or (batch,).
+        """Compute r, the distribution that the posterior is compared with, of batch shape () or (batch,).
 
         Args:
             y: Labels of shape (batch,).
