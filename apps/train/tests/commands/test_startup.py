@@ -123,6 +123,8 @@ assert "sympy" not in sys.modules
 from torch._dynamo import trace_rules, utils
 assert trace_rules.lookup
 assert utils.counters is not None and torch._dynamo.utils.get_optimize_ddp_mode() == "ddp_optimizer"
+torch._dynamo.config.optimize_ddp = False
+assert utils.get_optimize_ddp_mode() == "no_optimization"
 assert torch.compile(model, backend="eager")(torch.ones(3, 2)).shape == (3, 1)
 distributed.destroy_process_group()
 """,

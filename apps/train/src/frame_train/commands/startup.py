@@ -142,15 +142,18 @@ class _StandInModule:
 
     Args:
         name: Full name of the module.
-        known: Functions that several processes call before anything is compiled.
+        known: Functions that several processes call before anything is compiled. They stand in until then.
     """
 
     def __init__(self, name: str, **known: Callable[[], Any]) -> None:
         self._name = name
-        self.__dict__.update(known)
+        self._known = known
 
     def __getattr__(self, name: str) -> Any:
-        _execute(self._name.rpartition(".")[0])
+        package = self._name.rpartition(".")[0]
+        if name in self._known and _is_deferred(package):
+            return self._known[name]
+        _execute(package)
         return getattr(sys.modules[self._name], name)
 
 
