@@ -77,8 +77,9 @@ def find_targets(node: Any) -> Iterator[str]:
     "option", sorted((config_directory() / "evaluation").glob("*.yaml")), ids=lambda path: path.stem
 )
 def test_a_stored_run_builds_every_shipped_evaluation(option: Path) -> None:
-    targets = list(find_targets(yaml.safe_load(option.read_text())))
-    assert targets
+    content = yaml.safe_load(option.read_text())
+    targets = list(find_targets(content))
+    assert targets or "defaults" in content  # it is based on another option
     for target in targets:
         build(target, part=EVALUATION)
 
