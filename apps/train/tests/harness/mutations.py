@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
+from threading import enumerate as list_threads
+from threading import get_ident
 from typing import Any, Self
 
 import torch
@@ -347,6 +349,8 @@ _CONNECTIONS = ("socket.connect", "socket.getaddrinfo", "urllib.Request")
 class Watch:
     """Records what this process does outside one folder while it is entered: writes, executions and connections.
 
+    Threads that already run are left out, such as one of W&B that an earlier test has started.
+
     Args:
         inside: The folder in which it may write.
         outside: A folder that it may not even read.
@@ -359,11 +363,13 @@ class Watch:
         self._inside = inside.resolve()
         self._outside = outside.resolve()
         self.found: list[str] = []
+        self._earlier: set[int | None] = set()
 
     def __enter__(self) -> Self:
         if not Watch._is_installed:
             sys.addaudithook(_audit)  # it can't be removed
             Watch._is_installed = True
+        self._earlier = {thread.ident for thread in list_threads()} - {get_ident()}
         Watch._active = self
         return self
 
@@ -372,6 +378,8 @@ class Watch:
 
     def record(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Record an event of the interpreter if it is not harmless."""
+        if get_ident() in self._earlier:
+            return
         if event == "open":
             path, _, flags = arguments
             if isinstance(path, str | bytes) and not self._is_harmless(os.fsdecode(path), bool(flags & _WRITING)):
