@@ -2,51 +2,88 @@
 
 import functools
 import os
-from collections.abc import Callable
-from copy import deepcopy
+from collections.abc import Callable, Sequence
+from copy import copy, deepcopy
 from pathlib import Path
 from typing import Any
 
 import omegaconf.base
-from hydra.core.plugins import Plugins
-from hydra.plugins.config_source import ConfigResult, ConfigSource
-from omegaconf import OmegaConf
+from hydra._internal import defaults_list
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository
+from hydra.core.object_type import ObjectType
+from omegaconf import DictConfig, OmegaConf
 
 from frame_train.composition.compose import compose_config
 from frame_train.composition.settings import config_directory
-
-Load = Callable[[ConfigSource, str], ConfigResult]
 
 
 @functools.cache  # once for all tests of a process
 def take_shortcuts() -> None:
     """Parse config files and interpolations once in this process, and do not wait for the disk.
 
-    Hydra would parse every file again for each command. Files are written as usual, but `os.fsync` does not wait until
-    they would survive a power failure, which takes a third of a short run.
+    Hydra would parse and merge every file again for each command. Files are written as usual, but `os.fsync` does not
+    wait until they would survive a power failure, which takes a third of a short run.
     """
-    for source in Plugins.instance().discover(ConfigSource):
-        if source.scheme() in ("file", "pkg"):
-            source.load_config = _cache(source.load_config)
+    ConfigRepository.load_config = _parse_once(ConfigRepository.load_config)
+    ConfigRepository.__deepcopy__ = lambda repository, memo: copy(repository)  # Hydra only replaces its attributes
+    ConfigLoaderImpl._compose_config_from_defaults_list = _merge_once(
+        ConfigLoaderImpl._compose_config_from_defaults_list
+    )
+    if hasattr(defaults_list, "_create_interpolation_map"):  # not in Hydra 1.4, which does the same itself
+        defaults_list._create_interpolation_map = _skip_unused(defaults_list._create_interpolation_map)
     omegaconf.base.parse = functools.cache(omegaconf.base.parse)
     OmegaConf.load = staticmethod(_cache_files(OmegaConf.load))
     os.fsync = _skip
     compose_config(["+experiment=DIGITS_VAE"])
 
 
-def _cache(load: Load) -> Load:
-    """Cache the config files of Hydra and of ours. Those of a test may change."""
-    parsed: dict[tuple[str, str], ConfigResult] = {}
+def _is_ours(folder: str) -> bool:
+    """Return whether a folder of config files is Hydra's or ours, and not that of a test, which may change."""
+    return folder.partition("://")[2] in ("", "hydra.conf", str(config_directory()))
 
-    def load_cached(source: ConfigSource, config_path: str) -> ConfigResult:
-        if source.scheme() == "file" and Path(source.path) != config_directory():
-            return load(source, config_path)
-        key = (source.path, config_path)
+
+def _parse_once(load: Callable[..., Any]) -> Callable[..., Any]:
+    """Cache the parsed files; one of them chooses the device by a variable of the environment."""
+    parsed: dict[tuple[str, str, str | None], Any] = {}
+
+    def load_cached(repository: Any, config_path: str) -> Any:
+        source = repository._find_object_source(config_path, ObjectType.CONFIG)
+        if source is None or not _is_ours(source.full_path()):
+            return load(repository, config_path)
+        key = (source.full_path(), config_path, os.environ.get("DEVICE_NAME"))
         if key not in parsed:
-            parsed[key] = load(source, config_path)
-        return deepcopy(parsed[key])
+            parsed[key] = load(repository, config_path)
+        return parsed[key]
 
     return load_cached
+
+
+def _merge_once(merge: Callable[..., DictConfig]) -> Callable[..., DictConfig]:
+    """Cache the merged files of each choice of options, to which Hydra then applies the values of the command line."""
+    merged: dict[str, DictConfig] = {}
+
+    def merge_cached(loader: Any, defaults: Sequence[Any], repo: Any) -> DictConfig:
+        is_lasting = all(_is_ours(repo.load_config(default.config_path).path) for default in defaults)
+        if is_lasting and repr(defaults) in merged:
+            return deepcopy(merged[repr(defaults)])
+        repo.cache = deepcopy(repo.cache)  # because the result contains nodes of the parsed files
+        config = merge(loader, defaults, repo)
+        if is_lasting:
+            merged[repr(defaults)] = deepcopy(config)
+        return config
+
+    return merge_cached
+
+
+def _skip_unused(create_map: Callable[..., Any]) -> Callable[..., Any]:
+    """Skip the mapping by which Hydra resolves references in a list of defaults if the list has none."""
+
+    def create_if_used(overrides: Any, defaults: Sequence[Any], self_added: bool) -> Any:
+        has_reference = any(default.is_interpolation() for default in defaults)
+        return create_map(overrides, defaults, self_added) if has_reference else None
+
+    return create_if_used
 
 
 def _cache_files(load: Callable[[Any], Any]) -> Callable[[Any], Any]:
