@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
+from frame_loggers.files import open_regular
 from frame_train import load_run
 from frame_train.composition.settings import register_resolver
 from frame_train.errors import CompositionError
@@ -151,6 +152,8 @@ def test_the_watch_sees_what_leads_outside(outside: Path, act: Callable[[Path], 
     with Watch(inside, outside) as watch:
         (inside / "own").write_text("")
         (inside / "own").rename(inside / "renamed")
+        with pytest.raises(OSError, match="a link is not followed"), open(inside / "link", opener=open_regular):
+            pass
     assert watch.found == []
     with watch:
         act(outside)

@@ -1,5 +1,7 @@
 """Random changes of a run directory by somebody who can edit every byte of it, and a watch over what follows."""
 
+import builtins
+import io
 import json
 import os
 import random
@@ -344,6 +346,7 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _CHANGES = ("os.mkdir", "os.remove", "os.rmdir", "os.chmod", "os.truncate", "os.rename", "os.link", "os.symlink")
 _EXECUTIONS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "pickle.find_class")
 _CONNECTIONS = ("socket.connect", "socket.getaddrinfo", "urllib.Request")
+_open_file = open
 
 
 class Watch:
@@ -371,10 +374,21 @@ class Watch:
             Watch._is_installed = True
         self._earlier = {thread.ident for thread in list_threads()} - {get_ident()}
         Watch._active = self
+        builtins.open = io.open = self._open
         return self
 
     def __exit__(self, *error: object) -> None:
+        builtins.open = io.open = _open_file
         Watch._active = None
+
+    def _open(self, *arguments: Any, **others: Any) -> Any:
+        """Open a file. The interpreter reports that before the opener refuses it, and a refused one is not read."""
+        n_found = len(self.found)
+        try:
+            return _open_file(*arguments, **others)
+        except OSError:
+            del self.found[n_found:]
+            raise
 
     def record(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Record an event of the interpreter if it is not harmless."""

@@ -203,7 +203,7 @@ def read_description(directory: Path) -> dict[str, Any]:
     """
     path = directory / "run.json"
     try:
-        with os.fdopen(open_regular(path, os.O_RDONLY), encoding="utf-8") as file:  # `open` would audit a link as read
+        with open(path, encoding="utf-8", opener=open_regular) as file:
             description = json.load(file)
         number = description.setdefault("format", 1)
     except (ValueError, AttributeError, RecursionError) as error:
