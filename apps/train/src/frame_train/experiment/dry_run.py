@@ -3,8 +3,9 @@
 import numbers
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from copy import copy
+from dataclasses import FrozenInstanceError, replace
 from functools import cached_property
 from random import Random
 from typing import Any, cast
@@ -247,10 +248,20 @@ def _evaluate_few(n_examples: int, evaluator: Evaluation, optimization: Optimiza
     data = {name: _FewExamples(data_set, n_examples) for name, data_set in optimization.data.items()}
     n_samples = getattr(evaluator, "n_samples", None)
     if isinstance(n_samples, int):
-        evaluator = copy(evaluator)
-        with suppress(AttributeError):  # a property without a setter
-            object.__setattr__(evaluator, "n_samples", min(n_samples, n_examples))  # it may be a frozen dataclass
+        evaluator = _with_samples(evaluator, min(n_samples, n_examples))
     return run_evaluation(evaluator, EvaluationView(optimization.model, data, optimization.counters))
+
+
+def _with_samples(evaluator: Any, n_samples: int) -> Evaluation:
+    """Return a copy of an evaluation with another number of samples, or with its own if that can't be set."""
+    changed = copy(evaluator)
+    try:
+        changed.n_samples = n_samples
+    except FrozenInstanceError:
+        return replace(evaluator, n_samples=n_samples)
+    except AttributeError:  # a property without a setter
+        pass
+    return changed
 
 
 class _FewExamples:
