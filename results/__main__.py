@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from frame_core.checks import suggest
+from frame_train.commands.exit_codes import exiting_on_signals
 from frame_train.console import print_error
 from frame_train.errors import TrainingError
 from results.classifiers import ROWS, write_classifier
@@ -19,8 +20,12 @@ Measured = dict[str, tuple[Measurement, Path | None]]
 """Measurement of each row, and the file of its picture."""
 
 
+@exiting_on_signals()
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command, and return its exit code: 1 if a row was not trained, or differs from what is expected."""
+    """Run the command, and return its exit code: 1 if a row was not trained, or differs from what is expected.
+
+    After a signal, the same command continues.
+    """
     rows = read_rows()
     parser = argparse.ArgumentParser(prog="python -m results", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -105,7 +110,4 @@ def _write(rows: dict[str, Row], measured: Measured) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:  # the same command continues
-        sys.exit(130)
+    sys.exit(main())

@@ -42,8 +42,9 @@ def train(row: Row, seed: int, runs: Path, data_root: Path | None) -> Record:
     process = subprocess.Popen([sys.executable, "-m", "frame_train", *arguments])
     try:
         code = process.wait()
-    except KeyboardInterrupt:
-        process.wait()  # it receives the signal as well, and saves a checkpoint
+    except SystemExit:  # a signal has arrived, perhaps at this process alone
+        process.terminate()
+        process.wait()  # it saves a checkpoint
         raise
     if code != 0:
         raise TrainingError(f"`train {' '.join(arguments)}` exited with code {code}.")

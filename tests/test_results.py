@@ -3,6 +3,9 @@
 import json
 import os
 import re
+import signal
+import subprocess
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -353,6 +356,32 @@ def test_the_truth_about_correlated_gaussians_is_the_closed_form() -> None:
     data = {"valid": CorrelatedGaussians(10, n_dimensions=3, correlation=0.5)}
     entry = run_evaluation(LossEvaluation("valid"), EvaluationView(Truth(data["valid"]), data, {}))
     assert entry.value["mutual_information"] == pytest.approx(-3 / 2 * log(1 - 0.25))
+
+
+def test_a_signal_ends_the_training_and_keeps_the_rows_that_are_measured(
+    table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Training(subprocess.Popen[bytes]):
+        def __init__(self, arguments: list[str]) -> None:
+            super().__init__(["sh", "-c", "trap 'touch saved; exit 143' TERM; touch begun; while :; do sleep 1; done"])
+
+        def wait(self, timeout: float | None = None) -> int:
+            while not Path("begun").exists():
+                time.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGTERM)
+            return super().wait(timeout)
+
+    short = Measurement(ROWS["DIGITS_VAE"].arguments, [0.4, 0.5], ["0123456"], "2026-01-01", "a processor", "2")
+    monkeypatch.chdir(table)
+    monkeypatch.setattr(runs.subprocess, "Popen", Training)
+    monkeypatch.setattr(
+        command, "measure", lambda row, *others: measure(row, *others) if row.minutes > 1 else (short, None)
+    )
+    with pytest.raises(SystemExit) as error:
+        command.main(["verify", "SHORT", "LONG", "--runs", str(table / "runs")])
+    assert error.value.code == 143
+    assert read_measurements(table / "measured.yaml") == {"SHORT": short}
+    assert (table / "saved").exists()
 
 
 def test_a_training_that_fails_is_reported_and_nothing_is_written(

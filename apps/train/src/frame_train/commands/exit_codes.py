@@ -54,6 +54,8 @@ def exiting_on_signals() -> Generator[None]:
 
 
 def _exit(number: int, frame: FrameType | None) -> None:
+    for other in list_stopping():  # a second signal would interrupt the clean-up
+        signal.signal(other, signal.SIG_IGN)
     print_notice(f"stopped by {signal.Signals(number).name}")
     sys.exit(128 + number)
 
