@@ -270,8 +270,9 @@ def test_trainer_options_that_do_not_fit_adversarial_training_are_reported(train
 def test_a_global_batch_is_checked_for_the_number_of_processes_in_the_config(train: Train) -> None:
     gan = ("--check", "+experiment=DIGITS_DCGAN", "params.batch_size=16", "optimization.global_batch_size=32")
     assert train(*gan, "trainer.devices=2").code == 0
-    assert "`global_batch_size` must be at most 16 for manual optimization, which" in train(*gan).errors
-    assert "`global_batch_size` must be a multiple of 3, the number" in train(*gan, "trainer.devices=3").errors
+    key = "`optimization.global_batch_size` must be"
+    assert f"error: {key} at most 16 (`batch_size` × processes = 16 × 1) for manual" in train(*gan).errors
+    assert f"error: {key} a multiple of 3, the number" in train(*gan, "trainer.devices=[0,1,2]").errors
 
 
 def test_a_monitored_metric_that_is_not_a_number_is_reported(train: Train) -> None:

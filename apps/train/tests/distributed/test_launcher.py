@@ -312,7 +312,7 @@ def test_a_global_batch_is_shared_and_accumulated() -> None:
         make_tiny_optimization(global_batch_size=0)
     odd = make_tiny_optimization(data=data, batch_size=5, global_batch_size=15)
     with pytest.raises(
-        ValueError, match="`global_batch_size` must be a multiple of 2, the number of processes, got 15"
+        ValueError, match=r"`optimization.global_batch_size` must be a multiple of 2, the number of processes, got 15"
     ):
         odd.check_trainer(make_trainer(devices=2, strategy="ddp"))
 
@@ -323,7 +323,7 @@ def test_a_global_batch_of_adversarial_training_is_shared_and_not_accumulated() 
     optimization.check_trainer(trainer)
     assert (trainer.accumulate_grad_batches, optimization.share_batches(trainer)) == (1, 50)
     with pytest.raises(
-        ValueError, match=f"`global_batch_size` must be at most {2 * BATCH_SIZE} for manual optimization, .* got 602"
+        ValueError, match=f"`optimization.global_batch_size` must be at most {2 * BATCH_SIZE} .* got 602"
     ):
         make_adversarial(global_batch_size=2 * BATCH_SIZE + 2).check_trainer(trainer)
 

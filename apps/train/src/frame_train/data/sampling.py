@@ -114,7 +114,7 @@ def count_accumulated(global_batch_size: int, largest: int, n_processes: int) ->
     """
     if global_batch_size % n_processes != 0:
         raise ValueError(
-            f"`global_batch_size` must be a multiple of {n_processes}, the number of processes, got "
+            f"`optimization.global_batch_size` must be a multiple of {n_processes}, the number of processes, got "
             f"{global_batch_size}."
         )
     of_process = global_batch_size // n_processes

@@ -25,7 +25,7 @@ from frame_train.experiment.dry_run import (
 )
 from frame_train.experiment.parts import Check, Parts, build_parts, find_unbuilt, run_checks
 from frame_train.experiment.static_checks import find_static_problems
-from frame_train.experiment.trainer import build_trainer
+from frame_train.experiment.trainer import build_trainer, count_processes
 from frame_train.optimization.module import OptimizationModule
 from frame_train.runs.transfer.initialization import initialize_model
 from frame_train.runs.transfer.pretrained import find_misplaced
@@ -80,20 +80,11 @@ def _find_trainer_problems(parts: Parts) -> list[CompositionError]:
     """Find the reason why the trainer can't be built, for a CPU."""
     problems: list[CompositionError] = []
     if isinstance(parts.module, OptimizationModule):
-        parts.module.n_planned = _count_processes(parts)
+        parts.module.n_planned = count_processes(getattr(parts.make_trainer, "keywords", {}))
     if parts.make_trainer is not None:
         with collected(problems):
             parts.trainer = build_trainer(parts, logger=[], accelerator="cpu", devices=1, num_nodes=1, strategy="auto")
     return problems
-
-
-def _count_processes(parts: Parts) -> int | None:
-    """Return the number of processes in a config; None if only the machine that trains knows it."""
-    given = getattr(parts.make_trainer, "keywords", {})
-    devices, n_nodes = given.get("devices"), given.get("num_nodes", 1)
-    if isinstance(devices, int) and isinstance(n_nodes, int) and min(devices, n_nodes) > 0:
-        return devices * n_nodes
-    return None
 
 
 _CHECKS: tuple[tuple[Check, ...], ...] = (

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
+import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Checkpoint, ProgressBar
 
@@ -92,6 +93,24 @@ def build_trainer(parts: Parts, **others: Any) -> Trainer:
         )
     raise_any(run_check("trainer", parts.module, trainer, method="check_trainer"))
     return trainer
+
+
+def count_processes(given: Mapping[str, Any]) -> int | None:
+    """Return the number of processes for arguments of the Trainer; None if only the machine that trains knows it."""
+    n_devices = _count_devices(given.get("devices") or "auto", given.get("accelerator") or "auto")
+    n_nodes = given.get("num_nodes", 1)
+    return n_devices * n_nodes if n_devices and isinstance(n_nodes, int) and n_nodes > 0 else None
+
+
+def _count_devices(devices: Any, accelerator: Any) -> int | None:
+    if isinstance(devices, str) and "," in devices:
+        devices = [index for index in devices.split(",") if index.strip()]
+    if isinstance(devices, list):
+        return len(cast(list[Any], devices))
+    if devices not in ("auto", -1, "-1"):
+        return int(devices) if str(devices).isdecimal() else None
+    n_accelerators = 0 if accelerator == "cpu" else torch.accelerator.device_count()
+    return n_accelerators or (1 if accelerator in ("auto", "cpu") else None)
 
 
 def _find_wrong_arguments(given: Mapping[str, Any]) -> Iterator[CompositionError]:

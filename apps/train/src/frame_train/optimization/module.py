@@ -171,8 +171,9 @@ class OptimizationModule(LightningModule, ABC):
             n_accumulated = count_accumulated(self._global_batch_size, self._batch_size, n_planned)
             if n_accumulated > 1 and not self.automatic_optimization:
                 raise ValueError(
-                    f"`global_batch_size` must be at most {total} for manual optimization, which accumulates no "
-                    f"gradients, got {self._global_batch_size}. Use a larger `batch_size`."
+                    f"`optimization.global_batch_size` must be at most {total} (`batch_size` × processes = "
+                    f"{self._batch_size} × {n_planned}) for manual optimization, which accumulates no gradients, got "
+                    f"{self._global_batch_size}. Use a larger `batch_size`."
                 )
             trainer.accumulate_grad_batches = n_accumulated
             total = self._global_batch_size // n_accumulated
