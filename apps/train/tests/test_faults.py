@@ -394,7 +394,7 @@ def hang_up(*request: Any) -> None:
 def test_a_wandb_server_that_vanishes_does_not_block_the_run_and_the_upload_command_is_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("frame_loggers.wandb.FINISH_TIMEOUT", 1.0)
+    monkeypatch.setattr("frame_loggers.wandb.FINISH_TIMEOUT", 0.2)
     with WandbServer() as server:
         monkeypatch.setenv("WANDB_BASE_URL", server.url)
         logger = WandbLogger("project", "name", tmp_path / "run")
@@ -413,7 +413,7 @@ def test_a_wandb_server_that_vanishes_does_not_block_the_run_and_the_upload_comm
 def test_a_checkpoint_that_wandb_does_not_accept_is_reported_and_the_run_ends_normally(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("frame_loggers.wandb.FINISH_TIMEOUT", 1.0)
+    monkeypatch.setattr("frame_loggers.wandb.FINISH_TIMEOUT", 0.2)
     checkpoint = tmp_path / "last.ckpt"
     checkpoint.write_bytes(b"weights")
     with WandbServer() as server:
@@ -432,7 +432,7 @@ def test_a_checkpoint_that_wandb_does_not_accept_is_reported_and_the_run_ends_no
 def test_with_a_wandb_server_that_never_answers_the_run_logs_offline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("frame_loggers.wandb.INIT_TIMEOUT", 1.0)
+    monkeypatch.setattr("frame_loggers.wandb.INIT_TIMEOUT", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
         logger = WandbLogger("project", "name", tmp_path / "run")

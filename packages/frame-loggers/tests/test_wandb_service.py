@@ -30,7 +30,7 @@ def test_a_service_that_does_not_exit_is_killed_and_the_next_run_starts_another(
     service = start_service(tmp_path)
     wandb.finish()
     os.kill(service.pid, signal.SIGSTOP)
-    close_wandb(timeout=0.5)
+    close_wandb(timeout=0.1)
     assert service.returncode == -signal.SIGKILL
     assert _find_service() is None
     assert start_service(tmp_path).pid != service.pid

@@ -297,7 +297,7 @@ def get_storage(trained: Trained, weights: str, name: str) -> list[str]:
         ("WANDB_API_KEY", "short", r"W&B refuses the credentials: .*`wandb login --relogin`"),
         ("WANDB_MODE", "offline", r"mode must be 'online' .*, got 'offline'"),
         ("WANDB_MODE", "nonsense", r"`WANDB_MODE` must be one of .*, got 'nonsense'"),
-        ("WANDB_BASE_URL", "http://127.0.0.1:9", r"W&B at http://127.0.0.1:9 did not answer within 1 seconds"),
+        ("WANDB_BASE_URL", "http://127.0.0.1:9", r"W&B at http://127.0.0.1:9 did not answer within 0.2 seconds"),
     ],
 )
 def test_an_unreachable_server_and_unusable_credentials_are_reported(
@@ -308,7 +308,7 @@ def test_an_unreachable_server_and_unusable_credentials_are_reported(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(remote, "TIMEOUT", 1)
+    monkeypatch.setattr(remote, "TIMEOUT", 0.2)
     monkeypatch.setenv(variable, value)
     with pytest.raises(CompositionError, match=said) as error:
         download_run("somebody/DIGITS/run", "best", here)
