@@ -90,6 +90,18 @@ def test_mnist_vae_has_the_requested_parameters() -> None:
     }
 
 
+@pytest.mark.parametrize("option", ["digits_features", "fashion_mnist_features", "mnist_features"])
+def test_each_metric_of_features_stands_alone_and_has_the_name_of_the_classifier(option: str) -> None:
+    evaluation = compose_train("+experiment=MNIST_VAE", f"+evaluation={option}").evaluation
+    classifiers: set[str] = set()
+    for key in ("frechet_distance", "kernel_distance", "precision_recall", "class_coverage"):
+        alone = OmegaConf.create({"evaluation": {key: evaluation[key]}}).evaluation[key]
+        network = alone.evaluator.classifier if key == "class_coverage" else alone.evaluator.features
+        assert alone.name.endswith(f"-{network.name}/Validation")
+        classifiers.add(network.name)
+    assert len(classifiers) == 1
+
+
 def test_the_joint_loss_counts_the_divergence_of_the_shared_encoder_once() -> None:
     model = Composition().instantiate(compose_train("+experiment=MNIST_Joint").optimization.model)
     x, y = torch.rand(8, 1, 28, 28), torch.arange(8)

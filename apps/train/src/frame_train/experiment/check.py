@@ -171,10 +171,10 @@ def _holds(kind: Any, value: Any) -> bool:
 
 
 def _find_twins(composition: Composition) -> Iterator[str]:
-    """Find networks with equal configs. One network with references to it may be meant."""
+    """Find networks with equal configs that are trained. One network with references to it may be meant."""
     keys_by_text: dict[str, list[str]] = {}
     for node, part in composition.list_built():
-        if isinstance(part, nn.Module) and any(True for _ in part.parameters()):
+        if isinstance(part, nn.Module) and any(weight.requires_grad for weight in part.parameters()):
             text = json.dumps(OmegaConf.to_container(node, resolve=True), sort_keys=True)
             keys_by_text.setdefault(text, []).append(get_key(node))
     for first, *others in keys_by_text.values():
