@@ -265,7 +265,11 @@ def _with_samples(evaluator: Any, n_samples: int) -> Evaluation:
 
 
 class _FewExamples:
-    """Random examples of a data set, the same every time. The first ones of a sorted data set have one label."""
+    """Random examples of a data set, each twice, and the same every time.
+
+    The first examples of a sorted data set have one label. Without repetition, a factor with many values would have
+    another one for each of the few examples, which an evaluation of factors refuses.
+    """
 
     def __init__(self, data_set: SizedDataset, n_examples: int) -> None:
         self._data_set = data_set
@@ -274,7 +278,8 @@ class _FewExamples:
     @cached_property
     def _indices(self) -> Tensor:  # a split that no evaluation reads may be null
         n_all = len(self._data_set)
-        return torch.tensor(Random(0).sample(range(n_all), min(self._n_examples, n_all)), dtype=torch.long)
+        chosen = Random(0).sample(range(n_all), min(self._n_examples, n_all))
+        return torch.tensor([*chosen, *chosen], dtype=torch.long)
 
     def __len__(self) -> int:
         return len(self._indices)
