@@ -1,10 +1,12 @@
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 import torch
 from sklearn.datasets import load_digits
 from torch import nn
 
+from frame_eval import small_classifier
 from frame_eval.small_classifier import FOLDER, load_classifier, load_features
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.pt"))
@@ -34,6 +36,15 @@ def test_weights_take_less_than_a_megabyte_and_a_classifier_is_named_after_their
     weights = (FOLDER / f"{name}.pt").read_bytes()
     assert len(weights) < 2**20
     assert name.rpartition("-")[2] == sha256(weights).hexdigest()[:8]
+
+
+@pytest.mark.parametrize("n_bytes", [0, 100_000, 205_704])
+def test_damaged_weights_are_refused(n_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = (FOLDER / "Digits-549ff581.pt").read_bytes()
+    (tmp_path / "Digits-549ff581.pt").write_bytes(weights[:n_bytes] + b"!" + weights[n_bytes + 1 :])
+    monkeypatch.setattr(small_classifier, "FOLDER", tmp_path)
+    with pytest.raises(ValueError, match=r"`name`: the weights of 'Digits-549ff581' in '.*' are damaged. Install"):
+        load_features("Digits-549ff581")
 
 
 def test_other_weights_than_those_that_a_run_asks_for_are_refused() -> None:

@@ -5,6 +5,8 @@ the same weights, or refused. `python -m results classifier MNIST` trains a clas
 """
 
 from collections.abc import Sequence
+from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -27,9 +29,9 @@ def load_classifier(name: str) -> nn.Sequential:
         name: Name of the classifier, such as ``Digits-549ff581``.
 
     Raises:
-        ValueError: There is no classifier of that name.
+        ValueError: There is no classifier of that name, or its file is damaged.
     """
-    layers = [_make_layer(weight, bias) for weight, bias in torch.load(_get_path(name), weights_only=True)]
+    layers = [_make_layer(weight, bias) for weight, bias in torch.load(BytesIO(_read(name)), weights_only=True)]
     n_convolutions = sum(isinstance(layer, nn.Conv2d) for layer in layers)
     *hidden, last = layers[n_convolutions:]
     return nn.Sequential(*_activate(layers[:n_convolutions]), nn.Flatten(), *_activate(hidden), last)
@@ -42,14 +44,18 @@ def load_features(name: str) -> nn.Sequential:
         name: Name of the classifier, such as ``Digits-549ff581``.
 
     Raises:
-        ValueError: There is no classifier of that name.
+        ValueError: There is no classifier of that name, or its file is damaged.
     """
     return load_classifier(name)[:-1]
 
 
-def _get_path(name: str) -> Path:
+def _read(name: str) -> bytes:
     names = sorted(path.stem for path in FOLDER.glob("*.pt"))
-    return FOLDER / f"{check_choice('name', name, names)}.pt"
+    path = FOLDER / f"{check_choice('name', name, names)}.pt"
+    content = path.read_bytes()
+    if not sha256(content).hexdigest().startswith(name.rpartition("-")[2]):
+        raise ValueError(f"`name`: the weights of {name!r} in {str(path)!r} are damaged. Install frame-eval again.")
+    return content
 
 
 def _make_layer(weight: Tensor, bias: Tensor) -> nn.Conv2d | nn.Linear:
