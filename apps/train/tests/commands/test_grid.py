@@ -24,7 +24,7 @@ from runs import SMALL_VAE, TWO_STEPS, read_description, read_entries
 
 Train = partial[Any]
 
-GRID = ("-m", *SMALL_VAE, *TWO_STEPS, "logging=none")
+GRID = ("-m", *SMALL_VAE, *TWO_STEPS, "logging=none", "~evaluation.samples", "~evaluation.reconstructions")
 
 
 def list_runs(root: Path) -> list[Path]:
@@ -56,14 +56,6 @@ def test_a_grid_ends_with_means_over_seeds_and_marks_the_best_setting(train: Tra
 
     groups = [OmegaConf.load(run / "config.yaml").run.group for run in list_runs(tmp_path)]
     assert groups == [grid.name] * 2, "on W&B, the jobs of a grid share a group"
-
-    before = [read_entries(run) for run in list_runs(tmp_path)]
-    result = train.func(f"resume={grid}")
-    assert result.code == 2
-    assert "job 0 is complete" in result.errors
-    assert result.errors.count("`beta` must be non-negative, got -1") == 2
-    assert [read_entries(run) for run in list_runs(tmp_path)] == before
-    assert find_grid(tmp_path) == grid
 
 
 def test_a_mistake_in_one_job_is_reported_before_the_first_one_trains(train: Train, tmp_path: Path) -> None:
@@ -111,7 +103,7 @@ def test_a_grid_whose_job_is_trained_by_another_process_is_not_resumed(train: Tr
     assert f"another process trains or evaluates in {str(tmp_path)!r}" in result.errors
 
 
-def test_a_job_returns_its_monitored_metric_to_the_sweeper(
+def test_each_job_returns_its_metric_to_the_sweeper_and_a_resumed_grid_trains_only_the_failed_ones(
     train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plugins = Plugins.instance()  # executes the module of the sweeper again, so it is imported afterwards
@@ -132,9 +124,16 @@ def test_a_job_returns_its_monitored_metric_to_the_sweeper(
     result = train(*GRID, "params.beta=1,-1", f"hydra.sweeper._target_={module.__name__}.RecordingSweeper")
     assert result.code == 2, result.errors
     (run,) = list_runs(tmp_path)
-    value, missing = returned
-    assert value == read_description(run)["last"]["ELBO/Validation"]
-    assert math.isnan(missing)
+    entries, grid = read_entries(run), find_grid(tmp_path)
+    resumed = train.func(f"resume={grid}")
+    assert resumed.code == 2
+    assert "job 0 is complete" in resumed.errors
+    for errors in (result.errors, resumed.errors):
+        assert errors.count("`beta` must be non-negative, got -1") == 1
+    assert (list_runs(tmp_path), read_entries(run), find_grid(tmp_path)) == ([run], entries, grid)
+    assert returned[0] == returned[2] == read_description(run)["last"]["ELBO/Validation"]
+    assert math.isnan(returned[1])
+    assert math.isnan(returned[3])
 
 
 DEADLY = """
@@ -154,9 +153,8 @@ class KillOnce(Callback):
 def test_a_killed_grid_skips_complete_jobs_and_resumes_the_broken_one(commands: Commands) -> None:
     root = commands.folder
     (root / "deadly.py").write_text(DEADLY)
-    steps = ("trainer.max_epochs=2", "trainer.limit_train_batches=2")
-    grid = (*SMALL_VAE, *steps, "logging=none", "+callbacks.deadly={_target_:deadly.KillOnce}", "seed=0,1,2")
-    command = commands.run("-m", *grid, "device.experiments_root=runs")
+    deadly = ("trainer.max_epochs=2", "+callbacks.deadly={_target_:deadly.KillOnce}")
+    command = commands.run(*GRID, *deadly, "seed=0,1,2", "device.experiments_root=runs")
     assert command.code == -9, command.output
     first, broken = list_runs(root)
     before = read_description(first)

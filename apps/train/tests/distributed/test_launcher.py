@@ -32,6 +32,7 @@ Train = Callable[..., Any]
 N_STEPS = 3 * 12
 RUN = (
     "+experiment=DIGITS_Classifier",  # only its data are random
+    "evaluation=accuracy",  # without pictures, which take longest
     "optimization.augmentation={_target_:frame_train.data.RandomShift,n_pixels:1}",
     "logging=none",
     "trainer.accelerator=cpu",

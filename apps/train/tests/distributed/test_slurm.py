@@ -20,6 +20,8 @@ RUN = (
     "resume=auto",
     "device=slurm",
     *SMALL_VAE,
+    "~evaluation.samples",
+    "~evaluation.reconstructions",
     "logging=none",
     "callbacks/checkpoint@callbacks=[last,best]",
     "callbacks.last_checkpoint.save_every=7 iterations",
