@@ -5,7 +5,7 @@ from dataclasses import asdict
 from math import hypot, inf, sqrt
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import ConfigDict, TypeAdapter
@@ -140,7 +140,7 @@ def read_rows(folder: Path = _FOLDER / "rows") -> dict[str, Row]:
     """
     rows: dict[str, Row] = {}
     for path in sorted(folder.glob("*.yaml")):
-        found = TypeAdapter(dict[str, Row]).validate_python(yaml.safe_load(path.read_text(encoding="utf-8")))
+        found = TypeAdapter(dict[str, Row]).validate_python(_load_yaml(path))
         if twice := rows.keys() & found.keys():
             raise ValueError(f"Rows must have different names, got {', '.join(sorted(twice))} twice; rename one.")
         rows.update(found)
@@ -149,8 +149,12 @@ def read_rows(folder: Path = _FOLDER / "rows") -> dict[str, Row]:
 
 def read_measurements(path: Path = _FOLDER / "measured.yaml") -> dict[str, Measurement]:
     """Read all measurements by the name of their row."""
-    content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
+    content = _load_yaml(path) if path.exists() else None
     return TypeAdapter(dict[str, Measurement]).validate_python(content or {})
+
+
+def _load_yaml(path: Path) -> Any:
+    return yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)  # ten times as fast as `yaml.safe_load`
 
 
 def write_measurements(measurements: Mapping[str, Measurement], path: Path = _FOLDER / "measured.yaml") -> None:

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import sys
 from collections.abc import Callable, Sequence
 from copy import copy, deepcopy
 from pathlib import Path
@@ -14,16 +15,18 @@ from hydra._internal.config_repository import ConfigRepository
 from hydra.core.object_type import ObjectType
 from omegaconf import DictConfig, OmegaConf
 
+from frame_train.composition import objects
 from frame_train.composition.compose import compose_config
 from frame_train.composition.settings import config_directory
+from frame_train.runs import directory
 
 
 @functools.cache  # once for all tests of a process
 def take_shortcuts() -> None:
-    """Parse config files and interpolations once in this process, and do not wait for the disk.
+    """Do once in this process what each command would do again with the same result, and do not wait for the disk.
 
-    Hydra would parse and merge every file again for each command. Files are written as usual, but `os.fsync` does not
-    wait until they would survive a power failure, which takes a third of a short run.
+    Files are written as usual, but `os.fsync` does not wait until they would survive a power failure, which takes a
+    third of a short run.
     """
     ConfigRepository.load_config = _parse_once(ConfigRepository.load_config)
     ConfigRepository.__deepcopy__ = lambda repository, memo: copy(repository)  # Hydra only replaces its attributes
@@ -34,6 +37,8 @@ def take_shortcuts() -> None:
         defaults_list._create_interpolation_map = _skip_unused(defaults_list._create_interpolation_map)
     omegaconf.base.parse = functools.cache(omegaconf.base.parse)
     OmegaConf.load = staticmethod(_cache_files(OmegaConf.load))
+    objects.hydra_instantiate = _locate_once(objects.hydra_instantiate)
+    directory._git = functools.cache(directory._git)  # no test changes the workspace
     os.fsync = _skip
     compose_config(["+experiment=DIGITS_VAE"])
 
@@ -87,7 +92,7 @@ def _skip_unused(create_map: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _cache_files(load: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Cache the files of our config folder."""
+    """Cache the files of our config folder. Nothing can change what is cached, because it is read-only."""
     parsed: dict[Path, Any] = {}
 
     def load_cached(file: Any) -> Any:
@@ -95,9 +100,24 @@ def _cache_files(load: Callable[[Any], Any]) -> Callable[[Any], Any]:
             return load(file)
         if file not in parsed:
             parsed[file] = load(file)
-        return deepcopy(parsed[file])
+            OmegaConf.set_readonly(parsed[file], True)
+        return parsed[file]
 
     return load_cached
+
+
+def _locate_once(instantiate: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Cache the class or function of each ``_target_``, as long as its module has it under that name."""
+    located: dict[str, Any] = {}
+
+    def instantiate_cached(config: Any) -> Any:
+        module, _, name = config["_target_"].rpartition(".")
+        known = located.get(config["_target_"])
+        if known is None or getattr(sys.modules.get(module), name, None) is not known.func:
+            known = located[config["_target_"]] = instantiate(config)
+        return known
+
+    return instantiate_cached
 
 
 def _skip(_: int) -> None:

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
+from typing import cast
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -32,7 +34,7 @@ def find_unread(config: DictConfig, arguments: Sequence[str]) -> tuple[list[Comp
     Returns:
         The mistakes, and a notice for each key that the command line sets without effect.
     """
-    ours = {key for name in _READ_BY_US for key in _iterate_section_keys(_load(config_directory() / name))}
+    ours = _list_keys_read_by_us()
     own = [key for key in _iterate_section_keys(config) if key not in ours]
     references = _find_references(OmegaConf.to_yaml(config))
     unread = _drop_read(own, references)
@@ -64,10 +66,10 @@ def _suggest_group(key: str, config: DictConfig, folders: Sequence[Path]) -> str
     return ""
 
 
-def _load(path: Path) -> DictConfig:
-    config = OmegaConf.load(path)
-    assert isinstance(config, DictConfig)
-    return config
+@cache  # for the jobs of a grid and the trials of a search
+def _list_keys_read_by_us() -> frozenset[str]:
+    configs = [OmegaConf.load(config_directory() / name) for name in _READ_BY_US]
+    return frozenset(key for config in configs for key in _iterate_section_keys(cast(DictConfig, config)))
 
 
 def _iterate_section_keys(config: DictConfig) -> Iterator[str]:
