@@ -12,6 +12,7 @@ import torch
 from hydra.core.global_hydra import GlobalHydra
 from hypothesis import settings
 
+from docstrings import skip_docstrings_of_fields
 from frame_train.commands.evaluate import main as evaluate_main
 from frame_train.commands.runs import main as runs_main
 from frame_train.commands.train import main as train_main
@@ -20,6 +21,7 @@ from frame_train.data.sources.mnist import FILES
 from processes import Commands, ForkServer
 from shortcuts import take_shortcuts
 
+skip_docstrings_of_fields()
 torch.set_num_threads(1)  # the networks are small, and every core runs a test
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start
 settings.register_profile("unhurried", deadline=None)  # a busy machine is slow

@@ -36,7 +36,7 @@ def test_a_classifier_learns_a_table(train: Callable[..., Any], project: Path) -
 
 def test_a_model_learns_padded_text_equally_with_and_without_workers(train: Callable[..., Any], project: Path) -> None:
     (project / "texts").mkdir()
-    for name in ("data.md", "security.md"):
+    for name in ("contracts.md", "logger.md"):
         shutil.copy(DOCS / name, project / "texts")
     arguments = ("+experiment=text", "params.folder=texts", "trainer.limit_train_batches=4")
     alone, helped = (run(train, *arguments, f"device.num_workers={number}") for number in (0, 2))

@@ -14,6 +14,7 @@ from pathlib import Path
 from runpy import run_path
 from typing import Any, Self
 
+from docstrings import skip_docstrings_of_fields
 from frame_train.commands.startup import defer_packages
 from shortcuts import take_shortcuts
 
@@ -150,6 +151,7 @@ def _serve() -> None:
     defer_packages()  # as every command does
     for name in _IMPORTED:
         import_module(name)
+    skip_docstrings_of_fields()
     take_shortcuts()
     gc.freeze()  # else each forked process would collect all of this at its end, which takes a second
     for line in sys.stdin:
