@@ -58,11 +58,20 @@ _FEATURES = [
     f"evaluation.{name}.evaluator.n_samples=300"
     for name in ("frechet_distance", "kernel_distance", "precision_recall", "class_coverage")
 ]
+_LIKELIHOOD = ["evaluation.log_likelihood.evaluator.n_latent_samples=10"]
+_DISTANCE = ["evaluation.wasserstein.evaluator.n_samples=200"]
 _FACTORS = ["data.train.data_set.split=test", "evaluation.factor_vae_score.evaluator.n_votes=100"]
 SHORTER = {
-    "DIGITS_DDPM": ["params.n_steps=20"],
+    "DIGITS_CategoricalVAE": _LIKELIHOOD,
+    "DIGITS_DCGAN": _DISTANCE,
+    "DIGITS_DDPM": ["params.n_steps=20", *_DISTANCE],
+    "DIGITS_FlowMatching": _DISTANCE,
+    "DIGITS_HierarchicalVAE": _LIKELIHOOD,
+    "DIGITS_VampPrior": _LIKELIHOOD,
     "MNIST_GAN": _FEATURES,
+    "MNIST_IWAE": _LIKELIHOOD,
     "MNIST_WGAN_GP": _FEATURES,
+    "Moons_FlowMatching": _DISTANCE,
     "Shapes_BetaTCVAE": _FACTORS,
     "Shapes_FactorVAE": _FACTORS,
     "Shapes_VAE": _FACTORS,

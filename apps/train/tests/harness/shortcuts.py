@@ -13,6 +13,7 @@ from hydra._internal import defaults_list
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository
 from hydra.core.object_type import ObjectType
+from lightning_fabric.utilities import registry
 from omegaconf import DictConfig, OmegaConf
 
 from frame_train.composition import objects
@@ -39,6 +40,8 @@ def take_shortcuts() -> None:
     OmegaConf.load = staticmethod(_cache_files(OmegaConf.load))
     objects.hydra_instantiate = _locate_once(objects.hydra_instantiate)
     directory._git = functools.cache(directory._git)  # no test changes the workspace
+    directory.version = functools.cache(directory.version)  # or the installed packages
+    registry.entry_points = functools.cache(registry.entry_points)
     os.fsync = _skip
     compose_config(["+experiment=DIGITS_VAE"])
 
