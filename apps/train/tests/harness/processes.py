@@ -15,7 +15,9 @@ from runpy import run_path
 from typing import Any, Self
 
 from docstrings import skip_docstrings_of_fields
+from frame_train.api import check_statically
 from frame_train.commands.startup import defer_packages
+from frame_train.composition.compose import compose_config
 from shortcuts import take_shortcuts
 
 _IMPORTED = (  # not wandb: a process that ends deletes the files that its import has created
@@ -33,7 +35,12 @@ _IMPORTED = (  # not wandb: a process that ends deletes the files that its impor
     "frame_train.commands.train",
     "frame_train.evaluating",
     "frame_train.training",
+    "multiprocessing.synchronize",
+    "numpy.random",
+    "rich._emoji_codes",
+    "torch.nested._internal.nested_tensor",
 )
+_EXPERIMENT = ("+experiment=DIGITS_VAE",)
 ENVIRONMENT = {
     "GLOO_SOCKET_IFNAME": "lo",
     "OMP_NUM_THREADS": "1",
@@ -153,6 +160,7 @@ def _serve() -> None:
         import_module(name)
     skip_docstrings_of_fields()
     take_shortcuts()
+    check_statically(compose_config(_EXPERIMENT), _EXPERIMENT, notify=lambda _: None)  # reads the signatures
     gc.freeze()  # else each forked process would collect all of this at its end, which takes a second
     for line in sys.stdin:
         request = json.loads(line)
