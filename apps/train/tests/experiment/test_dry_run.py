@@ -9,7 +9,7 @@ from torch import nn
 
 from frame_core import SCALAR_ENTRY, Evaluation, EvaluationView, LogEntry, Model, Optimization, get_batch
 from frame_core.testing import TinyModel
-from frame_eval import FactorVAEScoreEvaluation
+from frame_eval import FactorVAEScoreEvaluation, PrecisionRecallEvaluation
 from frame_train.callbacks import EvaluationCallback
 from frame_train.data import InMemoryDataset
 from frame_train.experiment.dry_run import find_evaluation_problems, find_gradient_problems, find_loss_problems
@@ -114,10 +114,17 @@ def test_an_evaluation_that_needs_two_labels_is_run_on_sorted_data() -> None:
     assert list(find_evaluation_problems(parts)) == []
 
 
-def test_a_factor_with_many_values_passes_the_check() -> None:
-    parts = make_evaluated_parts(FactorVAEScoreEvaluation("train", n_votes=10))
-    factors = torch.stack([torch.arange(100_000) // 2, torch.arange(100_000) % 2], 1)
-    data = InMemoryDataset({"x": torch.rand(100_000, 4), "factors": factors})
+@pytest.mark.parametrize(
+    "evaluation",
+    [
+        pytest.param(FactorVAEScoreEvaluation("train", n_votes=10), id="another value for each of few examples"),
+        pytest.param(PrecisionRecallEvaluation("train", nn.Identity(), 200, n_neighbors=199), id="many neighbors"),
+    ],
+)
+def test_an_evaluation_that_needs_many_examples_passes_the_check(evaluation: Evaluation) -> None:
+    parts = make_evaluated_parts(evaluation)
+    factors = torch.stack([torch.arange(20_000) // 2, torch.arange(20_000) % 2], 1)
+    data = InMemoryDataset({"x": torch.rand(20_000, 4), "factors": factors})
     parts.subject = EvaluationView(TinyModel((4,)), {"train": data}, {})
     assert list(find_evaluation_problems(parts)) == []
 

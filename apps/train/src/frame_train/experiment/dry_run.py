@@ -3,7 +3,7 @@
 import numbers
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 from dataclasses import FrozenInstanceError, replace
 from functools import cached_property
@@ -236,11 +236,11 @@ def _recorded_calls(networks: Mapping[nn.Module, str], calls: list[tuple[str, st
 
 
 def _evaluate(callback: EvaluationCallback, optimization: Optimization) -> LogEntry:
-    """Run an evaluation on two examples, or on a hundred if it fails, because it may need more."""
-    try:
-        return _evaluate_few(2, callback.evaluator, optimization)
-    except Exception:
-        return _evaluate_few(100, callback.evaluator, optimization)
+    """Run an evaluation on two examples, and if it fails on a hundred, then on a thousand, because it may need more."""
+    for n_examples in (2, 100):
+        with suppress(Exception):
+            return _evaluate_few(n_examples, callback.evaluator, optimization)
+    return _evaluate_few(1000, callback.evaluator, optimization)
 
 
 def _evaluate_few(n_examples: int, evaluator: Evaluation, optimization: Optimization) -> LogEntry:
@@ -265,11 +265,7 @@ def _with_samples(evaluator: Any, n_samples: int) -> Evaluation:
 
 
 class _FewExamples:
-    """Random examples of a data set, each twice, and the same every time.
-
-    The first examples of a sorted data set have one label. Without repetition, a factor with many values would have
-    another one for each of the few examples, which an evaluation of factors refuses.
-    """
+    """Random examples of a data set, the same every time. The first ones of a sorted data set have one label."""
 
     def __init__(self, data_set: SizedDataset, n_examples: int) -> None:
         self._data_set = data_set
@@ -278,8 +274,7 @@ class _FewExamples:
     @cached_property
     def _indices(self) -> Tensor:  # a split that no evaluation reads may be null
         n_all = len(self._data_set)
-        chosen = Random(0).sample(range(n_all), min(self._n_examples, n_all))
-        return torch.tensor([*chosen, *chosen], dtype=torch.long)
+        return torch.tensor(Random(0).sample(range(n_all), min(self._n_examples, n_all)), dtype=torch.long)
 
     def __len__(self) -> int:
         return len(self._indices)
