@@ -1,8 +1,9 @@
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frame_train.data.sampling import Batch, ShuffledBatches, StepGroups
+from frame_train.data.sampling import Batch, ShuffledBatches, StepGroups, count_accumulated
 
 
 @given(st.integers(1, 50), st.integers(1, 60), st.integers(0, 2**63), st.integers(0, 100))
@@ -82,3 +83,13 @@ def test_step_groups_contain_the_batches_of_an_epoch_in_order(
         assert [seed for group in resumed for seed in group] == expected[first:]
         assert resumed[1:] == complete[groups.find(first) + 1 :]
     assert ends >= set(range(n_steps, n_done + 1, n_steps))
+
+
+@pytest.mark.parametrize(
+    ("global_batch_size", "largest", "n_processes", "expected"),
+    [(16, 5, 2, 2), (12, 5, 1, 3), (7, 5, 1, 7), (5, 5, 1, 1), (3, 64, 1, 1), (10**23 + 1, 64, 1, (10**23 + 1) // 47)],
+)
+def test_a_global_batch_has_as_few_equal_batches_as_possible(
+    global_batch_size: int, largest: int, n_processes: int, expected: int
+) -> None:
+    assert count_accumulated(global_batch_size, largest, n_processes) == expected

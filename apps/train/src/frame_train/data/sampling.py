@@ -118,7 +118,8 @@ def count_accumulated(global_batch_size: int, largest: int, n_processes: int) ->
             f"{global_batch_size}."
         )
     of_process = global_batch_size // n_processes
-    return next(n for n in range(-(-of_process // largest), of_process + 1) if of_process % n == 0)
+    batch_size = next(n for n in range(min(largest, of_process), 0, -1) if of_process % n == 0)
+    return of_process // batch_size
 
 
 class StepGroups(Sampler[list[Batch]]):
