@@ -315,6 +315,8 @@ def test_a_complete_run_is_not_resumed(train: Callable[..., Any], copied: Path) 
     result = train(f"resume={copied}")
     assert (result.code, result.output) == (0, "")
     assert "is already complete" in result.errors
+    result = train("resume=last", f"device.experiments_root={copied.parent}")
+    assert f"{str(copied)!r} is already complete" in result.errors
     result = train(f"resume={copied}", "params.lr=0.5")
     assert (result.code, result.output) == (2, "")
     assert "is complete, so nothing reads the changes: params.lr: 0.001 → 0.5. Raise `trainer.max" in result.errors

@@ -1,7 +1,7 @@
 """Location of a run: a run directory, a checkpoint in it, or a run that is downloaded from W&B."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -65,7 +65,8 @@ def _find_last(device: DictConfig | None) -> Path:
     root = Path((device or read_device()).experiments_root).expanduser().absolute()
     newest = max(_iterate_runs(root), key=lambda directory: directory.name, default=None)
     if newest is None:
-        raise CompositionError(f"`run`: there is no run with a checkpoint below {str(root)!r}.")
+        message = f"`run`: there is no run with a checkpoint below {str(root)!r}."
+        raise CompositionError(f"{message} `device.experiments_root` names the folder of the runs.")
     return newest
 
 
@@ -120,11 +121,14 @@ def _iterate_runs(folder: Path) -> Iterator[Path]:
         yield from (path.parent for path in folder.glob(pattern) if any(path.parent.glob("checkpoints/*.ckpt")))
 
 
-def read_device() -> DictConfig:
+def read_device(overrides: Sequence[str] = ()) -> DictConfig:
     """Read the device config of this machine, which ``DEVICE_NAME`` selects as for `train`.
+
+    Args:
+        overrides: Changes of it, such as ``device.experiments_root=…``.
 
     Raises:
         CompositionError: The device config does not exist.
     """
-    with explained(()):
-        return compose_config(()).device
+    with explained(overrides):
+        return compose_config(overrides).device

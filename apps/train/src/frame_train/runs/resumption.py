@@ -15,7 +15,7 @@ from frame_train.console import print_notice
 from frame_train.errors import CompositionError, suggest
 from frame_train.runs.checkpoint_files import IntactCheckpoint, find_newest
 from frame_train.runs.directory import check_entries, read_description
-from frame_train.runs.location import locate
+from frame_train.runs.location import locate, read_device
 from frame_train.runs.stored import read_config
 from frame_train.runs.yaml_files import load_yaml
 
@@ -51,7 +51,7 @@ def read_resumption(where: str, overrides: Sequence[str]) -> tuple[DictConfig, R
     Raises:
         CompositionError: The run, an intact checkpoint or a key does not exist.
     """
-    directory = _locate(where)
+    directory = _locate(where, overrides)
     config = read_config(directory, allow=None)
     length = _read_length(config)
     changes = [_apply(override, config) for override in normalize_overrides(overrides)]
@@ -64,7 +64,7 @@ def read_resumption(where: str, overrides: Sequence[str]) -> tuple[DictConfig, R
     return config, Resumption(directory, checkpoint, skipped, [change for change in changes if change], is_complete)
 
 
-def _locate(where: str) -> Path:
+def _locate(where: str, overrides: Sequence[str]) -> Path:
     """Return the run directory that `resume` names.
 
     Raises:
@@ -76,7 +76,8 @@ def _locate(where: str) -> Path:
             "continues the newest incomplete run of the same command."
         )
     try:
-        return locate(where, "last", needs_checkpoint=False)[0]
+        device = read_device([word for word in overrides if word.startswith("device.")]) if where == "last" else None
+        return locate(where, "last", device, needs_checkpoint=False)[0]
     except CompositionError as error:
         raise CompositionError(f"`resume`: {str(error).removeprefix('`run`: ')}") from error
 
