@@ -23,7 +23,7 @@ from frame_train.distributed.launcher import ending_with_parent, running_workers
 from frame_train.distributed.slurm import is_requeue, requeue
 from frame_train.errors import CompositionError, EvaluationError, TrainingError, suggest
 from frame_train.experiment.build import Experiment, build_experiment
-from frame_train.optimization.lightning_internals import find_unlogged_metric, get_cluster_environment
+from frame_train.optimization.lightning_internals import find_unlogged_metric, get_cluster_environment, is_at_end
 from frame_train.optimization.logs import truncate_logs
 from frame_train.optimization.module import OptimizationModule
 from frame_train.optimization.training_state import TrainingState
@@ -209,7 +209,9 @@ def _run(experiment: Experiment, config: DictConfig, directory: Path, checkpoint
                 raise CompositionError(f"`trainer`: {error}", "trainer") from error
             if isinstance(error, TrainingError | EvaluationError):
                 kind = TrainingError if isinstance(error, TrainingError) else EvaluationError
-                raise kind(f"{error}\n{_describe_newest(directory)}") from error
+                is_left = isinstance(error, EvaluationError) and is_at_end(trainer)
+                advice = f"Training is complete. `evaluate run={directory}` repeats the evaluations."
+                raise kind(f"{error}\n{advice if is_left else _describe_newest(directory)}") from error
             raise
         is_complete = not is_stopped(trainer)
         reason = explain_early_end(trainer) if is_complete else None

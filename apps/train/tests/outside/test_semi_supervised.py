@@ -34,7 +34,7 @@ def test_the_bound_of_an_unlabelled_image_is_at_least_that_of_any_label(project:
 def test_an_accuracy_on_unknown_labels_is_refused(project: Project) -> None:
     with pytest.raises(EvaluationError) as caught:
         project.train("evaluation.accuracy_validation.evaluator.evaluate_on=train", "trainer.max_epochs=1")
-    what, where, checkpoint = str(caught.value).splitlines()
+    what, where, advice = str(caught.value).splitlines()
     assert "'Accuracy/Validation' failed at step 13: Labels `y` must be non-negative, got -1" in what
     assert where == "Its traceback is logged as 'Accuracy/Validation/Error'."
-    assert checkpoint.startswith("The last checkpoint has global step 13. `train resume=")
+    assert advice.startswith("Training is complete. `evaluate run=")

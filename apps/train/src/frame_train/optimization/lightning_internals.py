@@ -136,6 +136,13 @@ def stop_training(trainer: Trainer) -> None:
     trainer.should_stop = True
 
 
+def is_at_end(trainer: Trainer) -> bool:
+    """Return whether the last step of the training is done. A run that is resumed from it does nothing."""
+    loop = cast(Any, trainer).fit_loop
+    n_epochs = trainer.current_epoch + loop.epoch_loop.batch_progress.is_last_batch
+    return loop.done or (trainer.max_epochs is not None and -1 < trainer.max_epochs <= n_epochs)
+
+
 def count_batches(trainer: Trainer) -> tuple[int, int]:
     """Return the numbers of batches of this epoch that have begun, and that are done."""
     batches = cast(Any, trainer).fit_loop.epoch_loop.batch_progress.current
