@@ -275,6 +275,14 @@ def test_a_global_batch_is_checked_for_the_number_of_processes_in_the_config(tra
     assert f"error: {key} a multiple of 3, the number" in train(*gan, "trainer.devices=[0,1,2]").errors
 
 
+def test_the_parts_of_a_sharded_model_are_checked_in_one_process(train: Train) -> None:
+    strategy = "{_target_: frame_train.optimization.ShardedStrategy, parts: [encodr.network]}"
+    result = train("--check", "+experiment=DIGITS_VAE", "trainer.devices=2", f"+trainer.strategy={strategy}")
+    assert result.code == 2
+    assert "error: `trainer.strategy.parts`: 'encodr.network' is no part of `VariationalAutoencoder`" in result.errors
+    assert "Did you mean `encoder.network`?" in result.errors
+
+
 def test_a_monitored_metric_that_is_not_a_number_is_reported(train: Train) -> None:
     result = train("--check", "+experiment=DIGITS_VAE", "monitor.metric=Images/Samples")
     assert result.code == 2

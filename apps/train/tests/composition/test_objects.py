@@ -107,6 +107,7 @@ def test_values_equal_those_of_hydra(node: Any) -> None:
         ({"a": {"_target_": "frame_architectures.DiagonalNormal", "z_dim": 0}}, ["`a`", "got 0"]),
         ({"a": {"_target_": "frame_architectures.DiagonalNormal", "z_dim": "3"}}, ["`a.z_dim`", "int", "'3'"]),
         ({"a": {"b": "${c.d}"}}, ["`a.b`", "refers to `c.d`, which does not exist"]),
+        ({"a": {"d": "${c.d}"}, "b": {"d": 1}}, ["`a.d`", "refers to `c.d`, which does not exist. Did you mean `b.d`"]),
         ({"a": [0, {"_target_": "collections.Counter", "_args_": 5}]}, ["`a[1]._args_` must be of type list"]),
         ({"a": [{"_target_": "nothing.here"}]}, ["`a[0]._target_`: there is no `nothing.here`"]),
         ({"a": {"b": "???"}}, ["`a.b`", "has no value (`???`)"]),

@@ -232,7 +232,7 @@ def read_entry(node: DictConfig | ListConfig, name: Any) -> Any:
         unknown = re.fullmatch(r"Interpolation key '(\w[\w.]*)' not found", reason)
         if unknown:
             root = cast(DictConfig, node._get_root())  # pyright: ignore[reportPrivateUsage]
-            hint = suggest_key(unknown[1], list(iterate_keys(root)))
+            hint = suggest_key(unknown[1], [other for other in iterate_keys(root) if other != key])
             raise CompositionError(f"`{key}` refers to `{unknown[1]}`, which does not exist.{hint}", key) from error
         cause = re.fullmatch(r'KeyError raised while resolving interpolation: "(.+)"', reason)
         raise CompositionError(f"`{key}`: {cause[1] if cause else reason}.", key) from error

@@ -110,7 +110,7 @@ class ShardedStrategy(ModelParallelStrategy):
             matching = {name: part for name, part in named.items() if _matches(name, pattern)}
             if not matching:
                 raise ValueError(
-                    f"`parts`: {pattern!r} matches no part with parameters of `{type(model).__name__}`."
+                    f"`trainer.strategy.parts`: {pattern!r} is no part of `{type(model).__name__}` with parameters."
                     f"{suggest(pattern, list(named))}"
                 )
             found.update(matching)

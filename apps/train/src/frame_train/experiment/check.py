@@ -15,8 +15,9 @@ from torch.utils.data import Dataset
 from frame_core import BatchedDataset, DeclaredDataset, EvaluationView, Model
 from frame_train.composition.objects import Composition, construct_target, get_key, read_entry
 from frame_train.composition.signatures import find_argument_problems, read_signature
+from frame_train.distributed.sharding import ShardedStrategy
 from frame_train.errors import CompositionError, collected, raise_any
-from frame_train.experiment.compatibility import find_mismatches, find_unknown_metrics, find_unregistered
+from frame_train.experiment.compatibility import find_mismatches, find_unknown_metrics, find_unregistered, run_check
 from frame_train.experiment.dry_run import (
     find_evaluation_problems,
     find_gradient_problems,
@@ -79,11 +80,14 @@ def _find_tried(check: Check, parts: Parts) -> list[CompositionError]:
 def _find_trainer_problems(parts: Parts) -> list[CompositionError]:
     """Find the reason why the trainer can't be built, for a CPU."""
     problems: list[CompositionError] = []
+    given = getattr(parts.make_trainer, "keywords", {})
     if isinstance(parts.module, OptimizationModule):
-        parts.module.n_planned = count_processes(getattr(parts.make_trainer, "keywords", {}))
+        parts.module.n_planned = count_processes(given)
     if parts.make_trainer is not None:
         with collected(problems):
             parts.trainer = build_trainer(parts, logger=[], accelerator="cpu", devices=1, num_nodes=1, strategy="auto")
+            if isinstance(given.get("strategy"), ShardedStrategy) and parts.module is not None:
+                problems += run_check("trainer.strategy", given["strategy"], parts.module.model, parts.trainer)
     return problems
 
 

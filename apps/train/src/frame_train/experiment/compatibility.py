@@ -46,7 +46,7 @@ def run_check(key: str, component: Any, *arguments: Any, method: str = "check") 
         if check is not None:
             check(*arguments)
     except Exception as error:
-        own_key = re.match(rf"`((?:{re.escape(key)}|optimization)(\.\w+)?)`", str(error))
+        own_key = re.match(rf"`((?:{re.escape(key)}|optimization)(\.[\w.]+)?)`", str(error))
         message = describe_error(error)
         problem = CompositionError(message, own_key[1]) if own_key else CompositionError(f"`{key}`: {message}", key)
         problem.__cause__ = error
