@@ -191,6 +191,11 @@ def empty(run: Path) -> None:
     run.mkdir()
 
 
+def hold_study(run: Path) -> None:
+    empty(run)
+    (run / "study.db").touch()
+
+
 def keep(run: Path) -> None:
     pass
 
@@ -203,6 +208,7 @@ def keep(run: Path) -> None:
         (keep, "..", "last", ["is not a run directory", "The newest run below", "copy'"]),
         (keep, "../../VEA/copy", "last", ["has VAE", "Did you mean `VAE`?"]),
         (empty, ".", "last", ["is not a run directory: it is empty"]),
+        (hold_study, ".", "last", ["is not a run directory, but the folder of a search, which its command continues."]),
         (remove("config.yaml"), ".", "last", ["is an incomplete run directory: `config.yaml` is missing"]),
         (
             remove("run.json", "checkpoints"),

@@ -91,6 +91,8 @@ def _check(directory: Path, needs_checkpoint: bool) -> Path:
     missing = [f"`{part}`" for part in parts if not any(path.is_file() for path in directory.glob(part))]
     if len(missing) == len(parts):
         reason = "" if any(directory.iterdir()) else ": it is empty"
+        if (directory / "study.db").is_file():
+            reason = ", but the folder of a search, which its command continues"
         raise CompositionError(f"{str(directory)!r} is not a run directory{reason}.{_name_newest(directory)}")
     if missing:
         raise CompositionError(
