@@ -432,7 +432,7 @@ def test_a_checkpoint_that_wandb_does_not_accept_is_reported_and_the_run_ends_no
 def test_with_a_wandb_server_that_never_answers_the_run_logs_offline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("frame_loggers.wandb.INIT_TIMEOUT", 0.2)
+    monkeypatch.setattr("frame_loggers.wandb.INIT_TIMEOUT", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
         logger = WandbLogger("project", "name", tmp_path / "run")

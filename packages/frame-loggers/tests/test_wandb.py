@@ -197,7 +197,7 @@ def test_a_run_is_logged_offline_if_the_server_is_unreachable(
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("frame_loggers.wandb.INIT_TIMEOUT", 0.2)
+    monkeypatch.setattr("frame_loggers.wandb.INIT_TIMEOUT", 0.5)
     monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # the discard port: nothing listens
     logger = WandbLogger(project="project", name="run", directory=tmp_path)
