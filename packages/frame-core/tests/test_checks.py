@@ -15,6 +15,7 @@ def test_a_count_that_is_large_enough_is_returned(count: int, minimum: int) -> N
     [
         (0, 1, ValueError, "`n_data` must be positive, got 0"),
         (1, 2, ValueError, "`n_data` must be at least 2, got 1"),
+        (10**23, 1, ValueError, r"`n_data` must be less than 2\*\*63, got 1000"),
         (2.0, 1, TypeError, r"`n_data` must be an integer, got 2\.0"),
         ("2", 1, TypeError, "`n_data` must be an integer, got '2'"),
     ],

@@ -27,17 +27,19 @@ def check_choice(name: str, choice: str, choices: Iterable[str]) -> str:
 
 
 def check_count(name: str, count: Any, minimum: int = 1) -> int:
-    """Return ``count`` if it is an integer of at least ``minimum``.
+    """Return ``count`` if it is an integer of at least ``minimum`` that a tensor can hold.
 
     Raises:
         TypeError: ``count`` is not an integer.
-        ValueError: ``count`` is less than ``minimum``.
+        ValueError: ``count`` is less than ``minimum``, or does not fit in 64 bits.
     """
     if not isinstance(count, int):
         raise TypeError(f"`{name}` must be an integer, got {count!r}.")
     if count < minimum:
         expectation = "positive" if minimum == 1 else f"at least {minimum}"
         raise ValueError(f"`{name}` must be {expectation}, got {count!r}.")
+    if count >= 2**63:
+        raise ValueError(f"`{name}` must be less than 2**63, got {count!r}.")
     return count
 
 
