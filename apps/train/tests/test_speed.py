@@ -35,10 +35,8 @@ LIBRARIES = {
 OF_TRAINING = {"torch", "pytorch_lightning"}
 SCRIPT = """
 import atexit, gc, json, os, pathlib, sys
+import frame_train.composition.compose
 from frame_train.commands.train import main
-from shortcuts import take_shortcuts
-
-take_shortcuts()  # composes a config once for all commands
 
 def run(path, arguments):
     def write():
@@ -60,8 +58,7 @@ for name, arguments in commands.items():
 def find_imports(directory: Path, commands: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
     """Run `train` once for each list of arguments, and return the large libraries that each run imported."""
     command = [sys.executable, "-c", SCRIPT, str(directory), json.dumps(commands)]
-    harness = str(Path(__file__).parent / "harness")
-    environment = {**os.environ, "WANDB_MODE": "offline", "HYDRA_FULL_ERROR": "0", "PYTHONPATH": harness}
+    environment = {**os.environ, "WANDB_MODE": "offline", "HYDRA_FULL_ERROR": "0"}
     result = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     return {name: LIBRARIES & set((directory / name).read_text().split()) for name in commands}
