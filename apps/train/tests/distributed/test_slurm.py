@@ -12,7 +12,6 @@ import pytest
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 
-from frame_train.distributed.slurm import requeue
 from processes import Commands, ForkServer
 from runs import SMALL_VAE, TWO_STEPS, assert_equal_runs, compose_train, find_run, read_description, read_saved_step
 
@@ -91,13 +90,9 @@ def test_a_requeued_job_resumes_its_run_to_the_same_result(commands: Commands, c
     assert_equal_runs(find_run(tmp_path / "runs"), find_run(tmp_path / "undisturbed"))
 
 
-def test_a_task_of_an_array_is_requeued_by_its_own_id(
-    cluster: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_task_of_an_array_is_requeued_by_its_own_id(commands: Commands, cluster: Path, tmp_path: Path) -> None:
     array = {"SLURM_ARRAY_JOB_ID": "4240", "SLURM_ARRAY_TASK_ID": "3", "PATH": f"{cluster}:{os.environ['PATH']}"}
-    for name, value in {**JOB, **array}.items():
-        monkeypatch.setenv(name, value)
-    assert requeue() == ""
+    assert stop(commands, tmp_path / "runs", **array).code == 0
     assert (tmp_path / "scontrol-arguments").read_text() == "requeue 4240_3\n"
 
 

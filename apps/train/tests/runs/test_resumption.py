@@ -208,7 +208,7 @@ def signal_each(number: signal.Signals) -> None:
 
 def test_a_signal_to_every_process_lets_data_workers_finish_the_step(tmp_path: Path) -> None:
     fit_kind(KINDS["workers"], tmp_path / "undisturbed")
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
         directory = tmp_path / number.name
         stopped = fit_kind(KINDS["workers"], directory, At("on_train_batch_start", 7, partial(signal_each, number)))
         assert stopped.global_step == 7
@@ -270,7 +270,7 @@ def assert_equal_files(directory: Path, expected: Path) -> None:
     assert read_description(directory)["complete"]
 
 
-def test_a_run_that_was_killed_and_stopped_by_a_signal_equals_an_undisturbed_one(
+def test_a_run_that_was_killed_and_stopped_by_signals_equals_an_undisturbed_one(
     commands: Commands, undisturbed: Path, tmp_path: Path
 ) -> None:
     command = commands.start("resume=auto", *RUN, f"device.experiments_root={tmp_path}")
@@ -280,14 +280,19 @@ def test_a_run_that_was_killed_and_stopped_by_a_signal_equals_an_undisturbed_one
     assert command.wait() == -signal.SIGKILL
     directory = find_run(tmp_path)
 
-    n_steps = read_saved_step(directory) + 15
-    command = commands.start("resume=auto", *RUN, f"device.experiments_root={tmp_path}")  # finds the run
-    command.wait_until(partial(has_saved, tmp_path, n_steps))
-    command.send(signal.SIGINT, signal.SIGTERM, signal.SIGINT)  # the first one counts
-    assert command.wait() == 130, command.output
-    assert f"stopped by SIGINT at global step {read_saved_step(directory)}" in command.output
-    assert "Traceback" not in command.output
-    assert not read_description(directory)["complete"]
+    again = ("resume=auto", *RUN, f"device.experiments_root={tmp_path}")  # finds the run
+    for arguments, signals, code in (
+        (again, [signal.SIGTERM], 143),
+        ([f"resume={directory}"], [signal.SIGINT, signal.SIGTERM, signal.SIGINT], 130),  # the first one counts
+    ):
+        n_steps = read_saved_step(directory) + 15
+        command = commands.start(*arguments)
+        command.wait_until(partial(has_saved, tmp_path, n_steps))
+        command.send(*signals)
+        assert command.wait() == code, command.output
+        assert f"stopped by {signals[0].name} at global step {read_saved_step(directory)}" in command.output
+        assert "Traceback" not in command.output
+        assert not read_description(directory)["complete"]
 
     command = commands.run(f"resume={directory}")
     assert command.code == 0, command.output
