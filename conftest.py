@@ -28,6 +28,7 @@ def _poll_for_wandb_often() -> None:
     """Look every 10 ms whether a service of wandb has started: by default, each of the many starts takes 200 ms."""
     client = sys.modules.get("wandb.sdk.lib.service.service_port_file")
     if client is not None:
+        assert hasattr(client, "_SLEEP")
         vars(client)["_SLEEP"] = lambda seconds: time.sleep(min(seconds, 0.01))
 
 

@@ -23,10 +23,12 @@ from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from doubles import FailingEvaluation
 from frame_core import SCALAR_ENTRY, LogEntry
+from frame_eval import ELBOEvaluation
 from frame_loggers import FileLogger, WandbLogger
 from frame_loggers.wandb_service import close_wandb
-from frame_train.callbacks import CumulativeLogCallback, PeriodicCheckpoint
+from frame_train.callbacks import CumulativeLogCallback, PeriodicCheckpoint, StopOnSignal
 from frame_train.commands.output import forgiving_output
 from frame_train.runs.checkpoint_files import find_newest
 from frame_train.signals import list_stopping
@@ -199,6 +201,32 @@ def test_a_dead_data_worker_is_an_error_and_the_run_resumes_from_its_last_step(t
     assert checkpoint is not None
     state = fit_deadly(tmp_path / "broken", data, checkpoint.path).state_dict()
     torch.testing.assert_close(state, expected, rtol=0, atol=0)
+
+
+def test_an_evaluation_that_fails_after_the_last_step_is_repeated_by_evaluate(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ELBOEvaluation, "evaluate", FailingEvaluation.evaluate)
+    result = train(*RUN, "trainer.max_epochs=1", "evaluation.elbo_validation.evaluate_every=1 epoch")
+    assert (result.code, "failed at step 21: nothing to see" in result.errors) == (1, True)
+    assert "Training is complete. `evaluate run=" in result.errors
+
+
+def test_a_run_whose_evaluation_fails_in_the_step_of_a_signal_is_continued_by_train(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end_batch = StopOnSignal.on_train_batch_end
+
+    def signal_and_end_batch(callback: StopOnSignal, trainer: Trainer, *others: Any) -> None:
+        if trainer.global_step == 5:
+            signal.raise_signal(signal.SIGTERM)
+        end_batch(callback, trainer, *others)
+
+    monkeypatch.setattr(StopOnSignal, "on_train_batch_end", signal_and_end_batch)
+    monkeypatch.setattr(ELBOEvaluation, "evaluate", FailingEvaluation.evaluate)
+    result = train(*RUN, "evaluation.elbo_validation.evaluate_every=5 iterations")
+    assert (result.code, "failed at step 5: nothing to see" in result.errors) == (1, True)
+    assert "The last checkpoint has global step 5. `train resume=" in result.errors
 
 
 @pytest.mark.parametrize("jump", [-3600, pytest.param(3600, marks=pytest.mark.slow)])

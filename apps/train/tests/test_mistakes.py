@@ -107,6 +107,7 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     ([DIGITS, "trainer.max_epoch=1"], ["`trainer`", "Did you mean `max_epochs`"]),
     ([DIGITS, "trainer.devices=[]"], ["`trainer.devices` must be", "a list of different devices", "[]"]),
     ([DIGITS, "trainer.devices=[0,0]"], ["`trainer.devices` must be", "a list of different devices", "[0, 0]"]),
+    ([DIGITS, "trainer.devices='0,0'"], ["`trainer.devices` must be", "a list of different devices", "'0,0'"]),
     ([DIGITS, "params.batch_size=0"], ["`batch_size` must be positive, got 0"]),
     ([DIGITS, "params.lr=fast"], ["`optimization.lr`", "float", "'fast'"]),
     ([DIGITS, "params.beta=[1"], ["`params.beta=[1` can't be parsed"]),

@@ -126,6 +126,11 @@ def test_a_changed_run_directory_leads_nowhere(
     assert SECRET not in "".join(said), mutation.changes
 
 
+def fail_to_write(outside: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        (outside / "missing" / "file").write_text("")
+
+
 def connect(_: Path) -> None:
     with contextlib.suppress(OSError):
         socket.create_connection(("127.0.0.1", 9), timeout=1).close()
@@ -142,6 +147,7 @@ def connect(_: Path) -> None:
         lambda outside: (outside.parent / "inside" / "link").write_text("through a link"),
         lambda outside: (outside.parent / "beside").write_text("neither inside nor outside"),
         lambda outside: subprocess.run(["true"], check=True),
+        fail_to_write,
         connect,
     ],
 )

@@ -209,9 +209,10 @@ def _run(experiment: Experiment, config: DictConfig, directory: Path, checkpoint
                 raise CompositionError(f"`trainer`: {error}", "trainer") from error
             if isinstance(error, TrainingError | EvaluationError):
                 kind = TrainingError if isinstance(error, TrainingError) else EvaluationError
-                is_left = isinstance(error, EvaluationError) and is_at_end(trainer)
-                advice = f"Training is complete. `evaluate run={directory}` repeats the evaluations."
-                raise kind(f"{error}\n{advice if is_left else _describe_newest(directory)}") from error
+                is_done = kind is EvaluationError and is_at_end(trainer) and not is_stopped(trainer)
+                raise kind(
+                    f"{error}\n{_describe_newest(directory, trainer.global_step if is_done else None)}"
+                ) from error
             raise
         is_complete = not is_stopped(trainer)
         reason = explain_early_end(trainer) if is_complete else None
@@ -293,9 +294,11 @@ def _explained_disk_errors(directory: Path) -> Generator[None]:
         raise TrainingError(message) from error
 
 
-def _describe_newest(directory: Path) -> str:
-    """Describe the newest intact checkpoint."""
+def _describe_newest(directory: Path, last_step: int | None = None) -> str:
+    """Describe the newest intact checkpoint, and what to do with it. A training that is done has a last step."""
     newest, _ = find_newest(directory / "checkpoints")
     if newest is None:
         return "There is no checkpoint."
+    if newest.global_step == last_step:
+        return f"Training is complete. `evaluate run={directory}` repeats the evaluations."
     return f"The last checkpoint has global step {newest.global_step}. `train resume={directory}` continues from it."

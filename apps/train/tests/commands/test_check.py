@@ -279,8 +279,10 @@ def test_the_parts_of_a_sharded_model_are_checked_in_one_process(train: Train) -
     strategy = "{_target_: frame_train.optimization.ShardedStrategy, parts: [encodr.network]}"
     result = train("--check", "+experiment=DIGITS_VAE", "trainer.devices=2", f"+trainer.strategy={strategy}")
     assert result.code == 2
-    assert "error: `trainer.strategy.parts`: 'encodr.network' is no part of `VariationalAutoencoder`" in result.errors
+    assert "error: `trainer.strategy.parts`: 'encodr.network' matches no part with parameters of `Vari" in result.errors
     assert "Did you mean `encoder.network`?" in result.errors
+    result = train("--check", "+experiment=DIGITS_DCGAN", "trainer.devices=2", f"+trainer.strategy={strategy}")
+    assert "`ShardedStrategy` needs an optimization with one optimizer." in result.errors
 
 
 def test_a_monitored_metric_that_is_not_a_number_is_reported(train: Train) -> None:

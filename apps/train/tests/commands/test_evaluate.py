@@ -125,7 +125,8 @@ def test_last_is_the_newest_run_of_this_machine(evaluate: Command, trained: Path
     assert not changed & {"2026-01-01_00-00-00", "2026-01-03_00-00-00"}
     shutil.rmtree(root)
     result = evaluate("run=last", f"device.experiments_root={root}")
-    assert f"error: `run`: there is no run with a checkpoint below {str(root)!r}. `device." in result.errors
+    advice = "Set `device.experiments_root` to the folder of the runs."
+    assert result.errors == f"error: `run`: there is no run with a checkpoint below {str(root)!r}. {advice}\n"
 
 
 def test_a_check_reports_mistakes_and_writes_no_entry(evaluate: Command, run: Path, trained: Path) -> None:

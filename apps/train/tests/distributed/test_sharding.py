@@ -270,7 +270,7 @@ def make_sharded_trainer(parts: list[str], *callbacks: Any) -> Trainer:
 
 def test_a_pattern_without_a_part_is_refused() -> None:
     optimization = make_tiny_optimization(TinyModel())
-    with pytest.raises(ValueError, match=r"`trainer.strategy.parts`: 'decodr' is no part of `TinyModel`"):
+    with pytest.raises(ValueError, match=r"`trainer.strategy.parts`: 'decodr' matches no part .* of `TinyModel`"):
         optimization.check_trainer(make_sharded_trainer(["decodr"]))
 
 
@@ -279,7 +279,7 @@ def test_a_pattern_matches_level_by_level_and_no_container() -> None:
     model.layers = nn.ModuleList([nn.Sequential(nn.Linear(2, 2)), nn.Linear(2, 2)])
     strategy = ShardedStrategy(["layers.*", "classifier"])
     assert sorted(strategy._find_parts(model)) == ["classifier", "layers.0", "layers.1"]
-    with pytest.raises(ValueError, match=r"`trainer.strategy.parts`: 'layers' is no part of"):
+    with pytest.raises(ValueError, match=r"`trainer.strategy.parts`: 'layers' matches no part"):
         ShardedStrategy(["layers"])._find_parts(model)
 
 

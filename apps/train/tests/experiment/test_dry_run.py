@@ -144,6 +144,19 @@ def test_an_evaluation_that_computes_how_many_examples_it_generates_is_run_as_it
     assert evaluation.seen == [10_000]
 
 
+@dataclass(frozen=True)
+class Fixed(Evaluation):
+    n_samples: int = field(default=10_000, init=False)
+    seen: list[int] = field(default_factory=list)
+    evaluate = Generated.evaluate
+
+
+def test_a_frozen_evaluation_with_a_fixed_number_of_examples_is_run_as_it_is() -> None:
+    evaluation = Fixed()
+    assert list(find_evaluation_problems(make_evaluated_parts(evaluation))) == []
+    assert evaluation.seen == [10_000]
+
+
 OWN = """
 from frame_models import VariationalAutoencoder
 

@@ -1,6 +1,7 @@
 """Random changes of a run directory by somebody who can edit every byte of it, and a watch over what follows."""
 
 import builtins
+import errno
 import io
 import json
 import os
@@ -381,13 +382,14 @@ class Watch:
         builtins.open = io.open = _open_file
         Watch._active = None
 
-    def _open(self, *arguments: Any, **others: Any) -> Any:
-        """Open a file. The interpreter reports that before the opener refuses it, and a refused one is not read."""
+    def _open(self, path: Any, *arguments: Any, opener: Any = None, **others: Any) -> Any:
+        """Open a file. The interpreter reports that before an opener refuses it, and a refused one is not read."""
         n_found = len(self.found)
         try:
-            return _open_file(*arguments, **others)
-        except OSError:
-            del self.found[n_found:]
+            return _open_file(path, *arguments, opener=opener, **others)
+        except OSError as error:
+            if opener is not None and error.errno == errno.ELOOP:
+                self.found[n_found:] = [event for event in self.found[n_found:] if os.fspath(path) not in event]
             raise
 
     def record(self, event: str, arguments: tuple[Any, ...]) -> None:

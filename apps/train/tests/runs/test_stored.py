@@ -208,7 +208,7 @@ def keep(run: Path) -> None:
         (keep, "..", "last", ["is not a run directory", "The newest run below", "copy'"]),
         (keep, "../../VEA/copy", "last", ["has VAE", "Did you mean `VAE`?"]),
         (empty, ".", "last", ["is not a run directory: it is empty"]),
-        (hold_study, ".", "last", ["is not a run directory, but the folder of a search, which its command continues."]),
+        (hold_study, ".", "last", ["is not a run directory but that of a search. The same command continues it."]),
         (remove("config.yaml"), ".", "last", ["is an incomplete run directory: `config.yaml` is missing"]),
         (
             remove("run.json", "checkpoints"),

@@ -55,7 +55,7 @@ def exiting_on_signals() -> Generator[None]:
 
 def _exit(number: int, frame: FrameType | None) -> None:
     for other in list_stopping():  # a second signal would interrupt the clean-up
-        signal.signal(other, signal.SIG_IGN)
+        signal.signal(other, lambda number, frame: None)  # unlike SIG_IGN, no new process inherits it
     print_notice(f"stopped by {signal.Signals(number).name}")
     sys.exit(128 + number)
 

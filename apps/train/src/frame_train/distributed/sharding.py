@@ -110,8 +110,8 @@ class ShardedStrategy(ModelParallelStrategy):
             matching = {name: part for name, part in named.items() if _matches(name, pattern)}
             if not matching:
                 raise ValueError(
-                    f"`trainer.strategy.parts`: {pattern!r} is no part of `{type(model).__name__}` with parameters."
-                    f"{suggest(pattern, list(named))}"
+                    f"`trainer.strategy.parts`: {pattern!r} matches no part with parameters of `{type(model).__name__}`"
+                    f".{suggest(pattern, list(named))}"
                 )
             found.update(matching)
         return dict(sorted(found.items(), key=lambda item: -item[0].count(".")))  # inner parts first

@@ -86,8 +86,9 @@ def _find_trainer_problems(parts: Parts) -> list[CompositionError]:
     if parts.make_trainer is not None:
         with collected(problems):
             parts.trainer = build_trainer(parts, logger=[], accelerator="cpu", devices=1, num_nodes=1, strategy="auto")
-            if isinstance(given.get("strategy"), ShardedStrategy) and parts.module is not None:
-                problems += run_check("trainer.strategy", given["strategy"], parts.module.model, parts.trainer)
+            if isinstance(given.get("strategy"), ShardedStrategy) and isinstance(parts.module, OptimizationModule):
+                sharding = (given["strategy"], parts.trainer)
+                problems += run_check("trainer.strategy", parts.module, *sharding, method="check_sharding")
     return problems
 
 

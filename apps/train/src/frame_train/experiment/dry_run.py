@@ -236,7 +236,7 @@ def _recorded_calls(networks: Mapping[nn.Module, str], calls: list[tuple[str, st
 
 
 def _evaluate(callback: EvaluationCallback, optimization: Optimization) -> LogEntry:
-    """Run an evaluation on two examples, and if it fails on a hundred, then on a thousand, because it may need more."""
+    """Run an evaluation on 2 examples. If it fails, try 100 and then 1,000, because it may need more."""
     for n_examples in (2, 100):
         with suppress(Exception):
             return _evaluate_few(n_examples, callback.evaluator, optimization)
@@ -258,7 +258,8 @@ def _with_samples(evaluator: Any, n_samples: int) -> Evaluation:
     try:
         changed.n_samples = n_samples
     except FrozenInstanceError:
-        return replace(evaluator, n_samples=n_samples)
+        with suppress(TypeError, ValueError):  # it is no argument, or is too small
+            return replace(evaluator, n_samples=n_samples)
     except AttributeError:  # a property without a setter
         pass
     return changed

@@ -131,8 +131,9 @@ def _find_wrong_arguments(given: Mapping[str, Any]) -> Iterator[CompositionError
         yield CompositionError(f"{message}{suggest(accelerator, _ACCELERATORS)}", "trainer.accelerator")
     devices = given.get("devices", "auto")
     is_text = isinstance(devices, str) and re.fullmatch(r"auto|-1|\d+(,\s*\d+)*,?", devices) is None
-    is_list = isinstance(devices, list) and not 0 < len(set(map(str, devices))) == len(devices)
-    if is_text or is_list or devices in (0, "0") or (isinstance(devices, int) and devices < -1):
+    named = devices if isinstance(devices, list) else re.findall(r"\d+", devices) if isinstance(devices, str) else [0]
+    is_twice = len({str(device) for device in named}) < len(named)
+    if is_text or is_twice or devices in ([], 0, "0") or (isinstance(devices, int) and devices < -1):
         message = "`trainer.devices` must be a positive number, a list of different devices, -1 for all or 'auto', got"
         yield CompositionError(f"{message} {devices!r}.", "trainer.devices")
     strategy = given.get("strategy", "auto")

@@ -132,20 +132,28 @@ class OptimizationModule(LightningModule, ABC):
         self._schedules.check_trainer(trainer)
         if self._global_batch_size is not None and trainer.accumulate_grad_batches != 1:
             raise ValueError(
-                "`trainer.accumulate_grad_batches` must be 1 with `global_batch_size`, which chooses it, got "
-                f"{trainer.accumulate_grad_batches}."
+                "`trainer.accumulate_grad_batches` must be 1 with `optimization.global_batch_size`, which chooses it, "
+                f"got {trainer.accumulate_grad_batches}."
             )
         self.share_batches(trainer)
         if isinstance(trainer.strategy, ShardedStrategy):
-            if not self.automatic_optimization:
-                raise ValueError("`ShardedStrategy` needs an optimization with one optimizer.")
-            trainer.strategy.check(cast(nn.Module, self.model), trainer)
+            self.check_sharding(trainer.strategy, trainer)
         n_examples = len(get_split(self.data, "train"))
         if n_examples < trainer.world_size:
             raise ValueError(
                 f"`trainer.devices={trainer.world_size}` needs at least {trainer.world_size} training examples, got "
                 f"{n_examples}."
             )
+
+    def check_sharding(self, strategy: ShardedStrategy, trainer: Trainer) -> None:
+        """Check, before training, that a strategy can shard the model of this optimization.
+
+        Raises:
+            ValueError: It can't.
+        """
+        if not self.automatic_optimization:
+            raise ValueError("`ShardedStrategy` needs an optimization with one optimizer.")
+        strategy.check(cast(nn.Module, self.model), trainer)
 
     def configure_model(self) -> None:
         """Shard the model, if the trainer's strategy does that."""

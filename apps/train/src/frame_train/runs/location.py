@@ -66,7 +66,7 @@ def _find_last(device: DictConfig | None) -> Path:
     newest = max(_iterate_runs(root), key=lambda directory: directory.name, default=None)
     if newest is None:
         message = f"`run`: there is no run with a checkpoint below {str(root)!r}."
-        raise CompositionError(f"{message} `device.experiments_root` names the folder of the runs.")
+        raise CompositionError(f"{message} Set `device.experiments_root` to the folder of the runs.")
     return newest
 
 
@@ -92,7 +92,7 @@ def _check(directory: Path, needs_checkpoint: bool) -> Path:
     if len(missing) == len(parts):
         reason = "" if any(directory.iterdir()) else ": it is empty"
         if (directory / "study.db").is_file():
-            reason = ", but the folder of a search, which its command continues"
+            reason = " but that of a search. The same command continues it"
         raise CompositionError(f"{str(directory)!r} is not a run directory{reason}.{_name_newest(directory)}")
     if missing:
         raise CompositionError(

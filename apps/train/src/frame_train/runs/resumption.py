@@ -76,7 +76,8 @@ def _locate(where: str, overrides: Sequence[str]) -> Path:
             "continues the newest incomplete run of the same command."
         )
     try:
-        device = read_device([word for word in overrides if word.startswith("device.")]) if where == "last" else None
+        roots = [word.lstrip("+") for word in overrides if word.lstrip("+").startswith("device.experiments_root=")]
+        device = read_device(roots) if where == "last" else None
         return locate(where, "last", device, needs_checkpoint=False)[0]
     except CompositionError as error:
         raise CompositionError(f"`resume`: {str(error).removeprefix('`run`: ')}") from error
