@@ -307,7 +307,7 @@ def test_a_global_batch_is_shared_and_accumulated() -> None:
     optimization = make_tiny_optimization(data=data, batch_size=5, global_batch_size=16)
     optimization.check_trainer(trainer)
     assert (trainer.accumulate_grad_batches, optimization.share_batches(trainer)) == (2, 4)
-    with pytest.raises(ValueError, match=r"`trainer.accumulate_grad_batches` must be 1 with `global_batch_size`"):
+    with pytest.raises(ValueError, match=r"accumulate_grad_batches` must be 1 with `optimization.global_batch_size`"):
         optimization.check_trainer(trainer)
     with pytest.raises(ValueError, match="`global_batch_size` must be positive, got 0"):
         make_tiny_optimization(global_batch_size=0)
